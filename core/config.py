@@ -1,0 +1,224 @@
+"""TOML → one frozen `Config`. Read only at the roots; everyone else is handed values."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+
+from core.errors import BadConfig
+
+Network = IPv4Network | IPv6Network
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_DATABASES = re.compile(r"sqlite:///.+|postgres(ql)?://.+")
+_QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+")
+_MOST_CONCURRENT = 10_000
+_MOST_ATTEMPTS = 100
+
+
+class _Bad(Exception):
+    """What would be right instead of a bad value."""
+
+
+def parse_duration(text: object) -> timedelta:
+    """`"10s"`, `"5m"`, `"2h"`, `"90d"`; fractions are allowed. Raises ValueError."""
+    matched = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if matched is None:
+        raise ValueError('a duration such as "10s", "5m", "2h" or "90d"')
+    try:
+        return timedelta(**{_UNITS[matched[2]]: float(matched[1])})
+    except OverflowError:
+        raise ValueError("a duration shorter than that") from None
+
+
+def _duration(value: object) -> timedelta:
+    duration = parse_duration(value)
+    if not duration:
+        raise _Bad("a duration longer than nothing")
+    return duration
+
+
+def _durations(value: object) -> tuple[timedelta, ...]:
+    if not isinstance(value, list) or not value:
+        raise _Bad('a list of durations such as ["1m", "5m", "30m", "2h", "12h"]')
+    return tuple(_duration(item) for item in value)
+
+
+def _whole(least: int, most: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise _Bad(f"a whole number from {least} to {most}")
+        return value
+
+    return parse
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _Bad("true or false")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _Bad("text in quotes")
+    return value
+
+
+def _url(pattern: re.Pattern[str], right: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise _Bad(right)
+        return value
+
+    return parse
+
+
+def _networks(value: object) -> tuple[Network, ...]:
+    if not isinstance(value, list):
+        raise _Bad('a list of networks such as ["127.0.0.0/8"]')
+    try:
+        return tuple(ip_network(_text(item)) for item in value)
+    except ValueError as error:
+        raise _Bad(f'networks such as "127.0.0.0/8" ({error})') from None
+
+
+def _key(parse: Callable[[object], Any], default: Any) -> Any:
+    return field(default=default, metadata={"parse": parse})
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    url: str = _key(
+        _url(_DATABASES, '"sqlite:///FILE" or "postgresql://user:password@host/name"'),
+        "sqlite:///aurapos-webhooks.db",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConfig:
+    url: str = _key(
+        _url(_QUEUES, '"sqlite:///FILE", "redis://host:6379/0" or "postgresql://…"'),
+        "sqlite:///aurapos-webhooks-queue.db",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsConfig:
+    key_file: str = _key(_text, "aurapos-webhooks.key")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryConfig:
+    timeout: timedelta = _key(_duration, timedelta(seconds=10))
+    retry_after: tuple[timedelta, ...] = _key(
+        _durations, tuple(timedelta(minutes=wait) for wait in (1, 5, 30, 120, 720))
+    )
+    max_attempts: int = _key(_whole(1, _MOST_ATTEMPTS), 5)
+    concurrency: int = _key(_whole(1, _MOST_CONCURRENT), 256)
+    per_webhook: int = _key(_whole(1, _MOST_CONCURRENT), 16)
+    allow_http: bool = _key(_truth, default=False)
+    allow_networks: tuple[Network, ...] = _key(_networks, ())
+    ca_file: str = _key(_text, "")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryConfig:
+    keep: timedelta = _key(_duration, timedelta(days=90))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be configured, in the file's own sections; see config.example.toml."""
+
+    database: DatabaseConfig = field(default_factory=DatabaseConfig)
+    queue: QueueConfig = field(default_factory=QueueConfig)
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)
+    delivery: DeliveryConfig = field(default_factory=DeliveryConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
+
+
+_SECTIONS: Mapping[str, type[Any]] = {
+    "database": DatabaseConfig,
+    "queue": QueueConfig,
+    "secrets": SecretsConfig,
+    "delivery": DeliveryConfig,
+    "history": HistoryConfig,
+}
+
+
+def load_config(path: Path) -> Config:
+    """The configuration in a TOML file; relative paths in it are relative to the file.
+
+    Raises BadConfig naming the file, the key and what would be right.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadConfig(
+            f"There is no configuration file {path}: make one with `aurapos-webhooks init`, or "
+            "name yours with --config."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(f"The configuration file {path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"The configuration file {path} is not valid TOML: {error}.") from None
+    return _relative_to(path.parent.absolute(), parse_config(document, str(path)))
+
+
+def parse_config(document: Mapping[str, Any], name: str) -> Config:
+    """A parsed TOML document as a Config; `name` is what messages call the file."""
+    _refuse_unknown(document, _SECTIONS, name, "")
+    sections = {
+        section: _parse_section(kind, document[section], name, section)
+        for section, kind in _SECTIONS.items()
+        if section in document
+    }
+    return Config(**sections)
+
+
+def _parse_section(kind: type[Any], table: object, name: str, section: str) -> Any:
+    if not isinstance(table, dict):
+        raise BadConfig(f"In {name}, {section} must be a section: write [{section}] above it.")
+    known = {each.name: each for each in fields(kind)}
+    _refuse_unknown(table, known, name, f"{section}.")
+    values = {}
+    for key, value in table.items():
+        try:
+            values[key] = known[key].metadata["parse"](value)
+        except (_Bad, ValueError) as right:
+            raise BadConfig(f"In {name}, {section}.{key} must be {right}.") from None
+    return kind(**values)
+
+
+def _refuse_unknown(
+    table: Mapping[str, object], known: Mapping[str, object], name: str, prefix: str
+) -> None:
+    for key in table:
+        if key not in known:
+            raise BadConfig(
+                f"In {name}, {prefix}{key} is not a key this program knows: "
+                f"the keys here are {', '.join(known)}."
+            )
+
+
+def _relative_to(folder: Path, config: Config) -> Config:
+    def absolute(url: str) -> str:
+        scheme, _, rest = url.partition(":///")
+        return f"{scheme}:///{folder / rest}" if scheme == "sqlite" else url
+
+    def beside(path: str) -> str:
+        return str(folder / path) if path else path
+
+    return Config(
+        DatabaseConfig(absolute(config.database.url)),
+        QueueConfig(absolute(config.queue.url)),
+        SecretsConfig(beside(config.secrets.key_file)),
+        replace(config.delivery, ca_file=beside(config.delivery.ca_file)),
+        config.history,
+    )

@@ -1,0 +1,183 @@
+"""Opening the database that holds everything: SQLite by default, PostgreSQL by URL."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from peewee import (
+    Database,
+    DatabaseProxy,
+    ImproperlyConfigured,
+    InterfaceError,
+    OperationalError,
+    PeeweeException,
+    SqliteDatabase,
+)
+from playhouse.pool import PooledPostgresqlDatabase
+
+from core.errors import BadDatabase
+
+T = TypeVar("T")
+
+SQLITE_PREFIX = "sqlite:///"
+_BUSY_PATIENCE = 30.0  # seconds a writer waits for its turn before the action fails
+_BUSY_PAUSE = (0.0005, 0.004)  # seconds of jitter between two tries of a BEGIN
+_CONNECT_TIMEOUT = 10  # seconds
+_POOL_SIZE = 20
+_STALE_AFTER = 300  # seconds
+
+proxy = DatabaseProxy()
+"""What the models are bound to; `open_database` says which database that is."""
+
+
+class Sqlite(SqliteDatabase):
+    """SQLite with write-ahead logging, whose writers take their turns fairly.
+
+    SQLite's own busy handler starves a writer for seconds when others keep coming, so a BEGIN is
+    tried again here, with jitter.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            path,
+            pragmas={"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1},
+            timeout=0.02,
+            lock_type="IMMEDIATE",
+            returning_clause=True,
+        )
+
+    def begin(self, lock_type: str | None = None) -> None:
+        begin = super().begin
+        _patiently(lambda: begin(lock_type))
+
+    def _connect(self) -> Any:
+        # Switching a new file to WAL needs a lock too, and may be refused like any other.
+        return _patiently(super()._connect)
+
+
+def _patiently(attempt: Callable[[], T]) -> T:
+    """Run `attempt` until SQLite is no longer busy, for half a minute at most."""
+    deadline = time.monotonic() + _BUSY_PATIENCE
+    while True:
+        try:
+            return attempt()
+        except Exception as error:
+            if not _sqlite_code(error).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(*_BUSY_PAUSE))  # noqa: S311 - jitter, not a secret
+
+
+def _sqlite_code(error: BaseException) -> str:
+    return str(getattr(getattr(error, "orig", error), "sqlite_errorname", ""))
+
+
+def open_database(url: str) -> Database:
+    """Bind the models to the database at `url`, without connecting to it yet.
+
+    `url` is `sqlite:///FILE` or `postgresql://user:password@host/name`. Raises BadDatabase when
+    PostgreSQL's driver is not installed.
+    """
+    database = _database(url)
+    proxy.initialize(database)
+    return database
+
+
+def _database(url: str) -> Database:
+    if url.startswith(SQLITE_PREFIX):
+        return Sqlite(url.removeprefix(SQLITE_PREFIX))
+    try:
+        import psycopg  # noqa: F401, PLC0415 - an extra that only PostgreSQL needs
+    except ImportError:
+        raise BadDatabase(
+            "PostgreSQL needs its driver: install the program with its extra, "
+            "`aurapos-webhooks[postgres]`."
+        ) from None
+    return PooledPostgresqlDatabase(
+        url.replace("postgres://", "postgresql://", 1),
+        max_connections=_POOL_SIZE,
+        stale_timeout=_STALE_AFTER,
+        timeout=_CONNECT_TIMEOUT,
+        prefer_psycopg3=True,
+        connect_timeout=_CONNECT_TIMEOUT,
+    )
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of an SQLite URL; None for another engine."""
+    return Path(url.removeprefix(SQLITE_PREFIX)) if url.startswith(SQLITE_PREFIX) else None
+
+
+@contextmanager
+def connection() -> Iterator[None]:
+    """A connection for one unit of work: the caller's own where it has one open already."""
+    if not proxy.is_closed():
+        yield
+        return
+    with proxy.connection_context():
+        yield
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """One transaction, or a savepoint inside the caller's own."""
+    with connection(), proxy.atomic():
+        yield
+
+
+def hold_connection() -> None:
+    """Keep this thread's SQLite connection open: opening one costs more than most transactions.
+
+    PostgreSQL's come from a pool, and only one taken from it anew survives a restart of the server.
+    """
+    if not proxy.for_update:
+        proxy.connect(reuse_if_open=True)
+
+
+def release_connection() -> None:
+    if not proxy.is_closed():
+        proxy.close()
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what the database engine raises into one sentence an operator can act on."""
+    try:
+        yield
+    except PeeweeException as error:
+        raise BadDatabase(explain(error)) from error
+
+
+def explain(error: PeeweeException) -> str:
+    """One sentence for an engine's error, and how to mend it."""
+    codes = {_sqlite_code(link) for link in _chain(error)}
+    if "SQLITE_FULL" in codes:
+        return "The disk is full: nothing was changed; make room and try again."
+    if any(code.startswith("SQLITE_BUSY") for code in codes):
+        return "The database was busy for too long: nothing was changed; try again."
+    if any(code.startswith("SQLITE_READONLY") for code in codes):
+        return "The database cannot be written: check who owns the file and its folder."
+    if "SQLITE_NOTADB" in codes:
+        return "The database file is not an SQLite database: check [database] url."
+    if "SQLITE_CANTOPEN" in codes:
+        return (
+            "The database cannot be opened: check [database] url, or make one with "
+            "`aurapos-webhooks init`."
+        )
+    if isinstance(error, OperationalError | InterfaceError | ImproperlyConfigured):
+        return f"The database does not answer ({first_line(error)}): check [database] url."
+    return f"The database refused this ({first_line(error)}): run `aurapos-webhooks doctor`."
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that it arose from: a failed rollback hides what made it necessary."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

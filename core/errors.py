@@ -1,0 +1,41 @@
+"""The errors an owner or operator can cause, each with a message that is ready to show."""
+
+
+class WebhooksError(Exception):
+    """An error a person can cause; its message is one plain sentence that says how to mend it."""
+
+
+class BlockedUrl(WebhooksError):
+    """A URL, or the address behind its name, that may not be called."""
+
+
+class BadConfig(WebhooksError):
+    """A configuration file with an unknown key or a bad value."""
+
+
+class BadDatabase(WebhooksError):
+    """A database that cannot be opened, or whose schema is not this program's."""
+
+
+class BadKeyFile(WebhooksError):
+    """A key file that is missing, too widely readable or not a key file."""
+
+
+class BadPayload(WebhooksError):
+    """An event's payload, or a pushed change, that is not what it has to be."""
+
+
+class BadInput(WebhooksError):
+    """A value a person typed that is not one of those allowed."""
+
+
+class NotAllowed(WebhooksError):
+    """The member's role does not allow this."""
+
+
+class NotIncluded(WebhooksError):
+    """Webhooks are not included in the business's edition, and the option is off."""
+
+
+class NotFound(WebhooksError):
+    """No such business, member, webhook or delivery, or none this person may see."""

@@ -1,0 +1,178 @@
+"""Events in: one row in the outbox for each, in the caller's own transaction, and nothing else."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+from core.access import find_business
+from core.database import proxy, transaction
+from core.errors import BadInput, BadPayload, NotIncluded
+from core.events import SELECTABLE, EventType
+from core.models import Event
+from core.payload import LINE_LIMIT, Change, check_key, check_payload, parse_change
+from core.plans import includes_webhooks, why_not_included
+
+Wake = Callable[[], None]
+"""Rings the consumer; called after the commit, and allowed to fail."""
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What became of one event: queued, a duplicate of an earlier one, or not included."""
+
+    event_id: int | None
+    duplicate: bool = False
+    not_included: str | None = None  # why nothing was queued, in one sentence
+
+
+def publish(
+    business_id: int,
+    event_type: str,
+    payload: bytes,
+    now: datetime,
+    *,
+    key: str | None = None,
+    wake: Wake,
+) -> Publication:
+    """Put one event into the outbox; a key seen before returns the event it stands for.
+
+    Inside a transaction of the caller's this is part of it: it is published if that commits.
+    A business without webhooks is no error of the caller's, whose sale must go on: nothing is
+    queued and the publication says why. Raises BadInput for an unknown event type, BadPayload
+    for a payload that is not JSON, NotFound for an unknown business.
+    """
+    checked = selectable_type(event_type), check_payload(payload), key and check_key(key)
+    with transaction():
+        why = _why_not_included(business_id)
+        if why is not None:
+            return Publication(None, not_included=why)
+        event_id = _insert(business_id, *checked, now)
+        if event_id is None:
+            seen = Event.get((Event.business == business_id) & (Event.key == key))
+            return Publication(seen.id, duplicate=True)
+        proxy.after_commit(wake)
+        return Publication(event_id)
+
+
+def record_change(
+    business_id: int, change: Change, now: datetime, *, wake: Wake
+) -> Publication | None:
+    """Publish the event that a BackendSync change is; None when it is none."""
+    if change.event_type is None:
+        return None
+    return publish(business_id, change.event_type, change.payload, now, key=change.key, wake=wake)
+
+
+def selectable_type(name: str) -> EventType:
+    """The event type of that name; raises BadInput for `ping` and for what is none."""
+    if name not in SELECTABLE:
+        raise BadInput(f'There is no event "{name}": choose from {", ".join(SELECTABLE)}.')
+    return EventType(name)
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What one push was, in lines."""
+
+    published: int = 0
+    duplicates: int = 0  # their key was seen before
+    no_event: int = 0  # changes that the trigger table announces to nobody
+    bad: int = 0
+
+    @property
+    def lines(self) -> int:
+        return self.published + self.duplicates + self.no_event + self.bad
+
+
+def sync(
+    business_id: int,
+    lines: Iterable[bytes],
+    clock: Callable[[], datetime],
+    *,
+    wake: Wake,
+    on_bad: Callable[[int, str], None],
+    on_progress: Callable[[SyncReport], None],
+) -> SyncReport:
+    """One BackendSync push, committed in batches: bad lines are told and the good ones kept.
+
+    Pushing the same again after a lost connection publishes nothing twice, so a push that stops
+    half-way is simply pushed again. Raises NotIncluded, leaving the rest of the push unread, when
+    the business has no webhooks.
+    """
+    report, batch = SyncReport(), list[Change]()
+
+    def flush() -> None:
+        _publish_batch(business_id, batch, clock(), wake, report)
+        batch.clear()
+        on_progress(report)
+
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            change = parse_change(line)
+        except BadPayload as error:
+            report.bad += 1
+            on_bad(number, str(error))
+            continue
+        if change.event_type is None:
+            report.no_event += 1
+            continue
+        batch.append(change)
+        if len(batch) >= _BATCH:
+            flush()
+    flush()
+    return report
+
+
+def read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a push, each bounded: of one that is too long only its beginning is read."""
+    while line := file.readline(LINE_LIMIT + 1):
+        rest = line
+        while len(rest) > LINE_LIMIT and not rest.endswith(b"\n"):
+            rest = file.readline(LINE_LIMIT + 1)
+        yield line
+
+
+def _publish_batch(
+    business_id: int, changes: list[Change], now: datetime, wake: Wake, report: SyncReport
+) -> None:
+    with transaction():
+        why = _why_not_included(business_id)
+        if why is not None:
+            raise NotIncluded(why)
+        published = _insert_all(business_id, changes, now)
+        if published:
+            proxy.after_commit(wake)
+    report.published += published
+    report.duplicates += len(changes) - published
+
+
+def _insert_all(business_id: int, changes: list[Change], now: datetime) -> int:
+    if not changes:
+        return 0
+    rows = [(business_id, change.event_type, change.payload, change.key, now) for change in changes]
+    columns = [Event.business, Event.type, Event.payload, Event.key, Event.created_at]
+    inserted = Event.insert_many(rows, columns).on_conflict_ignore().returning(Event.id).execute()
+    return len(list(inserted))
+
+
+def _insert(
+    business_id: int, event_type: EventType, payload: bytes, key: str | None, now: datetime
+) -> int | None:
+    """The new event's id; None when its key was seen before."""
+    insert = Event.insert(
+        business=business_id, type=event_type, payload=payload, key=key, created_at=now
+    )
+    event_id: int | None = insert.on_conflict_ignore().execute()
+    return event_id
+
+
+def _why_not_included(business_id: int) -> str | None:
+    business = find_business(business_id)
+    if includes_webhooks(business.edition, option=business.option):
+        return None
+    return why_not_included(business.name, business.edition)

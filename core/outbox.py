@@ -1,0 +1,401 @@
+"""The delivery engine's side of the tables: fan out, claim with a lease, settle.
+
+Every write states its condition, and losing is normal: another worker was there first.
+"""
+
+import secrets
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from peewee import JOIN
+
+from core.database import connection, proxy, transaction
+from core.delivery import (
+    Answered,
+    ErrorKind,
+    Interrupted,
+    Locked,
+    Outcome,
+    Schedule,
+    Status,
+    Unreachable,
+    Unsendable,
+    Verdict,
+    Withdrawn,
+    after_attempt,
+)
+from core.models import (
+    EPOCH,
+    Attempt,
+    Business,
+    Delivery,
+    Event,
+    SelectedEvent,
+    TimeField,
+    Webhook,
+    entitled,
+    row_lock,
+)
+from core.plans import includes_webhooks
+
+LEASE = timedelta(seconds=30)
+"""How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
+
+_INSERT_BATCH = 500
+_time = TimeField()
+
+
+@dataclass(frozen=True, slots=True)
+class FannedOut:
+    events: int
+    deliveries: int
+
+
+def fan_out(limit: int, now: datetime) -> FannedOut:
+    """Turn up to `limit` events of the outbox into deliveries, due now.
+
+    Events of a business without webhooks stay in the outbox until it has them again.
+    """
+    with transaction():
+        event_ids = _lock_outbox(
+            (Event.business.in_(Business.select(Business.id).where(entitled()))), limit
+        )
+        return _fan_out(event_ids, now)
+
+
+def fan_out_business(business_id: int, limit: int, now: datetime) -> FannedOut:
+    """The same for one business, waiting for whoever else is at its events.
+
+    A new webhook gets the events committed after it was created and none before: whoever creates
+    one empties its business's outbox first, in the same transaction at the end.
+    """
+    with transaction():
+        return _fan_out(_lock_outbox(Event.business == business_id, limit, wait=True), now)
+
+
+def _lock_outbox(condition: object, limit: int, *, wait: bool = False) -> list[int]:
+    pending = (
+        Event.select(Event.id)
+        .where(Event.fanned_out_at.is_null() & condition)
+        .order_by(Event.id)
+        .limit(limit)
+    )
+    return [row[0] for row in row_lock(pending, skip_locked=not wait).tuples()]
+
+
+def _fan_out(event_ids: list[int], now: datetime) -> FannedOut:
+    if not event_ids:
+        return FannedOut(0, 0)
+    rows = [
+        (uuid.uuid4(), event_id, webhook_id, Status.PENDING, now, now)
+        for event_id, webhook_id in _receivers(event_ids)
+    ]
+    columns = [
+        Delivery.uuid,
+        Delivery.event,
+        Delivery.webhook,
+        Delivery.status,
+        Delivery.due_at,
+        Delivery.created_at,
+    ]
+    for start in range(0, len(rows), _INSERT_BATCH):
+        Delivery.insert_many(rows[start : start + _INSERT_BATCH], columns).execute()
+    Event.update(fanned_out_at=now).where(
+        Event.id.in_(event_ids) & Event.fanned_out_at.is_null()
+    ).execute()
+    return FannedOut(len(event_ids), len(rows))
+
+
+def _receivers(event_ids: list[int]) -> Iterable[tuple[int, int]]:
+    """Event × webhook: those that selected the event, or the one that a ping is meant for."""
+    selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
+    return (
+        Event.select(Event.id, Webhook.id)
+        .join(Webhook, on=(Webhook.business == Event.business))
+        .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
+        .where(
+            Event.id.in_(event_ids)
+            & Webhook.deleted_at.is_null()
+            & (
+                (Event.webhook.is_null() & ~SelectedEvent.event_type.is_null())
+                | (Event.webhook == Webhook.id)
+            )
+        )
+        .order_by(Event.id)
+        .tuples()
+    )
+
+
+# Every webhook with a waiting delivery, in steps along the index: the cost goes with the number
+# of webhooks, not of deliveries.
+_WAITING_WEBHOOKS = """
+    WITH RECURSIVE step(webhook_id) AS (
+        SELECT * FROM (SELECT webhook_id FROM delivery WHERE due_at IS NOT NULL
+                       ORDER BY webhook_id LIMIT 1) AS first
+        UNION ALL
+        SELECT (SELECT webhook_id FROM delivery
+                WHERE due_at IS NOT NULL AND webhook_id > step.webhook_id
+                ORDER BY webhook_id LIMIT 1)
+        FROM step WHERE step.webhook_id IS NOT NULL
+    )
+    SELECT webhook.id, (SELECT due_at FROM delivery
+                        WHERE due_at IS NOT NULL AND webhook_id = webhook.id
+                        ORDER BY due_at LIMIT 1) AS first_due
+    FROM step
+    JOIN webhook ON webhook.id = step.webhook_id
+    JOIN business ON business.id = webhook.business_id
+    WHERE webhook.deleted_at IS NULL
+    AND (business.option = TRUE OR business.edition IN ('group', 'restaurant_group'))
+    ORDER BY first_due
+"""
+
+
+def waiting_webhooks() -> list[tuple[int, datetime]]:
+    """The webhooks that may be sent to and have deliveries waiting, each with its earliest due
+    time (while a delivery is leased, the lease's end), the longest waiting first."""
+    with connection():
+        rows = proxy.execute_sql(_WAITING_WEBHOOKS).fetchall()
+    return [(webhook_id, EPOCH + timedelta(microseconds=due)) for webhook_id, due in rows if due]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to make one attempt of one delivery, until its lease ends."""
+
+    id: int
+    uuid: uuid.UUID
+    lease: int
+    attempt: int  # counted from 1
+    interruptions: int
+    event_type: str
+    payload: bytes
+    created_at: datetime  # of the event
+    webhook_id: int
+    business_id: int
+    url: str
+    sealed_secret: bytes
+
+
+def claim(
+    wanted: Mapping[int, int], schedule: Schedule, now: datetime, lease_for: timedelta = LEASE
+) -> list[Claim]:
+    """Lease due deliveries, up to `wanted[webhook_id]` of each webhook, the longest due first.
+
+    A delivery whose lease ran out was interrupted: that is written into its attempt log, uses up
+    none of its attempts, and after too many interruptions it is abandoned instead.
+    """
+    lease = secrets.randbits(63)
+    with transaction():
+        rows = _due_rows(wanted, now)
+        if not rows:
+            return []
+        doomed = _note_interruptions([row for row in rows if row.lease is not None], schedule, now)
+        ids = [row.id for row in rows if row.id not in doomed]
+        Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
+            Delivery.id.in_(ids) & (Delivery.due_at <= now)
+        ).execute()
+        return _claims(ids, lease)
+
+
+def _due_rows(wanted: Mapping[int, int], now: datetime) -> list[Delivery]:
+    due = _due_ids_locking(wanted, now) if proxy.for_update else _due_ids(wanted, now)
+    columns = (Delivery.id, Delivery.lease, Delivery.leased_at, Delivery.attempts)
+    return list(
+        Delivery.select(*columns, Delivery.interruptions).where(Delivery.id.in_(due)).objects()
+    )
+
+
+def _due_ids(wanted: Mapping[int, int], now: datetime) -> list[int]:
+    """On SQLite, where the transaction has the whole database to itself."""
+    arm = (
+        "SELECT * FROM (SELECT id FROM delivery WHERE webhook_id = ? AND due_at <= ?"
+        " ORDER BY due_at LIMIT ?)"
+    )
+    values = [
+        value
+        for webhook_id, room in wanted.items()
+        for value in (webhook_id, _time.db_value(now), room)
+    ]
+    return [
+        row[0]
+        for row in proxy.execute_sql(" UNION ALL ".join([arm] * len(wanted)), values).fetchall()
+    ]
+
+
+def _due_ids_locking(wanted: Mapping[int, int], now: datetime) -> list[int]:
+    """On PostgreSQL, passing over the rows that another worker is claiming at this moment."""
+    rows = proxy.execute_sql(
+        "SELECT due.id FROM unnest(%s::int[], %s::int[]) AS wanted(webhook_id, room)"
+        " CROSS JOIN LATERAL (SELECT id FROM delivery WHERE webhook_id = wanted.webhook_id"
+        " AND due_at <= %s AND due_at IS NOT NULL ORDER BY due_at LIMIT wanted.room"
+        " FOR UPDATE SKIP LOCKED) AS due",
+        (list(wanted), list(wanted.values()), _time.db_value(now)),
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def _note_interruptions(
+    interrupted: Sequence[Delivery], schedule: Schedule, now: datetime
+) -> set[int]:
+    """Log attempts whose lease ran out; returns the deliveries that were abandoned for it."""
+    outcome = Interrupted()
+    doomed = set()
+    for row in interrupted:
+        verdict = after_attempt(outcome, row.attempts + 1, row.interruptions, schedule, now)
+        changes = {"interruptions": row.interruptions + 1}
+        if verdict.status is Status.ABANDONED:
+            doomed.add(row.id)
+            changes |= {"status": verdict.status, "due_at": None, "lease": None}
+        Delivery.update(changes).where(
+            (Delivery.id == row.id) & (Delivery.lease == row.lease)
+        ).execute()
+        _log([_attempt_row(row.id, row.attempts + 1, row.leased_at, now - row.leased_at, outcome)])
+    return doomed
+
+
+def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
+    rows = (
+        Delivery.select(
+            Delivery.id,
+            Delivery.uuid,
+            Delivery.lease,
+            Delivery.attempts + 1,
+            Delivery.interruptions,
+            Event.type,
+            Event.payload,
+            Event.created_at,
+            Webhook.id,
+            Webhook.business,
+            Webhook.url,
+            Webhook.secret,
+        )
+        .join(Event)
+        .switch(Delivery)
+        .join(Webhook)
+        .where(Delivery.id.in_(ids) & (Delivery.lease == lease) & Webhook.deleted_at.is_null())
+        .order_by(Delivery.id)
+        .tuples()
+    )
+    return [Claim(*row) for row in rows]
+
+
+def still_sendable(claims: Collection[Claim]) -> set[int]:
+    """The ids of the claims whose webhook still stands as it was when they were claimed.
+
+    Deleted, edited, given a new secret, or its business switched off: then nothing more is sent
+    on the old terms.
+    """
+    with connection():
+        rows = (
+            Webhook.select(
+                Webhook.id, Webhook.url, Webhook.secret, Business.edition, Business.option
+            )
+            .join(Business)
+            .where(Webhook.id.in_({claim.webhook_id for claim in claims}))
+            .where(Webhook.deleted_at.is_null())
+            .tuples()
+        )
+        now = {
+            webhook_id: (url, bytes(secret))
+            for webhook_id, url, secret, edition, option in rows
+            if includes_webhooks(edition, option=option)
+        }
+    return {
+        claim.id
+        for claim in claims
+        if now.get(claim.webhook_id) == (claim.url, claim.sealed_secret)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How one claimed attempt ended."""
+
+    claim: Claim
+    outcome: Outcome
+    started_at: datetime
+    duration: timedelta
+
+
+def settle(
+    settlements: Iterable[Settlement], schedule: Schedule, now: datetime
+) -> list[tuple[Settlement, Verdict]]:
+    """Record outcomes and give the leases up; returns those that were still ours to settle.
+
+    A lease that ran out, or a delivery deleted meanwhile, changes nothing: whoever claimed it
+    since decides.
+    """
+    by_verdict = defaultdict(list)
+    for settlement in settlements:
+        claimed = settlement.claim
+        verdict = after_attempt(
+            settlement.outcome, claimed.attempt, claimed.interruptions, schedule, now
+        )
+        by_verdict[verdict, claimed.lease].append(settlement)
+    settled = []
+    with transaction():
+        for (verdict, lease), group in by_verdict.items():
+            ours = _apply(verdict, lease, [each.claim.id for each in group])
+            settled += [(each, verdict) for each in group if each.claim.id in ours]
+        _log(
+            _attempt_row(
+                each.claim.id, each.claim.attempt, each.started_at, each.duration, each.outcome
+            )
+            for each, _ in settled
+            if not isinstance(each.outcome, Withdrawn | Locked)
+        )
+    return settled
+
+
+def _apply(verdict: Verdict, lease: int, ids: Sequence[int]) -> set[int]:
+    changes: dict[str, object] = {"lease": None, "leased_at": None, "due_at": verdict.due_at}
+    if verdict.status is not None:
+        changes["status"] = verdict.status
+    if verdict.counts:
+        changes["attempts"] = Delivery.attempts + 1
+    rows = (
+        Delivery.update(changes)
+        .where(Delivery.id.in_(ids) & (Delivery.lease == lease))
+        .returning(Delivery.id)
+        .execute()
+    )
+    return {row.id for row in rows}
+
+
+def _attempt_row(
+    delivery_id: int, number: int, started_at: datetime, duration: timedelta, outcome: Outcome
+) -> dict[str, object]:
+    row: dict[str, object] = {
+        "delivery": delivery_id,
+        "number": number,
+        "started_at": started_at,
+        "duration_us": duration // timedelta(microseconds=1),
+        "http_status": None,
+        "error": None,
+        "detail": "",
+        "response": "",
+    }
+    match outcome:
+        case Answered():
+            row |= {
+                "http_status": outcome.http_status,
+                "error": outcome.error,
+                "detail": outcome.detail,
+                "response": outcome.response,
+            }
+        case Unreachable():
+            row |= {"error": outcome.error, "detail": outcome.detail}
+        case Unsendable():
+            row |= {"error": ErrorKind.CORRUPT, "detail": outcome.detail}
+        case Interrupted():
+            row |= {"error": ErrorKind.INTERRUPTED, "detail": "our worker stopped during it"}
+    return row
+
+
+def _log(rows: Iterable[dict[str, object]]) -> None:
+    rows = list(rows)
+    if rows:
+        Attempt.insert_many(rows).execute()

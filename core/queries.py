@@ -1,0 +1,279 @@
+"""What the screens and listings read: frozen rows, no models.
+
+Whoever asks is checked here as in `services`; what a business has is shown to its owners and to
+the operator only, with or without the option.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from peewee import fn
+
+from core.access import authorize, find_delivery, find_webhook
+from core.database import connection
+from core.delivery import ErrorKind, Status
+from core.events import SELECTABLE, EventType
+from core.models import (
+    Attempt,
+    Business,
+    Delivery,
+    Event,
+    LastRun,
+    Member,
+    MemberKey,
+    SelectedEvent,
+    Webhook,
+    entitled,
+)
+from core.plans import Actor, Edition, Role, includes_webhooks
+from core.retention import TICK
+from core.signing import build_body
+
+HISTORY_LENGTH = 50
+"""Deliveries of one webhook that are shown, the newest first (the product's page)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessRow:
+    id: int
+    name: str
+    edition: Edition
+    option: bool
+
+    @property
+    def included(self) -> bool:
+        return includes_webhooks(self.edition, option=self.option)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    login: str
+    role: Role
+    fingerprints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRow:
+    id: int
+    business_id: int
+    url: str
+    events: tuple[EventType, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    uuid: UUID
+    webhook_id: int
+    event: EventType
+    status: Status
+    attempts: int
+    http_status: int | None  # of the last attempt, like error, detail and response
+    error: ErrorKind | None
+    detail: str
+    response: str
+    created_at: datetime  # of the event
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    number: int
+    started_at: datetime
+    duration_us: int
+    http_status: int | None
+    error: ErrorKind | None
+    detail: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryDetail:
+    delivery: DeliveryRow
+    attempts: tuple[AttemptRow, ...]  # every one, in order
+    body: bytes  # as signed and sent
+
+
+def businesses(actor: Actor) -> list[BusinessRow]:
+    """Those whose webhooks this actor may see, by id."""
+    rows = Business.select().order_by(Business.id)
+    if actor.login is not None:
+        owned = (Member.login == actor.login) & (Member.role == Role.OWNER)
+        rows = rows.join(Member).where(owned)
+    with connection():
+        return [BusinessRow(row.id, row.name, Edition(row.edition), row.option) for row in rows]
+
+
+def members(business_id: int) -> list[MemberRow]:
+    """The members of a business by login, each with the fingerprints of its keys."""
+    with connection():
+        logins = list(
+            Member.select(Member.login, Member.role)
+            .where(Member.business == business_id)
+            .order_by(Member.login)
+            .tuples()
+        )
+        keys = (
+            MemberKey.select(MemberKey.login, MemberKey.fingerprint)
+            .where(MemberKey.login.in_([login for login, _ in logins]))
+            .order_by(MemberKey.id)
+            .tuples()
+        )
+        fingerprints = _grouped(keys)
+    return [MemberRow(login, Role(role), tuple(fingerprints[login])) for login, role in logins]
+
+
+def webhooks(actor: Actor, business_id: int) -> list[WebhookRow]:
+    """A business's webhooks, in the order of their creation."""
+    with connection():
+        authorize(actor, business_id)
+        return _webhook_rows(Webhook.business == business_id)
+
+
+def webhook(actor: Actor, webhook_id: int) -> WebhookRow:
+    with connection():
+        find_webhook(actor, webhook_id)
+        return _webhook_rows(Webhook.id == webhook_id)[0]
+
+
+def _webhook_rows(which: Any) -> list[WebhookRow]:
+    rows = list(Webhook.select().where(which & Webhook.deleted_at.is_null()).order_by(Webhook.id))
+    selected = _grouped(
+        SelectedEvent.select(SelectedEvent.webhook, SelectedEvent.event_type)
+        .where(SelectedEvent.webhook.in_([row.id for row in rows]))
+        .tuples()
+    )
+    return [
+        WebhookRow(
+            row.id,
+            row.business_id,
+            row.url,
+            tuple(event for event in SELECTABLE if event in selected[row.id]),
+            row.created_at,
+        )
+        for row in rows
+    ]
+
+
+def deliveries(actor: Actor, webhook_id: int, limit: int = HISTORY_LENGTH) -> list[DeliveryRow]:
+    """A webhook's latest deliveries, the newest first."""
+    with connection():
+        find_webhook(actor, webhook_id)
+        return _latest(Delivery.webhook == webhook_id, limit)
+
+
+def deliveries_of_business(
+    actor: Actor, business_id: int, limit: int = HISTORY_LENGTH
+) -> list[DeliveryRow]:
+    """The same over all webhooks of a business."""
+    with connection():
+        authorize(actor, business_id)
+        standing = Webhook.select(Webhook.id).where(
+            (Webhook.business == business_id) & Webhook.deleted_at.is_null()
+        )
+        return _latest(Delivery.webhook.in_(standing), limit)
+
+
+def _latest(which: Any, limit: int) -> list[DeliveryRow]:
+    latest = Delivery.select(Delivery.id).where(which).order_by(Delivery.id.desc()).limit(limit)
+    return _delivery_rows([row[0] for row in latest.tuples()])
+
+
+def delivery(actor: Actor, delivery_uuid: str) -> DeliveryDetail:
+    with connection():
+        found = find_delivery(actor, delivery_uuid)
+        attempts = Attempt.select().where(Attempt.delivery == found.id).order_by(Attempt.id)
+        event = found.event
+        return DeliveryDetail(
+            _delivery_rows([found.id])[0],
+            tuple(_attempt_row(attempt) for attempt in attempts),
+            build_body(event.type, found.uuid, event.created_at, bytes(event.payload)),
+        )
+
+
+def _delivery_rows(ids: list[int]) -> list[DeliveryRow]:
+    last = Attempt.alias()
+    last_of_each = (
+        Attempt.select(Attempt.delivery, fn.MAX(Attempt.id).alias("id"))
+        .where(Attempt.delivery.in_(ids))
+        .group_by(Attempt.delivery)
+    )
+    attempts = {
+        attempt.delivery_id: _attempt_row(attempt)
+        for attempt in last.select().join(last_of_each, on=(last.id == last_of_each.c.id))
+    }
+    rows = (
+        Delivery.select(
+            Delivery.id,
+            Delivery.uuid,
+            Delivery.webhook,
+            Event.type,
+            Delivery.status,
+            Delivery.attempts,
+            Event.created_at,
+            Delivery.due_at,
+        )
+        .join(Event)
+        .where(Delivery.id.in_(ids))
+        .order_by(Delivery.id.desc())
+        .tuples()
+    )
+    return [_delivery_row(row, attempts.get(row[0])) for row in rows]
+
+
+def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryRow:
+    _, uuid, webhook_id, event_type, status, attempts, created_at, due_at = row
+    return DeliveryRow(
+        uuid=uuid,
+        webhook_id=webhook_id,
+        event=EventType(event_type),
+        status=Status(status),
+        attempts=attempts,
+        http_status=attempt.http_status if attempt else None,
+        error=attempt.error if attempt else None,
+        detail=attempt.detail if attempt else "",
+        response=attempt.response if attempt else "",
+        created_at=created_at,
+        next_attempt_at=due_at,
+    )
+
+
+def _attempt_row(row: Attempt) -> AttemptRow:
+    return AttemptRow(
+        row.number,
+        row.started_at,
+        row.duration_us,
+        row.http_status,
+        ErrorKind(row.error) if row.error else None,
+        row.detail,
+        row.response,
+    )
+
+
+def _grouped(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
+    grouped = defaultdict(list)
+    for key, value in pairs:
+        grouped[key].append(value)
+    return grouped
+
+
+def last_tick() -> datetime | None:
+    """When any consumer last ticked."""
+    with connection():
+        return LastRun.select(fn.MAX(LastRun.at)).where(LastRun.job.startswith(TICK)).scalar()
+
+
+def waiting_since(now: datetime) -> datetime | None:
+    """The earliest due time of the deliveries that are due; None when none is."""
+    with connection():
+        return (
+            Delivery.select(fn.MIN(Delivery.due_at))
+            .join(Webhook)
+            .join(Business)
+            .where(Webhook.deleted_at.is_null() & entitled() & (Delivery.due_at <= now))
+            .scalar()
+        )

@@ -1,0 +1,117 @@
+"""Forgetting: old deliveries, old events and what deleted webhooks leave behind.
+
+In small batches, each a transaction of its own, so that no pass waits for long.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.database import transaction
+from core.delivery import WAITING
+from core.models import Delivery, Event, LastRun, Webhook
+
+_BATCH = 500
+_DAY = timedelta(days=1)
+_PRUNE = "prune"
+TICK = "tick "
+"""What a consumer's row in LastRun begins with; the consumer's name follows."""
+
+
+def record_tick(consumer: str, now: datetime) -> None:
+    """Write down that a consumer is alive."""
+    _record(TICK + consumer, now)
+
+
+def prune_daily(keep: timedelta, now: datetime) -> int | None:
+    """Prune if a day has passed since anyone did; returns the deliveries removed, None if not.
+
+    The day counts from the database, since a scheduler's own daily job is missed by every
+    consumer that is restarted at that minute.
+    """
+    with transaction():
+        last = LastRun.get_or_none(LastRun.job == _PRUNE)
+        if last is not None and now - last.at < _DAY:
+            return None
+        _record(_PRUNE, now)
+    return prune(now - keep, now)
+
+
+def prune(before: datetime, now: datetime) -> int:
+    """Remove what was settled and created before `before`, and all of deleted webhooks."""
+    removed = _prune_deleted_webhooks()
+    removed += _walk(Delivery, _prune_deliveries, before)
+    _walk(Event, _prune_events, before)
+    with transaction():
+        LastRun.delete().where(LastRun.job.startswith(TICK) & (LastRun.at < now - _DAY)).execute()
+    return removed
+
+
+def _record(job: str, now: datetime) -> None:
+    with transaction():
+        LastRun.insert(job=job, at=now).on_conflict(
+            conflict_target=[LastRun.job], preserve=[LastRun.at]
+        ).execute()
+
+
+def _prune_deleted_webhooks() -> int:
+    removed = 0
+    with transaction():
+        gone = [row.id for row in Webhook.select(Webhook.id).where(~Webhook.deleted_at.is_null())]
+    for webhook_id in gone:
+        while batch := _remove_deliveries_of(webhook_id):
+            removed += batch
+        with transaction():
+            Webhook.delete().where(Webhook.id == webhook_id).execute()
+    return removed
+
+
+def _remove_deliveries_of(webhook_id: int) -> int:
+    with transaction():
+        ids = [
+            row.id
+            for row in Delivery.select(Delivery.id)
+            .where(Delivery.webhook == webhook_id)
+            .limit(_BATCH)
+        ]
+        return Delivery.delete().where(Delivery.id.in_(ids)).execute() if ids else 0
+
+
+def _walk(table: Any, remove: Callable[[list[int]], int], before: datetime) -> int:
+    """Offer a table's rows that are old enough, oldest first, to `remove`, batch by batch.
+
+    Ids go with time, so the walk ends at the first batch that holds a younger row.
+    """
+    removed, last_id = 0, 0
+    while True:
+        with transaction():
+            rows = list(
+                table.select(table.id, table.created_at)
+                .where(table.id > last_id)
+                .order_by(table.id)
+                .limit(_BATCH)
+                .tuples()
+            )
+            old = [row_id for row_id, created_at in rows if created_at < before]
+            removed += remove(old) if old else 0
+        if len(old) < _BATCH:
+            return removed
+        last_id = rows[-1][0]
+
+
+def _prune_deliveries(ids: list[int]) -> int:
+    return (
+        Delivery.delete()
+        .where(Delivery.id.in_(ids) & Delivery.status.not_in(WAITING) & Delivery.lease.is_null())
+        .execute()
+    )
+
+
+def _prune_events(ids: list[int]) -> int:
+    """An event stays as long as a delivery, or the outbox, needs it."""
+    needed = Delivery.select(Delivery.event).where(Delivery.event.in_(ids))
+    return (
+        Event.delete()
+        .where(Event.id.in_(ids) & ~Event.fanned_out_at.is_null() & Event.id.not_in(needed))
+        .execute()
+    )

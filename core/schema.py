@@ -1,0 +1,50 @@
+"""Bringing the database's schema to this version, and refusing any other."""
+
+from pathlib import Path
+
+from playhouse.migrations import Runner
+
+from core.database import connection, proxy, transaction
+from core.errors import BadDatabase
+
+_DIRECTORY = Path(__file__).with_name("migrations")
+_ADVISORY_LOCK = 0x6175_7261  # "aura": any number, the same in every process
+
+
+def migrate() -> list[str]:
+    """Bring the bound database to this version's schema; returns what was applied.
+
+    One transaction, which is also the lock: two migrations at once take their turns, and one that
+    fails leaves nothing behind. Raises BadDatabase for a database newer than this program.
+    """
+    with transaction():
+        if proxy.for_update:
+            proxy.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+        runner = _runner()
+        _refuse_newer(runner)
+        applied: list[str] = runner.up()
+        return applied
+
+
+def require_current() -> None:
+    """Raise BadDatabase unless the bound database has exactly this version's schema."""
+    with connection():
+        runner = _runner()
+        _refuse_newer(runner)
+        if any(migration.applied is None for migration in runner.status()):
+            raise BadDatabase(
+                "The database is not at this version's schema: run `aurapos-webhooks migrate`."
+            )
+
+
+def _runner() -> Runner:
+    return Runner(proxy.obj, str(_DIRECTORY))
+
+
+def _refuse_newer(runner: Runner) -> None:
+    newer = [migration.name for migration in runner.status() if migration.path is None]
+    if newer:
+        raise BadDatabase(
+            f"The database was made by a newer version of this program ({newer[-1]}): "
+            "install that version."
+        )

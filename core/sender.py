@@ -1,0 +1,109 @@
+"""The only outbound HTTP: one guarded POST → one Outcome."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import lru_cache
+
+import httpx
+
+from core.cleaning import clean, clean_body
+from core.delivery import (
+    RESPONSE_LIMIT,
+    Answered,
+    ErrorKind,
+    Outcome,
+    Unreachable,
+    Withdrawn,
+)
+from core.transport import LAST_LOOK, AttemptFailed, LastLook, NotWanted
+
+log = logging.getLogger(__name__)
+
+_BODY_BYTES = 8192  # read at most; what is shown is cut from it
+_DETAIL_LIMIT = 200
+
+
+class Sender:
+    """Makes attempts, each within `timeout` from its name lookup to its answer's headers.
+
+    Whatever happens inside an attempt is its outcome, never an exception, so that no receiver can
+    end the worker or its neighbours.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, timeout: timedelta) -> None:
+        self._transport = transport
+        self._timeout = timeout.total_seconds()
+
+    async def post(
+        self, url: str, headers: Sequence[tuple[str, str]], body: bytes, last_look: LastLook
+    ) -> Outcome:
+        """POST `body`; `last_look` is asked once connected, just before the first byte leaves."""
+        attempt = _Attempt()
+        try:
+            request = httpx.Request(
+                "POST",
+                _parsed(url),
+                headers=[*headers, ("Accept-Encoding", "identity")],
+                content=body,
+                extensions={LAST_LOOK: last_look},
+            )
+            async with asyncio.timeout(self._timeout):
+                await attempt.run(self._transport, request)
+        except NotWanted:
+            return Withdrawn()
+        except AttemptFailed as failure:
+            return attempt.outcome() or Unreachable(failure.kind, failure.detail[:_DETAIL_LIMIT])
+        except TimeoutError:
+            seconds = f"no answer in {self._timeout:g} s"
+            return attempt.outcome() or Unreachable(ErrorKind.TIMEOUT, seconds)
+        except Exception as error:  # noqa: BLE001 - any fault in an attempt is its outcome
+            return attempt.outcome() or _unforeseen(error)
+        return attempt.outcome() or Unreachable(ErrorKind.PROTOCOL, "no status")
+
+    async def close(self) -> None:
+        await self._transport.aclose()
+
+
+class _Attempt:
+    """What has come back so far: once there is a status, it decides, however the body goes on."""
+
+    def __init__(self) -> None:
+        self._response: httpx.Response | None = None
+        self._body = bytearray()
+
+    async def run(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
+        self._response = await transport.handle_async_request(request)
+        try:
+            async for chunk in self._response.aiter_raw():
+                self._body += chunk[: _BODY_BYTES - len(self._body)]
+                if len(self._body) >= _BODY_BYTES:
+                    break
+        finally:
+            await self._response.aclose()
+
+    def outcome(self) -> Answered | None:
+        response = self._response
+        if response is None:
+            return None
+        location = response.headers.get("location", "") if response.is_redirect else ""
+        detail = clean(f"redirects to {location}", _DETAIL_LIMIT) if location else ""
+        return Answered(response.status_code, self._text(response), detail)
+
+    def _text(self, response: httpx.Response) -> str:
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"", "identity"} and self._body:
+            return f"[compressed, {len(self._body)} bytes]"
+        return clean_body(bytes(self._body), RESPONSE_LIMIT)
+
+
+def _unforeseen(error: Exception) -> Unreachable:
+    """A fault of ours that this one receiver brings out; its traceback could quote its answer."""
+    log.error("attempt failed in an unforeseen way: %s", type(error).__name__)
+    return Unreachable(ErrorKind.INTERNAL, type(error).__name__)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)

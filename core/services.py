@@ -1,0 +1,251 @@
+"""What an owner can do, each one transaction; the only module the screens write through.
+
+Role, edition and option are read again in every one of these, never remembered from a login.
+"""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.access import authorize, find_delivery, find_webhook, require_included
+from core.audit import note
+from core.database import connection, proxy, transaction
+from core.delivery import WAITING, Status
+from core.errors import BadInput
+from core.events import SELECTABLE, EventType
+from core.intake import Wake, selectable_type
+from core.models import Delivery, Event, SelectedEvent, Webhook
+from core.outbox import fan_out_business
+from core.plans import Actor
+from core.signing import SECRET_BYTES, Secret
+from core.url_policy import UrlPolicy
+from core.vault import Vault
+
+_FAN_OUT_BATCH = 500
+_PING_PAYLOAD = b'{"message":"This is a test from AuraPOS."}'
+
+
+@dataclass(frozen=True, slots=True)
+class NewWebhook:
+    id: int
+    url: str
+    events: tuple[EventType, ...]
+    secret: Secret  # shown once
+    created_at: datetime
+
+
+def create_webhook(
+    actor: Actor,
+    business_id: int,
+    url: str,
+    events: Iterable[str],
+    now: datetime,
+    *,
+    policy: UrlPolicy,
+    vault: Vault,
+) -> NewWebhook:
+    """Register a URL for some events; returns the one showing of its secret.
+
+    Raises BlockedUrl, BadInput for the events, NotAllowed, NotIncluded, NotFound.
+    """
+    with connection():
+        require_included(authorize(actor, business_id))
+        target, selected = policy.check_url(url).url, _selection(events)
+        secret = Secret.from_random(secrets.token_bytes(SECRET_BYTES))
+        # Most of the outbox in transactions of its own, so that the last one is short.
+        while fan_out_business(business_id, _FAN_OUT_BATCH, now).events == _FAN_OUT_BATCH:
+            pass
+        with transaction():
+            require_included(authorize(actor, business_id))
+            while fan_out_business(business_id, _FAN_OUT_BATCH, now).events:
+                pass
+            webhook = Webhook.create(
+                business=business_id, url=target, created_at=now, updated_at=now
+            )
+            webhook.secret = vault.seal(secret, business_id, webhook.id)
+            webhook.save(only=[Webhook.secret])
+            _select(webhook.id, selected)
+            note(actor, business_id, "created", now, webhook_id=webhook.id, subject=target)
+    return NewWebhook(webhook.id, target, selected, secret, now)
+
+
+def edit_webhook(
+    actor: Actor,
+    webhook_id: int,
+    now: datetime,
+    *,
+    url: str | None = None,
+    events: Iterable[str] | None = None,
+    policy: UrlPolicy,
+) -> None:
+    """Change the URL, the events or both; waiting deliveries go to the new URL."""
+    target = policy.check_url(url).url if url is not None else None
+    selected = _selection(events) if events is not None else None
+    with transaction():
+        webhook = _usable_webhook(actor, webhook_id)
+        if target is not None:
+            Webhook.update(url=target, updated_at=now).where(_standing(webhook_id)).execute()
+        if selected is not None:
+            SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
+            _select(webhook_id, selected)
+        note(
+            actor,
+            webhook.business_id,
+            "edited",
+            now,
+            webhook_id=webhook_id,
+            subject=target or webhook.url,
+        )
+
+
+def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Vault) -> Secret:
+    """A new secret, shown once; the old one signs nothing from the commit on."""
+    secret = Secret.from_random(secrets.token_bytes(SECRET_BYTES))
+    with transaction():
+        webhook = _usable_webhook(actor, webhook_id)
+        sealed = vault.seal(secret, webhook.business_id, webhook_id)
+        Webhook.update(secret=sealed, updated_at=now).where(_standing(webhook_id)).execute()
+        note(
+            actor,
+            webhook.business_id,
+            "secret regenerated",
+            now,
+            webhook_id=webhook_id,
+            subject=webhook.url,
+        )
+    return secret
+
+
+def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
+    """Delete a webhook for good: once this commits no new POST to it starts.
+
+    Allowed without the option too. Its rows are pruned later, in small batches.
+    """
+    with transaction():
+        webhook = find_webhook(actor, webhook_id)
+        Webhook.update(deleted_at=now, secret=None).where(_standing(webhook_id)).execute()
+        note(
+            actor,
+            webhook.business_id,
+            "deleted",
+            now,
+            webhook_id=webhook_id,
+            subject=webhook.url,
+        )
+
+
+def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> int:
+    """Queue a `ping` for this one webhook, whatever it selected; returns the event's id."""
+    with transaction():
+        webhook = _usable_webhook(actor, webhook_id)
+        event_id = Event.insert(
+            business=webhook.business_id,
+            type=EventType.PING,
+            payload=_PING_PAYLOAD,
+            webhook=webhook_id,
+            created_at=now,
+        ).execute()
+        note(
+            actor,
+            webhook.business_id,
+            "tested",
+            now,
+            webhook_id=webhook_id,
+            subject=webhook.url,
+        )
+        proxy.after_commit(wake)
+    return int(event_id)
+
+
+def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> None:
+    """Attempt an old delivery again, now: the same id, the same bytes, a whole schedule.
+
+    One that is still waiting is only brought forward; one in flight is left alone.
+    """
+    with transaction():
+        delivery = find_delivery(actor, delivery_uuid)
+        webhook = _usable_webhook(actor, delivery.webhook_id)
+        _start_again(Delivery.id == delivery.id, now)
+        note(
+            actor,
+            webhook.business_id,
+            "redelivered",
+            now,
+            webhook_id=webhook.id,
+            subject=str(delivery.uuid),
+        )
+        proxy.after_commit(wake)
+
+
+def recover(
+    actor: Actor,
+    business_id: int,
+    since: datetime,
+    now: datetime,
+    *,
+    webhook_id: int | None = None,
+    wake: Wake,
+) -> int:
+    """Redeliver everything abandoned of what happened since; returns how many there are."""
+    with transaction():
+        business = authorize(actor, business_id)
+        require_included(business)
+        webhooks = Webhook.select(Webhook.id).where(
+            (Webhook.business == business_id) & Webhook.deleted_at.is_null()
+        )
+        if webhook_id is not None:
+            webhooks = webhooks.where(Webhook.id == find_webhook(actor, webhook_id).id)
+        recovered = _start_again(
+            Delivery.webhook.in_(webhooks)
+            & (Delivery.status == Status.ABANDONED)
+            & (Delivery.created_at >= since),
+            now,
+        )
+        note(
+            actor,
+            business_id,
+            "recovered",
+            now,
+            webhook_id=webhook_id,
+            subject=f"{recovered} deliveries since {since:%Y-%m-%d %H:%M} UTC",
+        )
+        proxy.after_commit(wake)
+    return recovered
+
+
+def _start_again(which: object, now: datetime) -> int:
+    """Make settled deliveries pending with a whole schedule; bring waiting ones forward."""
+    settled = Delivery.update(status=Status.PENDING, attempts=0, interruptions=0, due_at=now).where(
+        which & Delivery.status.not_in(WAITING)
+    )
+    waiting = Delivery.update(due_at=now).where(
+        which & Delivery.status.in_(WAITING) & Delivery.lease.is_null()
+    )
+    brought_forward = waiting.execute()
+    return int(brought_forward + settled.execute())
+
+
+def _usable_webhook(actor: Actor, webhook_id: int) -> Webhook:
+    webhook = find_webhook(actor, webhook_id)
+    require_included(webhook.business)
+    return webhook
+
+
+def _standing(webhook_id: int) -> object:
+    return (Webhook.id == webhook_id) & Webhook.deleted_at.is_null()
+
+
+def _selection(events: Iterable[str]) -> tuple[EventType, ...]:
+    """The event types named, in the product's order, each once."""
+    named = {selectable_type(name) for name in events}
+    if not named:
+        raise BadInput("Select at least one event: a webhook without events would never be called.")
+    return tuple(event for event in SELECTABLE if event in named)
+
+
+def _select(webhook_id: int, events: tuple[EventType, ...]) -> None:
+    SelectedEvent.insert_many(
+        [(webhook_id, event) for event in events],
+        [SelectedEvent.webhook, SelectedEvent.event_type],
+    ).execute()

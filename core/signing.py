@@ -1,0 +1,125 @@
+"""Secret, body, headers, signature and verification: what is on the wire. Pure."""
+
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime
+from typing import NoReturn, SupportsIndex
+from uuid import UUID
+
+USER_AGENT = "AuraPOS-Webhooks/1.0"
+EVENT_HEADER = "X-AuraPOS-Event"
+DELIVERY_HEADER = "X-AuraPOS-Delivery"
+SIGNATURE_HEADER = "X-AuraPOS-Signature"
+SECRET_PREFIX = "whsec_"  # noqa: S105 - what every secret starts with, not one
+SECRET_BYTES = 32
+SIGNATURE_PREFIX = "sha256="
+_HEX_DIGEST_LENGTH = 64
+
+
+class Secret:
+    """A webhook's signing secret: never printed, logged or pickled by accident."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @classmethod
+    def from_random(cls, random: bytes) -> "Secret":
+        """The secret made of 32 random bytes: `whsec_` and their base64url, unpadded."""
+        if len(random) != SECRET_BYTES:
+            raise ValueError(f"a secret is made of {SECRET_BYTES} random bytes")
+        return cls(SECRET_PREFIX + urlsafe_b64encode(random).rstrip(b"=").decode())
+
+    def reveal(self) -> str:
+        """The secret as the owner sees it, once."""
+        return self._text
+
+    def sign(self, body: bytes) -> str:
+        """`sha256=` and the hex HMAC-SHA256 of the body, keyed with the whole secret as ASCII."""
+        return SIGNATURE_PREFIX + hmac.digest(self._text.encode(), body, "sha256").hex()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    __hash__ = None  # type: ignore[assignment]  # a secret in a set or a dict outlives its use
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled or copied")
+
+
+def wire_time(moment: datetime) -> str:
+    """UTC, milliseconds, `Z`: `2026-05-17T14:32:08.123Z`."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def build_body(event_type: str, delivery_id: UUID, created_at: datetime, payload: bytes) -> bytes:
+    """The exact bytes that are signed and sent; `payload` is the producer's JSON, untouched."""
+    head = (
+        f'{{"event":"{event_type}","delivery_id":"{delivery_id}",'
+        f'"created_at":"{wire_time(created_at)}","payload":'
+    )
+    return b"%b%b}" % (head.encode(), payload)
+
+
+def build_headers(event_type: str, delivery_id: UUID, signature: str) -> list[tuple[str, str]]:
+    return [
+        ("Content-Type", "application/json"),
+        ("User-Agent", USER_AGENT),
+        (EVENT_HEADER, event_type),
+        (DELIVERY_HEADER, str(delivery_id)),
+        (SIGNATURE_HEADER, signature),
+    ]
+
+
+def explain_mismatch(secret: Secret, signature: str, body: bytes) -> str | None:
+    """None when the signature is right; otherwise one sentence that says where it differs."""
+    given = signature.strip()
+    if not given.startswith(SIGNATURE_PREFIX):
+        return f'The signature does not start with "{SIGNATURE_PREFIX}": send the whole header.'
+    if len(given) != len(SIGNATURE_PREFIX) + _HEX_DIGEST_LENGTH:
+        digits = len(given) - len(SIGNATURE_PREFIX)
+        return (
+            f'The signature has {digits} characters after "{SIGNATURE_PREFIX}" instead of '
+            f"{_HEX_DIGEST_LENGTH}: it was cut or padded on the way."
+        )
+    if hmac.compare_digest(secret.sign(body).encode(), given.encode("utf-8", "replace")):
+        return None
+    return _explain_digest(secret, given, body)
+
+
+def _explain_digest(secret: Secret, given: str, body: bytes) -> str:
+    if secret.sign(body) == given.lower():
+        return "The signature is right but for upper case: hex digits are sent in lower case."
+    for name, variant in _common_mistakes(body):
+        if secret.sign(variant) == given:
+            return f"The signature is right for the body {name}: verify the raw bytes as they came."
+    bare = Secret(secret.reveal().removeprefix(SECRET_PREFIX))
+    if bare.sign(body) == given:
+        return f'The key was used without its "{SECRET_PREFIX}": the prefix is part of the secret.'
+    return (
+        "The signature was made with another secret or over other bytes: compare the secret with "
+        "the one shown at creation or regeneration, and verify the raw body before parsing it."
+    )
+
+
+def _common_mistakes(body: bytes) -> list[tuple[str, bytes]]:
+    mistakes = [
+        ("without its last line break", body.rstrip(b"\r\n")),
+        ("with a line break added", body + b"\n"),
+    ]
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return mistakes
+    compact = json.dumps(parsed, separators=(",", ":"), ensure_ascii=False)
+    spaced = json.dumps(parsed)
+    again = "parsed and written again"
+    return [*mistakes, (again, compact.encode("utf-8", "replace")), (again, spaced.encode())]

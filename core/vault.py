@@ -1,0 +1,125 @@
+"""Secrets at rest: AES-256-GCM under a key file that only its owner can read."""
+
+import hmac
+import os
+import stat
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from core.errors import BadKeyFile
+from core.signing import Secret
+
+_VERSION = b"\x01"
+_KEY_BYTES = 32
+_KEY_ID_BYTES = 4
+_NONCE_BYTES = 12
+_HEADER = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Vault:
+    """Seals and opens secrets with a list of keys: the first seals, any of them opens.
+
+    A sealed secret is `version | key id | nonce | ciphertext`. The webhook and its business are
+    authenticated with it, so one that is moved to another row does not open.
+    """
+
+    keys: tuple[tuple[bytes, bytes], ...]  # (key id, key), the current one first
+
+    def queue_key(self) -> bytes:
+        """The key that signs the queue's messages, which are pickled."""
+        return hmac.digest(self.keys[0][1], b"queue messages", "sha256")
+
+    def seal(self, secret: Secret, business_id: int, webhook_id: int) -> bytes:
+        key_id, key = self.keys[0]
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(key).encrypt(
+            nonce, secret.reveal().encode(), _whose(business_id, webhook_id)
+        )
+        return _VERSION + key_id + nonce + sealed
+
+    def open(self, sealed: bytes, business_id: int, webhook_id: int) -> Secret:
+        """Raises BadKeyFile when no key here opens it."""
+        key_id = sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES]
+        key = dict(self.keys).get(key_id)
+        if key is None or sealed[: len(_VERSION)] != _VERSION:
+            raise BadKeyFile(
+                "The key file does not hold the key this webhook's secret was sealed with: put "
+                "the right key file back, or regenerate the secret."
+            )
+        nonce = sealed[_HEADER - _NONCE_BYTES : _HEADER]
+        try:
+            text = AESGCM(key).decrypt(nonce, sealed[_HEADER:], _whose(business_id, webhook_id))
+        except InvalidTag:
+            raise BadKeyFile(
+                "This webhook's stored secret was changed or moved: regenerate the secret."
+            ) from None
+        return Secret(text.decode())
+
+
+def _whose(business_id: int, webhook_id: int) -> bytes:
+    return f"business {business_id} webhook {webhook_id}".encode()
+
+
+def create_key_file(path: Path) -> None:
+    """Write a new key file, 0600 and on the disk before this returns; never over an old one."""
+    line = b" ".join(
+        (os.urandom(_KEY_ID_BYTES).hex().encode(), urlsafe_b64encode(os.urandom(_KEY_BYTES)))
+    )
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise BadKeyFile(f"There is a key file {path} already: it is kept as it is.") from None
+    except OSError as error:
+        raise BadKeyFile(f"The key file {path} cannot be written: {error.strerror}.") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(line + b"\n")
+        file.flush()
+        os.fsync(descriptor)
+
+
+def load_vault(path: Path) -> Vault:
+    """The vault with the keys of a file: one a line, `ID KEY` in hex and base64url, current first.
+
+    Raises BadKeyFile when the file is missing, readable by others, or not a key file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise BadKeyFile(
+            f"The key file {path} is missing: put it back from its backup; without it no secret "
+            "can be opened and deliveries wait."
+        ) from None
+    except OSError as error:
+        raise BadKeyFile(f"The key file {path} cannot be read: {error.strerror}.") from None
+    with os.fdopen(descriptor, "rb") as file:
+        _refuse_shared(path, os.fstat(descriptor).st_mode)
+        return Vault(tuple(_parse_key(line, path) for line in _lines(file.read(), path)))
+
+
+def _refuse_shared(path: Path, mode: int) -> None:
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise BadKeyFile(f"The key file {path} is open to others: run `chmod 600 {path}`.")
+
+
+def _lines(content: bytes, path: Path) -> list[bytes]:
+    lines = [line for line in content.splitlines() if line.strip()]
+    if not lines:
+        raise BadKeyFile(f"The key file {path} is empty: put it back from its backup.")
+    return lines
+
+
+def _parse_key(line: bytes, path: Path) -> tuple[bytes, bytes]:
+    try:
+        key_id, key = line.split()
+        parsed = bytes.fromhex(key_id.decode()), urlsafe_b64decode(key)
+    except (ValueError, Base64Error):
+        parsed = b"", b""
+    if (len(parsed[0]), len(parsed[1])) != (_KEY_ID_BYTES, _KEY_BYTES):
+        raise BadKeyFile(f"{path} is not a key file: put the right one back from its backup.")
+    return parsed

@@ -1,0 +1,98 @@
+"""The composition root of the worker: `huey_consumer tasks.consumer.huey` starts here too."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core.url_policy import UrlPolicy
+from huey import Huey
+
+from core.config import Config, DeliveryConfig, load_config
+from core.database import open_database, proxy
+from core.delivery import Schedule
+from core.retention import prune_daily, record_tick
+from core.schema import require_current
+from core.sender import Sender
+from core.transport import GuardedTransport, tls_context
+from core.vault import load_vault
+from tasks.dispatcher import Dispatcher
+from tasks.engine import Engine
+from tasks.jobs import bell, register
+from tasks.load import Limits
+from tasks.queue import open_queue
+
+log = logging.getLogger(__name__)
+
+CONFIG_VARIABLE = "AURAPOS_WEBHOOKS_CONFIG"
+DEFAULT_CONFIG = Path("config.toml")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def make_policy(delivery: DeliveryConfig) -> UrlPolicy:
+    return UrlPolicy(allow_http=delivery.allow_http, allow_networks=delivery.allow_networks)
+
+
+def make_dispatcher(config: Config) -> Dispatcher:
+    """A dispatcher for the event loop it is first used in."""
+    delivery = config.delivery
+    transport = GuardedTransport(make_policy(delivery), tls_context(delivery.ca_file))
+    return Dispatcher(
+        Sender(transport, delivery.timeout),
+        lambda: load_vault(Path(config.secrets.key_file)),
+        Schedule(delivery.retry_after, delivery.max_attempts),
+        Limits(delivery.concurrency, delivery.per_webhook),
+        utc_now,
+    )
+
+
+def open_configured_queue(config: Config, *, create: bool = False) -> Huey:
+    key = load_vault(Path(config.secrets.key_file)).queue_key()
+    return open_queue(config.queue.url, key, create=create)
+
+
+def make_wake(config: Config) -> Callable[[], None]:
+    return bell(lambda: open_configured_queue(config))
+
+
+def assemble(config: Config) -> tuple[Huey, Engine]:
+    """The Huey whose consumer delivers, and its engine, started and stopped with the consumer."""
+    open_database(config.database.url)
+    require_current()
+    huey = open_configured_queue(config)
+    engine = Engine(lambda: make_dispatcher(config), utc_now)
+    name = f"{socket.gethostname()} {os.getpid()}"
+
+    def tick() -> None:
+        engine.look()
+        record_tick(name, utc_now())
+        removed = prune_daily(config.history.keep, utc_now())
+        if removed is not None:
+            log.info("history pruned", extra={"deliveries": removed})
+
+    @huey.on_startup()
+    def start() -> None:
+        proxy.dispose()  # a forked worker must not use its parent's connections
+        engine.start()
+
+    @huey.on_shutdown()
+    def stop() -> None:
+        engine.stop()
+
+    register(huey, tick, engine.look)
+    return huey, engine
+
+
+def __getattr__(name: str) -> Any:
+    """`huey`, configured when it is first asked for, so that importing this does nothing."""
+    if name != "huey":
+        raise AttributeError(name)
+    path = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
+    globals()["huey"], _ = assemble(load_config(path))
+    return globals()["huey"]

@@ -1,0 +1,240 @@
+"""One pass: fan out → claim → send together → settle in batches.
+
+The event loop does nothing but send. Calls to the database run in threads of their own, one that
+writes and one for the last looks, so that a slow commit never delays an answer.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from time import monotonic
+from typing import ParamSpec, TypeVar
+
+from peewee import PeeweeException
+
+from core import outbox
+from core.database import hold_connection, release_connection
+from core.delivery import Locked, Outcome, Schedule, Status, Unsendable, Verdict, Withdrawn
+from core.errors import BadKeyFile
+from core.outbox import Claim, Settlement
+from core.payload import is_json
+from core.sender import Sender
+from core.signing import build_body, build_headers
+from core.vault import Vault
+from tasks.last_look import LastLooks
+from tasks.load import Limits, Load
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FAN_OUT_BATCH = 500
+_SETTLE_BATCH = 200
+_ROSTER_FOR = 1.0  # seconds until webhooks that have become due are looked for again
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a pass did."""
+
+    events: int = 0  # fanned out
+    attempts: int = 0
+    delivered: int = 0
+    failed: int = 0  # and will be tried again
+    abandoned: int = 0
+
+    def count(self, verdict: Verdict) -> None:
+        self.attempts += verdict.counts
+        self.delivered += verdict.status is Status.DELIVERED
+        self.failed += verdict.status is Status.FAILED
+        self.abandoned += verdict.status is Status.ABANDONED
+
+
+class Dispatcher:
+    """Runs passes, one at a time, in the one event loop that it is used in."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        open_vault: Callable[[], Vault],
+        schedule: Schedule,
+        limits: Limits,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._sender = sender
+        self._open_vault = open_vault
+        self._schedule = schedule
+        self._clock = clock
+        self._load = Load(limits)
+        self._roster: list[int] = []
+        self._roster_until = 0.0
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._unsettled: list[Settlement] = []
+        self._news = asyncio.Event()
+        self._stopping = False
+        self._writer = _database_thread("writer")
+        self._reader = _database_thread("reader")
+        self._last_looks = LastLooks(
+            lambda claims: _in(self._reader, outbox.still_sendable, claims)
+        )
+
+    def look(self) -> None:
+        """Look for new work at once, also in the middle of a pass."""
+        self._roster_until = 0.0
+        self._news.set()
+
+    def stop(self) -> None:
+        """Claim nothing more: the pass ends once what is in flight has been settled."""
+        self._stopping = True
+        self._news.set()
+
+    async def drain(
+        self, until: Callable[[], datetime], on_progress: Callable[[Tally], None] | None = None
+    ) -> Tally:
+        """Attempt everything that is due at `until()`, asked again and again; says what was done.
+
+        Raises BadKeyFile, before anything is claimed, when secrets cannot be opened; and whatever
+        the database raises, with outcomes kept until they can be settled.
+        """
+        tally = Tally()
+        vault = self._open_vault()
+        self.look()
+        while True:
+            self._news.clear()
+            await self._settle(tally)
+            started = 0 if self._stopping else await self._start_more(vault, until(), tally)
+            if not (started or self._in_flight or self._unsettled):
+                return tally
+            if on_progress is not None:
+                on_progress(tally)
+            if self._in_flight:
+                await self._wait_for_news()
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest waiting delivery is due; in the past if there is work now."""
+        waiting = await _in(self._writer, outbox.waiting_webhooks)
+        return waiting[0][1] if waiting else None
+
+    async def close(self) -> None:
+        """Wait for what is in flight and settle it if that can be done."""
+        self._stopping = True
+        if self._in_flight:
+            await asyncio.wait(self._in_flight)
+        try:
+            await self._settle(Tally())
+        except PeeweeException as error:
+            log.error("outcomes could not be recorded, so attempts will repeat: %s", error)
+        await self._sender.close()
+        for thread in (self._writer, self._reader):
+            await _in(thread, release_connection)
+            thread.shutdown()
+
+    async def _wait_for_news(self) -> None:
+        try:
+            await asyncio.wait_for(self._news.wait(), _ROSTER_FOR)
+        except TimeoutError:
+            return
+
+    async def _settle(self, tally: Tally) -> None:
+        while batch := self._unsettled[:_SETTLE_BATCH]:
+            settled = await _in(self._writer, outbox.settle, batch, self._schedule, self._clock())
+            del self._unsettled[: len(batch)]
+            for settlement, verdict in settled:
+                tally.count(verdict)
+                _log(settlement, verdict)
+
+    async def _start_more(self, vault: Vault, until: datetime, tally: Tally) -> int:
+        if self._load.room() <= 0:
+            return 0
+        if monotonic() >= self._roster_until:
+            await self._call_the_roster(until, tally)
+        wanted = self._load.share_out(self._roster)
+        if not wanted:
+            return 0
+        claims = await _in(self._writer, outbox.claim, wanted, self._schedule, until)
+        for claim in claims:
+            self._start(claim, vault)
+        claimed = Counter(claim.webhook_id for claim in claims)
+        self._roster = [each for each in self._roster if claimed[each] >= wanted.get(each, 0)]
+        return len(claims)
+
+    async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
+        """Which webhooks have something due, once the outbox has given up its next events."""
+        self._roster_until = monotonic() + _ROSTER_FOR
+        fanned_out = await _in(self._writer, outbox.fan_out, _FAN_OUT_BATCH, self._clock())
+        tally.events += fanned_out.events
+        if fanned_out.events == _FAN_OUT_BATCH:
+            self.look()
+        waiting = await _in(self._writer, outbox.waiting_webhooks)
+        self._roster = [webhook_id for webhook_id, first_due in waiting if first_due <= until]
+
+    def _start(self, claim: Claim, vault: Vault) -> None:
+        self._load.started(claim.webhook_id)
+        task = asyncio.create_task(self._attempt(claim, vault))
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+
+    async def _attempt(self, claim: Claim, vault: Vault) -> None:
+        started_at, begin = self._clock(), monotonic()
+        outcome = await self._outcome(claim, vault)
+        duration = timedelta(seconds=monotonic() - begin)
+        self._unsettled.append(Settlement(claim, outcome, started_at, duration))
+        self._load.ended(claim.webhook_id, outcome)
+        if isinstance(outcome, Withdrawn):
+            self.look()
+        self._news.set()
+
+    async def _outcome(self, claim: Claim, vault: Vault) -> Outcome:
+        if not is_json(claim.payload):
+            return Unsendable("the stored event was damaged")
+        try:
+            secret = vault.open(claim.sealed_secret, claim.business_id, claim.webhook_id)
+        except BadKeyFile as error:
+            log.error(
+                "a secret cannot be opened", extra={"webhook": claim.webhook_id, "why": error}
+            )
+            return Locked()
+        body = build_body(claim.event_type, claim.uuid, claim.created_at, claim.payload)
+        return await self._sender.post(
+            claim.url,
+            build_headers(claim.event_type, claim.uuid, secret.sign(body)),
+            body,
+            partial(self._last_looks.may_send, claim),
+        )
+
+
+def _database_thread(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=hold_connection)
+
+
+async def _in(
+    thread: ThreadPoolExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    return await asyncio.get_running_loop().run_in_executor(thread, partial(call, *args, **kwargs))
+
+
+def _log(settlement: Settlement, verdict: Verdict) -> None:
+    level = logging.DEBUG if verdict.status is Status.DELIVERED else logging.INFO
+    if not log.isEnabledFor(level):
+        return
+    outcome = settlement.outcome
+    log.log(
+        level,
+        verdict.status or type(outcome).__name__.lower(),
+        extra={
+            "delivery": settlement.claim.uuid,
+            "webhook": settlement.claim.webhook_id,
+            "event": settlement.claim.event_type,
+            "attempt": settlement.claim.attempt,
+            "http_status": getattr(outcome, "http_status", None),
+            "error": getattr(outcome, "error", None),
+            "detail": getattr(outcome, "detail", ""),
+            "ms": round(settlement.duration / timedelta(milliseconds=1)),
+        },
+    )

@@ -1,0 +1,110 @@
+"""The consumer's own thread: one event loop for its whole life, woken by ticks and wakes.
+
+Huey says when; this says what. Between two ticks it also wakes by itself for the deliveries that
+become due meanwhile, so that a retry starts at its time and not up to a minute after.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from peewee import PeeweeException
+
+from core.errors import WebhooksError
+from tasks.dispatcher import Dispatcher
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 60.0  # seconds: a tick is never further away
+_PAUSE = 0.05  # seconds between two passes at the least
+_PAUSE_AFTER_ERROR = 2.0
+
+
+class Engine:
+    """Runs passes until it is stopped."""
+
+    def __init__(
+        self, make_dispatcher: Callable[[], Dispatcher], clock: Callable[[], datetime]
+    ) -> None:
+        self._make_dispatcher = make_dispatcher
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._started = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+            self._thread.start()
+            self._started.wait()
+
+    def look(self) -> None:
+        """Look for work now; many calls become one pass."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._look)
+
+    def stop(self) -> None:
+        """Claim nothing more, finish what is in flight, and end."""
+        if self._thread is None or self._loop is None:
+            return
+        self._loop.call_soon_threadsafe(self._stop)
+        self._thread.join()
+        self._thread = None
+
+    def _look(self) -> None:
+        self._woken.set()
+        if self._dispatcher is not None:
+            self._dispatcher.look()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._woken.set()
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._dispatcher = self._make_dispatcher()
+        self._started.set()
+        while not self._stopping:
+            self._woken.clear()
+            await self._sleep(await self._pass(self._dispatcher))
+        await self._dispatcher.close()
+
+    async def _pass(self, dispatcher: Dispatcher) -> float:
+        """One pass; returns how many seconds to sleep unless woken."""
+        try:
+            tally = await dispatcher.drain(self._clock)
+            due = await dispatcher.next_due()
+        except WebhooksError as error:
+            log.error("deliveries wait: %s", error)
+            return _PATIENCE
+        except PeeweeException as error:
+            log.error("the pass was cut short by the database: %s", error)
+            return _PAUSE_AFTER_ERROR
+        if tally.attempts:
+            log.info(
+                "pass ended",
+                extra={
+                    "delivered": tally.delivered,
+                    "failed": tally.failed,
+                    "abandoned": tally.abandoned,
+                },
+            )
+        if due is None:
+            return _PATIENCE
+        return min(_PATIENCE, max(_PAUSE, (due - self._clock()).total_seconds()))
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        except TimeoutError:
+            return

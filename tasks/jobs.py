@@ -1,0 +1,51 @@
+"""The tasks on the Huey: doorways, of a line or two each.
+
+A message that is lost, doubled or late changes only when something happens: what must survive is
+a row in the tables.
+"""
+
+import logging
+from collections.abc import Callable
+
+from huey import Huey
+
+log = logging.getLogger(__name__)
+
+_TICK_EXPIRES = 50  # seconds: a backlog of ticks is dropped, one is as good as many
+
+
+def register(huey: Huey, tick: Callable[[], None], wake: Callable[[], None]) -> Callable[[], None]:
+    """Register the minute's tick and the wake; returns what puts a wake on the queue."""
+
+    @huey.periodic_task(lambda _: True, expires=_TICK_EXPIRES, name="tick")
+    def run_tick() -> None:
+        tick()
+
+    @huey.task(expires=_TICK_EXPIRES, name="wake")
+    def run_wake() -> None:
+        wake()
+
+    return run_wake
+
+
+def bell(open_queue: Callable[[], Huey]) -> Callable[[], None]:
+    """What rings the consumer: opened at its first ring, and never an error to who rings it.
+
+    A wake that is lost costs at most a minute: the next tick finds the row.
+    """
+    ring: Callable[[], None] | None = None
+
+    def wake() -> None:
+        nonlocal ring
+        try:
+            if ring is None:
+                ring = register(open_queue(), _nothing, _nothing)
+            ring()
+        except Exception as error:  # noqa: BLE001 - a queue's engine raises errors of its own
+            log.warning("the queue does not answer, so delivery waits for the next tick: %s", error)
+
+    return wake
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,41 @@
+"""The question asked just before the first byte leaves: may this still be sent?"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from peewee import PeeweeException
+
+from core.outbox import Claim
+
+log = logging.getLogger(__name__)
+
+
+class LastLooks:
+    """Puts the questions of many attempts together into one query at a time."""
+
+    def __init__(self, still_sendable: Callable[[list[Claim]], Awaitable[set[int]]]) -> None:
+        self._still_sendable = still_sendable
+        self._asked: list[tuple[Claim, asyncio.Future[bool]]] = []
+        self._answering: asyncio.Task[None] | None = None
+
+    async def may_send(self, claim: Claim) -> bool:
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asked.append((claim, answer))
+        if self._answering is None:
+            self._answering = asyncio.create_task(self._answer())
+        return await answer
+
+    async def _answer(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked, []
+            try:
+                sendable = await self._still_sendable([claim for claim, _ in asked])
+            except PeeweeException as error:
+                # What cannot be asked is not sent: it could not be recorded either.
+                log.error("nothing is sent while the database does not answer: %s", error)
+                sendable = set()
+            for claim, answer in asked:
+                if not answer.done():
+                    answer.set_result(claim.id in sendable)
+        self._answering = None

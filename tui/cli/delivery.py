@@ -1,0 +1,194 @@
+"""`delivery …` and `recover`: the history, and sending again."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from core import queries, services
+from core.config import parse_duration
+from core.errors import BadInput
+from core.queries import AttemptRow, DeliveryRow
+from tasks.consumer import utc_now
+from tui.cli.output import print_json, print_table, say
+from tui.cli.program import (
+    Program,
+    actor_as,
+    as_option,
+    business_option,
+    choose_business,
+    json_option,
+    pass_program,
+)
+
+_PREVIEW = 60  # characters of a response in a listing
+
+
+@click.group()
+def delivery() -> None:
+    """List and show deliveries, and send one again."""
+
+
+@delivery.command("list")
+@click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Of this webhook only.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=queries.HISTORY_LENGTH)
+@business_option
+@as_option
+@json_option
+@pass_program
+def list_deliveries(
+    program: Program,
+    webhook_id: int | None,
+    limit: int,
+    business_id: int | None,
+    login: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """The latest deliveries, newest first."""
+    program.open()
+    actor = actor_as(login)
+    if webhook_id is not None:
+        rows = queries.deliveries(actor, webhook_id, limit)
+    else:
+        rows = queries.deliveries_of_business(actor, choose_business(actor, business_id), limit)
+    if as_json:
+        print_json([_shape(row) for row in rows])
+        return
+    print_table(
+        ("DATE (UTC)", "EVENT", "STATUS", "HTTP", "TRIES", "NEXT (UTC)", "DELIVERY", "RESPONSE"),
+        [
+            (
+                row.created_at,
+                row.event,
+                row.status,
+                row.http_status or row.error,
+                row.attempts,
+                row.next_attempt_at,
+                row.uuid,
+                (row.response or row.detail)[:_PREVIEW],
+            )
+            for row in rows
+        ],
+        "No deliveries yet: send a test with `aurapos-webhooks webhook test ID`.",
+    )
+
+
+@delivery.command()
+@click.argument("delivery_id")
+@as_option
+@json_option
+@pass_program
+def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool) -> None:
+    """One delivery: every attempt, and the body as it is signed and sent."""
+    program.open()
+    detail = queries.delivery(actor_as(login), delivery_id)
+    body = detail.body.decode("utf-8", "replace")
+    if as_json:
+        attempts = [_attempt_shape(attempt) for attempt in detail.attempts]
+        print_json({**_shape(detail.delivery), "attempt_log": attempts, "body": body})
+        return
+    row = detail.delivery
+    say(f"delivery {row.uuid}: {row.event} to webhook {row.webhook_id}, {row.status}")
+    if row.next_attempt_at is not None:
+        say(f"next attempt at {row.next_attempt_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    print_table(
+        ("TRY", "STARTED (UTC)", "MS", "HTTP", "RESPONSE"),
+        [
+            (
+                attempt.number,
+                attempt.started_at,
+                attempt.duration_us // 1000,
+                attempt.http_status or attempt.error,
+                attempt.response or attempt.detail,
+            )
+            for attempt in detail.attempts
+        ],
+        "No attempt has ended yet.",
+    )
+    say(f"body: {body}")
+
+
+@delivery.command()
+@click.argument("delivery_id")
+@as_option
+@pass_program
+def redeliver(program: Program, delivery_id: str, login: str | None) -> None:
+    """Send a delivery again: the same id, the same bytes."""
+    program.open()
+    services.redeliver(actor_as(login), delivery_id, utc_now(), wake=program.wake)
+    say(f"Delivery {delivery_id} is queued again.")
+
+
+@click.command()
+@click.option(
+    "--since",
+    required=True,
+    metavar="T",
+    help='A UTC time such as 2026-05-17T14:30, or how long ago: "2h", "3d".',
+)
+@click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Of this webhook only.")
+@business_option
+@as_option
+@json_option
+@pass_program
+def recover(
+    program: Program,
+    since: str,
+    webhook_id: int | None,
+    business_id: int | None,
+    login: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Queue again everything that was abandoned since T."""
+    program.open()
+    actor, now = actor_as(login), utc_now()
+    recovered = services.recover(
+        actor,
+        choose_business(actor, business_id),
+        _parse_since(since, now),
+        now,
+        webhook_id=webhook_id,
+        wake=program.wake,
+    )
+    if as_json:
+        print_json({"recovered": recovered})
+        return
+    say(f"{recovered} abandoned deliveries are queued again.")
+
+
+def _parse_since(text: str, now: datetime) -> datetime:
+    try:
+        return now - parse_duration(text)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(
+            f'{text!r} is not a time: write 2026-05-17T14:30, or how long ago, such as "2h".'
+        ) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _shape(row: DeliveryRow) -> dict[str, Any]:
+    return {
+        "delivery_id": row.uuid,
+        "webhook_id": row.webhook_id,
+        "event": row.event,
+        "status": row.status,
+        "http_status": row.http_status,
+        "attempts": row.attempts,
+        "response": row.response,
+        "error": row.error,
+        "detail": row.detail,
+        "created_at": row.created_at,
+        "next_attempt_at": row.next_attempt_at,
+    }
+
+
+def _attempt_shape(row: AttemptRow) -> dict[str, Any]:
+    duration = timedelta(microseconds=row.duration_us)
+    return {**asdict(row), "duration_ms": duration / timedelta(milliseconds=1)}

@@ -1,0 +1,174 @@
+"""`doctor`: is everything as it should be, and how to mend what is not."""
+
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+import click
+from peewee import PeeweeException
+
+from core import queries
+from core.config import Config
+from core.database import connection, explain, first_line, open_database, proxy, sqlite_path
+from core.errors import WebhooksError
+from core.schema import require_current
+from core.vault import load_vault
+from tasks.consumer import open_configured_queue, utc_now
+from tui.cli.output import print_json, say
+from tui.cli.program import Program, json_option, pass_program
+
+_TICK_WITHIN = timedelta(minutes=2)
+_CLOCK_WITHIN = timedelta(seconds=5)
+_EARLIEST_SANE = datetime(2025, 1, 1, tzinfo=UTC)
+_SHARED = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    BAD = "BAD"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    check: str
+    verdict: Verdict
+    told: str
+
+
+@click.command()
+@json_option
+@pass_program
+def doctor(program: Program, *, as_json: bool) -> None:
+    """Check configuration, key, database, queue, clock and the last tick; exit 1 if any is bad."""
+    findings = list(_examine(program))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            say(f"{finding.verdict:<8}{finding.check:<10}{finding.told}")
+    if any(finding.verdict is Verdict.BAD for finding in findings):
+        sys.exit(1)
+
+
+def _examine(program: Program) -> Iterator[Finding]:
+    try:
+        config = program.config
+    except WebhooksError as error:
+        yield Finding("config", Verdict.BAD, str(error))
+        return
+    yield Finding("config", Verdict.OK, str(program.config_path))
+    yield from _development_settings(config)
+    yield from _guarded("key", lambda: _key(config))
+    database = list(_guarded("database", lambda: _database(config)))
+    yield from database
+    yield from _guarded("queue", lambda: _queue(config))
+    yield from _files(program, config)
+    if all(finding.verdict is Verdict.OK for finding in database):
+        yield from _guarded("clock", _clock)
+        yield from _guarded("worker", _worker)
+
+
+def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from look()
+    except WebhooksError as error:
+        yield Finding(check, Verdict.BAD, str(error))
+    except PeeweeException as error:
+        yield Finding(check, Verdict.BAD, explain(error))
+    except Exception as error:  # noqa: BLE001 - the queue's engines raise errors of their own
+        yield Finding(check, Verdict.BAD, f"It does not answer ({first_line(error)}).")
+
+
+def _development_settings(config: Config) -> Iterator[Finding]:
+    if config.delivery.allow_http:
+        yield Finding(
+            "http",
+            Verdict.WARNING,
+            "delivery.allow_http is on: bodies and signatures can be read on their way; for "
+            "development only.",
+        )
+    if config.delivery.allow_networks:
+        named = ", ".join(str(network) for network in config.delivery.allow_networks)
+        yield Finding(
+            "networks",
+            Verdict.WARNING,
+            f"delivery.allow_networks lets owners call {named}; for development only.",
+        )
+
+
+def _key(config: Config) -> Iterator[Finding]:
+    load_vault(Path(config.secrets.key_file))
+    yield Finding("key", Verdict.OK, config.secrets.key_file)
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    path = sqlite_path(config.database.url)
+    if path is not None and not path.exists():
+        told = f"There is no database {path}: make one with `aurapos-webhooks init`."
+        yield Finding("database", Verdict.BAD, told)
+        return
+    open_database(config.database.url)
+    require_current()
+    yield Finding("database", Verdict.OK, "SQLite" if path is not None else "PostgreSQL")
+
+
+def _queue(config: Config) -> Iterator[Finding]:
+    waiting = open_configured_queue(config).pending_count()
+    yield Finding("queue", Verdict.OK, f"{waiting} messages waiting")
+
+
+def _files(program: Program, config: Config) -> Iterator[Finding]:
+    paths = (
+        program.config_path,
+        sqlite_path(config.database.url),
+        sqlite_path(config.queue.url),
+    )
+    for path in paths:
+        if path is not None and path.exists() and path.stat().st_mode & _SHARED:
+            told = f"{path} is open to others: run `chmod 600 {path}`."
+            yield Finding("files", Verdict.WARNING, told)
+
+
+def _clock() -> Iterator[Finding]:
+    now = utc_now()
+    drift = abs(_database_time(now) - now)
+    if now < _EARLIEST_SANE:
+        told = f"It says {now:%Y-%m-%d %H:%M} UTC, which is in the past: set the clock."
+        yield Finding("clock", Verdict.BAD, told)
+    elif drift > _CLOCK_WITHIN:
+        told = f"It is {drift.total_seconds():.0f} s away from the database's: set the clock (NTP)."
+        yield Finding("clock", Verdict.BAD, told)
+    else:
+        yield Finding("clock", Verdict.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _database_time(now: datetime) -> datetime:
+    """PostgreSQL's own clock; SQLite's is this machine's."""
+    if not proxy.for_update:
+        return now
+    with connection():
+        return proxy.execute_sql("SELECT clock_timestamp()").fetchone()[0].astimezone(UTC)
+
+
+def _worker() -> Iterator[Finding]:
+    now, last = utc_now(), queries.last_tick()
+    if last is None:
+        told = "No consumer has ticked yet: start `aurapos-webhooks worker`."
+        yield Finding("worker", Verdict.BAD, told)
+    elif now - last > _TICK_WITHIN:
+        told = (
+            f"The last tick was at {last:%Y-%m-%d %H:%M} UTC: is `aurapos-webhooks worker` running?"
+        )
+        yield Finding("worker", Verdict.BAD, told)
+    else:
+        told = f"the last tick was {(now - last).total_seconds():.0f} s ago"
+        yield Finding("worker", Verdict.OK, told)
+    overdue = queries.waiting_since(now - _TICK_WITHIN)
+    if overdue is not None:
+        told = f"Deliveries have been due since {overdue:%Y-%m-%d %H:%M} UTC: see the worker's log."
+        yield Finding("worker", Verdict.WARNING, told)

@@ -1,0 +1,41 @@
+"""Structured log lines: `time level message key=value …`, cleaned and without secrets."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from core.cleaning import clean
+
+from core.signing import wire_time
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = wire_time(datetime.fromtimestamp(record.created, UTC))
+        extras = [
+            f"{key}={_value(value)}"
+            for key, value in vars(record).items()
+            if key not in _STANDARD and value not in (None, "")
+        ]
+        words = [moment, record.levelname.lower(), record.getMessage(), *extras]
+        if record.exc_info and record.exc_info[0]:
+            # Only the kind: what an exception says may quote a payload, and locals a secret.
+            words.append(f"exception={record.exc_info[0].__name__}")
+        return clean(" ".join(words))
+
+
+def _value(value: object) -> str:
+    text = clean(str(value))
+    return json.dumps(text, ensure_ascii=False) if not text or " " in text or '"' in text else text
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    """Everything of ours at INFO, every delivered attempt too when verbose; Huey's warnings."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("core", "tasks", "tui"):
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)

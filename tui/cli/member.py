@@ -1,0 +1,89 @@
+"""`member …`: who belongs to a business, and the SSH keys that let them in."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from core import directory, queries
+from core.plans import Role
+from tasks.consumer import utc_now
+from tui.cli.output import print_json, print_table, say
+from tui.cli.program import (
+    Program,
+    business_option,
+    choose_business,
+    json_option,
+    operator,
+    pass_program,
+)
+
+
+@click.group()
+def member() -> None:
+    """Add, list and remove members and their SSH keys."""
+
+
+@member.command()
+@click.argument("login")
+@click.option("--role", default=Role.OWNER, show_default=True, help=f"One of {', '.join(Role)}.")
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="An SSH public key (a .pub file) that opens the terminal UI as this member.",
+)
+@business_option
+@json_option
+@pass_program
+def add(
+    program: Program,
+    login: str,
+    role: str,
+    key_file: Path | None,
+    business_id: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Add a member, change its role, or give it a key."""
+    program.open()
+    actor, now = operator(), utc_now()
+    chosen = choose_business(actor, business_id)
+    key = key_file.read_text(encoding="utf-8", errors="replace") if key_file else None
+    fingerprint = directory.add_member(actor, chosen, login, role, now, key=key)
+    if as_json:
+        print_json(
+            {"business_id": chosen, "login": login, "role": role, "fingerprint": fingerprint}
+        )
+        return
+    say(f"{login} is {role} of business {chosen}" + (f", key {fingerprint}" if key else ""))
+
+
+@member.command("list")
+@business_option
+@json_option
+@pass_program
+def list_members(program: Program, business_id: int | None, *, as_json: bool) -> None:
+    """The members of a business and their keys' fingerprints."""
+    program.open()
+    rows = queries.members(choose_business(operator(), business_id))
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(
+        ("LOGIN", "ROLE", "KEYS"),
+        [(row.login, row.role, ", ".join(row.fingerprints) or None) for row in rows],
+        "No members yet: add one with `aurapos-webhooks member add LOGIN`.",
+    )
+
+
+@member.command()
+@click.argument("login")
+@business_option
+@pass_program
+def remove(program: Program, login: str, business_id: int | None) -> None:
+    """Remove a member; its keys go with its last business."""
+    program.open()
+    actor = operator()
+    chosen = choose_business(actor, business_id)
+    directory.remove_member(actor, chosen, login, utc_now())
+    say(f"{login} is no longer a member of business {chosen}.")

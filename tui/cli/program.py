@@ -1,0 +1,80 @@
+"""What every command is given: where the configuration is, and what is made from it on demand."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import click
+from core.url_policy import UrlPolicy
+
+from core import queries
+from core.config import Config, load_config
+from core.database import open_database
+from core.errors import BadInput, NotFound
+from core.plans import Actor
+from core.schema import require_current
+from core.vault import Vault, load_vault
+from tasks.consumer import make_policy, make_wake
+
+
+@dataclass
+class Program:
+    """The composition root of one command."""
+
+    config_path: Path
+
+    @cached_property
+    def config(self) -> Config:
+        return load_config(self.config_path)
+
+    def open(self) -> Config:
+        """The configuration, with its database bound and its schema checked."""
+        open_database(self.config.database.url)
+        require_current()
+        return self.config
+
+    @cached_property
+    def wake(self) -> Callable[[], None]:
+        return make_wake(self.config)
+
+    @property
+    def policy(self) -> UrlPolicy:
+        return make_policy(self.config.delivery)
+
+    def vault(self) -> Vault:
+        return load_vault(Path(self.config.secrets.key_file))
+
+
+pass_program = click.make_pass_decorator(Program)
+
+
+def operator() -> Actor:
+    """Whoever holds the database, from wherever their shell runs."""
+    client = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
+    return Actor(None, f"cli {client}".strip())
+
+
+def actor_as(login: str | None) -> Actor:
+    return operator() if login is None else Actor(login, operator().origin)
+
+
+def choose_business(actor: Actor, business_id: int | None) -> int:
+    """The business named, or the only one there is to name."""
+    if business_id is not None:
+        return business_id
+    rows = queries.businesses(actor)
+    if not rows:
+        raise NotFound("There is no business here: make one with `aurapos-webhooks business add`.")
+    if len(rows) > 1:
+        known = ", ".join(f"{row.id} ({row.name})" for row in rows)
+        raise BadInput(f"Name a business with --business ID: {known}.")
+    return rows[0].id
+
+
+business_option = click.option(
+    "--business", "business_id", type=int, metavar="ID", help="Which business, if there are more."
+)
+as_option = click.option("--as", "login", metavar="LOGIN", help="Act as a member, with its rights.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

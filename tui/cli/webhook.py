@@ -1,0 +1,215 @@
+"""`webhook …`: what the terminal UI does, for scripts."""
+
+from dataclasses import asdict
+
+import click
+
+from core import queries, services
+from core.errors import BadInput
+from core.events import MEANINGS, SELECTABLE
+from core.queries import WebhookRow
+from tasks.consumer import utc_now
+from tui.cli.output import print_json, print_table, say
+from tui.cli.program import (
+    Program,
+    actor_as,
+    as_option,
+    business_option,
+    choose_business,
+    json_option,
+    pass_program,
+)
+
+_SHOWN_ONCE = "This is the only time the secret is shown: store it in your server now."
+_event_option = click.option(
+    "--event",
+    "events",
+    multiple=True,
+    metavar="EVENT",
+    help="An event to be told about, repeatable: " + ", ".join(SELECTABLE) + ".",
+)
+_all_option = click.option("--all-events", is_flag=True, help="All seven events.")
+
+
+@click.group()
+def webhook() -> None:
+    """List, show, create, edit, delete, test webhooks, and regenerate their secrets."""
+
+
+@webhook.command("list")
+@business_option
+@as_option
+@json_option
+@pass_program
+def list_webhooks(
+    program: Program, business_id: int | None, login: str | None, *, as_json: bool
+) -> None:
+    """A business's webhooks."""
+    program.open()
+    actor = actor_as(login)
+    rows = queries.webhooks(actor, choose_business(actor, business_id))
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(
+        ("ID", "CREATED", "EVENTS", "URL"),
+        [(row.id, row.created_at, f"{len(row.events)}/{len(SELECTABLE)}", row.url) for row in rows],
+        "No webhooks yet: make one with `aurapos-webhooks webhook create URL --event EVENT`.",
+    )
+
+
+@webhook.command()
+@click.argument("webhook_id", type=int)
+@as_option
+@json_option
+@pass_program
+def show(program: Program, webhook_id: int, login: str | None, *, as_json: bool) -> None:
+    """One webhook: its URL and its events."""
+    program.open()
+    row = queries.webhook(actor_as(login), webhook_id)
+    if as_json:
+        print_json(asdict(row))
+        return
+    _print_webhook(row)
+
+
+def _print_webhook(row: WebhookRow) -> None:
+    say(f"webhook {row.id}: {row.url}")
+    print_table(("EVENT", "WHEN"), [(event, MEANINGS[event]) for event in row.events], "")
+
+
+@webhook.command()
+@click.argument("url")
+@_event_option
+@_all_option
+@business_option
+@as_option
+@json_option
+@pass_program
+def create(
+    program: Program,
+    url: str,
+    events: tuple[str, ...],
+    business_id: int | None,
+    login: str | None,
+    *,
+    all_events: bool,
+    as_json: bool,
+) -> None:
+    """Register URL for some events; prints its secret, once."""
+    program.open()
+    actor = actor_as(login)
+    new = services.create_webhook(
+        actor,
+        choose_business(actor, business_id),
+        url,
+        SELECTABLE if all_events else events,
+        utc_now(),
+        policy=program.policy,
+        vault=program.vault(),
+    )
+    if as_json:
+        print_json(
+            {
+                "id": new.id,
+                "url": new.url,
+                "events": new.events,
+                "secret": new.secret.reveal(),
+                "created_at": new.created_at,
+            }
+        )
+        return
+    say(f"webhook {new.id}: {new.url}")
+    say(f"secret: {new.secret.reveal()}")
+    say(_SHOWN_ONCE)
+
+
+@webhook.command()
+@click.argument("webhook_id", type=int)
+@click.option("--url", help="The new URL.")
+@_event_option
+@_all_option
+@as_option
+@json_option
+@pass_program
+def edit(
+    program: Program,
+    webhook_id: int,
+    url: str | None,
+    events: tuple[str, ...],
+    login: str | None,
+    *,
+    all_events: bool,
+    as_json: bool,
+) -> None:
+    """Change the URL, or replace the events with those named."""
+    program.open()
+    actor = actor_as(login)
+    selected = SELECTABLE if all_events else events or None
+    if url is None and selected is None:
+        raise BadInput("Say what to change: --url URL, --event EVENT or --all-events.")
+    services.edit_webhook(
+        actor, webhook_id, utc_now(), url=url, events=selected, policy=program.policy
+    )
+    row = queries.webhook(actor, webhook_id)
+    if as_json:
+        print_json(asdict(row))
+        return
+    _print_webhook(row)
+
+
+@webhook.command()
+@click.argument("webhook_id", type=int)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_option
+@pass_program
+def delete(program: Program, webhook_id: int, login: str | None, *, yes: bool) -> None:
+    """Delete a webhook, its secret and its history. This is final."""
+    program.open()
+    actor = actor_as(login)
+    row = queries.webhook(actor, webhook_id)
+    if not yes:
+        say(f"This deletes webhook {row.id} ({row.url}), its secret and its history, for good.")
+        typed = click.prompt("Type its URL to confirm", default="", show_default=False)
+        if typed != row.url:
+            raise BadInput("That is not its URL: nothing was deleted.")
+    services.delete_webhook(actor, webhook_id, utc_now())
+    say(f"Webhook {webhook_id} is deleted: nothing more is sent to {row.url}.")
+
+
+@webhook.command()
+@click.argument("webhook_id", type=int)
+@as_option
+@json_option
+@pass_program
+def test(program: Program, webhook_id: int, login: str | None, *, as_json: bool) -> None:
+    """Queue a ping for this webhook, whatever events it selected."""
+    program.open()
+    event_id = services.send_test(actor_as(login), webhook_id, utc_now(), wake=program.wake)
+    if as_json:
+        print_json({"event_id": event_id})
+        return
+    say(
+        f"A ping for webhook {webhook_id} is queued: "
+        f"see `aurapos-webhooks delivery list --webhook {webhook_id}`."
+    )
+
+
+@webhook.command("regenerate-secret")
+@click.argument("webhook_id", type=int)
+@as_option
+@json_option
+@pass_program
+def regenerate_secret(
+    program: Program, webhook_id: int, login: str | None, *, as_json: bool
+) -> None:
+    """Make a new secret and print it, once; the old one signs nothing any more."""
+    program.open()
+    secret = services.regenerate_secret(
+        actor_as(login), webhook_id, utc_now(), vault=program.vault()
+    )
+    if as_json:
+        print_json({"id": webhook_id, "secret": secret.reveal()})
+        return
+    say(f"secret: {secret.reveal()}")
+    say(_SHOWN_ONCE)
