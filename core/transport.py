@@ -6,6 +6,7 @@ the socket's making, so that whatever is dialled was checked, and nothing is loo
 """
 
 import asyncio
+import os
 import socket
 import ssl
 import threading
@@ -293,5 +294,8 @@ def _certificate_words(error: Exception) -> str:
     return getattr(error, "verify_message", "") or str(error)
 
 
-def _words(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _words(error: OSError) -> str:
+    """The system's words for the error's number: asyncio's own would quote the address."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,384 @@
+"""What a receiver can do to an attempt, and the outcome it is."""
+
+import asyncio
+import itertools
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from time import monotonic
+
+import httpx
+import pytest
+import trustme
+from scene import DEVELOPMENT
+from wire import Talk, answering, read_request, response, talking
+
+from core.delivery import Answered, ErrorKind, Outcome, Unreachable, Withdrawn
+from core.sender import Sender
+from core.transport import GuardedTransport, tls_context
+from core.url_policy import UrlPolicy
+
+BODY = b'{"event":"ping"}'
+HEADERS = [("Content-Type", "application/json"), ("X-AuraPOS-Event", "ping")]
+OK = response(200, b"thanks")
+SHORT, LONG = timedelta(seconds=0.4), timedelta(seconds=10)
+AUTHORITY = trustme.CA()
+
+
+async def wanted() -> bool:
+    return True
+
+
+async def unwanted() -> bool:
+    return False
+
+
+def post(
+    talk: Talk,
+    *,
+    timeout: timedelta = LONG,
+    host: str = "127.0.0.1",
+    scheme: str = "http",
+    server_tls: ssl.SSLContext | None = None,
+    ca_file: str = "",
+    last_look: Callable[[], Awaitable[bool]] = wanted,
+    policy: UrlPolicy = DEVELOPMENT,
+    times: int = 1,
+) -> list[Outcome]:
+    """The outcomes of one POST after another to a server that talks like this."""
+
+    async def run() -> list[Outcome]:
+        sender = Sender(GuardedTransport(policy, tls_context(ca_file)), timeout)
+        async with talking(talk, server_tls) as port:
+            url = f"{scheme}://{host}:{port}/hook"
+            outcomes = [await sender.post(url, HEADERS, BODY, last_look) for _ in range(times)]
+            await sender.close()
+            return outcomes
+
+    return asyncio.run(run())
+
+
+def kind(outcome: Outcome) -> ErrorKind | None:
+    assert isinstance(outcome, Answered | Unreachable)
+    return outcome.error
+
+
+async def silence(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    await reader.read()
+
+
+def dripping(first: bytes, drop: bytes) -> Talk:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(first)
+        while True:
+            writer.write(drop)
+            await writer.drain()
+            await asyncio.sleep(0.01)  # a drip is a drip
+
+    return talk
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+def test_2xx_is_accepted(status: int) -> None:
+    assert post(answering(response(status))) == [Answered(status, "")]
+
+
+def test_the_request_is_exactly_what_was_asked_for() -> None:
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await read_request(reader))
+        writer.write(OK)
+
+    post(talk)
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert body == BODY
+    line, *headers = head.decode().split("\r\n")
+    assert line == "POST /hook HTTP/1.1"
+    names = [header.split(":")[0] for header in headers]
+    assert sorted(names) == [
+        "Accept-Encoding",
+        "Content-Length",
+        "Content-Type",
+        "Host",
+        "X-AuraPOS-Event",
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503, 600, 999])
+def test_any_other_status_is_a_failure_that_keeps_its_body(status: int) -> None:
+    [outcome] = post(answering(response(status, b"no")))
+    assert outcome == Answered(status, "no")
+    assert kind(outcome) is ErrorKind.STATUS
+
+
+@pytest.mark.parametrize("location", ["/elsewhere", "https://xn--a.com", "http://[", "\x7f"])
+def test_a_redirect_is_a_failure_and_is_not_followed(location: str) -> None:
+    [outcome] = post(answering(response(302, Location=location)))
+    assert kind(outcome) is ErrorKind.REDIRECT
+    assert isinstance(outcome, Answered)
+    assert outcome.detail.startswith("redirects to ")
+
+
+def test_a_refused_connection_has_its_own_word() -> None:
+    async def run() -> Outcome:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        outcome = await sender.post(f"http://127.0.0.1:{port}/", HEADERS, BODY, wanted)
+        await sender.close()
+        return outcome
+
+    outcome = asyncio.run(run())
+    assert outcome == Unreachable(ErrorKind.CONNECT, "Connection refused")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 500_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: a\r\n" % n for n in range(40_000)) + b"\r\n",
+        b"",
+    ],
+    ids=["ssh", "binary", "http2", "no status", "a long header", "many headers", "nothing"],
+)
+def test_an_answer_that_is_not_http_has_its_own_word(answer: bytes) -> None:
+    assert kind(post(answering(answer))[0]) is ErrorKind.PROTOCOL
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        silence,
+        dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
+        dripping(b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+        dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["silence", "a dripping header", "a flood of 102", "a flood of 100"],
+)
+def test_no_status_in_time_is_a_timeout_whatever_trickles_in(talk: Talk) -> None:
+    begin = monotonic()
+    [outcome] = post(talk, timeout=SHORT)
+    assert kind(outcome) is ErrorKind.TIMEOUT
+    assert monotonic() - begin < 3
+
+
+def test_once_a_status_has_arrived_it_decides_however_the_body_goes_on() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nslow"
+    begin = monotonic()
+    [outcome] = post(dripping(head, b"."), timeout=SHORT)
+    assert isinstance(outcome, Answered)
+    assert outcome.accepted
+    assert outcome.response.startswith("slow....")
+    assert monotonic() - begin < 3
+
+
+def test_an_endless_body_is_cut() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+            await writer.drain()
+
+    assert post(talk) == [Answered(500, "x" * 500)]
+
+
+def test_a_connection_reset_after_the_status_leaves_the_status() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal")
+        await writer.drain()
+        await asyncio.sleep(0.1)  # until the client has read it: a reset discards what it has not
+        _reset(writer)
+
+    assert post(talk) == [Answered(200, "hal")]
+
+
+def test_a_connection_reset_before_the_status_is_a_failure() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        _reset(writer)
+
+    assert kind(post(talk)[0]) in {ErrorKind.CONNECT, ErrorKind.PROTOCOL}
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.close()
+
+
+def test_a_compressed_body_is_never_inflated() -> None:
+    [outcome] = post(answering(response(200, b"\x1f\x8b" + bytes(98), Content_Encoding="gzip")))
+    assert outcome == Answered(200, "[compressed, 100 bytes]")
+
+
+def test_101_is_a_failure() -> None:
+    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    assert kind(post(answering(upgrade), timeout=SHORT)[0]) is not None
+
+
+def test_cookies_are_not_kept() -> None:
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            seen.append(await read_request(reader))
+            writer.write(response(200, Set_Cookie="session=1"))
+
+    post(talk, times=2)
+    assert b"cookie" not in seen[1].lower()
+
+
+def test_a_connection_is_kept_for_the_next_post() -> None:
+    assert post(answering(OK, OK, OK), times=3) == [Answered(200, "thanks")] * 3
+
+
+def test_a_kept_connection_that_has_died_costs_no_attempt() -> None:
+    conversations = itertools.count(1)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK)
+        if next(conversations) == 1:
+            await reader.read(1)  # the second request begins, and nothing answers it
+
+    assert post(talk, times=2) == [Answered(200, "thanks")] * 2
+
+
+def test_a_new_connection_that_dies_is_not_tried_again() -> None:
+    conversations = []
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        conversations.append(await read_request(reader))
+
+    assert kind(post(talk)[0]) is ErrorKind.PROTOCOL
+    assert len(conversations) == 1
+
+
+def test_the_last_look_comes_before_the_first_byte() -> None:
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        seen.append(await reader.read())
+
+    assert post(talk, last_look=unwanted) == [Withdrawn()]
+    assert seen in ([], [b""])
+
+
+def test_a_name_without_an_address_has_its_own_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nothing)
+    assert kind(post(answering(OK), host="gone.example.com")[0]) is ErrorKind.DNS
+
+
+def test_a_name_that_points_inside_is_blocked_and_nothing_is_dialled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections = []
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        connections.append(await reader.read())
+
+    def inside(*_: object, **__: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", inside)
+    policy = UrlPolicy(allow_http=True)
+    [outcome] = post(talk, host="rebind.example.net", policy=policy)
+    assert kind(outcome) is ErrorKind.BLOCKED
+    assert "127.0.0.1" not in outcome.detail  # type: ignore[union-attr]  # it is Unreachable
+    assert connections == []
+
+
+def test_an_address_in_the_url_is_checked_where_it_is_dialled() -> None:
+    connections = []
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        connections.append(await reader.read())
+
+    assert kind(post(talk, policy=UrlPolicy(allow_http=True))[0]) is ErrorKind.BLOCKED
+    assert connections == []
+
+
+def test_a_hanging_lookup_ends_with_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    released = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        released.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    begin = monotonic()
+    [outcome] = post(answering(OK), host="slow.example.com", timeout=SHORT)
+    released.set()
+    assert kind(outcome) is ErrorKind.TIMEOUT
+    assert monotonic() - begin < 3
+
+
+def server_tls(name: str, authority: trustme.CA = AUTHORITY) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def test_a_certificate_of_the_extra_authority_is_trusted(tmp_path: object) -> None:
+    with AUTHORITY.cert_pem.tempfile() as ca_file:
+        outcomes = post(
+            answering(OK), scheme="https", server_tls=server_tls("127.0.0.1"), ca_file=ca_file
+        )
+    assert outcomes == [Answered(200, "thanks")]
+
+
+@pytest.mark.parametrize(
+    ("name", "authority", "words"),
+    [
+        ("127.0.0.1", trustme.CA(), "unable to get local issuer"),
+        ("other.example.com", AUTHORITY, "certificate is not valid for '127.0.0.1'"),
+    ],
+    ids=["an unknown authority", "another name"],
+)
+def test_a_certificate_that_proves_nothing_is_a_tls_failure(
+    name: str, authority: trustme.CA, words: str
+) -> None:
+    with AUTHORITY.cert_pem.tempfile() as ca_file:
+        [outcome] = post(
+            answering(OK),
+            scheme="https",
+            server_tls=server_tls(name, authority),
+            ca_file=ca_file,
+        )
+    assert kind(outcome) is ErrorKind.TLS
+    assert words in outcome.detail  # type: ignore[union-attr]  # it is Unreachable
+
+
+def test_https_to_a_server_without_tls_is_a_tls_failure() -> None:
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 smtp.example.com ESMTP\r\n")
+        await writer.drain()
+
+    assert kind(post(talk, scheme="https")[0]) is ErrorKind.TLS
+
+
+def test_a_fault_of_our_own_is_the_attempts_outcome_too() -> None:
+    def broken(_: httpx.Request) -> httpx.Response:
+        raise RuntimeError("whsec_quoted")
+
+    async def run() -> Outcome:
+        sender = Sender(httpx.MockTransport(broken), LONG)
+        return await sender.post("https://example.com/", HEADERS, BODY, wanted)
+
+    assert asyncio.run(run()) == Unreachable(ErrorKind.INTERNAL, "RuntimeError")
