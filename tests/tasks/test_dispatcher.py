@@ -1,0 +1,379 @@
+"""Passes over real tables, on both engines, to real sockets."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from peewee import OperationalError
+from scene import DEVELOPMENT, MARIE, NOON, OPERATOR, SECOND, add_webhook, publish_ticket
+from wire import Talk, read_request, response, talking
+
+from core import outbox, queries, services
+from core.database import transaction
+from core.delivery import ErrorKind, Schedule, Status
+from core.directory import add_business, set_business
+from core.errors import BadKeyFile
+from core.models import Delivery, Event
+from core.queries import DeliveryRow
+from core.sender import Sender
+from core.transport import GuardedTransport, tls_context
+from core.vault import Vault, load_vault
+from tasks.dispatcher import Dispatcher, Tally
+from tasks.load import Limits
+
+SCHEDULE = Schedule((SECOND,), 3)
+
+
+def make_dispatcher(
+    vault: Vault,
+    *,
+    limits: Limits = Limits(256, 16),
+    timeout: timedelta = 10 * SECOND,
+    clock: Callable[[], datetime] = lambda: NOON,
+    open_vault: Callable[[], Vault] | None = None,
+) -> Dispatcher:
+    sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timeout)
+    return Dispatcher(sender, open_vault or (lambda: vault), SCHEDULE, limits, clock)
+
+
+def run(
+    talk: Talk,
+    scene: Callable[[str], Awaitable[None] | None],
+    dispatcher: Callable[[], Dispatcher],
+    until: datetime = NOON,
+) -> Tally:
+    """One pass over what `scene` prepares, given the address of a server that talks like this."""
+
+    async def main() -> Tally:
+        async with talking(talk) as port:
+            scene(f"http://127.0.0.1:{port}")
+            passing = dispatcher()
+            try:
+                return await passing.drain(lambda: until)
+            finally:
+                await passing.close()
+
+    return asyncio.run(main())
+
+
+class Server:
+    """Answers each path with a status, and remembers the requests."""
+
+    def __init__(self, *answers: int) -> None:
+        self._answers: Iterator[int] = iter(answers)
+        self.requests: list[bytes] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            self.requests.append(await read_request(reader))
+            writer.write(response(next(self._answers, 200)))
+            await writer.drain()
+
+    def paths(self) -> Counter[str]:
+        return Counter(request.split(b" ")[1].decode() for request in self.requests)
+
+
+def rows(webhook_id: int) -> list[DeliveryRow]:
+    return queries.deliveries(MARIE, webhook_id)
+
+
+def test_a_pass_delivers_everything_that_is_due(business: int, vault: Vault) -> None:
+    server = Server()
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        add_webhook(vault, business, url)
+        for _ in range(40):
+            publish_ticket(business)
+
+    tally = run(server, scene, lambda: make_dispatcher(vault))
+    assert tally == Tally(events=40, attempts=80, delivered=80)
+    assert len(server.requests) == 80
+
+
+def test_a_retry_is_made_again_with_the_same_id_and_bytes(business: int, vault: Vault) -> None:
+    server = Server(500, 500)
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+
+    async def main() -> list[Tally]:
+        async with talking(server) as port:
+            scene(f"http://127.0.0.1:{port}")
+            tallies = []
+            for seconds in range(3):
+                now = NOON + seconds * SECOND
+                passing = make_dispatcher(vault, clock=lambda now=now: now)  # type: ignore[misc]
+                tallies.append(await passing.drain(lambda now=now: now))  # type: ignore[misc]
+                await passing.close()
+            return tallies
+
+    assert [(each.failed, each.delivered) for each in asyncio.run(main())] == [
+        (1, 0),
+        (1, 0),
+        (0, 1),
+    ]
+    bodies = {request.partition(b"\r\n\r\n")[2] for request in server.requests}
+    assert len(bodies) == 1
+    assert len(server.requests) == 3
+
+
+def test_what_becomes_due_during_a_pass_is_left_for_the_next(
+    business: int, vault: Vault
+) -> None:
+    server = Server(500)
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+
+    late = NOON + timedelta(hours=1)
+    tally = run(server, scene, lambda: make_dispatcher(vault, clock=lambda: late))
+    assert (tally.attempts, tally.failed) == (1, 1)
+
+
+def test_no_webhook_has_more_in_flight_than_its_share(business: int, vault: Vault) -> None:
+    open_now, most = 0, 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now, most
+        while True:
+            await read_request(reader)
+            open_now += 1
+            most = max(most, open_now)
+            await asyncio.sleep(0.02)  # as long as a receiver takes
+            open_now -= 1
+            writer.write(response(200))
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        for _ in range(30):
+            publish_ticket(business)
+
+    tally = run(talk, scene, lambda: make_dispatcher(vault, limits=Limits(64, 5)))
+    assert tally.delivered == 30
+    assert most == 5
+
+
+def test_webhooks_that_hang_do_not_hold_up_one_that_answers(business: int, vault: Vault) -> None:
+    arrivals: list[float] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            request = await read_request(reader)
+            if b" /healthy " in request.split(b"\r\n")[0]:
+                arrivals.append(asyncio.get_running_loop().time())
+                writer.write(response(200))
+
+    async def main() -> Tally:
+        async with talking(talk) as port:
+            for each in range(6):
+                add_webhook(vault, business, f"http://127.0.0.1:{port}/hangs{each}")
+            add_webhook(vault, business, f"http://127.0.0.1:{port}/healthy")
+            for _ in range(20):
+                publish_ticket(business)
+            passing = make_dispatcher(vault, limits=Limits(32, 8), timeout=SECOND / 2)
+            begin = asyncio.get_running_loop().time()
+            tally = await passing.drain(lambda: NOON)
+            await passing.close()
+            arrivals[:] = [at - begin for at in arrivals]
+            return tally
+
+    tally = asyncio.run(main())
+    assert (tally.delivered, tally.failed) == (20, 120)
+    assert max(arrivals) < 4
+
+
+def test_a_webhook_deleted_before_the_first_byte_is_not_called(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server()
+    claim = outbox.claim
+
+    def delete_after_claiming(*args: object) -> list[outbox.Claim]:
+        claims = claim(*args)  # type: ignore[arg-type]  # passed through
+        services.delete_webhook(MARIE, claims[0].webhook_id, NOON)
+        return claims
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+
+    monkeypatch.setattr(outbox, "claim", delete_after_claiming)
+    assert run(server, scene, lambda: make_dispatcher(vault)).attempts == 0
+    assert server.requests == []
+
+
+def test_a_secret_regenerated_before_the_first_byte_signs_instead_of_the_old(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, new = Server(), []
+    claim = outbox.claim
+
+    def regenerate_after_claiming(*args: object) -> list[outbox.Claim]:
+        claims = claim(*args)  # type: ignore[arg-type]  # passed through
+        if claims and not new:
+            new.append(
+                services.regenerate_secret(MARIE, claims[0].webhook_id, NOON, vault=vault)
+            )
+        return claims
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+
+    monkeypatch.setattr(outbox, "claim", regenerate_after_claiming)
+    tally = run(server, scene, lambda: make_dispatcher(vault))
+    assert (tally.attempts, tally.delivered) == (1, 1)
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert new[0].sign(body).encode() in head
+
+
+def test_an_option_switched_off_stops_what_waits_and_on_again_it_goes_on(
+    database: str, vault: Vault
+) -> None:
+    server = Server()
+    shop = add_business(OPERATOR, "Boutique", "boutique", "marie", NOON, option=True)
+
+    async def main() -> list[int]:
+        async with talking(server) as port:
+            add_webhook(vault, shop, f"http://127.0.0.1:{port}/")
+            publish_ticket(shop)
+            delivered = []
+            for option in (False, True):
+                set_business(OPERATOR, shop, NOON, option=option)
+                passing = make_dispatcher(vault)
+                delivered.append((await passing.drain(lambda: NOON)).delivered)
+                await passing.close()
+            return delivered
+
+    assert asyncio.run(main()) == [0, 1]
+
+
+def test_a_damaged_payload_ends_its_delivery_and_the_others_go_on(
+    business: int, vault: Vault
+) -> None:
+    server, webhooks = Server(), []
+
+    def scene(url: str) -> None:
+        webhooks.append(add_webhook(vault, business, url).id)
+        damaged = publish_ticket(business)
+        publish_ticket(business)
+        with transaction():
+            Event.update(payload=b'{"total": \xff\x00').where(Event.id == damaged).execute()
+
+    tally = run(server, scene, lambda: make_dispatcher(vault))
+    assert (tally.delivered, tally.abandoned) == (1, 1)
+    newest, damaged = rows(webhooks[0])
+    assert newest.status is Status.DELIVERED
+    assert (damaged.status, damaged.error) == (Status.ABANDONED, ErrorKind.CORRUPT)
+
+
+def test_without_the_key_nothing_is_claimed_and_no_attempt_is_used(
+    business: int, vault: Vault, tmp_path: Path
+) -> None:
+    server, webhooks = Server(), []
+
+    def scene(url: str) -> None:
+        webhooks.append(add_webhook(vault, business, url).id)
+        publish_ticket(business)
+
+    with pytest.raises(BadKeyFile, match="missing"):
+        run(
+            server,
+            scene,
+            lambda: make_dispatcher(vault, open_vault=lambda: load_vault(tmp_path / "gone")),
+        )
+    assert server.requests == []
+    run(server, lambda _: None, lambda: make_dispatcher(vault))
+    assert [row.attempts for row in rows(webhooks[0])] == [1]
+
+
+def test_with_the_wrong_key_deliveries_wait_and_nothing_unsigned_is_sent(
+    business: int, vault: Vault
+) -> None:
+    server, webhooks = Server(), []
+    wrong = Vault(((b"\x00" * 4, b"\x00" * 32),))
+
+    def scene(url: str) -> None:
+        webhooks.append(add_webhook(vault, business, url).id)
+        publish_ticket(business)
+
+    assert run(server, scene, lambda: make_dispatcher(wrong)).attempts == 0
+    assert server.requests == []
+    [row] = rows(webhooks[0])
+    assert (row.status, row.attempts, row.error) == (Status.PENDING, 0, None)
+    assert row.next_attempt_at == NOON + timedelta(minutes=1)
+
+
+def test_an_outcome_the_database_would_not_take_is_settled_later(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, webhooks = Server(), []
+    settle = outbox.settle
+
+    def full(*_: object) -> None:
+        monkeypatch.setattr(outbox, "settle", settle)
+        raise OperationalError("database or disk is full")
+
+    def scene(url: str) -> None:
+        webhooks.append(add_webhook(vault, business, url).id)
+        publish_ticket(business)
+
+    monkeypatch.setattr(outbox, "settle", full)
+    with pytest.raises(OperationalError):
+        run(server, scene, lambda: make_dispatcher(vault))
+    assert [row.status for row in rows(webhooks[0])] == [Status.DELIVERED]
+    assert len(server.requests) == 1
+
+
+def test_what_cannot_be_looked_at_last_is_not_sent(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, webhooks = Server(), []
+    look = outbox.still_sendable
+
+    def away(_: object) -> set[int]:
+        monkeypatch.setattr(outbox, "still_sendable", look)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    def scene(url: str) -> None:
+        webhooks.append(add_webhook(vault, business, url).id)
+        publish_ticket(business)
+
+    monkeypatch.setattr(outbox, "still_sendable", away)
+    assert run(server, scene, lambda: make_dispatcher(vault)).delivered == 1
+    assert [row.attempts for row in rows(webhooks[0])] == [1]
+
+
+def test_a_stopped_dispatcher_settles_what_is_in_flight_and_claims_nothing_more(
+    business: int, vault: Vault
+) -> None:
+    async def main() -> Tally:
+        begun, finish = asyncio.Event(), asyncio.Event()
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            begun.set()
+            await finish.wait()
+            writer.write(response(200))
+
+        async with talking(talk) as port:
+            add_webhook(vault, business, f"http://127.0.0.1:{port}/")
+            publish_ticket(business)
+            publish_ticket(business)
+            passing = make_dispatcher(vault, limits=Limits(1, 1))
+            draining = asyncio.create_task(passing.drain(lambda: NOON))
+            await begun.wait()
+            passing.stop()
+            finish.set()
+            tally = await draining
+            await passing.close()
+            return tally
+
+    assert asyncio.run(main()) == Tally(events=2, attempts=1, delivered=1)
+    assert Delivery.select().where(Delivery.status == Status.PENDING).count() == 1
