@@ -1,20 +1,273 @@
+"""May this URL, may this address, be called? Pure.
+
+Read by rules of our own, stricter than any URL parser's: parsers differ in what they forgive, and
+each difference is a way in. Only what passes here is ever given to one.
+"""
+
+import re
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
+from urllib.parse import quote
+
+import idna
+
+from core.errors import BlockedUrl
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+URL_LIMIT = 2048
+_LABEL_LIMIT, _HOST_LIMIT = 63, 253
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^\[\]:]*)(?::(?P<port>[^:]*))?")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+# The ports at or above 1024 that browsers refuse too (WHATWG Fetch, "bad port").
+_BAD_PORTS = frozenset(
+    {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6697, 10080}
+    | set(range(6665, 6670))
+)
+_PATH_SAFE = "".join(sorted(set(string.printable[:-6]) - set('"<>`{}|^')))
+
+_SPECIAL_NAMES = (
+    *("alt", "arpa", "corp", "example", "home", "internal", "intranet", "invalid", "lan", "local"),
+    *("localdomain", "localhost", "mail", "onion", "private", "svc", "test", "workgroup"),
+)
+_REFUSED_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+        *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        "168.63.129.16/32",
+    )
+)
+_GLOBAL_V6 = IPv6Network("2000::/3")
+_REFUSED_V6 = tuple(
+    IPv6Network(network)
+    for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3ffe::/16", "3fff::/20")
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Target:
+    """A URL in its one spelling, and its parts; an IPv6 host is without brackets."""
+
     url: str
+    scheme: str
+    host: str
+    port: int
+    path: str  # with the query
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UrlPolicy:
+    """What may be called: public https, and in development what the two settings add."""
+
     allow_http: bool = False
-    allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    allow_networks: tuple[Network, ...] = ()
 
     def check_url(self, text: str) -> Target:
-        return Target(text)
+        """The URL as it is stored and shown; raises BlockedUrl with one sentence for the owner."""
+        _check_text(text)
+        scheme, rest = self._scheme(text)
+        authority, path = _split_authority(rest)
+        if "@" in authority:
+            raise BlockedUrl("The URL holds a user name or password: remove what is before the @.")
+        host_text, port_text = _split_port(authority)
+        host = self._host(host_text)
+        port = _port(port_text, scheme)
+        shown = f"[{host}]" if ":" in host else host
+        suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
+        url = f"{scheme}://{shown}{suffix}{path}"
+        if len(url) > URL_LIMIT:
+            raise BlockedUrl(f"The URL is longer than {URL_LIMIT} characters: use a shorter one.")
+        return Target(url, scheme, host, port, path)
 
     def check_addresses(self, host: str, addresses: Sequence[str]) -> list[str]:
+        """Every answer of a name lookup, or BlockedUrl if any of them may not be called.
+
+        The address is not told: what a webhook shows of a network must not map it.
+        """
+        if not all(self.allows_address(address) for address in addresses):
+            raise BlockedUrl(
+                f"{host} is or points to an address inside a private or reserved network: "
+                "a webhook needs a public one."
+            )
         return list(addresses)
+
+    def allows_address(self, text: str) -> bool:
+        """Whether this address may be dialled; what is not an address may not."""
+        try:
+            address = _unmapped(ip_address(text))
+        except ValueError:
+            return False
+        if any(address in network for network in self.allow_networks):
+            return True
+        return _is_public(address)
+
+    def _scheme(self, text: str) -> tuple[str, str]:
+        found = _SCHEME.match(text)
+        scheme = found[1].lower() if found else ""
+        allowed = ("https", "http") if self.allow_http else ("https",)
+        if found is None or scheme not in allowed:
+            raise BlockedUrl("The URL must begin with https:// to be private on its way.")
+        rest = text[found.end() :]
+        if not rest.startswith("//"):
+            raise BlockedUrl(f"Two slashes are missing: write {scheme}:// before the name.")
+        return scheme, rest[2:]
+
+    def _host(self, text: str) -> str:
+        if text.startswith("["):
+            return self._literal(_ipv6(text[1:-1]))
+        host = _ascii_host(text)
+        last = host.rpartition(".")[2]
+        if _NUMBER.fullmatch(last):
+            return self._literal(_ipv4(host))
+        if not self.allow_networks:
+            _check_public_name(host)
+        return host
+
+    def _literal(self, address: Address) -> str:
+        self.check_addresses(str(address), [str(address)])
+        return str(address)
+
+
+def _check_text(text: str) -> None:
+    if not text:
+        raise BlockedUrl("The URL is empty: write one such as https://example.com/webhooks.")
+    if len(text) > URL_LIMIT:
+        raise BlockedUrl(f"The URL is longer than {URL_LIMIT} characters: use a shorter one.")
+    if not text.isprintable() or " " in text:
+        raise BlockedUrl("The URL holds a space or an invisible character: type it again.")
+    if "\\" in text:
+        raise BlockedUrl("The URL holds a backslash: write / instead.")
+    if "#" in text:
+        raise BlockedUrl("The URL holds a #, which is never sent: remove it and what follows.")
+
+
+def _split_authority(rest: str) -> tuple[str, str]:
+    """Host and port, and the request target; non-ASCII there is sent percent-encoded."""
+    at = min((index for mark in "/?" if (index := rest.find(mark)) >= 0), default=len(rest))
+    authority, target = rest[:at], rest[at:]
+    if not authority:
+        raise BlockedUrl("The URL has no host name: write one such as https://example.com/hook.")
+    if _ESCAPE.search(target):
+        raise BlockedUrl("The URL holds a % that two hex digits do not follow: write it as %25.")
+    path = target if target.startswith("/") else f"/{target}"
+    try:
+        return authority, quote(path, safe=_PATH_SAFE)
+    except UnicodeEncodeError:
+        raise BlockedUrl("The URL holds a broken character: type it again.") from None
+
+
+def _split_port(authority: str) -> tuple[str, str | None]:
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None or not found["host"]:
+        raise BlockedUrl("The host name cannot be read: write one such as example.com.")
+    return found["host"], found["port"]
+
+
+def _port(text: str | None, scheme: str) -> int:
+    default = _DEFAULT_PORTS[scheme]
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= len("65535")):
+        raise BlockedUrl("The port is not a number: write one such as :8443, or none.")
+    port = int(text)
+    if port != default and (not 1024 <= port <= 65535 or port in _BAD_PORTS):
+        raise BlockedUrl(f"Port {port} is not allowed: use 443, or one from 1024 to 65535.")
+    return port
+
+
+def _ascii_host(text: str) -> str:
+    """The host by UTS 46, as it goes to DNS; what is checked from here on is this."""
+    if "%" in text:
+        raise BlockedUrl("The host name holds a %: write it plainly.")
+    try:
+        host = idna.uts46_remap(text, std3_rules=False, transitional=False)
+    except idna.IDNAError:
+        raise _not_a_name() from None
+    if host.endswith("."):
+        raise BlockedUrl("The host name ends in a dot: remove the dot.")
+    if len(host) > _HOST_LIMIT:
+        raise _not_a_name()
+    ascii_host = ".".join(_ascii_label(label) for label in host.split("."))
+    if len(ascii_host) > _HOST_LIMIT:
+        raise _not_a_name()
+    return ascii_host
+
+
+def _ascii_label(label: str) -> str:
+    try:
+        encoded = idna.alabel(label).decode() if _needs_idna(label) else label
+    except (idna.IDNAError, UnicodeError):
+        raise _not_a_name() from None
+    if len(encoded) > _LABEL_LIMIT or not _LABEL.fullmatch(encoded):
+        raise _not_a_name()
+    return encoded
+
+
+def _needs_idna(label: str) -> bool:
+    return not label.isascii() or label.startswith("xn--")
+
+
+def _not_a_name() -> BlockedUrl:
+    return BlockedUrl("The host is not a valid name: write one such as example.com.")
+
+
+def _check_public_name(host: str) -> None:
+    labels = host.split(".")
+    if len(labels) == 1:
+        raise BlockedUrl(f"{host} is a name inside a network: write a whole one, with its domain.")
+    if labels[-1] in _SPECIAL_NAMES:
+        raise BlockedUrl(f"Names that end in .{labels[-1]} are not public: a webhook needs one.")
+
+
+def _ipv4(host: str) -> IPv4Address:
+    """An address in its one canonical spelling: the others are how checks are got round."""
+    try:
+        address = IPv4Address(host)
+    except AddressValueError:
+        address = None
+    if address is None or str(address) != host:
+        raise BlockedUrl("The host is a number: write a name, or an address such as 8.8.8.8.")
+    return address
+
+
+def _ipv6(text: str) -> Address:
+    if "%" in text:
+        raise BlockedUrl("The address has a zone (%…), which means nothing elsewhere: remove it.")
+    try:
+        return _unmapped(IPv6Address(text))
+    except AddressValueError:
+        raise BlockedUrl("What is in the brackets is not an IPv6 address: mend it.") from None
+
+
+def _unmapped(address: Address) -> Address:
+    """An IPv4 address that is written as ::ffff:a.b.c.d is that IPv4 address."""
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address if mapped is None else mapped
+
+
+def _is_public(address: Address) -> bool:
+    """`is_global` alone is no check: it holds for multicast, 6to4, NAT64 and others."""
+    if isinstance(address, IPv4Address):
+        return address.is_global and not any(address in network for network in _REFUSED_V4)
+    return (
+        address.is_global
+        and address in _GLOBAL_V6
+        and not address.scope_id
+        and not any(address in network for network in _REFUSED_V6)
+    )
