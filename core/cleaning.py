@@ -42,7 +42,7 @@ def _cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     kept = text[:limit]
-    opened = kept.rfind("⟨", limit - _LONGEST_CODE)
+    opened = kept.rfind("⟨", max(0, limit - _LONGEST_CODE))
     return kept if opened < 0 or "⟩" in kept[opened:] else kept[:opened]
 
 

@@ -93,9 +93,7 @@ def test_a_webhook_gets_no_event_committed_before_it_was_created(
     assert len(queries.deliveries(MARIE, webhook.id)) == 1
 
 
-def test_a_ping_goes_to_its_webhook_alone_whatever_it_selected(
-    business: int, vault: Vault
-) -> None:
+def test_a_ping_goes_to_its_webhook_alone_whatever_it_selected(business: int, vault: Vault) -> None:
     tested = add_webhook(vault, business, events=(EventType.CLIENT_CREATED,))
     other = add_webhook(vault, business)
     services.send_test(MARIE, tested.id, NOON, wake=silent)
@@ -160,9 +158,7 @@ def test_an_expired_lease_is_claimed_again_without_using_up_an_attempt(
     assert detail.delivery.attempts == 0
 
 
-def test_a_delivery_that_keeps_killing_its_worker_is_abandoned(
-    business: int, vault: Vault
-) -> None:
+def test_a_delivery_that_keeps_killing_its_worker_is_abandoned(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
     fan_out()

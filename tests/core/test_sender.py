@@ -5,6 +5,7 @@ import itertools
 import socket
 import ssl
 import struct
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from time import monotonic
@@ -313,8 +314,6 @@ def test_an_address_in_the_url_is_checked_where_it_is_dialled() -> None:
 
 
 def test_a_hanging_lookup_ends_with_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     released = threading.Event()
 
     def hang(*_: object, **__: object) -> list[object]:
@@ -335,7 +334,7 @@ def server_tls(name: str, authority: trustme.CA = AUTHORITY) -> ssl.SSLContext:
     return context
 
 
-def test_a_certificate_of_the_extra_authority_is_trusted(tmp_path: object) -> None:
+def test_a_certificate_of_the_extra_authority_is_trusted() -> None:
     with AUTHORITY.cert_pem.tempfile() as ca_file:
         outcomes = post(
             answering(OK), scheme="https", server_tls=server_tls("127.0.0.1"), ca_file=ca_file

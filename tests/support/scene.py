@@ -31,9 +31,7 @@ def add_webhook(
     events: tuple[EventType, ...] = SELECTABLE,
     now: datetime = NOON,
 ) -> NewWebhook:
-    return create_webhook(
-        MARIE, business_id, url, events, now, policy=DEVELOPMENT, vault=vault
-    )
+    return create_webhook(MARIE, business_id, url, events, now, policy=DEVELOPMENT, vault=vault)
 
 
 def publish_ticket(business_id: int, now: datetime = NOON, payload: bytes = TICKET) -> int:

@@ -6,7 +6,6 @@ import sys
 from datetime import UTC, datetime
 
 from core.cleaning import clean
-
 from core.signing import wire_time
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from core.cleaning import clean
 from peewee import PeeweeException
 
+from core.cleaning import clean
 from core.database import explain
 from core.errors import WebhooksError
 from tasks.consumer import CONFIG_VARIABLE, DEFAULT_CONFIG

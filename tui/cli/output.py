@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from core.cleaning import clean
 
+from core.cleaning import clean
 from core.signing import wire_time
 
 

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 import click
-from core.url_policy import UrlPolicy
 
 from core import queries
 from core.config import Config, load_config
@@ -15,6 +14,7 @@ from core.database import open_database
 from core.errors import BadInput, NotFound
 from core.plans import Actor
 from core.schema import require_current
+from core.url_policy import UrlPolicy
 from core.vault import Vault, load_vault
 from tasks.consumer import make_policy, make_wake
 
