@@ -1,6 +1,245 @@
+"""`demo`: the whole thing on a throw-away database, from a sale to a verified signature."""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import median
+from time import monotonic
+from typing import Any, Self
+
 import click
+
+from core import services
+from core.errors import WebhooksError
+from core.events import SELECTABLE
+from core.intake import record_change
+from core.payload import Change, parse_change
+from core.signing import Secret
+from tasks.consumer import utc_now
+from tui.cli.output import say
+from tui.cli.program import Program, actor_as
+from tui.cli.receiver import Answer, Received, Receiver
+from tui.cli.sales import Sales
+from tui.cli.setup import initialise
+
+_OWNER = "marie"
+_CONFIG = """\
+[delivery]
+allow_http = true
+allow_networks = ["127.0.0.0/8"]
+retry_after = ["1s", "2s", "5s", "10s"]
+"""
+_PAUSE = 0.25  # seconds between two changes at the registers
+_LAST_ONES = 30.0  # seconds for what is still on its way when the sales are over
+_SHUTDOWN = 25  # seconds
+_REFUSED_ONE_IN = 12
 
 
 @click.command()
-def demo() -> None:
-    """Stub."""
+@click.option("--headless", is_flag=True, help="Print what is delivered instead of showing it.")
+@click.option(
+    "--seconds", type=click.IntRange(1, 3600), default=20, show_default=True, help="Of sales."
+)
+def demo(seconds: int, *, headless: bool) -> None:  # noqa: ARG001 - until there is a UI to open
+    """See everything work: a business, a receiver, a worker and a stream of realistic sales.
+
+    Exits 0 only if every event arrived, once, with a valid signature.
+    """
+    ledger = Ledger(say)
+    with tempfile.TemporaryDirectory(prefix="aurapos-webhooks-") as folder:
+        _play(Stage(Path(folder), ledger), seconds)
+    say(ledger.summary())
+    failure = ledger.failure()
+    if failure is not None:
+        raise WebhooksError(failure)
+
+
+def _play(stage: "Stage", seconds: int) -> None:
+    """Sell for so long, then wait for the last deliveries."""
+    with stage:
+        say(f"Chez Marie sells for {seconds} s; every event goes to {stage.url}, signed.")
+        closing = monotonic() + seconds
+        for change in stage.changes():
+            stage.push(change)
+            time.sleep(_PAUSE)
+            if monotonic() > closing:
+                break
+        say("The registers are closed; what is still on its way may arrive.")
+        stage.await_the_last(_LAST_ONES)
+
+
+class Stage(AbstractContextManager["Stage"]):
+    """A business, its webhook, a receiver and a running worker, in a folder of their own."""
+
+    def __init__(self, folder: Path, ledger: "Ledger") -> None:
+        self._program = Program(folder / "config.toml")
+        self._log = folder / "worker.log"
+        self._ledger = ledger
+        self._parts = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as parts:
+            receiver = parts.enter_context(Receiver(self._ledger.receive))
+            self.url = receiver.url
+            self._business_id = self._found()
+            receiver.secret = self._register(receiver.url)
+            self._worker = parts.enter_context(self._running_worker())
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._parts.__exit__(*exception)
+
+    def changes(self) -> Iterator[Change]:
+        return map(parse_change, Sales(seed=1, now=utc_now))
+
+    def push(self, change: Change) -> None:
+        """Push one change as a register does."""
+        self._check_worker()
+        if change.event_type is not None:
+            self._ledger.publish(change.payload)
+        record_change(self._business_id, change, utc_now(), wake=self._program.wake)
+
+    def await_the_last(self, seconds: float) -> None:
+        deadline = monotonic() + seconds
+        while not self._ledger.complete() and monotonic() < deadline:
+            self._check_worker()
+            self._ledger.news.wait(_PAUSE)
+            self._ledger.news.clear()
+
+    def _found(self) -> int:
+        self._program.config_path.write_text(_CONFIG, encoding="utf-8")
+        return initialise(
+            self._program.config,
+            name="Chez Marie",
+            edition="group",
+            owner=_OWNER,
+            option=False,
+            now=utc_now(),
+            created=[],
+        )
+
+    def _register(self, url: str) -> Secret:
+        return services.create_webhook(
+            actor_as(_OWNER),
+            self._business_id,
+            url,
+            SELECTABLE,
+            utc_now(),
+            policy=self._program.policy,
+            vault=self._program.vault(),
+        ).secret
+
+    @contextmanager
+    def _running_worker(self) -> Iterator[subprocess.Popen[bytes]]:
+        path = str(self._program.config_path)
+        command = [sys.executable, "-m", "tui.cli", "--config", path, "worker"]
+        with self._log.open("wb") as log:
+            worker = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - this program
+        try:
+            yield worker
+        finally:
+            worker.terminate()
+            try:
+                worker.wait(_SHUTDOWN)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+
+    def _check_worker(self) -> None:
+        if self._worker.poll() is not None:
+            log = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise WebhooksError(f"The worker ended: {log[-1] if log else 'it said nothing'}.")
+
+
+class Ledger:
+    """What was published and what arrived, payload by payload, told line by line.
+
+    One delivery in twelve is refused at first, so that a retry is to be seen too.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.news = threading.Event()
+        self._tell = tell
+        self._chance = random.Random(0)  # noqa: S311 - a script for a play, not a secret
+        self._lock = threading.Lock()  # the receiver's thread and the registers' share this
+        self._missing: set[bytes] = set()
+        self._arrived: dict[str, timedelta] = {}  # how long it took, by delivery id
+        self._refused: set[str] = set()
+        self._problems: list[str] = []
+        self._published = 0
+
+    def publish(self, payload: bytes) -> None:
+        """Note an event before it is published: it may arrive before the call returns."""
+        with self._lock:
+            self._published += 1
+            self._missing.add(payload)
+
+    def receive(self, received: Received) -> Answer:
+        with self._lock:
+            try:
+                return self._receive(received)
+            finally:
+                self.news.set()
+
+    def _receive(self, received: Received) -> Answer:
+        if not received.verified:
+            return self._complain(received, received.problem or "it was not verified")
+        delivery_id = received.delivery_id
+        new = delivery_id not in self._refused
+        if new and delivery_id not in self._arrived and not self._chance.randrange(_REFUSED_ONE_IN):
+            self._refused.add(delivery_id)
+            self._tell(_line(received, "✗ refused on purpose, comes again"))
+            return 503, b'{"error":"busy, try again"}'
+        payload = received.body.partition(b',"payload":')[2].removesuffix(b"}")
+        if payload not in self._missing:
+            return self._complain(received, "it was not expected, or came twice")
+        self._missing.discard(payload)
+        took = received.at - datetime.fromisoformat(json.loads(received.body)["created_at"])
+        self._arrived[delivery_id] = took
+        again = "" if new else ", second attempt"
+        self._tell(_line(received, f"✓ signature verified, {_ms(took)} ms{again}"))
+        return 200, b'{"ok":true}'
+
+    def _complain(self, received: Received, problem: str) -> Answer:
+        self._problems.append(f"{received.event} {received.delivery_id}: {problem}")
+        self._tell(_line(received, f"✗ {problem}"))
+        return 401, b'{"ok":false}'
+
+    def complete(self) -> bool:
+        with self._lock:
+            return not self._missing
+
+    def summary(self) -> str:
+        with self._lock:
+            at_once = [
+                _ms(took) for each, took in self._arrived.items() if each not in self._refused
+            ]
+            typical = f"; median {median(at_once):.0f} ms from sale to arrival" if at_once else ""
+            return (
+                f"{self._published} events published, {len(self._arrived)} arrived with a valid "
+                f"signature, {len(self._refused)} of them at the second attempt{typical}."
+            )
+
+    def failure(self) -> str | None:
+        with self._lock:
+            if not self._missing and not self._problems:
+                return None
+            told = "; ".join(self._problems) or "the worker did not deliver them in time"
+            return f"{len(self._missing)} events did not arrive as they should: {told}."
+
+
+def _line(received: Received, verdict: str) -> str:
+    return f"{received.at:%H:%M:%S}  {received.event:<18} {received.delivery_id[:8]}  {verdict}"
+
+
+def _ms(took: timedelta) -> int:
+    return round(took / timedelta(milliseconds=1))

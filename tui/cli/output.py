@@ -18,6 +18,11 @@ def print_json(document: object) -> None:
     click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))
 
 
+def print_json_line(document: object) -> None:
+    """One of a stream of documents, each a line of its own."""
+    click.echo(json.dumps(document, ensure_ascii=False, default=_plain))
+
+
 def _plain(value: object) -> object:
     return wire_time(value) if isinstance(value, datetime) else str(value)
 
