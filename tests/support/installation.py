@@ -1,0 +1,134 @@
+"""The real command in a throw-away folder, as its user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "tui.cli"]
+FAST = """
+[delivery]
+allow_http = true
+allow_networks = ["127.0.0.0/8"]
+retry_after = ["0.2s"]
+timeout = "5s"
+"""
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
+    """What the condition says once it says something true; fails when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not (outcome := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)  # between two looks at a condition
+    return outcome
+
+
+class Installation:
+    """A configuration in a folder, and the command run with it."""
+
+    def __init__(self, folder: Path, config: str = FAST) -> None:
+        self.folder = folder
+        self.config = folder / "c.toml"
+        self.config.write_text(config)
+
+    def run(
+        self, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*COMMAND, "--config", str(self.config), *map(str, args)],
+            input=stdin,
+            capture_output=True,
+            cwd=self.folder,
+            timeout=90,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+    def ok(self, *args: str | Path, stdin: bytes = b"") -> str:
+        done = self.run(*args, stdin=stdin)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    def json(self, *args: str | Path, stdin: bytes = b"") -> Any:
+        return json.loads(self.ok(*args, "--json", stdin=stdin))
+
+    def fails(self, *args: str | Path, stdin: bytes = b"", code: int = 1) -> str:
+        """The one sentence that a mistake is told in."""
+        done = self.run(*args, stdin=stdin)
+        assert "Traceback" not in done.stderr
+        assert done.returncode == code, done.stderr
+        assert done.stdout == ""
+        if code == 1:
+            assert done.stderr.count("\n") == 1, done.stderr
+            assert done.stderr.rstrip().endswith("."), done.stderr
+        return done.stderr.strip()
+
+    def init(self, edition: str = "group") -> None:
+        self.ok("init", "--business", "Chez Marie", "--edition", edition, "--owner", "marie")
+
+    def add_webhook(self, url: str) -> Any:
+        return self.json("webhook", "create", url, "--all-events")
+
+    def emit(self, payload: str = '{"total_tvac": 55.10}') -> int:
+        return int(self.json("emit", "ticket.created", stdin=payload.encode())["event_id"])
+
+    def deliveries(self, webhook_id: int = 1) -> Any:
+        return self.json("delivery", "list", "--webhook", str(webhook_id))
+
+    @contextmanager
+    def worker(
+        self, *args: str, command: list[str] | None = None, env: dict[str, str] | None = None
+    ) -> Iterator["Worker"]:
+        """A running worker, ready; whatever is left of it ends with the block."""
+        argv = command or [*COMMAND, "--config", str(self.config), "worker", "--verbose", *args]
+        process = subprocess.Popen(
+            argv,
+            cwd=self.folder,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
+        worker = Worker(process)
+        try:
+            yield worker
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            worker.reader.join()
+
+
+class Worker:
+    """A worker process and what it has logged so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.log: list[str] = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def wait_for(self, words: str, seconds: float = 20) -> str:
+        return str(
+            wait_until(lambda: next((line for line in self.log if words in line), None), seconds)
+        )
+
+    def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(signum)
+        return self.process.wait(30)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as log:
+            for line in log:
+                self.log.append(line)  # noqa: PERF402 - each as it comes
