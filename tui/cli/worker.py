@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from time import monotonic
 from typing import Any
 
 import click
@@ -16,7 +15,7 @@ from core.config import Config
 from tasks.consumer import assemble, make_dispatcher, utc_now
 from tasks.dispatcher import Tally
 from tui.cli.logs import log_to_stderr
-from tui.cli.output import print_json, say
+from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, pass_program
 
 log = logging.getLogger(__name__)
@@ -25,7 +24,6 @@ _SHUTDOWN = 20  # seconds: an attempt's whole time, and its settling
 _POLL = 0.05  # seconds between two looks at a queue that cannot wake its reader
 _RESTART_PAUSE = 1.0  # seconds
 _LIFELINE = "AURAPOS_WEBHOOKS_LIFELINE"
-_PROGRESS_EVERY = 1.0  # seconds
 
 
 @click.command()
@@ -156,10 +154,11 @@ def tick(program: Program, *, as_json: bool) -> None:
 async def _pass(config: Config) -> Tally:
     dispatcher = make_dispatcher(config)
     until = utc_now()
-    shown = _Progress()
+    progress = Progress()
     try:
-        return await dispatcher.drain(lambda: until, shown.show)
+        return await dispatcher.drain(lambda: until, lambda tally: progress.show(_told(tally)))
     finally:
+        progress.clear()
         await dispatcher.close()
 
 
@@ -169,12 +168,3 @@ def _told(tally: Tally) -> str:
         f"delivered, {tally.failed} failed, {tally.abandoned} abandoned"
     )
 
-
-class _Progress:
-    def __init__(self) -> None:
-        self._next = monotonic() + _PROGRESS_EVERY
-
-    def show(self, tally: Tally) -> None:
-        if monotonic() >= self._next:
-            self._next = monotonic() + _PROGRESS_EVERY
-            click.echo(_told(tally), err=True)

@@ -1,0 +1,195 @@
+"""A running worker, and what becomes of it."""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from installation import FAST, Installation, wait_until
+from scripted import Scripted, after, answer, receiving
+
+STARTED = "worker started"
+
+
+def test_an_event_arrives_within_two_seconds(installed: Installation, receiver: Scripted) -> None:
+    installed.add_webhook(receiver.url)
+    waits = []
+    with installed.worker() as worker:
+        worker.wait_for(STARTED)
+        for number in range(1, 21):
+            installed.emit()
+            committed = monotonic()
+            wait_until(lambda number=number: len(receiver.requests) == number)
+            waits.append(receiver.requests[-1].at - committed)
+        assert worker.stop() == 0
+    assert statistics.median(waits) < 2
+
+
+def test_a_retry_starts_at_its_time_and_not_at_the_next_tick(installed: Installation) -> None:
+    with receiving(answer(500), answer(500), answer(500), answer(500), answer(500)) as receiver:
+        installed.add_webhook(receiver.url)
+        with installed.worker() as worker:
+            worker.wait_for(STARTED)
+            installed.emit()
+            worker.wait_for("info abandoned")
+    assert len(receiver.requests) == 5
+    assert receiver.requests[-1].at - receiver.requests[0].at < 10
+
+
+@pytest.mark.slow
+def test_with_the_queue_deleted_under_it_an_event_arrives_within_a_minute(
+    installed: Installation, receiver: Scripted
+) -> None:
+    installed.add_webhook(receiver.url)
+    with installed.worker() as worker:
+        worker.wait_for(STARTED)
+        for left in installed.folder.glob("aurapos-webhooks-queue.db*"):
+            left.unlink()
+        installed.emit()
+        wait_until(lambda: receiver.requests, 65)
+        assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_worker_finishes_what_is_in_flight(
+    installed: Installation, signum: signal.Signals
+) -> None:
+    finish = threading.Event()
+    with receiving(after(finish, answer(200))) as receiver:
+        installed.add_webhook(receiver.url)
+        with installed.worker() as worker:
+            worker.wait_for(STARTED)
+            installed.emit()
+            wait_until(lambda: receiver.requests)
+            worker.process.send_signal(signum)
+            threading.Timer(0.5, finish.set).start()
+            assert worker.process.wait(30) == 0
+    assert [row["status"] for row in installed.deliveries()] == ["delivered"]
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.slow
+def test_a_killed_worker_s_post_is_made_again_with_the_same_bytes_and_uses_up_no_attempt(
+    installed: Installation,
+) -> None:
+    never = threading.Event()
+    with receiving(after(never, answer(200)), answer(200)) as receiver:
+        installed.add_webhook(receiver.url)
+        with installed.worker() as worker:
+            worker.wait_for(STARTED)
+            installed.emit()
+            wait_until(lambda: receiver.requests)
+            worker.process.kill()
+            worker.process.wait()
+        with installed.worker() as worker:
+            wait_until(lambda: len(receiver.requests) == 2, 45)
+            worker.wait_for("delivered")
+            assert worker.stop() == 0
+        never.set()
+    first, second = receiver.requests
+    assert (first.body, first.headers) == (second.body, second.headers)
+    [row] = installed.deliveries()
+    assert (row["status"], row["attempts"]) == ("delivered", 1)
+    log = installed.json("delivery", "show", row["delivery_id"])["attempt_log"]
+    assert [attempt["error"] for attempt in log] == ["interrupted", None]
+
+
+def test_no_post_starts_once_delete_has_returned(installed: Installation) -> None:
+    finish = threading.Event()
+    with receiving(after(finish, answer(200))) as receiver:
+        installed.add_webhook(receiver.url)
+        push = "\n".join(
+            f'{{"entity":"client","before":null,"after":{{"n":{n}}},"key":"{n}"}}'
+            for n in range(100)
+        )
+        with installed.worker() as worker:
+            worker.wait_for(STARTED)
+            installed.ok("sync", stdin=push.encode())
+            wait_until(lambda: len(receiver.requests) == 16)
+            installed.ok("webhook", "delete", "1", "--yes")
+            deleted = monotonic()
+            finish.set()
+            assert worker.stop() == 0
+    assert len(receiver.requests) == 16
+    assert all(request.at < deleted for request in receiver.requests)
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(line) for line in found.stdout.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_several_workers_share_the_work_and_end_together(
+    installed: Installation, receiver: Scripted
+) -> None:
+    installed.add_webhook(receiver.url)
+    with installed.worker("--workers", "2") as worker:
+        wait_until(lambda: sum(STARTED in line for line in worker.log) == 2)
+        pids = children(worker.process.pid)
+        for _ in range(5):
+            installed.emit()
+        wait_until(lambda: len(receiver.requests) == 5)
+        assert worker.stop() == 0
+    assert len(pids) == 2
+    assert not any(alive(pid) for pid in pids)
+    assert len({request.headers["X-AuraPOS-Delivery"] for request in receiver.requests}) == 5
+
+
+def test_workers_end_when_their_supervisor_is_killed(installed: Installation) -> None:
+    with installed.worker("--workers", "2") as worker:
+        wait_until(lambda: sum(STARTED in line for line in worker.log) == 2)
+        pids = children(worker.process.pid)
+        worker.process.kill()
+        worker.process.wait()
+        wait_until(lambda: not any(alive(pid) for pid in pids))
+    assert len(pids) == 2
+
+
+def test_the_stock_consumer_works_too(installed: Installation, receiver: Scripted) -> None:
+    installed.add_webhook(receiver.url)
+    stock = [sys.executable, "-m", "huey.bin.huey_consumer", "tasks.consumer.huey"]
+    flags = ["-k", "thread", "-w", "1", "-d", "0.05", "-b", "1", "-g", "TERM", "-t", "20"]
+    env = {"AURAPOS_WEBHOOKS_CONFIG": str(installed.config)}
+    with installed.worker(command=[*stock, *flags], env=env) as worker:
+        worker.wait_for("Huey consumer started")
+        installed.emit()
+        wait_until(lambda: receiver.requests)
+        assert worker.stop() == 0
+    assert [row["status"] for row in installed.deliveries()] == ["delivered"]
+
+
+@pytest.mark.parametrize("queue", ["redis", "postgres"])
+def test_postgresql_and_redis_by_configuration_alone(
+    tmp_path: Path, postgres_url: str, redis_url: str, receiver: Scripted, queue: str
+) -> None:
+    urls = {"redis": redis_url, "postgres": postgres_url}
+    installed = Installation(
+        tmp_path, f'[database]\nurl = "{postgres_url}"\n[queue]\nurl = "{urls[queue]}"\n{FAST}'
+    )
+    installed.init()
+    installed.add_webhook(receiver.url)
+    with installed.worker() as worker:
+        worker.wait_for(STARTED)
+        installed.emit()
+        committed = monotonic()
+        wait_until(lambda: receiver.requests)
+        assert receiver.requests[0].at - committed < 2
+        worker.wait_for("delivered")
+        installed.ok("doctor")
+        assert worker.stop() == 0
+    assert [row["status"] for row in installed.deliveries()] == ["delivered"]
