@@ -74,12 +74,18 @@ def _sqlite_code(error: BaseException) -> str:
     return str(getattr(getattr(error, "orig", error), "sqlite_errorname", ""))
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, create: bool = False) -> Database:
     """Bind the models to the database at `url`, without connecting to it yet.
 
     `url` is `sqlite:///FILE` or `postgresql://user:password@host/name`. Raises BadDatabase when
-    PostgreSQL's driver is not installed.
+    PostgreSQL's driver is not installed, or the file is missing and not to be made.
     """
+    path = sqlite_path(url)
+    if path is not None and not create and not path.exists():
+        raise BadDatabase(
+            f"There is no database {path}: make one with `aurapos-webhooks init`, or mend "
+            "[database] url."
+        )
     database = _database(url)
     proxy.initialize(database)
     return database
@@ -162,10 +168,7 @@ def explain(error: PeeweeException) -> str:
     if "SQLITE_NOTADB" in codes:
         return "The database file is not an SQLite database: check [database] url."
     if "SQLITE_CANTOPEN" in codes:
-        return (
-            "The database cannot be opened: check [database] url, or make one with "
-            "`aurapos-webhooks init`."
-        )
+        return "The database cannot be opened: check [database] url and who owns the folder."
     if isinstance(error, OperationalError | InterfaceError | ImproperlyConfigured):
         return f"The database does not answer ({first_line(error)}): check [database] url."
     return f"The database refused this ({first_line(error)}): run `aurapos-webhooks doctor`."

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import BinaryIO
 
 from core.access import find_business
-from core.database import proxy, transaction
+from core.database import connection, proxy, transaction
 from core.errors import BadInput, BadPayload, NotIncluded
 from core.events import SELECTABLE, EventType
 from core.models import Event
@@ -99,10 +99,12 @@ def sync(
     """One BackendSync push, committed in batches: bad lines are told and the good ones kept.
 
     Pushing the same again after a lost connection publishes nothing twice, so a push that stops
-    half-way is simply pushed again. Raises NotIncluded, leaving the rest of the push unread, when
-    the business has no webhooks.
+    half-way is simply pushed again. Raises NotIncluded, leaving what is left of the push unread,
+    when the business has no webhooks, and NotFound when there is none.
     """
     report, batch = SyncReport(), list[Change]()
+    with connection():
+        _require_included(business_id)
 
     def flush() -> None:
         _publish_batch(business_id, batch, clock(), wake, report)
@@ -141,9 +143,7 @@ def _publish_batch(
     business_id: int, changes: list[Change], now: datetime, wake: Wake, report: SyncReport
 ) -> None:
     with transaction():
-        why = _why_not_included(business_id)
-        if why is not None:
-            raise NotIncluded(why)
+        _require_included(business_id)
         published = _insert_all(business_id, changes, now)
         if published:
             proxy.after_commit(wake)
@@ -169,6 +169,12 @@ def _insert(
     )
     event_id: int | None = insert.on_conflict_ignore().execute()
     return event_id
+
+
+def _require_included(business_id: int) -> None:
+    why = _why_not_included(business_id)
+    if why is not None:
+        raise NotIncluded(why)
 
 
 def _why_not_included(business_id: int) -> str | None:

@@ -63,7 +63,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def database(database_url: str) -> Iterator[str]:
     """The tables, empty, bound to the models."""
-    open_database(database_url)
+    open_database(database_url, create=True)
     migrate()
     yield database_url
     if not proxy.is_closed():

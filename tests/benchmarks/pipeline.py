@@ -98,7 +98,7 @@ async def pipeline(url: str, addresses: int = 1) -> float:
 
 def prepare(folder: Path, url: str, addresses: int) -> None:
     """POSTS deliveries, due and fanned out, spread over so many webhooks."""
-    open_database(f"sqlite:///{folder / 'bench.db'}")
+    open_database(f"sqlite:///{folder / 'bench.db'}", create=True)
     migrate()
     create_key_file(folder / "key")
     vault = load_vault(folder / "key")

@@ -131,4 +131,4 @@ class Worker:
         assert self.process.stderr is not None
         with self.process.stderr as log:
             for line in log:
-                self.log.append(line)  # noqa: PERF402 - each as it comes
+                self.log.append(line)

@@ -107,14 +107,9 @@ def _key(config: Config) -> Iterator[Finding]:
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    path = sqlite_path(config.database.url)
-    if path is not None and not path.exists():
-        told = f"There is no database {path}: make one with `aurapos-webhooks init`."
-        yield Finding("database", Verdict.BAD, told)
-        return
     open_database(config.database.url)
     require_current()
-    yield Finding("database", Verdict.OK, "SQLite" if path is not None else "PostgreSQL")
+    yield Finding("database", Verdict.OK, "PostgreSQL" if proxy.for_update else "SQLite")
 
 
 def _queue(config: Config) -> Iterator[Finding]:

@@ -94,7 +94,7 @@ def initialise(
     Files made are added to `created`. Raises BadInput where a business exists already, and
     BadKeyFile where secrets exist whose key does not.
     """
-    open_database(config.database.url)
+    open_database(config.database.url, create=True)
     with _owner_only():
         _note_new(sqlite_path(config.database.url), created)
         migrate_schema()

@@ -167,4 +167,3 @@ def _told(tally: Tally) -> str:
         f"{tally.events} events fanned out; {tally.attempts} attempts: {tally.delivered} "
         f"delivered, {tally.failed} failed, {tally.abandoned} abandoned"
     )
-
