@@ -1,0 +1,141 @@
+"""The producer's JSON, kept byte for byte."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import BadPayload
+from core.payload import LINE_LIMIT, PAYLOAD_LIMIT, check_payload, is_json, parse_change
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+WRITTEN = {
+    "indent": st.sampled_from([None, 0, 3]),
+    "ensure_ascii": st.booleans(),
+    "separators": st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " :\n")]),
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"t": 55.10}',
+        '{"n": 1234567890123456789012345}',
+        '{"n": ' + "9" * 5000 + "}",
+        '{"n": 1e400}',
+        '{"e": "é", "u": "\u2028", "escaped": "\\u2028", "half": "\\ud800"}',
+        '{"a": 1, "a": 2}',
+        "[1, 2]",
+        '"text"',
+        "null",
+    ],
+)
+def test_json_is_kept_byte_for_byte(text: str) -> None:
+    assert check_payload(f" \n{text}\r\n".encode()) == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"", "nothing in it"),
+        (b" \n", "nothing in it"),
+        (b"{", "line 1, column 2"),
+        (b'{"a": 1}}', "line 1, column 9"),
+        (b'{"a":\n 01}', "line 2, column 3"),
+        (b"{'a': 1}", "line 1, column 2"),
+        (b'{"a": NaN}', "NaN"),
+        (b"-Infinity", "NaN"),
+        (b'"\x01"', "line 1"),
+        (b"\xff", "byte 1"),
+        (b"\xef\xbb\xbf{}", "line 1, column 1"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'"' + b"x" * PAYLOAD_LIMIT + b'"', f"{PAYLOAD_LIMIT} are allowed"),
+    ],
+)
+def test_what_is_not_json_says_where(raw: bytes, words: str) -> None:
+    with pytest.raises(BadPayload) as refused:
+        check_payload(raw)
+    assert words in str(refused.value)
+    assert len(str(refused.value)) < 120
+
+
+def change(**members: str) -> bytes:
+    """A line of a push, each member given as JSON text; None leaves one out."""
+    whole = {"entity": '"client"', "before": "null", "after": "{}", "key": '"k"'} | members
+    return ("{" + ",".join(f'"{name}":{text}' for name, text in whole.items() if text) + "}").encode()
+
+
+def test_the_payload_of_a_change_is_what_came_after_byte_for_byte() -> None:
+    after = '{ "t": 55.10,"n":1234567890123456789012345 , "nom":"\u2028é" }'
+    assert parse_change(change(after=after)).payload == after.encode()
+
+
+def test_a_change_that_is_no_event_has_no_payload() -> None:
+    parsed = parse_change(change(after="null"))
+    assert (parsed.event_type, parsed.payload) == (None, b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (change(entity='"facture"'), '"entity" must be one of'),
+        (change(entity=""), '"entity" must be one of'),
+        (change(entity="[]"), '"entity" must be one of'),
+        (change(before=""), '"before" is missing'),
+        (change(after=""), '"after" is missing'),
+        (change(after="[]"), '"after" must be an object'),
+        (change(key=""), '"key" must be'),
+        (change(key="3"), '"key" must be'),
+        (change(key='""'), '"key" must be'),
+        (change(key='"a\\u0000"'), '"key" must be'),
+        (change(key=f'"{"k" * 201}"'), '"key" must be'),
+        (b"[]", "line 1, column 1"),
+        (b'{"entity" "client"}', "line 1, column 11"),
+        (b'{"entity":"client",}', "line 1, column 20"),
+        (b'{"entity":"client"} x', "line 1, column 21"),
+        (b"{}", '"entity" must be'),
+        (b"\xff" * 10, "byte 1"),
+        (b" " * (LINE_LIMIT + 1), "longer than"),
+    ],
+)
+def test_a_bad_change_says_what_is_wrong(line: bytes, words: str) -> None:
+    with pytest.raises(BadPayload) as refused:
+        parse_change(line)
+    assert words in str(refused.value)
+
+
+@given(JSON, st.fixed_dictionaries(WRITTEN))
+def test_any_json_however_written_is_kept(value: object, written: dict[str, object]) -> None:
+    raw = json.dumps(value, **written).encode("utf-8", "surrogatepass")  # type: ignore[arg-type]
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        assert not is_json(raw)
+        return
+    assert check_payload(raw) == raw.strip()
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4), st.fixed_dictionaries(WRITTEN))
+def test_a_changes_payload_is_a_piece_of_its_line(
+    after: dict[str, object], written: dict[str, object]
+) -> None:
+    members = {"key": "k", "after": after, "before": None, "entity": "client"}
+    line = json.dumps(members, **(written | {"ensure_ascii": True})).encode()  # type: ignore[arg-type]
+    payload = parse_change(line).payload
+    assert payload in line
+    assert json.loads(payload) == after
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_json_or_refused_and_nothing_else(raw: bytes) -> None:
+    for check in (check_payload, parse_change):
+        try:
+            check(raw)
+        except BadPayload:
+            continue

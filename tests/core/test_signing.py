@@ -1,0 +1,139 @@
+"""What is on the wire, and that the stock recipes verify it."""
+
+import copy
+import hashlib
+import hmac
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
+
+import pytest
+
+from core.signing import Secret, build_body, explain_mismatch, wire_time
+
+SECRET = Secret("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw_-aAbBcCdDe")
+UUID_ = UUID("7f3a1c52-4a1b-4d2e-9f00-0123456789ab")
+BODY = build_body(
+    "ticket.created",
+    UUID_,
+    datetime(2026, 5, 17, 14, 32, 8, 123999, tzinfo=UTC),
+    '{"total": 55.10, "nom": "é", "u": "\u2028", "n": 1234567890123456789012345}'.encode(),
+)
+
+
+def test_a_secret_is_a_prefix_and_32_bytes_in_base64url() -> None:
+    text = Secret.from_random(bytes(range(224, 256))).reveal()
+    assert re.fullmatch(r"whsec_[A-Za-z0-9_-]{43}", text)
+    with pytest.raises(ValueError, match="32"):
+        Secret.from_random(b"short")
+
+
+def test_the_body_is_these_bytes() -> None:
+    assert BODY == (
+        b'{"event":"ticket.created","delivery_id":"7f3a1c52-4a1b-4d2e-9f00-0123456789ab",'
+        b'"created_at":"2026-05-17T14:32:08.123Z",'
+        b'"payload":{"total": 55.10, "nom": "\xc3\xa9", "u": "\xe2\x80\xa8", '
+        b'"n": 1234567890123456789012345}}'
+    )
+    assert list(json.loads(BODY)) == ["event", "delivery_id", "created_at", "payload"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "written"),
+    [
+        (datetime(2026, 5, 17, 14, 32, 8, tzinfo=UTC), "2026-05-17T14:32:08.000Z"),
+        (datetime(2026, 5, 17, 14, 32, 8, 999999, tzinfo=UTC), "2026-05-17T14:32:08.999Z"),
+        (
+            datetime(2026, 5, 17, 14, 32, 8, tzinfo=timezone(timedelta(hours=2))),
+            "2026-05-17T12:32:08.000Z",
+        ),
+    ],
+)
+def test_times_are_utc_with_milliseconds(moment: datetime, written: str) -> None:
+    assert wire_time(moment) == written
+
+
+def test_the_key_is_the_whole_secret_as_the_owner_sees_it() -> None:
+    expected = hmac.new(SECRET.reveal().encode("ascii"), BODY, hashlib.sha256).hexdigest()
+    assert SECRET.sign(BODY) == f"sha256={expected}"
+
+
+RECIPES = {
+    "node": (
+        "-e",
+        'process.stdout.write(require("crypto").createHmac("sha256", process.env.SECRET)'
+        '.update(require("fs").readFileSync(0)).digest("hex"))',
+    ),
+    "php": ("-r", 'echo hash_hmac("sha256", file_get_contents("php://stdin"), getenv("SECRET"));'),
+    "openssl": ("dgst", "-sha256", "-hmac", SECRET.reveal()),
+}
+
+
+@pytest.mark.parametrize("tool", RECIPES)
+def test_the_stock_recipe_verifies_it(tool: str) -> None:
+    program = shutil.which(tool)
+    if program is None:
+        message = f"{tool} is not installed, so its recipe could not be tried"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    done = subprocess.run(
+        [program, *RECIPES[tool]],
+        input=BODY,
+        capture_output=True,
+        check=True,
+        env={**os.environ, "SECRET": SECRET.reveal()},
+    )
+    digest = done.stdout.decode().split()[-1]
+    assert SECRET.sign(BODY) == f"sha256={digest}"
+
+
+def test_a_secret_is_not_shown_by_accident() -> None:
+    assert "MfKQ" not in f"{SECRET!r} {SECRET} {[SECRET]}"
+    for leak in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="pickled or copied"):
+            leak(SECRET)
+    with pytest.raises(TypeError):
+        hash(SECRET)
+
+
+def test_secrets_are_equal_by_value() -> None:
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+
+
+def test_a_right_signature_has_nothing_to_explain() -> None:
+    assert explain_mismatch(SECRET, SECRET.sign(BODY), BODY) is None
+    assert explain_mismatch(SECRET, f" {SECRET.sign(BODY)}\n", BODY) is None
+
+
+SPACED = json.dumps(json.loads(BODY)).encode()
+
+
+@pytest.mark.parametrize(
+    ("signature", "words"),
+    [
+        ("", 'does not start with "sha256="'),
+        (SECRET.sign(BODY).removeprefix("sha256="), 'does not start with "sha256="'),
+        (SECRET.sign(BODY)[:-1], "63 characters"),
+        (SECRET.sign(BODY).upper().replace("SHA256", "sha256"), "upper case"),
+        (SECRET.sign(BODY + b"\n"), "with a line break added"),
+        (SECRET.sign(SPACED), "parsed and written again"),
+        (Secret(SECRET.reveal().removeprefix("whsec_")).sign(BODY), 'without its "whsec_"'),
+        (Secret("whsec_other").sign(BODY), "another secret"),
+        ("sha256=" + "é" * 64, "another secret"),
+    ],
+)
+def test_a_wrong_signature_is_explained(signature: str, words: str) -> None:
+    told = explain_mismatch(SECRET, signature, BODY)
+    assert told is not None
+    assert words in told
+    assert SECRET.reveal() not in told
+
+
+def test_a_body_that_is_not_json_is_explained_too() -> None:
+    assert "another secret" in str(explain_mismatch(SECRET, SECRET.sign(BODY), b"\xff{"))
