@@ -1,0 +1,68 @@
+"""No business sees another's: every service and query, called with the other's ids, refuses.
+
+The list is generated, so that a new one that takes an actor cannot be forgotten here.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from scene import DEVELOPMENT, NOON, OPERATOR, add_webhook, publish_ticket, silent
+
+from core import outbox, queries, services
+from core.directory import add_business
+from core.errors import NotFound
+from core.events import EventType
+from core.plans import Actor
+from core.vault import Vault
+
+PAUL = Actor("paul", "test")
+HARMLESS = {"businesses"}
+"""Called without an id: it lists what is the actor's own, which is tested below."""
+
+
+def asking_for_an_actor() -> dict[str, Callable[..., Any]]:
+    return {
+        name: function
+        for module in (services, queries)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__
+        and not name.startswith("_")
+        and "actor" in inspect.signature(function).parameters
+    }
+
+
+@pytest.mark.parametrize("name", sorted(asking_for_an_actor().keys() - HARMLESS))
+def test_the_others_ids_are_refused_as_if_they_were_none(
+    business: int, vault: Vault, name: str
+) -> None:
+    add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    outbox.fan_out(1, NOON)
+    [delivery] = queries.deliveries(OPERATOR, webhook.id)
+    theirs = {
+        "actor": PAUL,
+        "business_id": business,
+        "webhook_id": webhook.id,
+        "delivery_uuid": str(delivery.uuid),
+        "url": "https://example.com/",
+        "events": [EventType.PROMOTION_CREATED],
+        "now": NOON,
+        "since": NOON,
+        "policy": DEVELOPMENT,
+        "vault": vault,
+        "wake": silent,
+        "limit": 1,
+    }
+    function = asking_for_an_actor()[name]
+    asked = {each: theirs[each] for each in inspect.signature(function).parameters}
+    with pytest.raises(NotFound):
+        function(**asked)
+
+
+def test_an_owner_s_businesses_are_those_it_owns(business: int) -> None:
+    other = add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
+    assert [row.id for row in queries.businesses(PAUL)] == [other]
+    assert [row.id for row in queries.businesses(OPERATOR)] == [business, other]

@@ -1,0 +1,190 @@
+"""Events in, on both engines: in the caller's transaction, once per key, in flat memory."""
+
+import io
+import tracemalloc
+from collections.abc import Iterable, Iterator
+
+import pytest
+from scene import NOON, OPERATOR, TICKET, publish_ticket, silent
+
+from core.database import transaction
+from core.directory import add_business, set_business
+from core.errors import BadInput, BadPayload, NotFound, NotIncluded
+from core.events import EventType
+from core.intake import SyncReport, publish, read_lines, sync
+from core.models import Event
+from core.payload import LINE_LIMIT
+
+CREATED = EventType.TICKET_CREATED
+
+
+class Bell:
+    """Counts the wakes."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+
+    def __call__(self) -> None:
+        self.rung += 1
+
+
+def published() -> int:
+    with transaction():
+        return int(Event.select().count())
+
+
+def client(number: int) -> bytes:
+    return f'{{"entity":"client","before":null,"after":{{"n":{number}}},"key":"{number}"}}'.encode()
+
+
+def push(
+    business: int, lines: Iterable[bytes], bad: list[tuple[int, str]] | None = None
+) -> SyncReport:
+    told = [] if bad is None else bad
+    return sync(
+        business,
+        lines,
+        lambda: NOON,
+        wake=silent,
+        on_bad=lambda number, why: told.append((number, why)),
+        on_progress=lambda _: None,
+    )
+
+
+def test_an_event_is_published_in_the_callers_transaction(business: int) -> None:
+    bell = Bell()
+    with transaction():
+        publish(business, CREATED, TICKET, NOON, wake=bell)
+        assert bell.rung == 0
+    assert (published(), bell.rung) == (1, 1)
+
+
+def test_an_event_whose_transaction_fails_never_was(business: int) -> None:
+    bell = Bell()
+
+    def sell() -> None:
+        with transaction():
+            publish(business, CREATED, TICKET, NOON, wake=bell)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sell()
+    assert (published(), bell.rung) == (0, 0)
+
+
+def test_a_key_seen_before_publishes_nothing_and_names_the_first(business: int) -> None:
+    first, second = (
+        publish(business, CREATED, TICKET, NOON, key="k", wake=silent) for _ in range(2)
+    )
+    assert second.event_id == first.event_id
+    assert (first.duplicate, second.duplicate) == (False, True)
+    assert published() == 1
+
+
+def test_a_key_is_one_business_s_own(business: int) -> None:
+    other = add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
+    for each in (business, other):
+        assert not publish(each, CREATED, TICKET, NOON, key="k", wake=silent).duplicate
+
+
+def test_events_without_a_key_are_never_duplicates(business: int) -> None:
+    publish_ticket(business)
+    publish_ticket(business)
+    assert published() == 2
+
+
+@pytest.mark.parametrize("name", ["ping", "ticket.deleted", ""])
+def test_only_the_seven_events_can_be_published(business: int, name: str) -> None:
+    with pytest.raises(BadInput, match="choose from ticket.created"):
+        publish(business, name, TICKET, NOON, wake=silent)
+
+
+def test_a_payload_that_is_not_json_is_refused(business: int) -> None:
+    with pytest.raises(BadPayload):
+        publish(business, CREATED, b"{", NOON, wake=silent)
+    assert published() == 0
+
+
+def test_an_unknown_business_is_refused(database: str) -> None:
+    with pytest.raises(NotFound):
+        publish(7, CREATED, TICKET, NOON, wake=silent)
+
+
+def test_a_business_without_webhooks_is_told_why_and_its_sale_goes_on(business: int) -> None:
+    set_business(OPERATOR, business, NOON, edition="studio")
+    publication = publish(business, CREATED, TICKET, NOON, wake=silent)
+    assert publication.event_id is None
+    assert "€24 a month" in str(publication.not_included)
+    assert published() == 0
+
+
+def test_the_same_push_twice_publishes_nothing_the_second_time(business: int) -> None:
+    lines = [client(number) for number in range(1200)]
+    assert push(business, lines) == SyncReport(published=1200)
+    assert push(business, lines) == SyncReport(duplicates=1200)
+    assert published() == 1200
+
+
+def test_a_key_twice_in_one_push_is_published_once(business: int) -> None:
+    assert push(business, [client(1), client(1)]) == SyncReport(published=1, duplicates=1)
+
+
+def test_bad_lines_are_told_by_number_and_the_good_ones_kept(business: int) -> None:
+    bad: list[tuple[int, str]] = []
+    lines = [client(1), b"\n", b"rubbish", client(2), b"{}"]
+    assert push(business, lines, bad) == SyncReport(published=2, bad=2)
+    assert [number for number, _ in bad] == [3, 5]
+    assert published() == 2
+
+
+def test_a_push_of_a_business_without_webhooks_is_refused_before_it_is_read(
+    business: int,
+) -> None:
+    set_business(OPERATOR, business, NOON, edition="studio")
+
+    def unread() -> Iterator[bytes]:
+        pytest.fail("the push was read")
+        yield b""
+
+    with pytest.raises(NotIncluded, match="Studio"):
+        push(business, unread())
+
+
+def test_an_option_switched_off_during_a_push_stops_it(business: int) -> None:
+    def lines() -> Iterator[bytes]:
+        for number in range(2000):
+            if number == 700:
+                set_business(OPERATOR, business, NOON, edition="studio")
+            yield client(number)
+
+    with pytest.raises(NotIncluded):
+        push(business, lines())
+    assert published() == 500
+
+
+def test_a_push_shows_how_far_it_is(business: int) -> None:
+    seen: list[int] = []
+    sync(
+        business,
+        (client(number) for number in range(1100)),
+        lambda: NOON,
+        wake=silent,
+        on_bad=lambda *_: None,
+        on_progress=lambda report: seen.append(report.published),
+    )
+    assert seen == [500, 1000, 1100]
+
+
+def test_a_long_push_takes_flat_memory(business: int) -> None:
+    tracemalloc.start()
+    push(business, (client(number) for number in range(20_000)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_lines_are_read_bounded_and_keep_their_numbers() -> None:
+    long = b"x" * (3 * LINE_LIMIT)
+    lines = list(read_lines(io.BytesIO(b"a\n" + long + b"\nb\n\nc")))
+    assert [line[:1] for line in lines] == [b"a", b"x", b"b", b"\n", b"c"]
+    assert max(map(len, lines)) == LINE_LIMIT + 1

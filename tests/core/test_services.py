@@ -1,0 +1,246 @@
+"""What an owner can do, on both engines; each is refused to everybody else."""
+
+from collections.abc import Callable
+
+import pytest
+from scene import (
+    DEVELOPMENT,
+    MARIE,
+    MINUTE,
+    NOON,
+    OPERATOR,
+    SCHEDULE,
+    add_webhook,
+    publish_ticket,
+    silent,
+)
+
+from core import outbox, queries, services
+from core.database import transaction
+from core.directory import add_member, set_business
+from core.errors import BadInput, BlockedUrl, NotAllowed, NotFound, NotIncluded, WebhooksError
+from core.events import EventType
+from core.models import AuditEntry, Delivery, Webhook
+from core.plans import Actor
+from core.url_policy import UrlPolicy
+from core.vault import Vault
+
+CREATED = EventType.TICKET_CREATED
+
+
+def stored(webhook_id: int) -> Webhook:
+    with transaction():
+        return Webhook.get_by_id(webhook_id)
+
+
+def audit() -> list[tuple[str, str, int | None]]:
+    with transaction():
+        rows = AuditEntry.select().order_by(AuditEntry.id)
+        return [(row.actor, row.action, row.webhook_id) for row in rows if row.webhook_id]
+
+
+def test_a_new_webhook_is_as_it_was_asked_for(business: int, vault: Vault) -> None:
+    new = services.create_webhook(
+        MARIE,
+        business,
+        "HTTPS://Example.com/hook",
+        ["client.updated", "ticket.created", "client.updated"],
+        NOON,
+        policy=UrlPolicy(),
+        vault=vault,
+    )
+    [row] = queries.webhooks(MARIE, business)
+    assert (row.id, row.url) == (new.id, "https://example.com/hook")
+    assert row.events == new.events == (CREATED, EventType.CLIENT_UPDATED)
+    assert vault.open(bytes(stored(new.id).secret), business, new.id) == new.secret
+
+
+def test_every_webhook_has_a_secret_of_its_own(business: int, vault: Vault) -> None:
+    assert add_webhook(vault, business).secret != add_webhook(vault, business).secret
+
+
+@pytest.mark.parametrize(
+    ("url", "events", "error"),
+    [
+        ("https://10.0.0.1/", ["ticket.created"], BlockedUrl),
+        ("https://example.com/", [], BadInput),
+        ("https://example.com/", ["ping"], BadInput),
+    ],
+)
+def test_a_webhook_that_cannot_be_is_refused_and_not_stored(
+    business: int, vault: Vault, url: str, events: list[str], error: type[WebhooksError]
+) -> None:
+    with pytest.raises(error):
+        services.create_webhook(
+            MARIE, business, url, events, NOON, policy=UrlPolicy(), vault=vault
+        )
+    assert queries.webhooks(MARIE, business) == []
+    assert audit() == []
+
+
+def test_an_edit_changes_what_is_given_and_leaves_the_rest(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business, events=(CREATED,))
+    services.edit_webhook(
+        MARIE, webhook.id, NOON, url="https://example.com/new", policy=DEVELOPMENT
+    )
+    row = queries.webhook(MARIE, webhook.id)
+    assert (row.url, row.events) == ("https://example.com/new", (CREATED,))
+    services.edit_webhook(
+        MARIE, webhook.id, NOON, events=["client.created"], policy=DEVELOPMENT
+    )
+    row = queries.webhook(MARIE, webhook.id)
+    assert (row.url, row.events) == ("https://example.com/new", (EventType.CLIENT_CREATED,))
+
+
+def test_a_regenerated_secret_replaces_the_old_one(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    before = bytes(stored(webhook.id).secret)
+    secret = services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
+    after = bytes(stored(webhook.id).secret)
+    assert secret != webhook.secret
+    assert before != after
+    assert vault.open(after, business, webhook.id) == secret
+
+
+def test_a_deleted_webhook_is_gone_with_its_secret_but_not_from_the_trail(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    services.delete_webhook(MARIE, webhook.id, NOON)
+    assert queries.webhooks(MARIE, business) == []
+    assert stored(webhook.id).secret is None
+    assert [action for _, action, _ in audit()] == ["created", "deleted"]
+    with pytest.raises(NotFound):
+        services.delete_webhook(MARIE, webhook.id, NOON)
+
+
+def test_every_action_is_in_the_audit_trail_once_and_never_with_a_secret(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    services.edit_webhook(MARIE, webhook.id, NOON, events=[CREATED], policy=DEVELOPMENT)
+    services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
+    services.send_test(MARIE, webhook.id, NOON, wake=silent)
+    outbox.fan_out(1, NOON)
+    [delivery] = queries.deliveries(MARIE, webhook.id)
+    services.redeliver(MARIE, str(delivery.uuid), NOON, wake=silent)
+    services.recover(OPERATOR, business, NOON, NOON, webhook_id=webhook.id, wake=silent)
+    services.delete_webhook(MARIE, webhook.id, NOON)
+    assert audit() == [
+        ("marie", "created", webhook.id),
+        ("marie", "edited", webhook.id),
+        ("marie", "secret regenerated", webhook.id),
+        ("marie", "tested", webhook.id),
+        ("marie", "redelivered", webhook.id),
+        ("operator", "recovered", webhook.id),
+        ("marie", "deleted", webhook.id),
+    ]
+    with transaction():
+        for row in AuditEntry.select().dicts():
+            assert "whsec_" not in repr(row)
+
+
+Act = Callable[[Actor, int, int, Vault], object]
+ACTS: dict[str, Act] = {
+    "create": lambda actor, business, _, vault: services.create_webhook(
+        actor, business, "https://example.com/", [CREATED], NOON, policy=DEVELOPMENT, vault=vault
+    ),
+    "edit": lambda actor, _, webhook, __: services.edit_webhook(
+        actor, webhook, NOON, events=[CREATED], policy=DEVELOPMENT
+    ),
+    "regenerate": lambda actor, _, webhook, vault: services.regenerate_secret(
+        actor, webhook, NOON, vault=vault
+    ),
+    "test": lambda actor, _, webhook, __: services.send_test(actor, webhook, NOON, wake=silent),
+    "redeliver": lambda actor, _, webhook, __: services.redeliver(
+        actor, delivery_of(webhook), NOON, wake=silent
+    ),
+    "recover": lambda actor, business, _, __: services.recover(
+        actor, business, NOON, NOON, wake=silent
+    ),
+    "delete": lambda actor, _, webhook, __: services.delete_webhook(actor, webhook, NOON),
+}
+
+
+def delivery_of(webhook_id: int) -> str:
+    with transaction():
+        return str(Delivery.get(Delivery.webhook == webhook_id).uuid)
+
+
+@pytest.fixture
+def webhook(business: int, vault: Vault) -> int:
+    webhook_id = add_webhook(vault, business).id
+    publish_ticket(business)
+    outbox.fan_out(1, NOON)
+    return webhook_id
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("role", ["manager", "staff"])
+def test_another_role_is_refused_clearly(
+    business: int, webhook: int, vault: Vault, act: str, role: str
+) -> None:
+    add_member(OPERATOR, business, "paul", role, NOON)
+    with pytest.raises(NotAllowed, match=f"Only an owner of Chez Marie .* paul is {role}"):
+        ACTS[act](Actor("paul", "test"), business, webhook, vault)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_stranger_learns_nothing(business: int, webhook: int, vault: Vault, act: str) -> None:
+    with pytest.raises(NotFound):
+        ACTS[act](Actor("eve", "test"), business, webhook, vault)
+
+
+@pytest.mark.parametrize("act", sorted(ACTS.keys() - {"delete"}))
+def test_without_the_option_everything_but_deleting_is_refused(
+    business: int, webhook: int, vault: Vault, act: str
+) -> None:
+    set_business(OPERATOR, business, NOON, edition="express")
+    with pytest.raises(NotIncluded, match="€24 a month"):
+        ACTS[act](MARIE, business, webhook, vault)
+    assert len(queries.deliveries(MARIE, webhook)) == 1
+
+
+def test_without_the_option_a_webhook_can_be_deleted(
+    business: int, webhook: int, vault: Vault
+) -> None:
+    set_business(OPERATOR, business, NOON, edition="express")
+    services.delete_webhook(MARIE, webhook, NOON)
+    assert queries.webhooks(MARIE, business) == []
+
+
+def test_a_demotion_takes_effect_at_the_next_action(
+    business: int, webhook: int, vault: Vault
+) -> None:
+    services.send_test(MARIE, webhook, NOON, wake=silent)
+    add_member(OPERATOR, business, "marie", "staff", NOON)
+    with pytest.raises(NotAllowed):
+        services.send_test(MARIE, webhook, NOON, wake=silent)
+
+
+def test_a_test_and_a_redelivery_wake_the_consumer_after_their_commit(
+    business: int, webhook: int
+) -> None:
+    rung: list[int] = []
+
+    def ring() -> None:
+        with transaction():
+            rung.append(Delivery.select().count())
+
+    services.send_test(MARIE, webhook, NOON, wake=ring)
+    services.redeliver(MARIE, delivery_of(webhook), NOON + MINUTE, wake=ring)
+    assert len(rung) == 2
+
+
+def test_a_waiting_delivery_is_only_brought_forward(business: int, webhook: int) -> None:
+    with transaction():
+        Delivery.update(attempts=3, status="failed", due_at=NOON + 30 * MINUTE).execute()
+    services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
+    [row] = queries.deliveries(MARIE, webhook)
+    assert (row.status, row.attempts, row.next_attempt_at) == ("failed", 3, NOON)
+
+
+def test_a_delivery_in_flight_is_left_to_its_attempt(business: int, webhook: int) -> None:
+    [claimed] = outbox.claim({webhook: 1}, SCHEDULE, NOON)
+    services.redeliver(MARIE, str(claimed.uuid), NOON, wake=silent)
+    assert outbox.claim({webhook: 1}, SCHEDULE, NOON) == []
