@@ -14,7 +14,7 @@ from core.errors import BadConfig
 Network = IPv4Network | IPv6Network
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _DATABASES = re.compile(r"sqlite:///.+|postgres(ql)?://.+")
 _QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+")
 _MOST_CONCURRENT = 10_000

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core.url_policy import UrlPolicy
 from huey import Huey
 
 from core.config import Config, DeliveryConfig, load_config
@@ -18,6 +17,7 @@ from core.retention import prune_daily, record_tick
 from core.schema import require_current
 from core.sender import Sender
 from core.transport import GuardedTransport, tls_context
+from core.url_policy import UrlPolicy
 from core.vault import load_vault
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine

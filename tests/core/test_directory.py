@@ -20,7 +20,7 @@ def test_a_public_key_is_its_type_and_base64_with_the_fingerprint_that_ssh_keyge
     ["", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-rsa " + KEY.split()[1], "-----BEGIN", "\x00"],
 )
 def test_what_is_not_a_public_key_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="whole line of a .pub file"):
+    with pytest.raises(BadInput, match="give the whole line"):
         parse_public_key(text)
 
 

@@ -10,7 +10,10 @@ from core.errors import BadPayload
 from core.payload import LINE_LIMIT, PAYLOAD_LIMIT, check_payload, is_json, parse_change
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
@@ -68,7 +71,9 @@ def test_what_is_not_json_says_where(raw: bytes, words: str) -> None:
 def change(**members: str) -> bytes:
     """A line of a push, each member given as JSON text; None leaves one out."""
     whole = {"entity": '"client"', "before": "null", "after": "{}", "key": '"k"'} | members
-    return ("{" + ",".join(f'"{name}":{text}' for name, text in whole.items() if text) + "}").encode()
+    return (
+        "{" + ",".join(f'"{name}":{text}' for name, text in whole.items() if text) + "}"
+    ).encode()
 
 
 def test_the_payload_of_a_change_is_what_came_after_byte_for_byte() -> None:

@@ -71,9 +71,7 @@ def test_a_webhook_that_cannot_be_is_refused_and_not_stored(
     business: int, vault: Vault, url: str, events: list[str], error: type[WebhooksError]
 ) -> None:
     with pytest.raises(error):
-        services.create_webhook(
-            MARIE, business, url, events, NOON, policy=UrlPolicy(), vault=vault
-        )
+        services.create_webhook(MARIE, business, url, events, NOON, policy=UrlPolicy(), vault=vault)
     assert queries.webhooks(MARIE, business) == []
     assert audit() == []
 
@@ -85,9 +83,7 @@ def test_an_edit_changes_what_is_given_and_leaves_the_rest(business: int, vault:
     )
     row = queries.webhook(MARIE, webhook.id)
     assert (row.url, row.events) == ("https://example.com/new", (CREATED,))
-    services.edit_webhook(
-        MARIE, webhook.id, NOON, events=["client.created"], policy=DEVELOPMENT
-    )
+    services.edit_webhook(MARIE, webhook.id, NOON, events=["client.created"], policy=DEVELOPMENT)
     row = queries.webhook(MARIE, webhook.id)
     assert (row.url, row.events) == ("https://example.com/new", (EventType.CLIENT_CREATED,))
 

@@ -66,8 +66,8 @@ def test_the_key_is_the_whole_secret_as_the_owner_sees_it() -> None:
 RECIPES = {
     "node": (
         "-e",
-        'process.stdout.write(require("crypto").createHmac("sha256", process.env.SECRET)'
-        '.update(require("fs").readFileSync(0)).digest("hex"))',
+        """process.stdout.write(require("crypto").createHmac("sha256", process.env.SECRET)
+        .update(require("fs").readFileSync(0)).digest("hex"))""",
     ),
     "php": ("-r", 'echo hash_hmac("sha256", file_get_contents("php://stdin"), getenv("SECRET"));'),
     "openssl": ("dgst", "-sha256", "-hmac", SECRET.reveal()),

@@ -1,0 +1,182 @@
+"""Each command when all is well, through the real command."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from installation import FAST, Installation, wait_until
+from scripted import answer, receiving
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINLDP7Kgfu3QpkeyQbdw9xEBbh8fM4X1ShX8z9GkPRpp marie"
+FINGERPRINT = "SHA256:qBt5vloUfQ9cPoF3tggKxQPPWby9E2qhkJg6tPsxdXg"
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Installation:
+    installation = Installation(tmp_path)
+    installation.init()
+    return installation
+
+
+def test_init_makes_files_that_only_their_owner_can_read(tmp_path: Path) -> None:
+    installation = Installation(tmp_path)
+    installation.config.unlink()
+    made = installation.json(
+        "init", "--business", "Chez Marie", "--edition", "boutique", "--owner", "marie"
+    )
+    assert made["business_id"] == 1
+    names = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert names == dict.fromkeys(
+        ["c.toml", "aurapos-webhooks.db", "aurapos-webhooks-queue.db", "aurapos-webhooks.key"],
+        0o600,
+    )
+
+
+def test_init_keeps_a_configuration_that_is_there(installed: Installation) -> None:
+    assert installed.config.read_text() == FAST
+
+
+def test_webhooks_are_listed_shown_and_edited(installed: Installation) -> None:
+    assert "No webhooks yet" in installed.ok("webhook", "list")
+    created = installed.ok("webhook", "create", "https://example.com/hook", "--all-events")
+    assert "whsec_" in created
+    assert "only time" in created
+    assert installed.json("webhook", "show", "1")["url"] == "https://example.com/hook"
+    edited = installed.json(
+        *("webhook", "edit", "1", "--url", "https://example.com/new"),
+        *("--event", "produit.updated"),
+    )
+    assert (edited["url"], edited["events"]) == ("https://example.com/new", ["produit.updated"])
+    listed = installed.ok("webhook", "list")
+    assert "1/7" in listed
+    assert "https://example.com/new" in listed
+    assert "whsec_" not in listed + installed.ok("webhook", "show", "1")
+
+
+def test_a_delete_asks_for_the_url(installed: Installation) -> None:
+    installed.add_webhook("https://example.com/hook")
+    refused = installed.run("webhook", "delete", "1", stdin=b"yes\n")
+    assert refused.returncode == 1
+    assert "nothing was deleted" in refused.stderr
+    done = installed.run("webhook", "delete", "1", stdin=b"https://example.com/hook\n")
+    assert done.returncode == 0
+    assert installed.json("webhook", "list") == []
+
+
+def test_a_test_a_redelivery_and_a_recovery_are_sent(installed: Installation) -> None:
+    with receiving(answer(200)) as receiver:
+        installed.ok("webhook", "create", receiver.url, "--event", "client.created")
+        assert installed.json("webhook", "test", "1")["event_id"] == 1
+        assert installed.json("tick")["delivered"] == 1
+        [row] = installed.deliveries()
+        installed.ok("delivery", "redeliver", row["delivery_id"])
+        assert installed.json("tick")["delivered"] == 1
+        assert installed.json("recover", "--since", "2h") == {"recovered": 0}
+        shown = installed.ok("delivery", "show", row["delivery_id"])
+    first, second = receiver.requests
+    assert first.headers["X-AuraPOS-Event"] == "ping"
+    assert first.body == second.body
+    assert first.body.decode() in shown
+
+
+def test_what_was_abandoned_is_recovered(installed: Installation) -> None:
+    with installed.config.open("a") as config:
+        config.write("max_attempts = 1\n")
+    with receiving(answer(500), answer(200)) as receiver:
+        installed.add_webhook(receiver.url)
+        installed.emit()
+        assert installed.json("tick")["abandoned"] == 1
+        assert installed.json("recover", "--since", "2026-01-01T00:00") == {"recovered": 1}
+        assert installed.json("tick")["delivered"] == 1
+
+
+def test_members_and_their_keys(installed: Installation) -> None:
+    (installed.folder / "marie.pub").write_text(KEY)
+    added = installed.json("member", "add", "marie", "--key-file", "marie.pub")
+    assert added["fingerprint"] == FINGERPRINT
+    installed.ok("member", "add", "paul", "--role", "manager")
+    assert installed.json("member", "list") == [
+        {"login": "marie", "role": "owner", "fingerprints": [FINGERPRINT]},
+        {"login": "paul", "role": "manager", "fingerprints": []},
+    ]
+    refused = installed.fails("webhook", "list", "--as", "paul", "--business", "1")
+    assert "paul is manager" in refused
+    installed.ok("member", "remove", "paul")
+    assert "paul" not in installed.ok("member", "list")
+
+
+def test_with_more_businesses_one_has_to_be_named(installed: Installation) -> None:
+    other = installed.json("business", "add", "Chez Paul", "--edition", "studio", "--owner", "paul")
+    assert other["id"] == 2
+    told = installed.fails("webhook", "list")
+    assert "--business" in told
+    assert "2 (Chez Paul)" in told
+    assert "not included" in installed.fails(
+        "webhook", "create", "https://example.com/", "--all-events", "--as", "paul"
+    )
+    on = installed.ok("business", "set", "2", "--option", "on")
+    assert "webhooks are on" in on
+    assert installed.json("business", "list")[1]["included"] is True
+
+
+def test_verify_says_whether_a_signature_is_right(installed: Installation) -> None:
+    with receiving(answer(200)) as receiver:
+        secret = installed.add_webhook(receiver.url)["secret"]
+        installed.emit()
+        installed.ok("tick")
+        [request] = receiver.requests
+    signature = request.headers["X-AuraPOS-Signature"]
+    check = ("verify", "--secret", secret, "--signature", signature)
+    assert installed.ok(*check, stdin=request.body) == "The signature is right.\n"
+    assert "without its last line break" in installed.fails(*check, stdin=request.body + b"\n")
+
+
+def test_migrate_says_what_it_did(installed: Installation) -> None:
+    assert installed.ok("migrate") == "The schema is up to date.\n"
+    assert installed.json("migrate") == {"applied": []}
+
+
+def examined(installation: Installation) -> tuple[int, dict[str, str]]:
+    done = installation.run("doctor", "--json")
+    return done.returncode, {each["check"]: each["verdict"] for each in json.loads(done.stdout)}
+
+
+def test_the_doctor_finds_what_is_wrong_and_nothing_else(installed: Installation) -> None:
+    code, verdicts = examined(installed)
+    assert (code, verdicts.pop("worker")) == (1, "BAD")
+    assert verdicts == {
+        "config": "ok",
+        "http": "warning",
+        "networks": "warning",
+        "key": "ok",
+        "database": "ok",
+        "queue": "ok",
+        "clock": "ok",
+        "files": "warning",
+    }
+    installed.config.chmod(0o600)
+    with installed.worker() as worker:
+        worker.wait_for("worker started")
+        wait_until(lambda: examined(installed)[0] == 0)
+        assert worker.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "check", "words"),
+    [
+        (lambda folder: (folder / "aurapos-webhooks.key").chmod(0o644), "key", "chmod 600"),
+        (lambda folder: (folder / "aurapos-webhooks.key").unlink(), "key", "is missing"),
+        (lambda folder: (folder / "aurapos-webhooks.db").unlink(), "database", "init"),
+        (lambda folder: (folder / "c.toml").write_text("x = 1"), "config", "not a key"),
+    ],
+    ids=["an open key", "no key", "no database", "a bad configuration"],
+)
+def test_the_doctor_says_how_to_mend_it(
+    installed: Installation, damage: object, check: str, words: str
+) -> None:
+    damage(installed.folder)  # type: ignore[operator]  # one of the above
+    done = installed.run("doctor")
+    [line] = [each for each in done.stdout.splitlines() if each.startswith(f"BAD     {check}")]
+    assert words in line
+    assert done.returncode == 1

@@ -1,0 +1,104 @@
+"""The configuration file; the mistakes in it are tested through the command."""
+
+import tomllib
+from dataclasses import fields
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from core.config import Config, load_config, parse_config, parse_duration
+from core.errors import BadConfig
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+
+
+def test_the_example_is_the_defaults() -> None:
+    assert parse_config(tomllib.loads(EXAMPLE.read_text()), "example") == Config()
+
+
+def test_the_example_shows_every_key_with_a_comment_above_it() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    for section in fields(Config):
+        assert f"[{section.name}]" in lines
+        for key in fields(getattr(Config(), section.name)):
+            at = lines.index(f"[{section.name}]")
+            while not lines[at].startswith(f"{key.name} = "):
+                at += 1
+            assert lines[at - 1].startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("10s", timedelta(seconds=10)),
+        ("0.2s", timedelta(seconds=0.2)),
+        ("5m", timedelta(minutes=5)),
+        ("2h", timedelta(hours=2)),
+        ("90d", timedelta(days=90)),
+    ],
+)
+def test_durations(text: str, duration: timedelta) -> None:
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "s", "-1s", "1 s", "1w", "١s", "9" * 400 + "d", 10, None]
+)
+def test_what_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="a duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("delivery", "timeout", "0s"),
+        ("delivery", "retry_after", []),
+        ("delivery", "concurrency", 0),
+        ("delivery", "per_webhook", 1.5),
+        ("delivery", "allow_http", "yes"),
+        ("delivery", "allow_networks", "127.0.0.0/8"),
+        ("delivery", "allow_networks", [127]),
+        ("delivery", "ca_file", 1),
+        ("history", "keep", 90),
+        ("queue", "url", "amqp://x"),
+        ("secrets", "key_file", None),
+    ],
+)
+def test_a_bad_value_is_named(section: str, key: str, value: object) -> None:
+    with pytest.raises(BadConfig, match=rf"In c.toml, {section}\.{key} must be "):
+        parse_config({section: {key: value}}, "c.toml")
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[secrets]\nkey_file = "k"\n[delivery]\nca_file = "ca.pem"\n')
+    config = load_config(path)
+    assert config.secrets.key_file == str(tmp_path / "k")
+    assert config.delivery.ca_file == str(tmp_path / "ca.pem")
+    assert config.database.url == f"sqlite:///{tmp_path}/aurapos-webhooks.db"
+    assert load_config(_written(tmp_path, "")).delivery.ca_file == ""
+
+
+def test_absolute_paths_and_other_engines_are_left_alone(tmp_path: Path) -> None:
+    config = load_config(
+        _written(
+            tmp_path,
+            '[database]\nurl = "sqlite:////var/lib/a.db"\n[queue]\nurl = "redis://h:6379/0"\n',
+        )
+    )
+    assert config.database.url == "sqlite:////var/lib/a.db"
+    assert config.queue.url == "redis://h:6379/0"
+
+
+def test_networks_are_parsed() -> None:
+    parsed = parse_config({"delivery": {"allow_networks": ["127.0.0.0/8", "::1/128"]}}, "c")
+    assert parsed.delivery.allow_networks == (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+def _written(folder: Path, text: str) -> Path:
+    path = folder / "other.toml"
+    path.write_text(text)
+    return path

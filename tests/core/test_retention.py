@@ -1,0 +1,108 @@
+"""What is forgotten, and what must not be, on both engines."""
+
+import pytest
+from scene import DAY, MARIE, MINUTE, NOON, SCHEDULE, SECOND, add_webhook, publish_ticket, silent
+
+from core import outbox, queries, retention, services
+from core.database import transaction
+from core.delivery import Answered
+from core.events import EventType
+from core.intake import publish
+from core.models import Attempt, Delivery, Event, LastRun, Webhook
+from core.outbox import Settlement
+from core.vault import Vault
+
+KEEP = 90 * DAY
+
+
+def deliver(webhook_id: int, status: int = 200) -> None:
+    claims = outbox.claim({webhook_id: 10}, SCHEDULE, NOON)
+    settlements = [Settlement(each, Answered(status, ""), NOON, SECOND) for each in claims]
+    outbox.settle(settlements, SCHEDULE, NOON)
+
+
+def counts() -> tuple[int, int, int]:
+    with transaction():
+        return tuple(table.select().count() for table in (Event, Delivery, Attempt))  # type: ignore[return-value]  # three
+
+
+def test_settled_deliveries_go_with_their_attempts_and_events(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 2)
+    webhook = add_webhook(vault, business)
+    for _ in range(5):
+        publish_ticket(business)
+    outbox.fan_out(10, NOON)
+    deliver(webhook.id)
+    assert counts() == (5, 5, 5)
+    assert retention.prune(NOON, NOON) == 0
+    assert retention.prune(NOON + MINUTE, NOON) == 5
+    assert counts() == (0, 0, 0)
+
+
+def test_what_is_still_waiting_stays_however_old(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    outbox.fan_out(10, NOON)
+    deliver(webhook.id, status=500)
+    publish_ticket(business)
+    retention.prune(NOON + KEEP, NOON)
+    assert counts() == (2, 1, 1)
+
+
+def test_younger_ones_stay(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    for now in (NOON, NOON + DAY):
+        publish_ticket(business, now)
+        outbox.fan_out(10, now)
+    with transaction():
+        Delivery.update(status="delivered", due_at=None).execute()
+    assert retention.prune(NOON + MINUTE, NOON) == 1
+    assert [row.created_at for row in queries.deliveries(MARIE, webhook.id)] == [NOON + DAY]
+
+
+def test_all_of_a_deleted_webhook_goes_at_once(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 2)
+    kept, deleted = add_webhook(vault, business), add_webhook(vault, business)
+    for _ in range(3):
+        publish_ticket(business)
+    services.send_test(MARIE, deleted.id, NOON, wake=silent)
+    outbox.fan_out(10, NOON)
+    services.delete_webhook(MARIE, deleted.id, NOON)
+    assert retention.prune(NOON - DAY, NOON) == 4
+    with transaction():
+        assert [row.id for row in Webhook.select()] == [kept.id]
+    assert counts() == (3, 3, 0)
+
+
+def test_a_key_is_remembered_as_long_as_its_event(business: int) -> None:
+    def push() -> bool:
+        return publish(
+            business, EventType.CLIENT_CREATED, b"{}", NOON, key="k", wake=silent
+        ).duplicate
+
+    push()
+    outbox.fan_out(10, NOON)
+    retention.prune(NOON, NOON)
+    assert push()
+    retention.prune(NOON + MINUTE, NOON)
+    assert not push()
+
+
+def test_the_daily_job_runs_once_a_day_whoever_asks(business: int) -> None:
+    assert retention.prune_daily(KEEP, NOON) == 0
+    assert retention.prune_daily(KEEP, NOON + DAY - SECOND) is None
+    assert retention.prune_daily(KEEP, NOON + DAY) == 0
+
+
+def test_a_consumer_s_ticks_are_one_row_and_go_when_it_has_gone(business: int) -> None:
+    retention.record_tick("host 1", NOON - 2 * DAY)
+    retention.record_tick("host 2", NOON)
+    retention.record_tick("host 2", NOON + MINUTE)
+    assert queries.last_tick() == NOON + MINUTE
+    retention.prune(NOON, NOON + MINUTE)
+    with transaction():
+        assert [row.job for row in LastRun.select()] == ["tick host 2"]
