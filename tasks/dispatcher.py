@@ -89,6 +89,9 @@ class Dispatcher:
         self._roster_until = 0.0
         self._news.set()
 
+    def _looks_again(self) -> bool:
+        return self._roster_until == 0.0 and not self._stopping
+
     def stop(self) -> None:
         """Claim nothing more: the pass ends once what is in flight has been settled."""
         self._stopping = True
@@ -109,7 +112,7 @@ class Dispatcher:
             self._news.clear()
             await self._settle(tally)
             started = 0 if self._stopping else await self._start_more(vault, until(), tally)
-            if not (started or self._in_flight or self._unsettled):
+            if not (started or self._in_flight or self._unsettled or self._looks_again()):
                 return tally
             if on_progress is not None:
                 on_progress(tally)

@@ -11,6 +11,7 @@ from huey import Huey
 
 log = logging.getLogger(__name__)
 
+_ENOUGH_WAKES = 10  # on the queue: they become one pass, and with no consumer none helps
 _TICK_EXPIRES = 50  # seconds: a backlog of ticks is dropped, one is as good as many
 
 
@@ -33,14 +34,17 @@ def bell(open_queue: Callable[[], Huey]) -> Callable[[], None]:
 
     A wake that is lost costs at most a minute: the next tick finds the row.
     """
-    ring: Callable[[], None] | None = None
+    queue: Huey | None = None
+    ring = _nothing
 
     def wake() -> None:
-        nonlocal ring
+        nonlocal queue, ring
         try:
-            if ring is None:
-                ring = register(open_queue(), _nothing, _nothing)
-            ring()
+            if queue is None:
+                queue = open_queue()
+                ring = register(queue, _nothing, _nothing)
+            if queue.pending_count() < _ENOUGH_WAKES:
+                ring()
         except Exception as error:  # noqa: BLE001 - a queue's engine raises errors of its own
             log.warning("the queue does not answer, so delivery waits for the next tick: %s", error)
 

@@ -95,6 +95,17 @@ def test_a_pass_delivers_everything_that_is_due(business: int, vault: Vault) -> 
     assert len(server.requests) == 80
 
 
+def test_a_pass_empties_the_outbox_even_of_what_nobody_asked_for(
+    business: int, vault: Vault
+) -> None:
+    now = NOON
+    columns = [Event.business, Event.type, Event.payload, Event.created_at]
+    with transaction():
+        rows = [(business, "ticket.created", b"{}", now)] * 1200
+        Event.insert_many(rows, columns).execute()
+    assert run(Server(), lambda _: None, lambda: make_dispatcher(vault)).events == 1200
+
+
 def test_a_retry_is_made_again_with_the_same_id_and_bytes(business: int, vault: Vault) -> None:
     server = Server(500, 500)
 

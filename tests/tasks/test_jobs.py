@@ -1,0 +1,74 @@
+"""What is put on the queue, and what becomes of it."""
+
+from pathlib import Path
+
+import pytest
+from huey import Huey, MemoryHuey
+from huey.exceptions import HueyException
+
+from core.errors import BadConfig
+from tasks.jobs import bell, register
+from tasks.queue import open_queue
+
+
+def run_all(huey: Huey) -> None:
+    while (task := huey.dequeue()) is not None:
+        huey.execute(task)
+
+
+def test_a_wake_on_the_queue_is_run_by_a_consumer_in_another_process(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'queue.db'}"
+    woken: list[str] = []
+    consumer = open_queue(url, b"key")
+    register(consumer, lambda: woken.append("tick"), lambda: woken.append("wake"))
+    wake = bell(lambda: open_queue(url, b"key"))
+    wake()
+    wake()
+    run_all(consumer)
+    assert woken == ["wake", "wake"]
+
+
+def test_the_tick_is_due_every_minute() -> None:
+    huey = MemoryHuey(utc=True)
+    ticked: list[str] = []
+    register(huey, lambda: ticked.append("tick"), lambda: None)
+    for task in huey.read_periodic(None):
+        huey.enqueue(task)
+    run_all(huey)
+    assert ticked == ["tick"]
+
+
+def test_wakes_do_not_pile_up_where_no_consumer_runs(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'queue.db'}"
+    wake = bell(lambda: open_queue(url, b"key"))
+    for _ in range(100):
+        wake()
+    assert open_queue(url, b"key").pending_count() == 10
+
+
+def test_a_message_signed_with_another_key_is_not_run(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'queue.db'}"
+    bell(lambda: open_queue(url, b"forged"))()
+    with pytest.raises(ValueError, match="mismatch"):
+        open_queue(url, b"key").dequeue()
+
+
+def test_a_queue_that_is_away_is_no_error_to_who_rings_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def away() -> Huey:
+        raise HueyException("connection refused")
+
+    bell(away)()
+    assert "waits for the next tick: connection refused" in caplog.text
+
+
+def test_a_redis_that_is_away_is_told_at_the_first_ring(caplog: pytest.LogCaptureFixture) -> None:
+    bell(lambda: open_queue("redis://127.0.0.1:1/0", b"key"))()
+    assert "waits for the next tick" in caplog.text
+
+
+def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "redis", None)
+    with pytest.raises(BadConfig, match=r"aurapos-webhooks\[redis\]"):
+        open_queue("redis://127.0.0.1/0", b"key")
