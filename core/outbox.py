@@ -12,24 +12,20 @@ from datetime import datetime, timedelta
 
 from peewee import JOIN
 
+from core.attempts import attempt_row, log_attempts
 from core.database import connection, proxy, transaction
 from core.delivery import (
-    Answered,
-    ErrorKind,
     Interrupted,
     Locked,
     Outcome,
     Schedule,
     Status,
-    Unreachable,
-    Unsendable,
     Verdict,
     Withdrawn,
     after_attempt,
 )
 from core.models import (
     EPOCH,
-    Attempt,
     Business,
     Delivery,
     Event,
@@ -252,7 +248,9 @@ def _note_interruptions(
         Delivery.update(changes).where(
             (Delivery.id == row.id) & (Delivery.lease == row.lease)
         ).execute()
-        _log([_attempt_row(row.id, row.attempts + 1, row.leased_at, now - row.leased_at, outcome)])
+        log_attempts(
+            [attempt_row(row.id, row.attempts + 1, row.leased_at, now - row.leased_at, outcome)]
+        )
     return doomed
 
 
@@ -340,8 +338,8 @@ def settle(
         for (verdict, lease), group in by_verdict.items():
             ours = _apply(verdict, lease, [each.claim.id for each in group])
             settled += [(each, verdict) for each in group if each.claim.id in ours]
-        _log(
-            _attempt_row(
+        log_attempts(
+            attempt_row(
                 each.claim.id, each.claim.attempt, each.started_at, each.duration, each.outcome
             )
             for each, _ in settled
@@ -363,39 +361,3 @@ def _apply(verdict: Verdict, lease: int, ids: Sequence[int]) -> set[int]:
         .execute()
     )
     return {row.id for row in rows}
-
-
-def _attempt_row(
-    delivery_id: int, number: int, started_at: datetime, duration: timedelta, outcome: Outcome
-) -> dict[str, object]:
-    row: dict[str, object] = {
-        "delivery": delivery_id,
-        "number": number,
-        "started_at": started_at,
-        "duration_us": duration // timedelta(microseconds=1),
-        "http_status": None,
-        "error": None,
-        "detail": "",
-        "response": "",
-    }
-    match outcome:
-        case Answered():
-            row |= {
-                "http_status": outcome.http_status,
-                "error": outcome.error,
-                "detail": outcome.detail,
-                "response": outcome.response,
-            }
-        case Unreachable():
-            row |= {"error": outcome.error, "detail": outcome.detail}
-        case Unsendable():
-            row |= {"error": ErrorKind.CORRUPT, "detail": outcome.detail}
-        case Interrupted():
-            row |= {"error": ErrorKind.INTERRUPTED, "detail": "our worker stopped during it"}
-    return row
-
-
-def _log(rows: Iterable[dict[str, object]]) -> None:
-    rows = list(rows)
-    if rows:
-        Attempt.insert_many(rows).execute()

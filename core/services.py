@@ -89,14 +89,7 @@ def edit_webhook(
         if selected is not None:
             SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
             _select(webhook_id, selected)
-        note(
-            actor,
-            webhook.business_id,
-            "edited",
-            now,
-            webhook_id=webhook_id,
-            subject=target or webhook.url,
-        )
+        _note(actor, webhook, "edited", now, subject=target)
 
 
 def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Vault) -> Secret:
@@ -106,14 +99,7 @@ def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Va
         webhook = _usable_webhook(actor, webhook_id)
         sealed = vault.seal(secret, webhook.business_id, webhook_id)
         Webhook.update(secret=sealed, updated_at=now).where(_standing(webhook_id)).execute()
-        note(
-            actor,
-            webhook.business_id,
-            "secret regenerated",
-            now,
-            webhook_id=webhook_id,
-            subject=webhook.url,
-        )
+        _note(actor, webhook, "secret regenerated", now)
     return secret
 
 
@@ -125,14 +111,7 @@ def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
     with transaction():
         webhook = find_webhook(actor, webhook_id)
         Webhook.update(deleted_at=now, secret=None).where(_standing(webhook_id)).execute()
-        note(
-            actor,
-            webhook.business_id,
-            "deleted",
-            now,
-            webhook_id=webhook_id,
-            subject=webhook.url,
-        )
+        _note(actor, webhook, "deleted", now)
 
 
 def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> int:
@@ -146,14 +125,7 @@ def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> in
             webhook=webhook_id,
             created_at=now,
         ).execute()
-        note(
-            actor,
-            webhook.business_id,
-            "tested",
-            now,
-            webhook_id=webhook_id,
-            subject=webhook.url,
-        )
+        _note(actor, webhook, "tested", now)
         proxy.after_commit(wake)
     return int(event_id)
 
@@ -167,14 +139,7 @@ def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) ->
         delivery = find_delivery(actor, delivery_uuid)
         webhook = _usable_webhook(actor, delivery.webhook_id)
         _start_again(Delivery.id == delivery.id, now)
-        note(
-            actor,
-            webhook.business_id,
-            "redelivered",
-            now,
-            webhook_id=webhook.id,
-            subject=str(delivery.uuid),
-        )
+        _note(actor, webhook, "redelivered", now, subject=str(delivery.uuid))
         proxy.after_commit(wake)
 
 
@@ -224,6 +189,19 @@ def _start_again(which: object, now: datetime) -> int:
     )
     brought_forward = waiting.execute()
     return int(brought_forward + settled.execute())
+
+
+def _note(
+    actor: Actor, webhook: Webhook, action: str, now: datetime, *, subject: str | None = None
+) -> None:
+    note(
+        actor,
+        webhook.business_id,
+        action,
+        now,
+        webhook_id=webhook.id,
+        subject=subject or webhook.url,
+    )
 
 
 def _usable_webhook(actor: Actor, webhook_id: int) -> Webhook:
