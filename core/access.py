@@ -1,12 +1,23 @@
 """Who may do what: role, edition and option, read from the tables at every action."""
 
+from typing import Any
+from uuid import UUID
+
 from core.errors import NotAllowed, NotFound, NotIncluded
 from core.models import Business, Delivery, Member, Webhook
 from core.plans import Actor, Role, includes_webhooks, why_not_included
 
 
+_LARGEST_ID = 2**31 - 1
+
+
+def _row(table: type[Any], row_id: int) -> Any:
+    """The row of that id; a number that no id can be is none, and no error of the engine's."""
+    return table.get_or_none(table.id == row_id) if 0 < row_id <= _LARGEST_ID else None
+
+
 def find_business(business_id: int) -> Business:
-    business = Business.get_or_none(Business.id == business_id)
+    business = _row(Business, business_id)
     if business is None:
         raise _no_business(business_id)
     return business
@@ -24,7 +35,7 @@ def authorize(actor: Actor, business_id: int) -> Business:
     Raises NotFound for a business that does not exist or that the member does not belong to, so
     that neither can be told from the other; NotAllowed for a member with another role.
     """
-    business = Business.get_or_none(Business.id == business_id)
+    business = _row(Business, business_id)
     role = _role(actor, business_id) if business is not None else None
     if business is None or role is None:
         raise _no_business(business_id)
@@ -50,11 +61,11 @@ def require_included(business: Business) -> None:
 
 def find_webhook(actor: Actor, webhook_id: int) -> Webhook:
     """The webhook, if this actor may see and change it; raises as `authorize` does."""
-    webhook = Webhook.get_or_none((Webhook.id == webhook_id) & Webhook.deleted_at.is_null())
+    webhook = _row(Webhook, webhook_id)
     missing = NotFound(
         f"There is no webhook {webhook_id} here: see `aurapos-webhooks webhook list`."
     )
-    if webhook is None:
+    if webhook is None or webhook.deleted_at is not None:
         raise missing
     try:
         authorize(actor, webhook.business_id)
@@ -66,7 +77,7 @@ def find_webhook(actor: Actor, webhook_id: int) -> Webhook:
 def find_delivery(actor: Actor, delivery_uuid: str) -> Delivery:
     missing = NotFound(f"There is no delivery {delivery_uuid} here.")
     try:
-        delivery = Delivery.get_or_none(Delivery.uuid == delivery_uuid)
+        delivery = Delivery.get_or_none(Delivery.uuid == UUID(delivery_uuid))
     except ValueError:
         raise missing from None
     if delivery is None:

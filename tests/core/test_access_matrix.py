@@ -18,6 +18,7 @@ from core.plans import Actor
 from core.vault import Vault
 
 PAUL = Actor("paul", "test")
+NOBODYS = "7f3a1c52-0000-0000-0000-000000000000"
 HARMLESS = {"businesses"}
 """Called without an id: it lists what is the actor's own, which is tested below."""
 
@@ -56,10 +57,25 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "wake": silent,
         "limit": 1,
     }
+    nobodys = theirs | {"business_id": 77, "webhook_id": 77, "delivery_uuid": NOBODYS}
+    assert refusal(name, theirs) == refusal(name, nobodys)
+
+
+def refusal(name: str, values: dict[str, object]) -> str:
+    """What a function says to these, without the id it says it of."""
     function = asking_for_an_actor()[name]
-    asked = {each: theirs[each] for each in inspect.signature(function).parameters}
-    with pytest.raises(NotFound):
+    asked = {each: values[each] for each in inspect.signature(function).parameters}
+    with pytest.raises(NotFound) as refused:
         function(**asked)
+    sentence = str(refused.value)
+    for id_name in ("delivery_uuid", "webhook_id", "business_id"):
+        sentence = sentence.replace(f" {values[id_name]} ", " ID ")
+    assert " ID " in sentence
+    return sentence
+
+
+def test_the_modules_have_something_to_refuse() -> None:
+    assert len(asking_for_an_actor()) >= 12
 
 
 def test_an_owner_s_businesses_are_those_it_owns(business: int) -> None:

@@ -102,3 +102,59 @@ def _written(folder: Path, text: str) -> Path:
     path = folder / "other.toml"
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"delivry": {}}, "delivry is not a key .* database, queue, secrets, delivery, history"),
+        ({"delivery": {"timout": "1s"}}, r"delivery\.timout is not a key .* timeout, retry_after"),
+        ({"delivery": 3}, r"delivery must be a section: write \[delivery\] above it"),
+        ({"database": {"url": "mysql://x"}}, r'database\.url must be "sqlite:///FILE" or "postg'),
+        ({"delivery": {"retry_after": ["1m", 5]}}, r"retry_after must be a duration such as"),
+        ({"delivery": {"max_attempts": True}}, "max_attempts must be a whole number from 1 to"),
+        ({"delivery": {"allow_networks": ["10.0.0.1/8"]}}, "networks such as .* host bits set"),
+    ],
+)
+def test_a_mistake_says_what_would_be_right(document: dict[str, object], words: str) -> None:
+    with pytest.raises(BadConfig, match=f"In c.toml, {words}"):
+        parse_config(document, "c.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[delivery", "is not valid TOML"),
+        (b"a = 1\na = 2", "is not valid TOML"),
+        (b"# \xff", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "c.toml").write_bytes(content)
+    with pytest.raises(BadConfig, match=rf"c\.toml {words}"):
+        load_config(tmp_path / "c.toml")
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match="aurapos-webhooks init"):
+        load_config(tmp_path / "c.toml")
+    with pytest.raises(BadConfig, match="cannot be read"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("history", "keep", "999999d"), ("delivery", "retry_after", ["9999999d"])],
+)
+def test_a_duration_that_leaves_the_calendar_is_refused(
+    section: str, key: str, value: object
+) -> None:
+    """Accepted, it would be an OverflowError at the first pruning or the first failure."""
+    with pytest.raises(BadConfig, match=rf"{section}\.{key} must be"):
+        parse_config({section: {key: value}}, "c.toml")
+
+
+def test_an_attempt_cannot_be_given_longer_than_its_lease() -> None:
+    """Accepted, another worker would POST the same delivery while the first still waits."""
+    with pytest.raises(BadConfig, match=r"delivery\.timeout must be"):
+        parse_config({"delivery": {"timeout": "30s"}}, "c.toml")

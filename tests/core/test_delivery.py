@@ -116,3 +116,12 @@ def test_whatever_happens_the_attempts_stay_within_their_maximum(
         assert verdict.due_at >= now
         now = verdict.due_at
     assert interruptions <= INTERRUPTIONS_LIMIT
+
+
+@given(st.integers(1, 9), SCHEDULES)
+def test_a_failure_is_scheduled_later_or_was_the_last(attempt: int, schedule: Schedule) -> None:
+    verdict = after_attempt(REFUSED, attempt, 0, schedule, NOON)
+    last = attempt >= schedule.max_attempts
+    assert verdict.status is (Status.ABANDONED if last else Status.FAILED)
+    assert (verdict.due_at is None) is last
+    assert verdict.due_at is None or verdict.due_at > NOON

@@ -4,8 +4,10 @@ import pytest
 from scene import NOON, OPERATOR
 
 from core import queries
+from core.database import transaction
 from core.directory import add_business, add_member, parse_public_key, remove_member, set_business
 from core.errors import BadInput, NotFound
+from core.models import AuditEntry
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINLDP7Kgfu3QpkeyQbdw9xEBbh8fM4X1ShX8z9GkPRpp"
 FINGERPRINT = "SHA256:qBt5vloUfQ9cPoF3tggKxQPPWby9E2qhkJg6tPsxdXg"
@@ -72,3 +74,49 @@ def test_unknown_things_are_refused(business: int) -> None:
         remove_member(OPERATOR, business, "paul", NOON)
     with pytest.raises(BadInput):
         add_business(OPERATOR, "a\x1b[2J", "group", None, NOON)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a" * 201, "a\nb", "a\u202eb"])
+def test_a_name_that_cannot_be_shown_is_refused(database: str, name: str) -> None:
+    with pytest.raises(BadInput, match="1 to 200 printable"):
+        add_business(OPERATOR, name, "group", None, NOON)
+    assert queries.businesses(OPERATOR) == []
+
+
+@pytest.mark.parametrize("login", ["", "-o", "a b", "a\tb", "x" * 65, "a\x00"])
+def test_a_login_that_cannot_be_one_is_refused(business: int, login: str) -> None:
+    with pytest.raises(BadInput, match="login"):
+        add_member(OPERATOR, business, login, "owner", NOON)
+    assert [row.login for row in queries.members(business)] == ["marie"]
+
+
+def test_a_mistaken_role_or_edition_is_told_the_right_ones(business: int) -> None:
+    with pytest.raises(BadInput, match="owner, manager, staff"):
+        add_member(OPERATOR, business, "paul", "boss", NOON)
+    with pytest.raises(BadInput, match="group, restaurant_group, express"):
+        set_business(OPERATOR, business, NOON, edition="gold", option=True)
+    assert queries.businesses(OPERATOR)[0].edition == "group"
+
+
+def test_names_are_kept_without_the_space_around_them(database: str) -> None:
+    business = add_business(OPERATOR, " Chez Zoé ", "group", " zoé ", NOON)
+    assert queries.businesses(OPERATOR)[0].name == "Chez Zoé"
+    assert queries.members(business)[0].login == "zoé"
+
+
+def test_set_up_is_in_the_audit_trail(business: int) -> None:
+    set_business(OPERATOR, business, NOON, option=True)
+    set_business(OPERATOR, business, NOON)
+    add_member(OPERATOR, business, "paul", "staff", NOON, key=KEY)
+    remove_member(OPERATOR, business, "paul", NOON)
+    with transaction():
+        rows = AuditEntry.select().order_by(AuditEntry.id)
+        trail = [(row.action, row.subject) for row in rows]
+    assert trail == [
+        ("business added", "Chez Marie"),
+        ("member added", "marie, owner"),
+        ("business changed", "option True"),
+        ("member added", "paul, staff"),
+        ("key added", f"paul, {FINGERPRINT}"),
+        ("member removed", "paul"),
+    ]

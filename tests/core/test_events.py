@@ -90,3 +90,8 @@ def test_seven_events_can_be_selected_and_ping_is_none_of_them() -> None:
     assert len(SELECTABLE) == 7
     assert set(EventType) - set(SELECTABLE) == {EventType.PING}
     assert set(MEANINGS) == set(SELECTABLE)
+
+
+def test_a_ticket_whose_statut_before_is_unknown_is_refused() -> None:
+    with pytest.raises(ValueError, match='"ouvert", "valide" or "annule"'):
+        event_for_change(Entity.TICKET, {"id": 1}, VALIDE)

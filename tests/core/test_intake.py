@@ -11,9 +11,9 @@ from core.database import transaction
 from core.directory import add_business, set_business
 from core.errors import BadInput, BadPayload, NotFound, NotIncluded
 from core.events import EventType
-from core.intake import SyncReport, publish, read_lines, sync
+from core.intake import SyncReport, publish, read_lines, record_change, sync
 from core.models import Event
-from core.payload import LINE_LIMIT
+from core.payload import LINE_LIMIT, parse_change
 
 CREATED = EventType.TICKET_CREATED
 
@@ -93,6 +93,58 @@ def test_events_without_a_key_are_never_duplicates(business: int) -> None:
     assert published() == 2
 
 
+@pytest.mark.parametrize("key", ["", "k" * 201, "a\n"])
+def test_a_key_that_is_none_is_refused(business: int, key: str) -> None:
+    """An empty one above all: it would make every later sale a duplicate of the first."""
+    with pytest.raises(BadPayload, match="1 to 200 printable"):
+        publish(business, CREATED, TICKET, NOON, key=key, wake=silent)
+    assert published() == 0
+
+
+def test_a_rolled_back_savepoint_takes_its_event_along(business: int) -> None:
+    def sell() -> None:
+        with transaction():
+            publish_ticket(business)
+            raise ZeroDivisionError
+
+    with transaction():
+        publish_ticket(business)
+        with pytest.raises(ZeroDivisionError):
+            sell()
+    assert published() == 1
+
+
+def test_an_event_that_never_was_wakes_nobody_later(business: int) -> None:
+    bell = Bell()
+    with pytest.raises(ZeroDivisionError), transaction():
+        publish(business, CREATED, TICKET, NOON, wake=bell)
+        raise ZeroDivisionError
+    publish_ticket(business)
+    assert bell.rung == 0
+
+
+def test_a_duplicate_and_what_is_not_included_wake_nobody(business: int) -> None:
+    bell = Bell()
+    publish(business, CREATED, TICKET, NOON, key="k", wake=silent)
+    publish(business, CREATED, TICKET, NOON, key="k", wake=bell)
+    set_business(OPERATOR, business, NOON, edition="studio")
+    publish(business, CREATED, TICKET, NOON, wake=bell)
+    assert bell.rung == 0
+
+
+def test_a_change_is_recorded_as_the_event_it_is(business: int) -> None:
+    change = parse_change(client(1))
+    first, second = (record_change(business, change, NOON, wake=silent) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert second.duplicate
+    with transaction():
+        event = Event.get()
+    assert (event.type, bytes(event.payload), event.key) == ("client.created", b'{"n":1}', "1")
+    removed = b'{"entity":"client","before":{},"after":null,"key":"2"}'
+    assert record_change(business, parse_change(removed), NOON, wake=silent) is None
+
+
 @pytest.mark.parametrize("name", ["ping", "ticket.deleted", ""])
 def test_only_the_seven_events_can_be_published(business: int, name: str) -> None:
     with pytest.raises(BadInput, match=r"choose from ticket\.created"):
@@ -135,6 +187,40 @@ def test_bad_lines_are_told_by_number_and_the_good_ones_kept(business: int) -> N
     assert push(business, lines, bad) == SyncReport(published=2, bad=2)
     assert [number for number, _ in bad] == [3, 5]
     assert published() == 2
+
+
+def test_a_line_that_is_too_long_is_told_and_the_next_ones_kept(business: int) -> None:
+    bad: list[tuple[int, str]] = []
+    file = io.BytesIO(client(1) + b"\n" + b"x" * (3 * LINE_LIMIT) + b"\n" + client(2))
+    assert push(business, read_lines(file), bad) == SyncReport(published=2, bad=1)
+    assert [number for number, _ in bad] == [2]
+    assert f"{LINE_LIMIT} bytes" in bad[0][1]
+
+
+def test_changes_that_are_no_event_are_counted_as_that(business: int) -> None:
+    same = b'{"entity":"client","before":{"n":1.0},"after":{"n":1.00},"key":"s"}'
+    assert push(business, [same, client(1)]) == SyncReport(published=1, no_event=1)
+    assert SyncReport(published=1, duplicates=2, no_event=3, bad=4).lines == 10
+
+
+def test_a_push_wakes_the_consumer_once_a_batch_and_not_for_what_was_seen(business: int) -> None:
+    bell = Bell()
+    lines = [client(number) for number in range(700)]
+    for _ in range(2):
+        sync(
+            business,
+            lines,
+            lambda: NOON,
+            wake=bell,
+            on_bad=lambda *_: None,
+            on_progress=lambda _: None,
+        )
+    assert bell.rung == 2
+
+
+def test_a_push_for_a_business_that_is_none_is_refused(database: str) -> None:
+    with pytest.raises(NotFound):
+        push(7, [])
 
 
 def test_a_push_of_a_business_without_webhooks_is_refused_before_it_is_read(

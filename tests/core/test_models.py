@@ -35,6 +35,19 @@ def test_a_time_without_its_zone_is_refused(database: str) -> None:
         record_tick("a", datetime(2026, 5, 17))  # noqa: DTZ001 - the mistake itself
 
 
+def test_a_question_with_a_time_without_its_zone_is_refused(database: str) -> None:
+    with pytest.raises(ValueError, match="time zone"), transaction():
+        LastRun.get_or_none(LastRun.at > datetime(2026, 5, 17))  # noqa: DTZ001 - the mistake itself
+
+
+def test_times_are_compared_as_moments_whatever_their_zone(database: str) -> None:
+    record_tick("a", NOON)
+    same = NOON.astimezone(timezone(timedelta(hours=-5)))
+    with transaction():
+        assert LastRun.select().where(LastRun.at == same).count() == 1
+        assert LastRun.select().where(LastRun.at < same).count() == 0
+
+
 def test_a_writer_waits_for_another_to_finish(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     open_database(f"sqlite:///{path}", create=True)

@@ -81,6 +81,37 @@ def test_the_payload_of_a_change_is_what_came_after_byte_for_byte() -> None:
     assert parse_change(change(after=after)).payload == after.encode()
 
 
+@pytest.mark.parametrize(
+    "after",
+    [
+        '{"a": "\u2028", "b": "\\u2028"}',
+        '{"n": ' + "9" * 5000 + "}",
+        '{"n": 1e400, "z": -0.0}',
+        '{"a": 1, "a": 2}',
+        '{"half": "\\ud800"}',
+        "{ }",
+    ],
+)
+def test_a_change_keeps_its_after_however_odd(after: str) -> None:
+    assert parse_change(change(after=after)).payload == after.encode()
+
+
+def test_of_members_written_twice_the_last_counts_as_for_any_json_reader() -> None:
+    line = change(after='{"n":1},"after":{"n":2}', key='"a","key":"b"')
+    parsed = parse_change(line)
+    assert (parsed.key, parsed.payload) == ("b", b'{"n":2}')
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("depth", [10, 500, *range(900, 1000, 7), 5000])
+def test_a_deep_change_is_compared_or_refused(opening: str, closing: str, depth: int) -> None:
+    deep = '{"v":' + opening * depth + "1.5" + closing * depth + "}"
+    try:
+        assert parse_change(change(before=deep, after=deep)).event_type is None
+    except BadPayload as refused:
+        assert "nested too deeply" in str(refused)  # noqa: PT017 - either is right
+
+
 def test_a_change_that_is_no_event_has_no_payload() -> None:
     parsed = parse_change(change(after="null"))
     assert (parsed.event_type, parsed.payload) == (None, b"")
@@ -107,6 +138,12 @@ def test_a_change_that_is_no_event_has_no_payload() -> None:
         (b"{}", '"entity" must be'),
         (b"\xff" * 10, "byte 1"),
         (b" " * (LINE_LIMIT + 1), "longer than"),
+        (change(before="1"), '"before" must be an object'),
+        (change(after='{"a": NaN}'), "NaN"),
+        (change(after='{"a": -Infinity}'), "NaN"),
+        (change(after=f'{{"a":"{"x" * PAYLOAD_LIMIT}"}}'), f"{PAYLOAD_LIMIT} are allowed"),
+        (b"\xef\xbb\xbf" + change(), "line 1, column 1"),
+        (b"", "nothing in it"),
     ],
 )
 def test_a_bad_change_says_what_is_wrong(line: bytes, words: str) -> None:

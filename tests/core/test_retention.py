@@ -1,14 +1,26 @@
 """What is forgotten, and what must not be, on both engines."""
 
 import pytest
-from scene import DAY, MARIE, MINUTE, NOON, SCHEDULE, SECOND, add_webhook, publish_ticket, silent
+from scene import (
+    DAY,
+    MARIE,
+    MINUTE,
+    NOON,
+    OPERATOR,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+    silent,
+)
 
 from core import outbox, queries, retention, services
 from core.database import transaction
 from core.delivery import Answered
+from core.directory import set_business
 from core.events import EventType
 from core.intake import publish
-from core.models import Attempt, Delivery, Event, LastRun, Webhook
+from core.models import Attempt, AuditEntry, Delivery, Event, LastRun, Webhook
 from core.outbox import Settlement
 from core.vault import Vault
 
@@ -49,6 +61,49 @@ def test_what_is_still_waiting_stays_however_old(business: int, vault: Vault) ->
     publish_ticket(business)
     retention.prune(NOON + KEEP, NOON)
     assert counts() == (2, 1, 1)
+
+
+def test_what_waits_does_not_end_the_walk(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 2)
+    webhook = add_webhook(vault, business)
+    for _ in range(8):
+        publish_ticket(business)
+    outbox.fan_out(10, NOON)
+    with transaction():
+        settled = Delivery.id.in_(Delivery.select(Delivery.id).order_by(-Delivery.id).limit(3))
+        Delivery.update(status="abandoned", due_at=None).where(settled).execute()
+    assert retention.prune(NOON + MINUTE, NOON) == 3
+    assert len(queries.deliveries(MARIE, webhook.id)) == 5
+    assert counts()[0] == 5
+
+
+def test_an_event_stays_while_one_of_its_deliveries_does(business: int, vault: Vault) -> None:
+    done, waiting = add_webhook(vault, business), add_webhook(vault, business)
+    publish_ticket(business)
+    outbox.fan_out(10, NOON)
+    deliver(done.id)
+    assert retention.prune(NOON + MINUTE, NOON) == 1
+    assert counts() == (1, 1, 0)
+    assert len(queries.deliveries(MARIE, waiting.id)) == 1
+
+
+def test_what_a_switched_off_business_still_has_in_its_outbox_stays(business: int) -> None:
+    publish_ticket(business)
+    set_business(OPERATOR, business, NOON, edition="studio")
+    outbox.fan_out(10, NOON)
+    retention.prune(NOON + KEEP, NOON)
+    assert counts() == (1, 0, 0)
+
+
+def test_the_audit_trail_outlives_everything(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    services.delete_webhook(MARIE, webhook.id, NOON)
+    retention.prune(NOON + KEEP, NOON + KEEP)
+    with transaction():
+        actions = [row.action for row in AuditEntry.select().order_by(AuditEntry.id)]
+    assert actions[-2:] == ["created", "deleted"]
 
 
 def test_younger_ones_stay(business: int, vault: Vault) -> None:

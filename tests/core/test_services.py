@@ -1,9 +1,11 @@
 """What an owner can do, on both engines; each is refused to everybody else."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from scene import (
+    DAY,
     DEVELOPMENT,
     MARIE,
     MINUTE,
@@ -17,10 +19,12 @@ from scene import (
 
 from core import outbox, queries, services
 from core.database import transaction
-from core.directory import add_member, set_business
+from core.delivery import Answered, Schedule, Status
+from core.directory import add_business, add_member, set_business
 from core.errors import BadInput, BlockedUrl, NotAllowed, NotFound, NotIncluded, WebhooksError
 from core.events import EventType
-from core.models import AuditEntry, Delivery, Webhook
+from core.models import TABLES, AuditEntry, Delivery, Webhook
+from core.outbox import Settlement
 from core.plans import Actor
 from core.url_policy import UrlPolicy
 from core.vault import Vault
@@ -136,6 +140,31 @@ def test_every_action_is_in_the_audit_trail_once_and_never_with_a_secret(
             assert "whsec_" not in repr(row)
 
 
+def test_no_secret_is_stored_as_it_is_shown(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    again = services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
+    with transaction():
+        rows = [row for table in TABLES for row in table.select().tuples()]
+    for secret in (webhook.secret, again):
+        assert secret.reveal() not in repr(rows)
+        assert secret.reveal().removeprefix("whsec_") not in repr(rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [({"url": "https://10.0.0.1/"}, BlockedUrl), ({"events": []}, BadInput)],
+)
+def test_a_refused_edit_changes_nothing(
+    business: int, vault: Vault, change: dict[str, Any], error: type[WebhooksError]
+) -> None:
+    webhook = add_webhook(vault, business)
+    before = queries.webhook(MARIE, webhook.id)
+    with pytest.raises(error):
+        services.edit_webhook(MARIE, webhook.id, NOON, policy=UrlPolicy(), **change)
+    assert queries.webhook(MARIE, webhook.id) == before
+    assert [action for _, action, _ in audit()] == ["created"]
+
+
 Act = Callable[[Actor, int, int, Vault], object]
 ACTS: dict[str, Act] = {
     "create": lambda actor, business, _, vault: services.create_webhook(
@@ -185,6 +214,16 @@ def test_another_role_is_refused_clearly(
 def test_a_stranger_learns_nothing(business: int, webhook: int, vault: Vault, act: str) -> None:
     with pytest.raises(NotFound):
         ACTS[act](Actor("eve", "test"), business, webhook, vault)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_what_is_refused_is_not_in_the_trail(
+    business: int, webhook: int, vault: Vault, act: str
+) -> None:
+    before = audit()
+    with pytest.raises(NotFound):
+        ACTS[act](Actor("eve", "test"), business, webhook, vault)
+    assert audit() == before
 
 
 @pytest.mark.parametrize("act", sorted(ACTS.keys() - {"delete"}))
@@ -240,3 +279,26 @@ def test_a_delivery_in_flight_is_left_to_its_attempt(business: int, webhook: int
     [claimed] = outbox.claim({webhook: 1}, SCHEDULE, NOON)
     services.redeliver(MARIE, str(claimed.uuid), NOON, wake=silent)
     assert outbox.claim({webhook: 1}, SCHEDULE, NOON) == []
+
+
+def test_what_was_abandoned_since_is_recovered_however_long_it_had_been_tried(
+    business: int, webhook: int
+) -> None:
+    [claimed] = outbox.claim({webhook: 1}, SCHEDULE, NOON)
+    failed = Settlement(claimed, Answered(500, ""), NOON + 2 * MINUTE, MINUTE)
+    outbox.settle([failed], Schedule((MINUTE,), 1), NOON + 3 * MINUTE)
+    assert queries.deliveries(MARIE, webhook)[0].status is Status.ABANDONED
+    assert services.recover(MARIE, business, NOON + MINUTE, NOON + DAY, wake=silent) == 1
+
+
+def test_a_recovery_can_be_of_one_webhook_and_never_of_anothers(
+    business: int, webhook: int, vault: Vault
+) -> None:
+    other = add_webhook(vault, business)
+    publish_ticket(business)
+    outbox.fan_out(1, NOON)
+    with transaction():
+        Delivery.update(status=Status.ABANDONED, due_at=None).execute()
+    assert services.recover(MARIE, business, NOON, NOON, webhook_id=other.id, wake=silent) == 1
+    paul = add_business(OPERATOR, "Chez Paul", "group", "marie", NOON)
+    assert services.recover(MARIE, paul, NOON, NOON, webhook_id=webhook, wake=silent) == 0

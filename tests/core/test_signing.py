@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from core.signing import Secret, build_body, explain_mismatch, wire_time
+from core.signing import Secret, build_body, build_headers, explain_mismatch, wire_time
 
 SECRET = Secret("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw_-aAbBcCdDe")
 UUID_ = UUID("7f3a1c52-4a1b-4d2e-9f00-0123456789ab")
@@ -61,6 +61,25 @@ def test_times_are_utc_with_milliseconds(moment: datetime, written: str) -> None
 def test_the_key_is_the_whole_secret_as_the_owner_sees_it() -> None:
     expected = hmac.new(SECRET.reveal().encode("ascii"), BODY, hashlib.sha256).hexdigest()
     assert SECRET.sign(BODY) == f"sha256={expected}"
+
+
+def test_a_known_signature_is_made_from_sha256_alone() -> None:
+    """HMAC as RFC 2104 writes it down, and its value here."""
+    key = SECRET.reveal().encode("ascii").ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key) + BODY).digest()
+    digest = hashlib.sha256(bytes(byte ^ 0x5C for byte in key) + inner).hexdigest()
+    assert SECRET.sign(BODY) == f"sha256={digest}"
+    assert digest == "0b4bd6d19bb76f9f11d1604709234f68e42a864d06ea0e4d0e9506330901c095"
+
+
+def test_the_headers_are_these_in_this_order() -> None:
+    assert build_headers("ping", UUID_, "sha256=00") == [
+        ("Content-Type", "application/json"),
+        ("User-Agent", "AuraPOS-Webhooks/1.0"),
+        ("X-AuraPOS-Event", "ping"),
+        ("X-AuraPOS-Delivery", str(UUID_)),
+        ("X-AuraPOS-Signature", "sha256=00"),
+    ]
 
 
 RECIPES = {
@@ -112,6 +131,7 @@ def test_a_right_signature_has_nothing_to_explain() -> None:
 
 
 SPACED = json.dumps(json.loads(BODY)).encode()
+COMPACT = json.dumps(json.loads(BODY), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize(
@@ -123,6 +143,7 @@ SPACED = json.dumps(json.loads(BODY)).encode()
         (SECRET.sign(BODY).upper().replace("SHA256", "sha256"), "upper case"),
         (SECRET.sign(BODY + b"\n"), "with a line break added"),
         (SECRET.sign(SPACED), "parsed and written again"),
+        (SECRET.sign(COMPACT), "parsed and written again"),
         (Secret(SECRET.reveal().removeprefix("whsec_")).sign(BODY), 'without its "whsec_"'),
         (Secret("whsec_other").sign(BODY), "another secret"),
         ("sha256=" + "é" * 64, "another secret"),
@@ -137,3 +158,8 @@ def test_a_wrong_signature_is_explained(signature: str, words: str) -> None:
 
 def test_a_body_that_is_not_json_is_explained_too() -> None:
     assert "another secret" in str(explain_mismatch(SECRET, SECRET.sign(BODY), b"\xff{"))
+
+
+def test_a_line_break_that_was_saved_with_the_body_is_explained() -> None:
+    told = explain_mismatch(SECRET, SECRET.sign(BODY), BODY + b"\r\n")
+    assert "without its last line break" in str(told)

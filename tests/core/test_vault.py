@@ -92,3 +92,29 @@ def test_a_vault_does_not_show_its_keys(vault: Vault) -> None:
 def test_the_queue_has_a_key_of_its_own(vault: Vault) -> None:
     assert vault.queue_key() == vault.queue_key()
     assert vault.queue_key() != vault.keys[0][1]
+
+
+@pytest.mark.parametrize("length", [0, 4, 5, 8, 12, 17, 20])
+def test_a_secret_cut_short_does_not_open(vault: Vault, length: int) -> None:
+    sealed = vault.seal(SECRET, 1, 2)
+    with pytest.raises(BadKeyFile):
+        vault.open(sealed[:length], 1, 2)
+
+
+def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o700)
+    with pytest.raises(BadKeyFile):
+        load_vault(tmp_path / "folder")
+    with pytest.raises(BadKeyFile):
+        create_key_file(tmp_path / "folder")
+
+
+def test_a_key_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadKeyFile, match="cannot be written: No such file"):
+        create_key_file(tmp_path / "gone" / "key")
+
+
+def test_every_new_key_file_has_another_key(tmp_path: Path) -> None:
+    create_key_file(tmp_path / "a")
+    create_key_file(tmp_path / "b")
+    assert load_vault(tmp_path / "a").keys != load_vault(tmp_path / "b").keys
