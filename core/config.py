@@ -19,6 +19,8 @@ _DATABASES = re.compile(r"sqlite:///.+|postgres(ql)?://.+")
 _QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+")
 _MOST_CONCURRENT = 10_000
 _MOST_ATTEMPTS = 100
+_LONGEST = "3650d"
+_LONGEST_ATTEMPT = "20s"  # shorter than a lease, or a second worker would send what one is sending
 
 
 class _Bad(Exception):
@@ -36,17 +38,20 @@ def parse_duration(text: object) -> timedelta:
         raise ValueError("a duration shorter than that") from None
 
 
-def _duration(value: object) -> timedelta:
-    duration = parse_duration(value)
-    if not duration:
-        raise _Bad("a duration longer than nothing")
-    return duration
+def _duration(longest: str) -> Callable[[object], timedelta]:
+    def parse(value: object) -> timedelta:
+        duration = parse_duration(value)
+        if not timedelta() < duration <= parse_duration(longest):
+            raise _Bad(f'a duration longer than nothing and up to "{longest}"')
+        return duration
+
+    return parse
 
 
 def _durations(value: object) -> tuple[timedelta, ...]:
     if not isinstance(value, list) or not value:
         raise _Bad('a list of durations such as ["1m", "5m", "30m", "2h", "12h"]')
-    return tuple(_duration(item) for item in value)
+    return tuple(_duration(_LONGEST)(item) for item in value)
 
 
 def _whole(least: int, most: int) -> Callable[[object], int]:
@@ -115,7 +120,7 @@ class SecretsConfig:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryConfig:
-    timeout: timedelta = _key(_duration, timedelta(seconds=10))
+    timeout: timedelta = _key(_duration(_LONGEST_ATTEMPT), timedelta(seconds=10))
     retry_after: tuple[timedelta, ...] = _key(
         _durations, tuple(timedelta(minutes=wait) for wait in (1, 5, 30, 120, 720))
     )
@@ -129,7 +134,7 @@ class DeliveryConfig:
 
 @dataclass(frozen=True, slots=True)
 class HistoryConfig:
-    keep: timedelta = _key(_duration, timedelta(days=90))
+    keep: timedelta = _key(_duration(_LONGEST), timedelta(days=90))
 
 
 @dataclass(frozen=True, slots=True)

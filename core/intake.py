@@ -44,7 +44,8 @@ def publish(
     queued and the publication says why. Raises BadInput for an unknown event type, BadPayload
     for a payload that is not JSON, NotFound for an unknown business.
     """
-    checked = selectable_type(event_type), check_payload(payload), key and check_key(key)
+    key = None if key is None else check_key(key)
+    checked = selectable_type(event_type), check_payload(payload), key
     with transaction():
         why = _why_not_included(business_id)
         if why is not None:

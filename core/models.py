@@ -126,6 +126,7 @@ class Delivery(Table):
     lease = BigIntegerField(null=True)  # the claim that may settle it
     leased_at = TimeField(null=True)
     created_at = TimeField()
+    settled_at = TimeField(null=True)  # when it was delivered or abandoned
 
     class Meta:
         indexes = ((("event", "webhook"), True), (("webhook", "id"), False))
@@ -135,6 +136,14 @@ class Delivery(Table):
 Delivery.add_index(
     Delivery.index(
         Delivery.webhook, Delivery.due_at, name="delivery_due", where=SQL("due_at IS NOT NULL")
+    ),
+)
+Delivery.add_index(
+    Delivery.index(
+        Delivery.webhook,
+        Delivery.settled_at,
+        name="delivery_abandoned",
+        where=SQL("status = 'abandoned'"),
     ),
 )
 

@@ -244,7 +244,12 @@ def _note_interruptions(
         changes = {"interruptions": row.interruptions + 1}
         if verdict.status is Status.ABANDONED:
             doomed.add(row.id)
-            changes |= {"status": verdict.status, "due_at": None, "lease": None}
+            changes |= {
+                "status": verdict.status,
+                "due_at": None,
+                "lease": None,
+                "settled_at": now,
+            }
         Delivery.update(changes).where(
             (Delivery.id == row.id) & (Delivery.lease == row.lease)
         ).execute()
@@ -336,7 +341,7 @@ def settle(
     settled = []
     with transaction():
         for (verdict, lease), group in by_verdict.items():
-            ours = _apply(verdict, lease, [each.claim.id for each in group])
+            ours = _apply(verdict, lease, [each.claim.id for each in group], now)
             settled += [(each, verdict) for each in group if each.claim.id in ours]
         log_attempts(
             attempt_row(
@@ -348,10 +353,11 @@ def settle(
     return settled
 
 
-def _apply(verdict: Verdict, lease: int, ids: Sequence[int]) -> set[int]:
+def _apply(verdict: Verdict, lease: int, ids: Sequence[int], now: datetime) -> set[int]:
     changes: dict[str, object] = {"lease": None, "leased_at": None, "due_at": verdict.due_at}
     if verdict.status is not None:
         changes["status"] = verdict.status
+        changes["settled_at"] = now if verdict.due_at is None else None
     if verdict.counts:
         changes["attempts"] = Delivery.attempts + 1
     rows = (

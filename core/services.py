@@ -152,7 +152,7 @@ def recover(
     webhook_id: int | None = None,
     wake: Wake,
 ) -> int:
-    """Redeliver everything abandoned of what happened since; returns how many there are."""
+    """Redeliver everything that was abandoned since; returns how many there are."""
     with transaction():
         business = authorize(actor, business_id)
         require_included(business)
@@ -164,7 +164,7 @@ def recover(
         recovered = _start_again(
             Delivery.webhook.in_(webhooks)
             & (Delivery.status == Status.ABANDONED)
-            & (Delivery.created_at >= since),
+            & (Delivery.settled_at >= since),
             now,
         )
         note(
@@ -181,9 +181,8 @@ def recover(
 
 def _start_again(which: object, now: datetime) -> int:
     """Make settled deliveries pending with a whole schedule; bring waiting ones forward."""
-    settled = Delivery.update(status=Status.PENDING, attempts=0, interruptions=0, due_at=now).where(
-        which & Delivery.status.not_in(WAITING)
-    )
+    anew = {"status": Status.PENDING, "attempts": 0, "interruptions": 0, "settled_at": None}
+    settled = Delivery.update(due_at=now, **anew).where(which & Delivery.status.not_in(WAITING))
     waiting = Delivery.update(due_at=now).where(
         which & Delivery.status.in_(WAITING) & Delivery.lease.is_null()
     )

@@ -55,7 +55,7 @@ class Vault:
         nonce = sealed[_HEADER - _NONCE_BYTES : _HEADER]
         try:
             text = AESGCM(key).decrypt(nonce, sealed[_HEADER:], _whose(business_id, webhook_id))
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise BadKeyFile(
                 "This webhook's stored secret was changed or moved: regenerate the secret."
             ) from None
@@ -97,12 +97,18 @@ def load_vault(path: Path) -> Vault:
         ) from None
     except OSError as error:
         raise BadKeyFile(f"The key file {path} cannot be read: {error.strerror}.") from None
+    try:
+        _refuse_unsafe(path, os.fstat(descriptor).st_mode)
+    except BadKeyFile:
+        os.close(descriptor)
+        raise
     with os.fdopen(descriptor, "rb") as file:
-        _refuse_shared(path, os.fstat(descriptor).st_mode)
         return Vault(tuple(_parse_key(line, path) for line in _lines(file.read(), path)))
 
 
-def _refuse_shared(path: Path, mode: int) -> None:
+def _refuse_unsafe(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise BadKeyFile(f"The key file {path} is not a file: mend [secrets] key_file.")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise BadKeyFile(f"The key file {path} is open to others: run `chmod 600 {path}`.")
 

@@ -90,6 +90,7 @@ def up(migrator: Any, db: Database) -> None:  # noqa: ARG001 - the runner's sign
         lease = BigIntegerField(null=True)
         leased_at = BigIntegerField(null=True)
         created_at = BigIntegerField()
+        settled_at = BigIntegerField(null=True)
 
         class Meta:
             indexes = ((("event", "webhook"), True), (("webhook", "id"), False))
@@ -97,6 +98,14 @@ def up(migrator: Any, db: Database) -> None:  # noqa: ARG001 - the runner's sign
     Delivery.add_index(
         Delivery.index(
             Delivery.webhook, Delivery.due_at, name="delivery_due", where=SQL("due_at IS NOT NULL")
+        ),
+    )
+    Delivery.add_index(
+        Delivery.index(
+            Delivery.webhook,
+            Delivery.settled_at,
+            name="delivery_abandoned",
+            where=SQL("status = 'abandoned'"),
         ),
     )
 

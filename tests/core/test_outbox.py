@@ -298,7 +298,9 @@ def test_recover_queues_again_what_was_abandoned_since_and_nothing_else(
         publish_ticket(business, now)
         fan_out(now)
     with transaction():
-        Delivery.update(status=Status.ABANDONED, due_at=None).execute()
+        Delivery.update(
+            status=Status.ABANDONED, due_at=None, settled_at=Delivery.created_at
+        ).execute()
     settled = Delivery.select().order_by(Delivery.id.desc()).first()
     with transaction():
         Delivery.update(status=Status.DELIVERED).where(Delivery.id == settled.id).execute()

@@ -298,7 +298,7 @@ def test_a_recovery_can_be_of_one_webhook_and_never_of_anothers(
     publish_ticket(business)
     outbox.fan_out(1, NOON)
     with transaction():
-        Delivery.update(status=Status.ABANDONED, due_at=None).execute()
+        Delivery.update(status=Status.ABANDONED, due_at=None, settled_at=NOON).execute()
     assert services.recover(MARIE, business, NOON, NOON, webhook_id=other.id, wake=silent) == 1
     paul = add_business(OPERATOR, "Chez Paul", "group", "marie", NOON)
     assert services.recover(MARIE, paul, NOON, NOON, webhook_id=webhook, wake=silent) == 0
