@@ -7,7 +7,6 @@ from core.errors import NotAllowed, NotFound, NotIncluded
 from core.models import Business, Delivery, Member, Webhook
 from core.plans import Actor, Role, includes_webhooks, why_not_included
 
-
 _LARGEST_ID = 2**31 - 1
 
 

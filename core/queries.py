@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from peewee import fn
+from peewee import SQL, fn
 
 from core.access import authorize, find_delivery, find_webhook
 from core.database import connection
@@ -19,6 +19,7 @@ from core.delivery import ErrorKind, Status
 from core.events import SELECTABLE, EventType
 from core.models import (
     Attempt,
+    AuditEntry,
     Business,
     Delivery,
     Event,
@@ -35,6 +36,9 @@ from core.signing import build_body
 
 HISTORY_LENGTH = 50
 """Deliveries of one webhook that are shown, the newest first (the product's page)."""
+
+ABANDONED_SHOWN = 1000
+TRAIL_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,15 @@ class AttemptRow:
     error: ErrorKind | None
     detail: str
     response: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrailRow:
+    at: datetime
+    actor: str
+    origin: str
+    action: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +194,33 @@ def deliveries_of_business(
 def _latest(which: Any, limit: int) -> list[DeliveryRow]:
     latest = Delivery.select(Delivery.id).where(which).order_by(Delivery.id.desc()).limit(limit)
     return _delivery_rows([row[0] for row in latest.tuples()])
+
+
+def abandoned(
+    actor: Actor, webhook_id: int, since: datetime, limit: int = ABANDONED_SHOWN
+) -> list[DeliveryRow]:
+    """A webhook's deliveries that were abandoned since, the newest first."""
+    with connection():
+        find_webhook(actor, webhook_id)
+        which = (
+            (Delivery.webhook == webhook_id)
+            & (Delivery.status == SQL("'abandoned'"))
+            & (Delivery.settled_at >= since)
+        )
+        return _latest(which, limit)
+
+
+def trail(actor: Actor, business_id: int, limit: int = TRAIL_LENGTH) -> list[TrailRow]:
+    """Who did what in a business, the latest first."""
+    with connection():
+        authorize(actor, business_id)
+        rows = (
+            AuditEntry.select()
+            .where(AuditEntry.business_id == business_id)
+            .order_by(AuditEntry.id.desc())
+            .limit(limit)
+        )
+        return [TrailRow(row.at, row.actor, row.origin, row.action, row.subject) for row in rows]
 
 
 def delivery(actor: Actor, delivery_uuid: str) -> DeliveryDetail:

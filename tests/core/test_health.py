@@ -1,0 +1,89 @@
+"""Health at a glance, on both engines."""
+
+from datetime import timedelta
+
+from scene import DAY, MARIE, MINUTE, NOON, SCHEDULE, SECOND, add_webhook, publish_ticket
+
+from core import outbox
+from core.database import transaction
+from core.delivery import Answered, Outcome
+from core.health import HOURS, Hour, State, overview, pulse
+from core.models import Delivery
+from core.outbox import Settlement
+from core.retention import record_tick
+from core.vault import Vault
+
+HOUR = timedelta(hours=1)
+
+
+def attempt(webhook_id: int, outcome: Outcome, now: timedelta = timedelta()) -> None:
+    claims = outbox.claim({webhook_id: 50}, SCHEDULE, NOON + now)
+    settlements = [Settlement(each, outcome, NOON + now, SECOND) for each in claims]
+    outbox.settle(settlements, SCHEDULE, NOON + now)
+
+
+def test_a_webhook_is_ok_failing_or_never_called(business: int, vault: Vault) -> None:
+    good, bad = add_webhook(vault, business), add_webhook(vault, business)
+    for _ in range(3):
+        publish_ticket(business)
+    outbox.fan_out(10, NOON)
+    new = add_webhook(vault, business)
+    attempt(good.id, Answered(200, ""))
+    attempt(bad.id, Answered(503, "busy"))
+    seen = overview(MARIE, business, NOON + SECOND)
+    assert [(each.webhook.id, each.state) for each in seen.webhooks] == [
+        (good.id, State.OK),
+        (bad.id, State.FAILING),
+        (new.id, State.NEVER),
+    ]
+    assert seen.worst is not None
+    assert (seen.worst.webhook.id, seen.worst.failed_in_a_row) == (bad.id, 3)
+    assert seen.worst.next_attempt_at == NOON + MINUTE
+
+
+def test_the_strip_counts_a_day_by_hours(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    now = NOON + DAY
+    for ago in (25 * HOUR, 23 * HOUR + MINUTE, 90 * MINUTE, MINUTE):
+        publish_ticket(business, now - ago)
+        outbox.fan_out(10, now - ago)
+    attempt(webhook.id, Answered(200, ""), DAY - 2 * MINUTE)
+    [health] = overview(MARIE, business, now).webhooks
+    assert len(health.hours) == HOURS
+    counted = {at: hour for at, hour in enumerate(health.hours) if hour.total}
+    assert counted == {0: Hour(1, 0), 22: Hour(1, 0), 23: Hour(0, 1)}
+
+
+def test_a_strip_does_not_need_ids_without_gaps(business: int, vault: Vault) -> None:
+    add_webhook(vault, business)
+    for number in range(9):
+        publish_ticket(business, NOON + number * HOUR)
+        outbox.fan_out(10, NOON + number * HOUR)
+    with transaction():
+        Delivery.delete().where(Delivery.id.in_([2, 3, 4, 7])).execute()
+    [health] = overview(MARIE, business, NOON + 29 * HOUR).webhooks
+    assert sum(hour.total for hour in health.hours) == 3
+
+
+def test_an_overview_tells_whether_anyone_delivers(business: int, vault: Vault) -> None:
+    add_webhook(vault, business)
+    assert overview(MARIE, business, NOON).last_tick is None
+    record_tick("host 1", NOON)
+    publish_ticket(business)
+    outbox.fan_out(1, NOON)
+    seen = overview(MARIE, business, NOON + MINUTE)
+    assert (seen.last_tick, seen.due_since) == (NOON, NOON)
+
+
+def test_the_pulse_changes_with_every_attempt_and_event_and_not_otherwise(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    seen = [pulse()]
+    assert pulse() == seen[0]
+    publish_ticket(business)
+    outbox.fan_out(1, NOON)
+    seen.append(pulse())
+    attempt(webhook.id, Answered(200, ""))
+    seen.append(pulse())
+    assert len(set(seen)) == 3
