@@ -196,6 +196,14 @@ def _latest(which: Any, limit: int) -> list[DeliveryRow]:
     return _delivery_rows([row[0] for row in latest.tuples()])
 
 
+def delivery_of_event(actor: Actor, webhook_id: int, event_id: int) -> DeliveryRow | None:
+    """What became of one event at one webhook; None until it was fanned out."""
+    with connection():
+        find_webhook(actor, webhook_id)
+        rows = _latest((Delivery.event == event_id) & (Delivery.webhook == webhook_id), 1)
+        return rows[0] if rows else None
+
+
 def abandoned(
     actor: Actor, webhook_id: int, since: datetime, limit: int = ABANDONED_SHOWN
 ) -> list[DeliveryRow]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scene import DEVELOPMENT, NOON, OPERATOR, add_webhook, publish_ticket, silent
 
-from core import outbox, queries, services
+from core import health, outbox, queries, services
 from core.directory import add_business
 from core.errors import NotFound
 from core.events import EventType
@@ -26,7 +26,7 @@ HARMLESS = {"businesses"}
 def asking_for_an_actor() -> dict[str, Callable[..., Any]]:
     return {
         name: function
-        for module in (services, queries)
+        for module in (services, queries, health)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")
@@ -47,6 +47,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "actor": PAUL,
         "business_id": business,
         "webhook_id": webhook.id,
+        "event_id": 1,
         "delivery_uuid": str(delivery.uuid),
         "url": "https://example.com/",
         "events": [EventType.PROMOTION_CREATED],

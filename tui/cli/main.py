@@ -21,6 +21,7 @@ from tui.cli.listen import listen
 from tui.cli.member import member
 from tui.cli.program import Program
 from tui.cli.setup import init, migrate
+from tui.cli.tui import tui
 from tui.cli.verify import verify
 from tui.cli.webhook import webhook
 from tui.cli.worker import tick, worker
@@ -50,7 +51,11 @@ def _fail(sentence: str) -> None:
     sys.exit(1)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="aurapos-webhooks")
 @click.option(
     "--config",
@@ -65,6 +70,8 @@ def _fail(sentence: str) -> None:
 def main(ctx: click.Context, config_path: Path) -> None:
     """Tell a business's own servers what happens in AuraPOS: signed webhooks, retried."""
     ctx.obj = Program(config_path)
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(tui)
 
 
 for command in (
@@ -80,6 +87,7 @@ for command in (
     recover,
     sync,
     tick,
+    tui,
     verify,
     webhook,
     worker,

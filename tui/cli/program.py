@@ -50,14 +50,15 @@ class Program:
 pass_program = click.make_pass_decorator(Program)
 
 
-def operator() -> Actor:
-    """Whoever holds the database, from wherever their shell runs."""
+def actor_as(login: str | None, where: str = "cli") -> Actor:
+    """A member by login, or the operator; with where they act from, for the audit trail."""
     client = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
-    return Actor(None, f"cli {client}".strip())
+    return Actor(login, f"{where} {client}".strip())
 
 
-def actor_as(login: str | None) -> Actor:
-    return operator() if login is None else Actor(login, operator().origin)
+def operator() -> Actor:
+    """Whoever holds the database."""
+    return actor_as(None)
 
 
 def choose_business(actor: Actor, business_id: int | None) -> int:

@@ -1,0 +1,135 @@
+"""The terminal UI: which screen is open, and what every screen needs."""
+
+import uuid
+from collections.abc import Sequence
+from typing import cast
+
+from textual.app import App
+from textual.filter import LineFilter
+
+from core import queries
+from core.queries import BusinessRow
+from tui.clipboard import osc52, terminal
+from tui.desk import Desk
+from tui.page import Page
+from tui.screens.businesses import Businesses
+from tui.screens.help import Help
+from tui.screens.notice import Notice
+from tui.screens.webhooks import Webhooks
+from tui.untrusted import NothingHidden
+
+
+class Opening(Page):
+    """Up while the businesses are read: an instant, or as long as the database takes."""
+
+    crumbs = ("Webhooks",)
+
+    def on_mount(self) -> None:
+        self.flash("Loading…", "dim")
+        self.ask(lambda: queries.businesses(self.desk.actor), self._app.choose)
+
+
+class WebhooksApp(App[None]):
+    """One person's session."""
+
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "AuraPOS Webhooks"
+    BINDINGS = []
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.business_id = desk.business_id or 0
+        self.business_name = ""
+        self.businesses: list[BusinessRow] = []
+        self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), NothingHidden()]
+
+    def on_mount(self) -> None:
+        self.theme = "ansi-dark"
+        self.push_screen(Opening())
+
+    def choose(self, rows: list[BusinessRow]) -> None:
+        """Open the one business there is, or let the person choose."""
+        self.businesses = rows
+        wanted = [row for row in rows if row.id == self.desk.business_id]
+        if len(rows) == 1 or wanted:
+            self.open_business((wanted or rows)[0])
+        elif rows and self.desk.business_id is None:
+            self.switch_screen(Businesses(rows))
+        else:
+            self.turn_away(_NO_BUSINESS)
+
+    def open_business(self, row: BusinessRow) -> None:
+        self.business_id, self.business_name = row.id, row.name
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        self.switch_screen(Webhooks())
+
+    def switch_business(self) -> None:
+        if len(self.businesses) > 1:
+            self.switch_screen(Businesses(self.businesses))
+        else:
+            cast("Page", self.screen).flash("This is your only business.")
+
+    def turn_away(self, why: str) -> None:
+        """One screen that says why there is nothing to be had here."""
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        self.switch_screen(Notice(why))
+
+    def back(self) -> None:
+        """To the screen before; from the first one out."""
+        if len(self.screen_stack) > 2:
+            self.pop_screen()
+        else:
+            self.exit()
+
+    def back_saying(self, text: str, style: str) -> None:
+        """To the screen before, with what was done on its flash line."""
+        self.pop_screen()
+        cast("Page", self.screen).flash(text, style)
+
+    def send_to_clipboard(self, text: str) -> None:
+        """Ask the person's terminal to take it; whether it did, nobody can tell."""
+        if self._driver is not None:
+            self._driver.write(osc52(text, terminal()))
+
+    def print_plainly(self, text: str) -> None:
+        """Leave the UI for a moment and print the text bare, so that it can be selected."""
+        with self.suspend():
+            print(f"\n{text}\n")  # noqa: T201 - that it is printed is the point
+            input("Enter goes back. ")
+
+    def show_help(self) -> None:
+        if not isinstance(self.screen, Help):
+            self.push_screen(Help(self.screen.active_bindings.values()))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End with an error number: a traceback would print locals, and secrets with them."""
+        self.crash = f"{uuid.uuid4().hex[:8]}, {type(error).__name__} at {_place(error)}"
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+
+def _place(error: Exception) -> str:
+    """Where it was raised: file and line of each frame, without a value of any."""
+    places = []
+    frame = error.__traceback__
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}")
+        frame = frame.tb_next
+    return " ".join(places[-6:])
+
+
+_NO_BUSINESS = (
+    "You are not an owner of any business here. Webhooks are seen and changed by a business's "
+    "owners only: ask whoever set up your account."
+)

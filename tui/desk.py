@@ -1,0 +1,46 @@
+"""What the root hands to the screens: who acts, and what acting needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from core.intake import Wake
+from core.plans import Actor
+from core.url_policy import UrlPolicy
+from core.vault import Vault
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One person's place at the terminal; nothing here is remembered of what they may do."""
+
+    actor: Actor
+    policy: UrlPolicy
+    open_vault: Callable[[], Vault]
+    wake: Wake
+    clock: Callable[[], datetime]
+    local: Callable[[datetime], datetime]  # a moment in the zone it is shown in
+    max_attempts: int
+    timeout: timedelta
+    business_id: int | None = None  # the one asked for; None lets the person choose
+    warnings: tuple[str, ...] = field(default=())  # development settings that are on
+
+    def moment(self, when: datetime) -> str:
+        """`23 Nov 12:40`."""
+        return f"{self.local(when):%d %b %H:%M}"
+
+    def time(self, when: datetime) -> str:
+        """`12:40:07`."""
+        return f"{self.local(when):%H:%M:%S}"
+
+    def ago(self, when: datetime) -> str:
+        """How long since `when`, in its largest unit: `2s`, `4m`, `3h`, `12d`."""
+        return short_duration(self.clock() - when)
+
+
+def short_duration(duration: timedelta) -> str:
+    seconds = max(0, round(duration.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

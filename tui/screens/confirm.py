@@ -1,0 +1,120 @@
+"""What cannot be undone: typed to be confirmed, with Cancel in focus."""
+
+from collections.abc import Iterable
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Button, Input, Static
+
+from core import services
+from core.queries import WebhookRow
+from core.signing import Secret
+from tui.page import GOOD, Page
+from tui.screens.secret import ShownSecret
+from tui.untrusted import untrusted
+from tui.words import host_of
+
+
+class _Typed(Page):
+    """Says what will happen, and does it once the webhook's host name has been typed."""
+
+    BINDINGS = [
+        Binding("tab", "app.focus_next", "next", show=True),
+        Binding("escape", "back", "cancel", key_display="esc"),
+    ]
+    title_word = ""
+    deed = ""
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, webhook: WebhookRow) -> None:
+        super().__init__()
+        self.webhook = webhook
+        self._host = host_of(webhook.url)
+        self.crumbs = ("Webhooks", self._host, self.title_word)
+
+    def body(self) -> Iterable[Widget]:
+        yield Static(untrusted(self.webhook.url), classes="said gap")
+        for warning in self.warnings:
+            yield Static(warning, classes="said")
+        asked = Content.assemble("Type the host name to confirm:  ", untrusted(self._host, "bold"))
+        yield Static(asked, classes="said gap")
+        with Horizontal(classes="field"):
+            entry = Input(compact=True, id="typed")
+            entry.cursor_blink = False
+            yield entry
+        yield Static(id="left", classes="said")
+        with Horizontal(id="buttons"):
+            yield Button(Content("[ Cancel ]"), id="cancel", compact=True)
+            yield Button(Content(f"[ {self.deed} ]"), id="deed", compact=True, disabled=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#cancel").focus()
+        self._compare()
+
+    @on(Input.Changed)
+    def _compare(self) -> None:
+        typed = self.query_one(Input).value
+        left = len(self._host) - len(typed)
+        is_typed = typed == self._host
+        self.query_one("#deed", Button).disabled = not is_typed
+        if is_typed:
+            told = f"Enter, or [ {self.deed} ], does it."
+        elif self._host.startswith(typed):
+            told = f"{left} more characters"
+        else:
+            told = "That is not its host name."
+        self.query_one("#left", Static).update(Content(told))
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#deed")
+    def _confirmed(self) -> None:
+        if self.query_one(Input).value == self._host:
+            self.carry_out()
+
+    @on(Button.Pressed, "#cancel")
+    def _cancelled(self) -> None:
+        self._app.back()
+
+    def carry_out(self) -> None:
+        """Do it; called once the name has been typed."""
+
+
+class DeleteWebhook(_Typed):
+    title_word = "Delete: danger zone"
+    deed = "Delete"
+    warnings = (
+        "Deletes the webhook, its secret and its history. What is waiting stops.",
+        "This is final.",
+    )
+
+    def carry_out(self) -> None:
+        desk, webhook_id, now = self.desk, self.webhook.id, self.desk.clock()
+        self.act(
+            lambda: services.delete_webhook(desk.actor, webhook_id, now),
+            lambda _: self._app.back_saying(f"✓ {self._host} is deleted.", GOOD),
+        )
+
+
+class RegenerateSecret(_Typed):
+    title_word = "Secret"
+    deed = "Regenerate"
+    warnings = (
+        "The secret was shown once and never will be again. Lost or leaked? Make a new one here.",
+        "The old one stops working at once: deliveries fail until your server has the new one.",
+    )
+
+    def carry_out(self) -> None:
+        desk, webhook_id, now = self.desk, self.webhook.id, self.desk.clock()
+        self.act(
+            lambda: services.regenerate_secret(
+                desk.actor, webhook_id, now, vault=desk.open_vault()
+            ),
+            self._regenerated,
+        )
+
+    def _regenerated(self, secret: Secret) -> None:
+        shown = ShownSecret(self.webhook.id, self.webhook.url, secret, is_new=False)
+        self.app.switch_screen(shown)

@@ -1,0 +1,172 @@
+"""One delivery: every attempt, what was sent, what came back, and what to do about it."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from textual.binding import Binding
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from core import queries, services
+from core.health import pulse
+from core.queries import AttemptRow, DeliveryDetail, DeliveryRow, WebhookRow
+from core.signing import build_headers
+from tui.desk import short_duration
+from tui.page import BAD, GOOD, Page
+from tui.untrusted import untrusted, untrusted_lines
+from tui.words import explain, host_of, outcome_of
+
+_POLL = 1.0  # seconds
+
+
+class DeliveryPage(Page):
+    """Walks the rows of the history it was opened from with j and k."""
+
+    BINDINGS = [
+        Binding("R", "redeliver", "redeliver"),
+        Binding("c", "copy_curl", "copy as curl"),
+        Binding("y", "copy_body", "copy body"),
+        Binding("i", "copy_id", "copy id"),
+        Binding("j,down", "walk(1)", "next", key_display="j"),
+        Binding("k,up", "walk(-1)", "previous", key_display="k"),
+    ]
+
+    def __init__(self, webhook: WebhookRow, uuids: Sequence[str], at: int) -> None:
+        super().__init__()
+        self._webhook = webhook
+        self._uuids = tuple(uuids)
+        self._at = at
+        self._detail: DeliveryDetail | None = None
+        self._told: dict[str, Content] = {}
+        self._pulse: object = None
+        self._looking = False
+        self.crumbs = ("Webhooks", host_of(webhook.url), "History", "Delivery")
+
+    def body(self) -> Iterable[Widget]:
+        yield Static(id="state", classes="said")
+        yield Static(id="attempts", classes="said")
+        yield Static(id="why", classes="said")
+        yield Static(id="exchange", classes="pane gap")
+
+    def on_mount(self) -> None:
+        self._read()
+        self.set_interval(_POLL, self._look)
+
+    def _look(self) -> None:
+        self._tell("#state", self._state())
+        if self._looking or self._app.screen is not self:
+            return
+        self._looking = True
+        self.ask(pulse, self._seen)
+
+    def _seen(self, seen: object) -> None:
+        self._looking = False
+        if seen != self._pulse:
+            self._pulse = seen
+            self._read()
+
+    def _read(self) -> None:
+        actor, uuid = self.desk.actor, self._uuids[self._at]
+        self.ask(lambda: queries.delivery(actor, uuid), self._draw)
+
+    def _draw(self, detail: DeliveryDetail) -> None:
+        if str(detail.delivery.uuid) != self._uuids[self._at]:
+            return  # the answer to a row that has been walked past
+        self._detail = detail
+        self._tell("#state", self._state())
+        self._tell("#attempts", self._attempts(detail.attempts))
+        why = explain(detail.delivery, self.desk.timeout.total_seconds())
+        self._tell("#why", untrusted(why, BAD))
+        self._tell("#exchange", self._exchange(detail))
+
+    def _tell(self, where: str, told: Content) -> None:
+        if self._told.get(where) != told:
+            self._told[where] = told
+            self.query_one(where, Static).update(told)
+
+    def _state(self) -> Content:
+        if self._detail is None:
+            return untrusted("Loading…")
+        row = self._detail.delivery
+        place = f"{self._at + 1} of {len(self._uuids)}"
+        told = f"{row.status}   {row.event}   {self.desk.moment(row.created_at)}   {place}"
+        return untrusted(f"{told}{self._countdown(row)}", "bold")
+
+    def _countdown(self, row: DeliveryRow) -> str:
+        if row.next_attempt_at is None:
+            return ""
+        left = row.next_attempt_at - self.desk.clock()
+        soon = f"in {short_duration(left)}" if left.total_seconds() > 0 else "now"
+        attempt = f"attempt {row.attempts + 1} of {self.desk.max_attempts}"
+        return f"   {attempt} at {self.desk.time(row.next_attempt_at)}, {soon}"
+
+    def _attempts(self, attempts: Sequence[AttemptRow]) -> Content:
+        return untrusted_lines(
+            f"#{attempt.number} {self.desk.moment(attempt.started_at)}  "
+            f"{outcome_of(attempt):<11} {attempt.duration_us / 1e6:.1f} s  {attempt.detail}"
+            for attempt in attempts[-self.desk.max_attempts :]
+        )
+
+    def _exchange(self, detail: DeliveryDetail) -> Content:
+        row = detail.delivery
+        headers = build_headers(row.event, row.uuid, "sha256=… (made with the secret of then)")
+        body = detail.body.decode("utf-8", "replace")
+        return Content("\n").join(
+            [
+                Content("── request ──"),
+                untrusted(f"POST {self._webhook.url}"),
+                untrusted_lines(f"{name}: {value}" for name, value in headers),
+                untrusted(body),
+                Content("── response, first 500 characters ──"),
+                untrusted(row.response or "(none)"),
+            ]
+        )
+
+    def action_walk(self, steps: int) -> None:
+        to = self._at + steps
+        if 0 <= to < len(self._uuids):
+            self._at = to
+            self._detail = None
+            self._read()
+
+    def action_redeliver(self) -> None:
+        desk, uuid, now = self.desk, self._uuids[self._at], self.desk.clock()
+        self.act(
+            lambda: services.redeliver(desk.actor, uuid, now, wake=desk.wake),
+            lambda _: self._redelivered(),
+        )
+
+    def _redelivered(self) -> None:
+        self.flash("✓ Queued again: the same id, the same bytes.", GOOD)
+        self._read()
+
+    def action_copy_curl(self) -> None:
+        if self._detail is not None:
+            self._app.send_to_clipboard(curl(self._webhook.url, self._detail))
+            self.flash("A curl command was sent to your terminal; set $SECRET before you run it.")
+
+    def action_copy_body(self) -> None:
+        if self._detail is not None:
+            self._app.send_to_clipboard(self._detail.body.decode("utf-8", "replace"))
+            self.flash("The body was sent to your terminal's clipboard.")
+
+    def action_copy_id(self) -> None:
+        self._app.send_to_clipboard(self._uuids[self._at])
+        self.flash("The delivery id was sent to your terminal's clipboard.")
+
+
+def curl(url: str, detail: DeliveryDetail) -> str:
+    """A delivery as a shell command that signs it anew, with the secret from $SECRET."""
+    body = shlex.quote(detail.body.decode("utf-8", "replace"))
+    row = detail.delivery
+    headers = [
+        f"-H {shlex.quote(f'{name}: {value}')}"
+        for name, value in build_headers(row.event, row.uuid, "")
+        if value
+    ]
+    return (
+        f"BODY={body}; curl -sS {shlex.quote(url)} {' '.join(headers)} "
+        '-H "X-AuraPOS-Signature: sha256=$(printf %s "$BODY" '
+        '| openssl dgst -sha256 -hmac "$SECRET" | sed \'s/.* //\')" --data-binary "$BODY"'
+    )

@@ -1,0 +1,171 @@
+"""After an outage: everything that was abandoned, tested first and then sent again."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
+
+from textual import on
+from textual.binding import Binding
+from textual.widget import Widget
+from textual.widgets import DataTable, Static
+
+from core import queries, services
+from core.delivery import Status
+from core.queries import DeliveryRow, WebhookRow
+from tui.page import BAD, GOOD, Page
+from tui.screens.delivery import DeliveryPage
+from tui.untrusted import cell, untrusted
+from tui.widgets.bars import Crumbs
+from tui.widgets.table import Column, Row, Table
+from tui.words import host_of, outcome_of
+
+_COLUMNS = (
+    Column("", 3),
+    Column("DATE", 12),
+    Column("EVENT", 17),
+    Column("TRIES", 5),
+    Column("WHY"),
+)
+_SINCE = (
+    ("the last hour", timedelta(hours=1)),
+    ("the last 24 hours", timedelta(days=1)),
+    ("the last 7 days", timedelta(days=7)),
+    ("the last 90 days", timedelta(days=90)),
+)
+_FIRST_SINCE = 1
+_PORTION = 20  # deliveries queued again between two words of progress
+
+
+class Recover(Page):
+    BINDINGS = [
+        Binding("space", "choose", "toggle"),
+        Binding("a", "all", "all"),
+        Binding("s", "since", "since when"),
+        Binding("t", "test", "test first"),
+        Binding("R", "redeliver", "redeliver"),
+        Binding("enter", "detail", "detail", key_display="⏎"),
+    ]
+
+    def __init__(self, webhook: WebhookRow) -> None:
+        super().__init__()
+        self._webhook = webhook
+        self.crumbs = ("Webhooks", host_of(webhook.url), "Recover")
+        self._since = _FIRST_SINCE
+        self._rows: list[DeliveryRow] = []
+        self._chosen: set[str] = set()
+
+    def body(self) -> Iterable[Widget]:
+        yield Static(id="counts", classes="said")
+        yield Table(_COLUMNS)
+        yield Static(
+            "Nothing was abandoned in that time. Press s to look further back.", classes="empty"
+        )
+        yield Static("Press t to see whether the address answers now.", id="now", classes="said")
+
+    def on_mount(self) -> None:
+        self.query_one(Table).focus()
+        self._read()
+
+    def _read(self) -> None:
+        actor, webhook_id = self.desk.actor, self._webhook.id
+        since = self.desk.clock() - _SINCE[self._since][1]
+        self.ask(lambda: queries.abandoned(actor, webhook_id, since), self._arrived)
+
+    def _arrived(self, rows: list[DeliveryRow]) -> None:
+        self._rows = rows
+        self._chosen = {str(row.uuid) for row in rows}
+        self._draw()
+
+    def _draw(self) -> None:
+        self.query_one(Table).show([self._row(row) for row in self._rows])
+        self.query_one(".empty").display = not self._rows
+        self.query_one(Table).display = bool(self._rows)
+        by_event = Counter(row.event for row in self._rows if str(row.uuid) in self._chosen)
+        counts = " · ".join(f"{count} {event}" for event, count in sorted(by_event.items()))
+        told = f"{len(self._chosen)} of {len(self._rows)} chosen{': ' if counts else ''}{counts}"
+        self.query_one("#counts", Static).update(untrusted(told))
+        self.query_one(Crumbs).tell_right(
+            f"{len(self._rows)} abandoned in {_SINCE[self._since][0]}"
+        )
+
+    def _row(self, row: DeliveryRow) -> Row:
+        mark = "[x]" if str(row.uuid) in self._chosen else "[ ]"
+        cells = (
+            mark,
+            self.desk.moment(row.created_at),
+            row.event,
+            f"{row.attempts}/{self.desk.max_attempts}",
+            f"{outcome_of(row)} {row.response or row.detail}",
+        )
+        return Row(str(row.uuid), tuple(cell(text) for text in cells))
+
+    def action_choose(self) -> None:
+        key = self.query_one(Table).at_key
+        if key is not None:
+            self._chosen ^= {key}
+            self._draw()
+
+    def action_all(self) -> None:
+        every = {str(row.uuid) for row in self._rows}
+        self._chosen = set() if self._chosen == every else every
+        self._draw()
+
+    def action_since(self) -> None:
+        self._since = (self._since + 1) % len(_SINCE)
+        self._read()
+
+    @on(DataTable.RowSelected)
+    def action_detail(self) -> None:
+        key = self.query_one(Table).at_key
+        if key is not None:
+            uuids = [str(row.uuid) for row in self._rows]
+            self.app.push_screen(DeliveryPage(self._webhook, uuids, uuids.index(key)))
+
+    def action_test(self) -> None:
+        desk, webhook_id, now = self.desk, self._webhook.id, self.desk.clock()
+        self._say_now("Sending a test …")
+        self.act(
+            lambda: services.send_test(desk.actor, webhook_id, now, wake=desk.wake),
+            lambda event_id: self._await_test(event_id, 40),
+        )
+
+    def _await_test(self, event_id: int, looks_left: int) -> None:
+        actor, webhook_id = self.desk.actor, self._webhook.id
+
+        def tell(row: DeliveryRow | None) -> None:
+            if row is not None and outcome_of(row) != "–":
+                good = row.status is Status.DELIVERED
+                verdict = f"The address now: {outcome_of(row)} {row.response or row.detail}"
+                self._say_now(verdict, GOOD if good else BAD)
+            elif looks_left:
+                self.set_timer(0.5, lambda: self._await_test(event_id, looks_left - 1))
+            else:
+                self._say_now("The test is still waiting: is the worker running?", BAD)
+
+        self.ask(lambda: queries.delivery_of_event(actor, webhook_id, event_id), tell)
+
+    def _say_now(self, told: str, style: str = "") -> None:
+        self.query_one("#now", Static).update(untrusted(told, style))
+
+    def action_redeliver(self) -> None:
+        chosen = [str(row.uuid) for row in reversed(self._rows) if str(row.uuid) in self._chosen]
+        if chosen:
+            self._redeliver(chosen, 0)
+        else:
+            self.flash("Nothing is chosen. Press a to choose all.")
+
+    def _redeliver(self, uuids: list[str], done: int) -> None:
+        """A portion at a time, the oldest first, saying how far it is."""
+        if done >= len(uuids):
+            self.flash(f"✓ {len(uuids)} deliveries are queued again.", GOOD)
+            self._read()
+            return
+        desk, now = self.desk, self.desk.clock()
+        portion = uuids[done : done + _PORTION]
+        self.flash(f"Queueing again: {done} of {len(uuids)} …")
+
+        def redeliver() -> None:
+            for uuid in portion:
+                services.redeliver(desk.actor, uuid, now, wake=desk.wake)
+
+        self.act(redeliver, lambda _: self._redeliver(uuids, done + len(portion)))

@@ -1,0 +1,117 @@
+"""The secret, shown once: copy it, learn to verify with it, and check that it was stored."""
+
+import hmac
+from collections.abc import Iterable
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from core.signing import Secret
+from tui.page import BAD, GOOD, Page
+from tui.snippets import SNIPPETS
+from tui.words import host_of
+
+_CHECKED = 6  # characters pasted back
+_LANGUAGES = tuple(SNIPPETS)
+
+
+class ShownSecret(Page):
+    """What is shown here can never be shown again, so it does not close at one careless key."""
+
+    BINDINGS = [
+        Binding("y", "copy_secret", "to clipboard"),
+        Binding("p", "print_secret", "plain print"),
+        Binding("c", "copy_snippet", "copy snippet"),
+        Binding("tab", "app.focus_next", "check", show=True),
+        Binding("q,escape", "back", "done", key_display="q"),
+        *[
+            Binding(str(number), f"language({number - 1})", f"Verify with {name}", show=False)
+            for number, name in enumerate(_LANGUAGES, start=1)
+        ],
+    ]
+
+    def __init__(self, webhook_id: int, url: str, secret: Secret, *, is_new: bool) -> None:
+        super().__init__()
+        self.webhook_id = webhook_id
+        self.crumbs = ("Webhooks", host_of(url), "Secret, shown once: copy it now")
+        self._secret: Secret | None = secret
+        self._is_new = is_new
+        self._language = 0
+        self._is_confirmed = False
+        self._asked = False
+
+    def body(self) -> Iterable[Widget]:
+        yield Static(self._revealed(), classes="said gap", id="secret")
+        if not self._is_new:
+            yield Static("The old secret stopped working just now.", classes="said")
+        yield Static(id="languages", classes="said gap")
+        yield Static(id="snippet", classes="said")
+        with Horizontal(classes="field gap"):
+            yield Static("Paste its last 6 characters from your server to check: ", id="ask")
+            entry = Input(max_length=200, compact=True, id="check")
+            entry.cursor_blink = False
+            yield entry
+
+    def on_mount(self) -> None:
+        self.query_one("#ask").styles.width = "auto"
+        self.set_focus(None)
+        self.action_language(0)
+
+    def on_unmount(self) -> None:
+        self._secret = None
+
+    def _revealed(self) -> str:
+        return self._secret.reveal() if self._secret is not None else ""
+
+    def action_language(self, index: int) -> None:
+        self._language = index
+        names = [
+            f"[b reverse] {number} {name} [/]" if number == index + 1 else f" {number} {name} "
+            for number, name in enumerate(_LANGUAGES, start=1)
+        ]
+        told = Content.from_markup("Verify with " + " ".join(names))
+        self.query_one("#languages", Static).update(told)
+        self.query_one("#snippet", Static).update(Content(self._snippet()))
+
+    def _snippet(self) -> str:
+        return SNIPPETS[_LANGUAGES[self._language]]
+
+    @on(Input.Changed, "#check")
+    def _check(self, event: Input.Changed) -> None:
+        pasted = event.value.strip()
+        if len(pasted) < _CHECKED:
+            return
+        ending = self._revealed()[-_CHECKED:]
+        given = pasted[-_CHECKED:].encode("utf-8", "replace")
+        if hmac.compare_digest(given, ending.encode()):
+            self._is_confirmed = True
+            self.flash("✓ That is the secret: it is stored.", GOOD)
+        else:
+            self.flash("! That is not how it ends: copy it again.", BAD)
+
+    @on(Input.Submitted, "#check")
+    def _checked(self) -> None:
+        self.set_focus(None)
+
+    def action_copy_secret(self) -> None:
+        self._app.send_to_clipboard(self._revealed())
+        self.flash("Sent to your terminal's clipboard; if it is not there, p prints it plainly.")
+
+    def action_copy_snippet(self) -> None:
+        self._app.send_to_clipboard(self._snippet())
+        self.flash(f"The {_LANGUAGES[self._language]} snippet was sent to your terminal.")
+
+    def action_print_secret(self) -> None:
+        self._app.print_plainly(self._revealed())
+
+    def action_back(self) -> None:
+        """Out; twice while it has not been checked, since it is never shown again."""
+        if self._is_confirmed or self._asked:
+            self._app.back()
+        else:
+            self._asked = True
+            self.flash("It is never shown again. Stored it? q once more leaves.", BAD)
