@@ -11,7 +11,7 @@ from core.access import authorize
 from core.database import connection
 from core.delivery import Status
 from core.models import Attempt, AuditEntry, Delivery, TimeField
-from core.plans import Actor
+from core.plans import Actor, includes_webhooks
 from core.queries import (
     DeliveryRow,
     WebhookRow,
@@ -60,7 +60,7 @@ class Health:
 class Overview:
     """What the first screen shows of a business."""
 
-    name: str
+    is_included: bool  # whether anything is sent for this business
     webhooks: tuple[Health, ...]
     last_tick: datetime | None
     due_since: datetime | None  # the earliest due time of what is waiting to be attempted
@@ -76,10 +76,11 @@ def overview(actor: Actor, business_id: int, now: datetime) -> Overview:
     """Every webhook of a business and how it is; raises as `authorize` does."""
     with connection():
         business = authorize(actor, business_id)
+        is_included = includes_webhooks(business.edition, option=business.option)
         rows = webhooks(actor, business_id)
         strips = _strips([row.id for row in rows], now)
         healths = tuple(_health(row, deliveries(actor, row.id), strips[row.id]) for row in rows)
-        return Overview(business.name, healths, last_tick(), waiting_since(now))
+        return Overview(is_included, healths, last_tick(), waiting_since(now))
 
 
 def pulse() -> tuple[int | None, ...]:
@@ -91,7 +92,7 @@ def pulse() -> tuple[int | None, ...]:
 
 
 def _health(row: WebhookRow, latest: list[DeliveryRow], hours: tuple[Hour, ...]) -> Health:
-    attempted = [each for each in latest if each.http_status is not None or each.error is not None]
+    attempted = [each for each in latest if each.is_attempted]
     in_a_row = 0
     for each in attempted:
         if each.status is Status.DELIVERED:

@@ -76,12 +76,17 @@ class DeliveryRow:
     event: EventType
     status: Status
     attempts: int
-    http_status: int | None  # of the last attempt, like error, detail and response
+    http_status: int | None  # of the last attempt, like what follows up to duration_us
     error: ErrorKind | None
     detail: str
     response: str
+    duration_us: int
     created_at: datetime  # of the event
     next_attempt_at: datetime | None
+
+    @property
+    def is_attempted(self) -> bool:
+        return self.http_status is not None or self.error is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +290,7 @@ def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryR
         error=attempt.error if attempt else None,
         detail=attempt.detail if attempt else "",
         response=attempt.response if attempt else "",
+        duration_us=attempt.duration_us if attempt else 0,
         created_at=created_at,
         next_attempt_at=due_at,
     )

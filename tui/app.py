@@ -2,12 +2,16 @@
 
 import uuid
 from collections.abc import Sequence
+from time import monotonic
 from typing import cast
 
+from textual import events
 from textual.app import App
 from textual.filter import LineFilter
+from textual.worker import WorkerFailed
 
 from core import queries
+from core.plans import why_not_included
 from core.queries import BusinessRow
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk
@@ -15,8 +19,11 @@ from tui.page import Page
 from tui.screens.businesses import Businesses
 from tui.screens.help import Help
 from tui.screens.notice import Notice
+from tui.screens.set_up import SetUp
 from tui.screens.webhooks import Webhooks
 from tui.untrusted import NothingHidden
+
+IDLE_LIMIT = 3600.0  # seconds without a key until a session left alone is closed
 
 
 class Opening(Page):
@@ -43,6 +50,7 @@ class WebhooksApp(App[None]):
         self.business_id = desk.business_id or 0
         self.business_name = ""
         self.businesses: list[BusinessRow] = []
+        self._last_input = monotonic()
         self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -50,24 +58,42 @@ class WebhooksApp(App[None]):
 
     def on_mount(self) -> None:
         self.theme = "ansi-dark"
-        self.push_screen(Opening())
+        self.set_interval(IDLE_LIMIT / 60, self._leave_if_idle)
+        if self.desk.set_up is not None:
+            self.push_screen(SetUp(self.desk.set_up))
+        else:
+            self.push_screen(Opening())
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.InputEvent):
+            self._last_input = monotonic()
+        await super().on_event(event)
+
+    def _leave_if_idle(self) -> None:
+        if monotonic() - self._last_input > IDLE_LIMIT:
+            self.exit(message="Left alone for an hour, so it was closed.")
+
+    def start(self, desk: Desk) -> None:
+        """Go on at a desk that has just been set up."""
+        self.desk = desk
+        self.switch_screen(Opening())
 
     def choose(self, rows: list[BusinessRow]) -> None:
         """Open the one business there is, or let the person choose."""
         self.businesses = rows
         wanted = [row for row in rows if row.id == self.desk.business_id]
-        if len(rows) == 1 or wanted:
+        if wanted or len(rows) == 1:
             self.open_business((wanted or rows)[0])
         elif rows and self.desk.business_id is None:
             self.switch_screen(Businesses(rows))
         else:
-            self.turn_away(_NO_BUSINESS)
+            self.turn_away(_NOT_THAT_BUSINESS if rows else _NO_BUSINESS)
 
     def open_business(self, row: BusinessRow) -> None:
         self.business_id, self.business_name = row.id, row.name
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
-        self.switch_screen(Webhooks())
+        self._start_over(Webhooks())
+        if not row.included:
+            self.say_not_included(why_not_included(row.name, row.edition))
 
     def switch_business(self) -> None:
         if len(self.businesses) > 1:
@@ -77,9 +103,17 @@ class WebhooksApp(App[None]):
 
     def turn_away(self, why: str) -> None:
         """One screen that says why there is nothing to be had here."""
+        self._start_over(Notice(why))
+
+    def say_not_included(self, why: str) -> None:
+        """The same for a business without the option; behind it is what it has."""
+        if not isinstance(self.screen, Notice):
+            self.push_screen(Notice(why))
+
+    def _start_over(self, page: Page) -> None:
         while len(self.screen_stack) > 2:
             self.pop_screen()
-        self.switch_screen(Notice(why))
+        self.switch_screen(page)
 
     def back(self) -> None:
         """To the screen before; from the first one out."""
@@ -110,6 +144,8 @@ class WebhooksApp(App[None]):
 
     def _handle_exception(self, error: Exception) -> None:
         """End with an error number: a traceback would print locals, and secrets with them."""
+        if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
+            error = error.error
         self.crash = f"{uuid.uuid4().hex[:8]}, {type(error).__name__} at {_place(error)}"
         self._return_code = 1
         if self._exception is None:
@@ -132,4 +168,8 @@ def _place(error: Exception) -> str:
 _NO_BUSINESS = (
     "You are not an owner of any business here. Webhooks are seen and changed by a business's "
     "owners only: ask whoever set up your account."
+)
+_NOT_THAT_BUSINESS = (
+    "You are not an owner of that business. Webhooks are seen and changed by a business's owners "
+    "only: leave out --business to choose one of yours."
 )

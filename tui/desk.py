@@ -1,11 +1,11 @@
 """What the root hands to the screens: who acts, and what acting needs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.intake import Wake
-from core.plans import Actor
+from core.plans import Actor, Edition
 from core.url_policy import UrlPolicy
 from core.vault import Vault
 
@@ -23,7 +23,10 @@ class Desk:
     max_attempts: int
     timeout: timedelta
     business_id: int | None = None  # the one asked for; None lets the person choose
-    warnings: tuple[str, ...] = field(default=())  # development settings that are on
+    development: str = ""  # which development settings are on, in a sentence
+    worker_hint: str = "tell whoever runs AuraPOS Webhooks."  # what to do when no worker runs
+    set_up: "Callable[[str, Edition, str], Desk] | None" = None  # where there is nothing yet: makes
+    # the first business (name, edition, owner's login) and all that is needed for it
 
     def moment(self, when: datetime) -> str:
         """`23 Nov 12:40`."""

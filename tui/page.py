@@ -3,19 +3,22 @@
 The database is only called in threads, which post what they found; only the handlers here draw.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Static
 
 from core.database import explained
 from core.errors import NotAllowed, NotIncluded, WebhooksError
+from core.health import pulse
 from tui.desk import Desk
 from tui.widgets.bars import Crumbs, Flash, Keys
 
@@ -25,37 +28,53 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GOOD, BAD, QUIET = "green", "bold red", "dim"
-LEAST_WIDTH, LEAST_HEIGHT = 40, 10
+_POLL = 1.0  # seconds between two looks whether anything changed
+
+
+class _Call(Enum):
+    """What a thread is busy with."""
+
+    ASK = auto()
+    ACT = auto()
+    LOOK = auto()
 
 
 @dataclass
-class Found(Message):
+class _Found(Message):
     """A thread's answer, and who is waiting for it."""
 
+    call: _Call
     answer: Any
     then: Callable[[Any], None]
 
 
 @dataclass
-class Refused(Message):
+class _Refused(Message):
     """A thread's error, in one sentence for the person."""
 
+    call: _Call
     error: WebhooksError
 
 
 class Page(Screen[None]):
     """A whole screen; a modal one would cost five times the bytes."""
 
+    AUTO_FOCUS = ""
     BINDINGS = [
         Binding("question_mark", "help", "help", key_display="?"),
-        Binding("q,left,escape", "back", "back", key_display="q"),
+        Binding("q", "leave", "back"),
+        Binding("left,escape", "back", "Back", show=False),
         Binding("Q", "quit_program", "Quit", show=False),
     ]
-    crumbs: tuple[str, ...] = ()
+    crumbs: Sequence[str] = ()
+    least = (40, 10)  # columns and rows below which there is nothing to be seen
 
     def __init__(self) -> None:
         super().__init__()
-        self._acting = False
+        self._busy: set[_Call] = set()
+        self._pulse: object = None
+        self._is_cut_off = False
+        self._read_again: Callable[[], None] = lambda: None
 
     @property
     def desk(self) -> Desk:
@@ -69,53 +88,95 @@ class Page(Screen[None]):
         right = " · ".join(filter(None, (self._app.business_name, self.desk.actor.name)))
         yield Crumbs(self.crumbs, right)
         yield from self.body()
+        yield Static("Make the window bigger. q goes back.", id="too-small")
         yield Flash(id="flash")
-        yield Keys(self._keys())
+        yield Keys(*self._keys())
 
     def body(self) -> Iterable[Widget]:
         """What is between the crumbs and the flash line."""
         return ()
 
+    @on(events.Resize)
+    def _fit(self, event: events.Resize) -> None:
+        columns, rows = self.least
+        self.set_class(event.size.width < columns or event.size.height < rows, "too-small")
+
     def flash(self, text: str, style: str = "") -> None:
         self.query_one(Flash).say(text, style)
 
+    # Asking and acting
+
     def ask(self, question: Callable[[], T], then: Callable[[T], None]) -> None:
         """Call the database in a thread, and `then` with its answer when it is there."""
-        self._in_thread(question, then)
+        self._in_thread(_Call.ASK, question, then)
 
     def act(self, action: Callable[[], T], then: Callable[[T], None]) -> None:
         """The same for what changes something: pressed twice, it is done once."""
-        if self._acting:
-            return
-        self._acting = True
-        self._in_thread(action, then)
+        if _Call.ACT not in self._busy:
+            self._in_thread(_Call.ACT, action, then)
 
-    @work(thread=True, exit_on_error=False)
-    def _in_thread(self, call: Callable[[], T], then: Callable[[T], None]) -> None:
+    def watch_database(self, read: Callable[[], None]) -> None:
+        """Call `read` now, and again whenever something has changed while this is on top."""
+        self._read_again = read
+        read()
+        self.set_interval(_POLL, self._look)
+
+    def _look(self) -> None:
+        if self._app.screen is self and self.is_live() and _Call.LOOK not in self._busy:
+            self._in_thread(_Call.LOOK, pulse, self._changed_since)
+
+    def is_live(self) -> bool:
+        """Whether to look for changes now."""
+        return True
+
+    def _changed_since(self, seen: object) -> None:
+        if self._is_cut_off:
+            self._is_cut_off = False
+            self.flash("✓ The database answers again.", GOOD)
+        if seen != self._pulse:
+            self._pulse = seen
+            self._read_again()
+
+    def _in_thread(self, kind: _Call, call: Callable[[], T], then: Callable[[T], None]) -> None:
+        self._busy.add(kind)
+        self._run(kind, call, then)
+
+    @work(thread=True)
+    def _run(self, kind: _Call, call: Callable[[], T], then: Callable[[T], None]) -> None:
         try:
             with explained():
                 answer = call()
         except WebhooksError as error:
-            self.post_message(Refused(error))
+            self.post_message(_Refused(kind, error))
         else:
-            self.post_message(Found(answer, then))
+            self.post_message(_Found(kind, answer, then))
 
-    @on(Found)
-    def _found(self, message: Found) -> None:
-        self._acting = False
+    @on(_Found)
+    def _found(self, message: _Found) -> None:
+        self._busy.discard(message.call)
         if self.is_attached:
             message.then(message.answer)
 
-    @on(Refused)
-    def _refused(self, message: Refused) -> None:
-        self._acting = False
-        if isinstance(message.error, NotAllowed | NotIncluded):
+    @on(_Refused)
+    def _refused(self, message: _Refused) -> None:
+        self._busy.discard(message.call)
+        self._is_cut_off |= message.call is _Call.LOOK
+        if not self.is_attached:
+            return
+        if isinstance(message.error, NotAllowed):
             self._app.turn_away(str(message.error))
+        elif isinstance(message.error, NotIncluded):
+            self._app.say_not_included(str(message.error))
         else:
             self.flash(f"! {message.error}", BAD)
 
+    # Keys
+
     def action_back(self) -> None:
         self._app.back()
+
+    def action_leave(self) -> None:
+        self.action_back()
 
     def action_help(self) -> None:
         self._app.show_help()
@@ -123,11 +184,21 @@ class Page(Screen[None]):
     def action_quit_program(self) -> None:
         self.app.exit()
 
-    def _keys(self) -> list[Binding]:
-        """The bindings to show, the screen's own first."""
+    def _keys(self) -> tuple[list[Binding], list[Binding]]:
+        """The bindings to show: the screen's own, and those of every screen."""
+        taken: set[str] = set()
         own: list[Binding] = []
+        common: list[Binding] = []
         for cls in type(self).__mro__:
+            if not issubclass(cls, Page):
+                continue
             for binding in cls.__dict__.get("BINDINGS", ()):
-                if isinstance(binding, Binding) and issubclass(cls, Page):
-                    own.append(binding)  # noqa: PERF401 - a nested comprehension says less
-        return own
+                keys = set(binding.key.split(","))
+                if not keys & taken:
+                    pinned = cls is Page or keys & _COMMON
+                    (common if pinned else own).append(binding)
+                taken |= keys
+        return own, sorted(common, key=lambda binding: binding.key != "question_mark")
+
+
+_COMMON = {"question_mark", "q"}

@@ -32,6 +32,9 @@ url = "{queue}"
 [secrets]
 key_file = "aurapos-webhooks.key"
 """
+_DATABASE = "sqlite:///aurapos-webhooks.db"
+_QUEUE = "sqlite:///aurapos-webhooks-queue.db"
+STOCK_CONFIG = _CONFIG.format(database=_DATABASE, queue=_QUEUE)
 
 
 @click.command()
@@ -39,8 +42,8 @@ key_file = "aurapos-webhooks.key"
 @click.option("--edition", required=True, help=f"One of {', '.join(Edition)}.")
 @click.option("--owner", required=True, metavar="LOGIN", help="Its owner.")
 @option_switch
-@click.option("--database", default="sqlite:///aurapos-webhooks.db", show_default=True)
-@click.option("--queue", default="sqlite:///aurapos-webhooks-queue.db", show_default=True)
+@click.option("--database", default=_DATABASE, show_default=True)
+@click.option("--queue", default=_QUEUE, show_default=True)
 @json_option
 @pass_program
 def init(
@@ -58,25 +61,41 @@ def init(
 
     What is there already is never overwritten.
     """
-    path = program.config_path
     parse_edition(edition)  # before anything is written
+    business_id = set_up(
+        program.config_path,
+        _CONFIG.format(database=database, queue=queue),
+        name=name,
+        edition=edition,
+        owner=owner,
+        option=bool(switched(option)),
+    )
+    if as_json:
+        print_json({"config": program.config_path, "business_id": business_id, "owner": owner})
+        return
+    say(f"{program.config_path} is ready: business {business_id} is {name}, its owner is {owner}.")
+    say("Next: `aurapos-webhooks worker`, and `aurapos-webhooks webhook create URL --all-events`.")
+
+
+def set_up(
+    path: Path, config: str = STOCK_CONFIG, *, name: str, edition: str, owner: str, option: bool
+) -> int:
+    """Make everything that is missing, the configuration file included; or, on an error, nothing.
+
+    Returns the first business's id; raises as `initialise` does.
+    """
     with _undone_on_error() as created:
         if not path.exists():
-            _write(path, _CONFIG.format(database=database, queue=queue), created)
-        business_id = initialise(
+            _write(path, config, created)
+        return initialise(
             load_config(path),
             name=name,
             edition=edition,
             owner=owner,
-            option=bool(switched(option)),
+            option=option,
             now=utc_now(),
             created=created,
         )
-    if as_json:
-        print_json({"config": path, "business_id": business_id, "owner": owner})
-        return
-    say(f"{path} is ready: business {business_id} is {name}, its owner is {owner}.")
-    say("Next: `aurapos-webhooks worker`, and `aurapos-webhooks webhook create URL --all-events`.")
 
 
 def initialise(

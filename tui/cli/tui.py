@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import signal
 import sys
 from datetime import datetime
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from core.config import DeliveryConfig
+from core.database import sqlite_path
 from core.errors import WebhooksError
-from tasks.consumer import utc_now
-from tui.cli.program import Program, actor_as, as_option, business_option, pass_program
+from core.plans import INCLUDED_EDITIONS, Edition
+from tasks.consumer import DEFAULT_CONFIG, make_policy, utc_now
+from tui.cli.program import Program, actor_as, as_option, business_option, operator, pass_program
+from tui.cli.setup import set_up
 from tui.desk import Desk
 
 if TYPE_CHECKING:
@@ -31,11 +35,15 @@ def tui(program: Program, login: str | None, business_id: int | None) -> None:
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         click.echo("The terminal UI needs a terminal: run it from one (ssh -t).", err=True)
         sys.exit(2)
-    run(make_desk(program, login, business_id))
+    if login is None and _is_untouched(program):
+        run(_first_desk(program))
+    else:
+        run(make_desk(program, login, business_id))
 
 
-def make_desk(program: Program, login: str | None, business_id: int | None) -> Desk:
+def make_desk(program: Program, login: str | None, business_id: int | None = None) -> Desk:
     delivery = program.open().delivery
+    start_worker = f"start one in another terminal: {_command(program)} worker"
     return Desk(
         actor=actor_as(login, "tui"),
         policy=program.policy,
@@ -46,8 +54,46 @@ def make_desk(program: Program, login: str | None, business_id: int | None) -> D
         max_attempts=delivery.max_attempts,
         timeout=delivery.timeout,
         business_id=business_id,
-        warnings=tuple(_development(delivery)),
+        development=_development(delivery),
+        worker_hint=start_worker if login is None else "tell whoever runs AuraPOS Webhooks.",
     )
+
+
+def _is_untouched(program: Program) -> bool:
+    """Whether there is no configuration yet, or not the SQLite database that it names."""
+    if not program.config_path.exists():
+        return True
+    path = sqlite_path(program.config.database.url)
+    return path is not None and not path.exists()
+
+
+def _first_desk(program: Program) -> Desk:
+    """Where nothing is known yet but how to set it up."""
+
+    def make(name: str, edition: Edition, owner: str) -> Desk:
+        option = edition not in INCLUDED_EDITIONS
+        set_up(program.config_path, name=name, edition=edition, owner=owner, option=option)
+        return make_desk(program, None)
+
+    defaults = DeliveryConfig()
+    return Desk(
+        actor=operator(),
+        policy=make_policy(defaults),
+        open_vault=program.vault,
+        wake=lambda: None,  # there is no queue yet
+        clock=utc_now,
+        local=datetime.astimezone,
+        max_attempts=defaults.max_attempts,
+        timeout=defaults.timeout,
+        set_up=make,
+    )
+
+
+def _command(program: Program) -> str:
+    """How this program is called, with the configuration that is in use."""
+    if program.config_path == DEFAULT_CONFIG:
+        return "aurapos-webhooks"
+    return f"aurapos-webhooks --config {shlex.quote(str(program.config_path))}"
 
 
 def run(desk: Desk) -> None:
@@ -73,10 +119,8 @@ def make_app(desk: Desk) -> "WebhooksApp":
     return WebhooksApp(desk)
 
 
-def _development(delivery: DeliveryConfig) -> list[str]:
-    told = []
-    if delivery.allow_http:
-        told.append("! Plain http is allowed: for development only.")
+def _development(delivery: DeliveryConfig) -> str:
+    allowed = ["plain http"] if delivery.allow_http else []
     if delivery.allow_networks:
-        told.append("! Private networks may be called: for development only.")
-    return told
+        allowed.append("private addresses")
+    return f"! Development settings: {' and '.join(allowed)} allowed." if allowed else ""

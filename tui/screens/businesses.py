@@ -5,19 +5,26 @@ from collections.abc import Iterable
 from textual import on
 from textual.binding import Binding
 from textual.widget import Widget
-from textual.widgets import DataTable
 
 from core.queries import BusinessRow
-from tui.page import Page
+from tui.list_page import ListPage
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table
 
-_COLUMNS = (Column("ID", 5), Column("BUSINESS"), Column("EDITION", 18), Column("WEBHOOKS", 9))
+_COLUMNS = (
+    Column("ID", 5),
+    Column("BUSINESS"),
+    Column("EDITION", 16, from_width=60),
+    Column("WEBHOOKS", 8),
+)
 
 
-class Businesses(Page):
+class Businesses(ListPage):
     crumbs = ("Businesses",)
-    BINDINGS = [Binding("enter", "choose", "open", key_display="⏎")]
+    BINDINGS = [
+        Binding("enter", "choose", "open", key_display="⏎"),
+        Binding("q", "leave", "quit"),
+    ]
 
     def __init__(self, rows: list[BusinessRow]) -> None:
         super().__init__()
@@ -25,16 +32,17 @@ class Businesses(Page):
 
     def body(self) -> Iterable[Widget]:
         yield Table(_COLUMNS)
+        yield self.filter_entry("part of a name; esc ends")
 
     def on_mount(self) -> None:
-        table = self.query_one(Table)
-        table.show([_row(row) for row in self._rows])
-        table.focus()
+        self.draw()
+        self.query_one(Table).focus()
 
-    @on(DataTable.RowSelected)
-    def _selected(self) -> None:
-        self.action_choose()
+    def draw(self) -> None:
+        shown = [row for row in self._rows if self.wanted in row.name.lower()]
+        self.query_one(Table).show([_row(row) for row in shown])
 
+    @on(Table.RowSelected)
     def action_choose(self) -> None:
         key = self.query_one(Table).at_key
         for row in self._rows:

@@ -15,6 +15,7 @@ from core.signing import Secret
 from tui.page import GOOD, Page
 from tui.screens.secret import ShownSecret
 from tui.untrusted import untrusted
+from tui.widgets.entry import Entry
 from tui.words import host_of
 
 
@@ -22,9 +23,10 @@ class _Typed(Page):
     """Says what will happen, and does it once the webhook's host name has been typed."""
 
     BINDINGS = [
-        Binding("tab", "app.focus_next", "next", show=True),
-        Binding("escape", "back", "cancel", key_display="esc"),
+        Binding("tab", "app.focus_next", "next"),
+        Binding("q,escape", "back", "cancel", key_display="esc"),
     ]
+    least = (60, 15)
     title_word = ""
     deed = ""
     warnings: tuple[str, ...] = ()
@@ -42,9 +44,7 @@ class _Typed(Page):
         asked = Content.assemble("Type the host name to confirm:  ", untrusted(self._host, "bold"))
         yield Static(asked, classes="said gap")
         with Horizontal(classes="field"):
-            entry = Input(compact=True, id="typed")
-            entry.cursor_blink = False
-            yield entry
+            yield Entry(id="typed")
         yield Static(id="left", classes="said")
         with Horizontal(id="buttons"):
             yield Button(Content("[ Cancel ]"), id="cancel", compact=True)
@@ -56,7 +56,7 @@ class _Typed(Page):
 
     @on(Input.Changed)
     def _compare(self) -> None:
-        typed = self.query_one(Input).value
+        typed = self.query_one(Entry).value
         left = len(self._host) - len(typed)
         is_typed = typed == self._host
         self.query_one("#deed", Button).disabled = not is_typed
@@ -71,7 +71,7 @@ class _Typed(Page):
     @on(Input.Submitted)
     @on(Button.Pressed, "#deed")
     def _confirmed(self) -> None:
-        if self.query_one(Input).value == self._host:
+        if self.query_one(Entry).value == self._host:
             self.carry_out()
 
     @on(Button.Pressed, "#cancel")

@@ -9,15 +9,15 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core import queries, services
-from core.health import pulse
 from core.queries import AttemptRow, DeliveryDetail, DeliveryRow, WebhookRow
 from core.signing import build_headers
 from tui.desk import short_duration
 from tui.page import BAD, GOOD, Page
 from tui.untrusted import untrusted, untrusted_lines
+from tui.widgets.bars import Crumbs
 from tui.words import explain, host_of, outcome_of
 
-_POLL = 1.0  # seconds
+_COUNT = 1.0  # seconds between two looks at the countdown
 
 
 class DeliveryPage(Page):
@@ -39,9 +39,11 @@ class DeliveryPage(Page):
         self._at = at
         self._detail: DeliveryDetail | None = None
         self._told: dict[str, Content] = {}
-        self._pulse: object = None
-        self._looking = False
-        self.crumbs = ("Webhooks", host_of(webhook.url), "History", "Delivery")
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:  # type: ignore[override]
+        uuid = self._uuids[self._at]
+        return ("Webhooks", host_of(self._webhook.url), "History", f"{uuid[:4]}…{uuid[-4:]}")
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="state", classes="said")
@@ -50,23 +52,12 @@ class DeliveryPage(Page):
         yield Static(id="exchange", classes="pane gap")
 
     def on_mount(self) -> None:
-        self._read()
-        self.set_interval(_POLL, self._look)
-
-    def _look(self) -> None:
-        self._tell("#state", self._state())
-        if self._looking or self._app.screen is not self:
-            return
-        self._looking = True
-        self.ask(pulse, self._seen)
-
-    def _seen(self, seen: object) -> None:
-        self._looking = False
-        if seen != self._pulse:
-            self._pulse = seen
-            self._read()
+        self.watch_database(self._read)
+        self.set_interval(_COUNT, lambda: self._tell("#state", self._state()))
 
     def _read(self) -> None:
+        place = f"{self._at + 1} of {len(self._uuids)} · j/k"
+        self.query_one(Crumbs).tell(self.crumbs, place)
         actor, uuid = self.desk.actor, self._uuids[self._at]
         self.ask(lambda: queries.delivery(actor, uuid), self._draw)
 
@@ -78,6 +69,7 @@ class DeliveryPage(Page):
         self._tell("#attempts", self._attempts(detail.attempts))
         why = explain(detail.delivery, self.desk.timeout.total_seconds())
         self._tell("#why", untrusted(why, BAD))
+        self.query_one("#why").display = bool(why)
         self._tell("#exchange", self._exchange(detail))
 
     def _tell(self, where: str, told: Content) -> None:
@@ -89,8 +81,7 @@ class DeliveryPage(Page):
         if self._detail is None:
             return untrusted("Loading…")
         row = self._detail.delivery
-        place = f"{self._at + 1} of {len(self._uuids)}"
-        told = f"{row.status}   {row.event}   {self.desk.moment(row.created_at)}   {place}"
+        told = f"{row.status}   {row.event}   {self.desk.moment(row.created_at)}"
         return untrusted(f"{told}{self._countdown(row)}", "bold")
 
     def _countdown(self, row: DeliveryRow) -> str:
@@ -104,7 +95,7 @@ class DeliveryPage(Page):
     def _attempts(self, attempts: Sequence[AttemptRow]) -> Content:
         return untrusted_lines(
             f"#{attempt.number} {self.desk.moment(attempt.started_at)}  "
-            f"{outcome_of(attempt):<11} {attempt.duration_us / 1e6:.1f} s  {attempt.detail}"
+            f"{outcome_of(attempt):<8} {attempt.duration_us // 1000:>6} ms  {attempt.detail}"
             for attempt in attempts[-self.desk.max_attempts :]
         )
 

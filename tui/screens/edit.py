@@ -6,9 +6,9 @@ from textual import on
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input, SelectionList, Static
-from textual.widgets.selection_list import Selection
+from textual.widgets import Input, Static
 
 from core import services
 from core.errors import BlockedUrl
@@ -18,54 +18,77 @@ from core.services import NewWebhook as Created
 from core.url_policy import URL_LIMIT
 from tui.page import BAD, GOOD, Page
 from tui.screens.secret import ShownSecret
-from tui.untrusted import untrusted
+from tui.untrusted import cell, untrusted
+from tui.widgets.entry import Entry
+from tui.widgets.table import Column, Row, Table
 from tui.words import host_of
 
 _NAME_WIDTH = max(map(len, SELECTABLE)) + 2
 
 
-class Events(SelectionList[EventType]):
+class Events(Table):
     """The seven events, toggled with space or by their number."""
 
     BINDINGS = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-        Binding("a", "all", "All events", show=False),
-        Binding("i", "invert", "Invert the selection", show=False),
+        Binding("space,enter", "mark", "Toggle"),
+        Binding("a", "all", "All events"),
+        Binding("i", "invert", "Invert the selection"),
         *[
-            Binding(str(number), f"number({number - 1})", "Toggle by number", show=False)
+            Binding(str(number), f"mark_number({number - 1})", "Toggle by number")
             for number in range(1, len(SELECTABLE) + 1)
         ],
     ]
 
+    class Changed(Message):
+        """Others are selected now."""
+
     def __init__(self, selected: Iterable[EventType]) -> None:
-        chosen = set(selected)
-        super().__init__(
-            *[
-                Selection(
-                    Content(f"{number} {event:<{_NAME_WIDTH}}{MEANINGS[event]}"),
-                    event,
-                    event in chosen,
-                )
-                for number, event in enumerate(SELECTABLE, start=1)
-            ]
-        )
+        super().__init__((Column("EVENT"),), show_header=False)
+        self._selected = set(selected)
+
+    @property
+    def selected(self) -> tuple[EventType, ...]:
+        """In the order of the product's page."""
+        return tuple(event for event in SELECTABLE if event in self._selected)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._draw()
+
+    def _draw(self) -> None:
+        self.show([self._row(at, event) for at, event in enumerate(SELECTABLE, start=1)])
+        self.post_message(self.Changed())
+
+    def _row(self, number: int, event: EventType) -> Row:
+        mark = "[x]" if event in self._selected else "[ ]"
+        return Row(event, (cell(f"{mark} {number} {event:<{_NAME_WIDTH}}{MEANINGS[event]}"),))
+
+    def action_mark(self) -> None:
+        self.action_mark_number(self.cursor_row)
+
+    def action_mark_number(self, index: int) -> None:
+        self._selected ^= {SELECTABLE[index]}
+        self._draw()
 
     def action_all(self) -> None:
-        self.select_all()
+        self._selected = set(SELECTABLE)
+        self._draw()
 
     def action_invert(self) -> None:
-        self.toggle_all()
+        self._selected ^= set(SELECTABLE)
+        self._draw()
 
-    def action_number(self, index: int) -> None:
-        self.toggle(SELECTABLE[index])
+    @on(Table.RowSelected)
+    def _clicked(self) -> None:
+        self.action_mark()
 
 
 class _Form(Page):
+    least = (60, 15)
     BINDINGS = [
         Binding("ctrl+s", "save", "save", key_display="^s", priority=True),
-        Binding("tab", "app.focus_next", "next", show=True),
-        Binding("escape", "back", "back (asks, keeps edits)", key_display="esc"),
+        Binding("tab", "app.focus_next", "next"),
+        Binding("q,escape", "back", "back (asks, keeps edits)", key_display="esc"),
     ]
 
     def __init__(self, url: str, events: Iterable[EventType]) -> None:
@@ -77,16 +100,7 @@ class _Form(Page):
     def body(self) -> Iterable[Widget]:
         with Horizontal(classes="field"):
             yield Static("URL", classes="label")
-            entry = Input(
-                self._url,
-                placeholder="https://example.com/webhooks",
-                max_length=URL_LIMIT,
-                select_on_focus=False,
-                compact=True,
-                id="url",
-            )
-            entry.cursor_blink = False
-            yield entry
+            yield Entry(self._url, placeholder="https://example.com/webhooks", max_length=URL_LIMIT)
         with Horizontal(classes="field"):
             yield Static("", classes="label")
             yield Static(id="verdict")
@@ -96,15 +110,14 @@ class _Form(Page):
         yield Events(self._events)
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        self.query_one(Entry).focus()
         self._judge()
-        self._count()
 
     @on(Input.Changed)
     def _judge(self) -> None:
         """Say at every key what the URL would be as it stands."""
         self._asked = False
-        text = self.query_one(Input).value
+        text = self.query_one(Entry).value
         verdict = self.query_one("#verdict", Static)
         if not text:
             verdict.update("Where AuraPOS shall call you: https, and public.")
@@ -114,15 +127,17 @@ class _Form(Page):
         except BlockedUrl as error:
             verdict.update(untrusted(f"! {error}", BAD))
             return
-        shown = f"ok: {target.scheme}, public"
+        shown = "ok: https, public"
+        if self.desk.development:
+            shown = f"ok: {target.scheme}, with development settings"
         if target.url != text:
             shown += f", stored as {target.url}"
         verdict.update(untrusted(shown, GOOD))
 
-    @on(SelectionList.SelectedChanged)
+    @on(Events.Changed)
     def _count(self) -> None:
         self._asked = False
-        count = len(self._selected())
+        count = len(self.query_one(Events).selected)
         told = f"{count} of {len(SELECTABLE)}    space or 1-7 toggles   a all   i invert"
         self.query_one("#count", Static).update(Content(told))
 
@@ -138,12 +153,8 @@ class _Form(Page):
         else:
             super().action_back()
 
-    def _selected(self) -> tuple[EventType, ...]:
-        chosen = set(self.query_one(Events).selected)
-        return tuple(event for event in SELECTABLE if event in chosen)
-
     def _is_changed(self) -> bool:
-        now = (self.query_one(Input).value, self._selected())
+        now = (self.query_one(Entry).value, self.query_one(Events).selected)
         return now != (self._url, self._events)
 
 
@@ -157,7 +168,8 @@ class NewWebhook(_Form):
 
     def action_save(self) -> None:
         desk, business_id = self.desk, self._app.business_id
-        url, events, now = self.query_one(Input).value, self._selected(), desk.clock()
+        url, events = self.query_one(Entry).value, self.query_one(Events).selected
+        now = desk.clock()
         self.act(
             lambda: services.create_webhook(
                 desk.actor,
@@ -183,7 +195,8 @@ class EditWebhook(_Form):
 
     def action_save(self) -> None:
         desk, webhook_id = self.desk, self._webhook.id
-        url, events, now = self.query_one(Input).value, self._selected(), desk.clock()
+        url, events = self.query_one(Entry).value, self.query_one(Events).selected
+        now = desk.clock()
         self.act(
             lambda: services.edit_webhook(
                 desk.actor, webhook_id, now, url=url, events=events, policy=desk.policy

@@ -6,31 +6,29 @@ from textual import events, on
 from textual.binding import Binding
 from textual.containers import Container
 from textual.widget import Widget
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Static
 
 from core import queries, services
 from core.delivery import Status
-from core.health import pulse
 from core.queries import DeliveryRow, WebhookRow
-from tui.page import BAD, GOOD, QUIET, Page
+from tui.list_page import ListPage
+from tui.page import BAD, GOOD, QUIET
 from tui.screens.delivery import DeliveryPage
+from tui.send_test import send_test
 from tui.untrusted import cell, untrusted_lines
 from tui.widgets.bars import Crumbs
 from tui.widgets.table import Column, Row, Table
 from tui.words import explain, host_of, outcome_of
 
-_POLL = 1.0  # seconds between two looks whether anything changed
-_WIDE, _LOW = (
-    100,
-    16,
-)  # columns from which the preview stands at the right; rows below which it goes
+_WIDE = 100  # columns from which the preview stands at the right
+_LOW = 16  # rows below which it goes
 _COLUMNS = (
     Column("DATE", 12),
     Column("EVENT", 17),
     Column("STATUS", 9),
-    Column("HTTP", 8),
-    Column("TRIES", 5),
-    Column("RESPONSE"),
+    Column("HTTP", 8, from_width=60),
+    Column("TRIES", 5, from_width=60),
+    Column("RESPONSE", from_width=70),
 )
 _STYLES = {
     Status.DELIVERED: GOOD,
@@ -40,13 +38,14 @@ _STYLES = {
 }
 
 
-class History(Page):
+class History(ListPage):
     BINDINGS = [
         Binding("enter", "detail", "detail", key_display="⏎"),
         Binding("f", "failed_only", "failed only"),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("p", "pause", "pause"),
         Binding("R", "redeliver", "redeliver"),
+        Binding("t", "test", "test"),
         Binding("y", "copy_id", "copy id"),
     ]
 
@@ -58,40 +57,26 @@ class History(Page):
         self._is_read = False
         self._only_failed = False
         self._is_paused = False
-        self._looking = False
-        self._pulse: object = None
 
     def body(self) -> Iterable[Widget]:
         with Container(id="split"):
             yield Table(_COLUMNS)
-            yield Static(id="preview")
-        yield Static("No deliveries yet. Press q, then t to send a test.", classes="empty")
-        yield Input(
-            placeholder="part of an event or a response; esc ends", id="filter", compact=True
-        )
+            with Container(id="aside"):
+                yield Static("── response ".ljust(200, "─"), id="line")
+                yield Static(id="preview")
+        yield Static("No deliveries yet. Press t to send a test.", classes="empty")
+        yield self.filter_entry("part of an event or a response; esc ends")
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
-        self._read()
-        self.set_interval(_POLL, self._look)
+        self.watch_database(self._read)
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= _WIDE, "wide")
         self.set_class(event.size.height < _LOW, "low")
 
-    # Reading
-
-    def _look(self) -> None:
-        if self._looking or self._is_paused or self._app.screen is not self:
-            return
-        self._looking = True
-        self.ask(pulse, self._seen)
-
-    def _seen(self, seen: object) -> None:
-        self._looking = False
-        if seen != self._pulse:
-            self._pulse = seen
-            self._read()
+    def is_live(self) -> bool:
+        return not self._is_paused
 
     def _read(self) -> None:
         actor, webhook_id = self.desk.actor, self.webhook.id
@@ -105,7 +90,11 @@ class History(Page):
         if self._is_read and new and table.cursor_row > 0:
             self.flash(f"{new} new, g to see")
         self._rows, self._is_read = rows, True
-        self._draw()
+        self.draw()
+
+    def draw(self) -> None:
+        with self.app.batch_update():
+            self._draw()
 
     def _draw(self) -> None:
         shown = self.shown()
@@ -120,7 +109,7 @@ class History(Page):
         self._preview()
 
     def shown(self) -> list[DeliveryRow]:
-        wanted = self.query_one("#filter", Input).value.lower()
+        wanted = self.wanted
         return [
             row
             for row in self._rows
@@ -149,23 +138,25 @@ class History(Page):
         delivered = sum(row.status is Status.DELIVERED for row in self._rows)
         manner = "PAUSED" if self._is_paused else "live"
         only = " · failed only" if self._only_failed else ""
-        self.query_one(Crumbs).tell_right(
+        self.query_one(Crumbs).tell(
+            self.crumbs,
             f"{len(self._rows)} latest · {delivered} delivered · "
-            f"{len(self._rows) - delivered} not{only} · {manner}"
+            f"{len(self._rows) - delivered} not{only} · {manner}",
         )
 
-    @on(DataTable.RowHighlighted)
+    @on(Table.RowHighlighted)
     def _preview(self) -> None:
         row = self.chosen()
         preview = self.query_one("#preview", Static)
         if row is None:
-            preview.update("")
             return
         told = explain(row, self.desk.timeout.total_seconds())
         lines = [told] if told else []
         if row.next_attempt_at is not None and row.status is not Status.DELIVERED:
             lines.append(f"Next attempt at {self.desk.time(row.next_attempt_at)}.")
-        preview.update(untrusted_lines([*lines, row.response or "(no response)"]))
+        shown = untrusted_lines([*lines, row.response or "(no response)"])
+        if shown != preview.visual:
+            preview.update(shown, layout=False)
 
     def chosen(self) -> DeliveryRow | None:
         key = self.query_one(Table).at_key
@@ -173,7 +164,7 @@ class History(Page):
 
     # Keys
 
-    @on(DataTable.RowSelected)
+    @on(Table.RowSelected)
     def action_detail(self) -> None:
         row = self.chosen()
         if row is not None:
@@ -182,7 +173,7 @@ class History(Page):
 
     def action_failed_only(self) -> None:
         self._only_failed = not self._only_failed
-        self._draw()
+        self.draw()
 
     def action_pause(self) -> None:
         self._is_paused = not self._is_paused
@@ -200,30 +191,11 @@ class History(Page):
             ),
         )
 
+    def action_test(self) -> None:
+        send_test(self, self.webhook, self.flash)
+
     def action_copy_id(self) -> None:
         row = self.chosen()
         if row is not None:
             self._app.send_to_clipboard(str(row.uuid))
             self.flash("The delivery id was sent to your terminal's clipboard.")
-
-    def action_filter(self) -> None:
-        entry = self.query_one("#filter", Input)
-        entry.display = True
-        entry.focus()
-
-    @on(Input.Changed, "#filter")
-    def _filtered(self) -> None:
-        self._draw()
-
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self) -> None:
-        self.query_one("#filter").display = False
-        self.query_one(Table).focus()
-
-    def action_back(self) -> None:
-        entry = self.query_one("#filter", Input)
-        if entry.display or entry.value:
-            entry.value = ""
-            self._filter_done()
-        else:
-            super().action_back()

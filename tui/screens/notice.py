@@ -1,11 +1,11 @@
-"""Why there is nothing to be had here: not an owner, not included, nothing set up."""
+"""Why there is nothing to be had here: not an owner, or not included."""
 
 from collections.abc import Iterable
 
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core.plans import INCLUDED_EDITIONS, OPTION_PRICE
+from core.plans import INCLUDED_EDITIONS, OPTION_PRICE, Edition
 from tui.page import Page
 from tui.untrusted import untrusted
 
@@ -21,12 +21,12 @@ class Notice(Page):
 
     def body(self) -> Iterable[Widget]:
         yield Static(untrusted(self._why), classes="said gap")
-        if OPTION_PRICE in self._why:
-            included = " and ".join(edition.label for edition in INCLUDED_EDITIONS)
-            yield Static(f"Included in the editions {included}.", classes="said gap")
-            yield Static(
-                "In Express, Boutique, Studio and Restaurant they are an option, "
-                f"{OPTION_PRICE}. Your webhooks and their history are kept meanwhile.",
-                classes="said",
-            )
-        yield Static("q leaves.", classes="said gap")
+        if OPTION_PRICE not in self._why:
+            return
+        included = " and ".join(edition.label for edition in INCLUDED_EDITIONS)
+        optional = ", ".join(each.label for each in Edition if each not in INCLUDED_EDITIONS)
+        yield Static(f"Included in: {included}.", classes="said gap")
+        yield Static(f"An option, {OPTION_PRICE}, in: {optional}.", classes="said")
+        yield Static(
+            "Your webhooks and their history are kept. Press q to see them.", classes="said gap"
+        )

@@ -7,13 +7,13 @@ from datetime import timedelta
 from textual import on
 from textual.binding import Binding
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from core import queries, services
-from core.delivery import Status
 from core.queries import DeliveryRow, WebhookRow
-from tui.page import BAD, GOOD, Page
+from tui.page import GOOD, Page
 from tui.screens.delivery import DeliveryPage
+from tui.send_test import send_test
 from tui.untrusted import cell, untrusted
 from tui.widgets.bars import Crumbs
 from tui.widgets.table import Column, Row, Table
@@ -23,8 +23,8 @@ _COLUMNS = (
     Column("", 3),
     Column("DATE", 12),
     Column("EVENT", 17),
-    Column("TRIES", 5),
-    Column("WHY"),
+    Column("TRIES", 5, from_width=60),
+    Column("WHY", from_width=60),
 )
 _SINCE = (
     ("the last hour", timedelta(hours=1)),
@@ -84,8 +84,8 @@ class Recover(Page):
         counts = " · ".join(f"{count} {event}" for event, count in sorted(by_event.items()))
         told = f"{len(self._chosen)} of {len(self._rows)} chosen{': ' if counts else ''}{counts}"
         self.query_one("#counts", Static).update(untrusted(told))
-        self.query_one(Crumbs).tell_right(
-            f"{len(self._rows)} abandoned in {_SINCE[self._since][0]}"
+        self.query_one(Crumbs).tell(
+            self.crumbs, f"{len(self._rows)} abandoned in {_SINCE[self._since][0]}"
         )
 
     def _row(self, row: DeliveryRow) -> Row:
@@ -114,7 +114,7 @@ class Recover(Page):
         self._since = (self._since + 1) % len(_SINCE)
         self._read()
 
-    @on(DataTable.RowSelected)
+    @on(Table.RowSelected)
     def action_detail(self) -> None:
         key = self.query_one(Table).at_key
         if key is not None:
@@ -122,27 +122,7 @@ class Recover(Page):
             self.app.push_screen(DeliveryPage(self._webhook, uuids, uuids.index(key)))
 
     def action_test(self) -> None:
-        desk, webhook_id, now = self.desk, self._webhook.id, self.desk.clock()
-        self._say_now("Sending a test …")
-        self.act(
-            lambda: services.send_test(desk.actor, webhook_id, now, wake=desk.wake),
-            lambda event_id: self._await_test(event_id, 40),
-        )
-
-    def _await_test(self, event_id: int, looks_left: int) -> None:
-        actor, webhook_id = self.desk.actor, self._webhook.id
-
-        def tell(row: DeliveryRow | None) -> None:
-            if row is not None and outcome_of(row) != "–":
-                good = row.status is Status.DELIVERED
-                verdict = f"The address now: {outcome_of(row)} {row.response or row.detail}"
-                self._say_now(verdict, GOOD if good else BAD)
-            elif looks_left:
-                self.set_timer(0.5, lambda: self._await_test(event_id, looks_left - 1))
-            else:
-                self._say_now("The test is still waiting: is the worker running?", BAD)
-
-        self.ask(lambda: queries.delivery_of_event(actor, webhook_id, event_id), tell)
+        send_test(self, self._webhook, self._say_now)
 
     def _say_now(self, told: str, style: str = "") -> None:
         self.query_one("#now", Static).update(untrusted(told, style))

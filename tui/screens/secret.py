@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from core.signing import Secret
 from tui.page import BAD, GOOD, Page
 from tui.snippets import SNIPPETS
+from tui.widgets.entry import Entry
 from tui.words import host_of
 
 _CHECKED = 6  # characters pasted back
@@ -22,11 +23,12 @@ _LANGUAGES = tuple(SNIPPETS)
 class ShownSecret(Page):
     """What is shown here can never be shown again, so it does not close at one careless key."""
 
+    least = (60, 15)
     BINDINGS = [
         Binding("y", "copy_secret", "to clipboard"),
         Binding("p", "print_secret", "plain print"),
         Binding("c", "copy_snippet", "copy snippet"),
-        Binding("tab", "app.focus_next", "check", show=True),
+        Binding("tab", "app.focus_next", "check"),
         Binding("q,escape", "back", "done", key_display="q"),
         *[
             Binding(str(number), f"language({number - 1})", f"Verify with {name}", show=False)
@@ -52,13 +54,10 @@ class ShownSecret(Page):
         yield Static(id="snippet", classes="said")
         with Horizontal(classes="field gap"):
             yield Static("Paste its last 6 characters from your server to check: ", id="ask")
-            entry = Input(max_length=200, compact=True, id="check")
-            entry.cursor_blink = False
-            yield entry
+            yield Entry(max_length=200, id="check")
 
     def on_mount(self) -> None:
         self.query_one("#ask").styles.width = "auto"
-        self.set_focus(None)
         self.action_language(0)
 
     def on_unmount(self) -> None:

@@ -7,35 +7,55 @@ from textual.widgets import Static
 
 from core import queries
 from core.queries import TrailRow
-from tui.page import Page
+from tui.list_page import ListPage
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table
 
 _COLUMNS = (
     Column("DATE", 12),
-    Column("WHO", 12),
-    Column("FROM", 12),
+    Column("WHO", 10),
+    Column("FROM", 14, from_width=60),
     Column("WHAT", 18),
-    Column("ABOUT"),
+    Column("ABOUT", from_width=60),
 )
 
 
-class Trail(Page):
+class Trail(ListPage):
     crumbs = ("Webhooks", "Audit trail")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[TrailRow] = []
 
     def body(self) -> Iterable[Widget]:
         yield Table(_COLUMNS)
-        yield Static("Nothing was done here yet.", classes="empty")
+        yield Static("Nothing was done here yet. Press q to go back.", classes="empty")
+        yield self.filter_entry("part of a line; esc ends")
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
+        self.watch_database(self._read)
+
+    def _read(self) -> None:
         business_id = self._app.business_id
-        self.ask(lambda: queries.trail(self.desk.actor, business_id), self._draw)
+        self.ask(lambda: queries.trail(self.desk.actor, business_id), self._arrived)
 
-    def _draw(self, rows: list[TrailRow]) -> None:
-        self.query_one(Table).show([self._row(at, row) for at, row in enumerate(rows)])
-        self.query_one(".empty").display = not rows
+    def _arrived(self, rows: list[TrailRow]) -> None:
+        self._rows = rows
+        self.draw()
 
-    def _row(self, at: int, row: TrailRow) -> Row:
-        told = (self.desk.moment(row.at), row.actor, row.origin, row.action, row.subject)
-        return Row(str(at), tuple(cell(text) for text in told))
+    def draw(self) -> None:
+        lines = [self._line(row) for row in self._rows]
+        shown = [line for line in lines if self.wanted in " ".join(line).lower()]
+        table = self.query_one(Table)
+        table.show(
+            [
+                Row(f"{len(shown) - at}", tuple(cell(text) for text in line))
+                for at, line in enumerate(shown)
+            ]
+        )
+        table.display = bool(self._rows)
+        self.query_one(".empty").display = not self._rows
+
+    def _line(self, row: TrailRow) -> tuple[str, ...]:
+        return (self.desk.moment(row.at), row.actor, row.origin, row.action, row.subject)

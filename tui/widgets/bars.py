@@ -15,7 +15,7 @@ class Crumbs(Static):
 
     def __init__(self, crumbs: Iterable[str], right: str) -> None:
         super().__init__()
-        self._left = untrusted(" › ".join(crumbs))
+        self._left = _joined(crumbs)
         self._right = untrusted(right)
 
     def render(self) -> Content:
@@ -27,9 +27,16 @@ class Crumbs(Static):
         gap = width - left.cell_length - right.cell_length - 2
         return Content.assemble(" ", left.stylize("bold"), " " * max(0, gap), right, " ")
 
-    def tell_right(self, text: str) -> None:
-        self._right = untrusted(text)
-        self.refresh()
+    def tell(self, crumbs: Iterable[str], right: str) -> None:
+        """Say this from now on, unless it is being said already."""
+        left, told = _joined(crumbs), untrusted(right)
+        if (left, told) != (self._left, self._right):
+            self._left, self._right = left, told
+            self.refresh()
+
+
+def _joined(crumbs: Iterable[str]) -> Content:
+    return untrusted(" › ".join(crumbs))
 
 
 class Flash(Static):
@@ -44,24 +51,34 @@ class Flash(Static):
 class Keys(Static):
     """The last row: what can be pressed, each a place to click too."""
 
-    def __init__(self, bindings: Iterable[Binding]) -> None:
+    def __init__(self, own: Iterable[Binding], common: Iterable[Binding]) -> None:
         super().__init__()
-        self._keys = [binding for binding in bindings if binding.show]
+        self._own = [binding for binding in own if binding.show]
+        self._common = [binding for binding in common if binding.show]
 
     def render(self) -> Content:
-        """As many as fit; the help has them all."""
-        shown: list[Content] = []
-        room = self.size.width - 1
-        for binding in self._keys:
-            key = binding.key_display or binding.key.split(",")[0]
-            room -= cell_len(f"{key} {binding.description}  ")
+        """The common ones always, of the screen's own as many as fit; the help has them all."""
+        room = self.size.width + 1 - sum(map(_width, self._common))
+        shown: list[Binding] = []
+        for binding in self._own:
+            room -= _width(binding)
             if room < 0:
                 break
-            shown.append(
-                Content.from_markup(
-                    f"[@click=screen.{binding.action}][b]$key[/b] $what[/]  ",
-                    key=key,
-                    what=binding.description,
-                )
-            )
-        return Content.assemble(" ", *shown)
+            shown.append(binding)
+        return Content.assemble(" ", *map(_key, [*shown, *self._common]))
+
+
+def _name(binding: Binding) -> str:
+    return binding.key_display or binding.key.split(",")[0]
+
+
+def _width(binding: Binding) -> int:
+    return cell_len(f"{_name(binding)} {binding.description}  ")
+
+
+def _key(binding: Binding) -> Content:
+    return Content.from_markup(
+        f"[@click=screen.{binding.action}][b]$key[/b] $what[/]  ",
+        key=_name(binding),
+        what=binding.description,
+    )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from rich.text import Text
 from textual.binding import Binding
-from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
 _PADDING = 1
@@ -13,10 +12,14 @@ _PADDING = 1
 
 @dataclass(frozen=True)
 class Column:
-    """A column with its width in cells; the one with none takes what is left."""
+    """A column with its width in cells; the one with none takes what is left.
+
+    In a window with less room than `from_width` it is not shown.
+    """
 
     label: str
     width: int | None = None
+    from_width: int = 0
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,29 @@ class Row:
     cells: tuple[Text, ...]
 
 
-class Table(DataTable[Text]):
+class Table(DataTable[Text], inherit_bindings=False):
     """Rows with keys; the cursor stays on its row's key, whatever comes above it."""
 
     BINDINGS = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
+        Binding("enter", "select_cursor", "Open", show=False),
+        Binding("down,j", "cursor_down", "Down", show=False),
+        Binding("up,k", "cursor_up", "Up", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
         Binding("g,home", "scroll_top", "First row", show=False),
         Binding("G,end", "scroll_bottom", "Last row", show=False),
     ]
 
-    def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, cursor_type="row", cell_padding=_PADDING, zebra_stripes=False)
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name
+        show_header: bool = True,
+    ) -> None:
+        super().__init__(id=id, cursor_type="row", cell_padding=_PADDING, show_header=show_header)
         self._plan = tuple(columns)
+        self._places: list[int] = []  # of the columns that are shown, in the plan
         self._shown: list[Row] = []
 
     def on_mount(self) -> None:
@@ -62,22 +75,22 @@ class Table(DataTable[Text]):
             return self._shown[self.cursor_row].key
         return None
 
-    def go_to(self, key: str) -> None:
-        for number, row in enumerate(self._shown):
-            if row.key == key:
-                self.move_cursor(row=number, animate=False)
-
     def _update(self, rows: list[Row]) -> None:
         for number, (row, before) in enumerate(zip(rows, self._shown, strict=True)):
-            for column, value in enumerate(row.cells):
-                if value != before.cells[column]:
-                    self.update_cell_at(Coordinate(number, column), value)
+            if row == before:
+                continue
+            data = self._data[self.ordered_rows[number].key]
+            for column, place in zip(self.ordered_columns, self._places, strict=True):
+                data[column.key] = row.cells[place]
+            self._update_count += 1  # update_cell would repaint the whole table, 5 KB a cell
+            self.refresh_row(number)
 
     def _refill(self, rows: list[Row]) -> None:
         at, number = self.at_key, self.cursor_row
-        self.clear()
-        for row in rows:
-            self.add_row(*row.cells, key=row.key)
+        with self.prevent(DataTable.RowHighlighted):
+            self.clear()
+            for row in rows:
+                self.add_row(*(row.cells[place] for place in self._places), key=row.key)
         keys = [row.key for row in rows]
         if at in keys:
             number = keys.index(at)
@@ -85,20 +98,26 @@ class Table(DataTable[Text]):
 
     def _lay_out(self) -> None:
         """Columns anew where the width has changed."""
-        widths = self._widths()
-        if [column.width for column in self.ordered_columns] == widths:
+        room = self.size.width
+        places = [at for at, column in enumerate(self._plan) if room >= column.from_width]
+        widths = self._widths(places)
+        if places == self._places and [each.width for each in self.ordered_columns] == widths:
             return
-        shown = self._shown
+        shown, at = self._shown, self.at_key
         self.clear(columns=True)
-        for column, width in zip(self._plan, widths, strict=True):
-            self.add_column(Text(column.label, style="bold"), width=width)
+        self._places = places
+        for place, width in zip(places, widths, strict=True):
+            self.add_column(Text(self._plan[place].label, style="bold"), width=width)
         self._shown = []
         self.show(shown)
+        if at is not None:
+            self.move_cursor(row=[row.key for row in shown].index(at), animate=False)
 
-    def _widths(self) -> list[int]:
-        fixed = sum(column.width or 0 for column in self._plan)
-        room = self.size.width - fixed - 2 * _PADDING * len(self._plan)
-        return [column.width or max(8, room) for column in self._plan]
+    def _widths(self, places: Sequence[int]) -> list[int]:
+        widths = [self._plan[place].width for place in places]
+        fixed = sum(width or 0 for width in widths)
+        room = self.size.width - fixed - 2 * _PADDING * len(places)
+        return [width or max(8, room) for width in widths]
 
     # A row lit up under the mouse costs 9 KB a movement and says nothing.
 

@@ -1,0 +1,47 @@
+"""Send test, from any screen: queued, and its answer told as soon as it is there."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from core import queries, services
+from core.delivery import Status
+from core.queries import DeliveryRow, WebhookRow
+from tui.page import BAD, GOOD, Page
+from tui.words import host_of, outcome_of
+
+_LOOK = 0.25  # seconds
+_PATIENCE = timedelta(seconds=5)  # beyond what the attempt itself may take
+
+Tell = Callable[[str, str], None]
+
+
+def send_test(page: Page, webhook: WebhookRow, tell: Tell) -> None:
+    """Queue a test for this webhook and `tell` (text, style) how it goes."""
+    desk, now = page.desk, page.desk.clock()
+    tell(f"Sending a test to {host_of(webhook.url)} …", "")
+    page.act(
+        lambda: services.send_test(desk.actor, webhook.id, now, wake=desk.wake),
+        lambda event_id: _await(page, webhook.id, event_id, now + desk.timeout + _PATIENCE, tell),
+    )
+
+
+def _await(page: Page, webhook_id: int, event_id: int, until: datetime, tell: Tell) -> None:
+    actor = page.desk.actor
+
+    def told(row: DeliveryRow | None) -> None:
+        if row is not None and row.is_attempted:
+            tell(*_verdict(row))
+        elif page.desk.clock() < until:
+            page.set_timer(_LOOK, lambda: _await(page, webhook_id, event_id, until, tell))
+        else:
+            tell("The test is still waiting: is the worker running? It stays queued.", BAD)
+
+    page.ask(lambda: queries.delivery_of_event(actor, webhook_id, event_id), told)
+
+
+def _verdict(row: DeliveryRow) -> tuple[str, str]:
+    took = f"{outcome_of(row)} in {row.duration_us // 1000} ms"
+    said = row.response or row.detail
+    if row.status is Status.DELIVERED:
+        return f"✓ test delivered: {took} {said}", GOOD
+    return f"✗ test failed: {took} {said}", BAD
