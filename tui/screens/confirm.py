@@ -1,4 +1,4 @@
-"""What cannot be undone: typed to be confirmed, with Cancel in focus."""
+"""What cannot be undone: it is typed to be confirmed, and Cancel is what Enter means before."""
 
 from collections.abc import Iterable
 
@@ -51,7 +51,7 @@ class _Typed(Page):
             yield Button(Content(f"[ {self.deed} ]"), id="deed", compact=True, disabled=True)
 
     def on_mount(self) -> None:
-        self.query_one("#cancel").focus()
+        self.query_one(Entry).focus()
         self._compare()
 
     @on(Input.Changed)
@@ -71,8 +71,12 @@ class _Typed(Page):
     @on(Input.Submitted)
     @on(Button.Pressed, "#deed")
     def _confirmed(self) -> None:
-        if self.query_one(Entry).value == self._host:
+        """Until something has been typed, Enter is Cancel."""
+        typed = self.query_one(Entry).value
+        if typed == self._host:
             self.carry_out()
+        elif not typed:
+            self._app.back()
 
     @on(Button.Pressed, "#cancel")
     def _cancelled(self) -> None:

@@ -94,7 +94,7 @@ class DeliveryPage(Page):
 
     def _attempts(self, attempts: Sequence[AttemptRow]) -> Content:
         return untrusted_lines(
-            f"#{attempt.number} {self.desk.moment(attempt.started_at)}  "
+            f"#{attempt.number} {self.desk.local(attempt.started_at):%d %b %H:%M:%S}  "
             f"{outcome_of(attempt):<8} {attempt.duration_us // 1000:>6} ms  {attempt.detail}"
             for attempt in attempts[-self.desk.max_attempts :]
         )

@@ -38,21 +38,31 @@ class SetUp(Page):
         with Horizontal(classes="field"):
             yield Static("Its owner", classes="label")
             yield Entry(getpass.getuser(), id="owner")
-        yield Static("Edition (up and down choose)", classes="said gap")
+        yield Static(id="edition", classes="said gap")
         yield Table((Column("EDITION", 18), Column("WEBHOOKS")), show_header=False)
 
     def on_mount(self) -> None:
         self.query_one(Table).show([_row(edition) for edition in Edition])
         self.query_one("#name").focus()
+        self._chosen()
 
     @on(Input.Submitted)
     def _next(self) -> None:
         self.focus_next()
 
+    @on(Table.RowHighlighted)
+    def _chosen(self) -> None:
+        self.query_one("#edition", Static).update(
+            f"Edition   {self._edition().label}   (up and down choose)"
+        )
+
+    def _edition(self) -> Edition:
+        return Edition(self.query_one(Table).at_key or Edition.GROUP)
+
     @on(Table.RowSelected)
     def action_save(self) -> None:
         name, owner = (self.query_one(f"#{each}", Entry).value for each in ("name", "owner"))
-        edition = Edition(self.query_one(Table).at_key or Edition.GROUP)
+        edition = self._edition()
         if not name.strip() or not owner.strip():
             self.flash("! Type the business's name and its owner's login first.", BAD)
             return

@@ -61,7 +61,7 @@ class Webhooks(ListPage):
         self._told = {"#banner": "", "#worst": ""}
 
     def body(self) -> Iterable[Widget]:
-        yield Static(id="banner", classes="banner")
+        yield Static(id="banner", classes="banner line")
         yield Table(_COLUMNS)
         yield Static(
             "No webhooks yet. Press n to create one.\n\n"
@@ -69,7 +69,7 @@ class Webhooks(ListPage):
             "a ticket is validated, a customer changes, a product gets a new price.",
             classes="empty",
         )
-        yield Static(id="worst", classes="said")
+        yield Static(id="worst", classes="said line")
         yield self.filter_entry("part of a URL; esc ends")
 
     def on_mount(self) -> None:
@@ -144,7 +144,7 @@ class Webhooks(ListPage):
         row = worst.latest
         said = f' "{row.response[:24]}"' if row.response else f" ({row.detail[:24]})"
         again = worst.next_attempt_at
-        then = f" · next try {self.desk.time(again)}" if again is not None else ""
+        then = f" · next try {self.desk.local(again):%H:%M}" if again is not None else ""
         return (
             f"{host_of(worst.webhook.url)}: {worst.failed_in_a_row} failed in a row, "
             f"{outcome_of(row)}{said}{then} · h history"

@@ -114,10 +114,14 @@ class Table(DataTable[Text], inherit_bindings=False):
             self.move_cursor(row=[row.key for row in shown].index(at), animate=False)
 
     def _widths(self, places: Sequence[int]) -> list[int]:
-        widths = [self._plan[place].width for place in places]
-        fixed = sum(width or 0 for width in widths)
-        room = self.size.width - fixed - 2 * _PADDING * len(places)
-        return [width or max(8, room) for width in widths]
+        """The flexible column takes what is left; where none is shown, the widest gives way."""
+        widths = [self._plan[place].width or 0 for place in places]
+        room = self.size.width - sum(widths) - 2 * _PADDING * len(places)
+        if 0 in widths:
+            widths[widths.index(0)] = max(8, room)
+        elif room < 0:
+            widths[widths.index(max(widths))] += room
+        return widths
 
     # A row lit up under the mouse costs 9 KB a movement and says nothing.
 
