@@ -97,6 +97,7 @@ class WebhooksApp(App[None]):
 
     def switch_business(self) -> None:
         if len(self.businesses) > 1:
+            self.business_name = ""
             self.switch_screen(Businesses(self.businesses))
         else:
             cast("Page", self.screen).flash("This is your only business.")

@@ -6,8 +6,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ import click
 
 from core import services
 from core.errors import WebhooksError
-from core.events import SELECTABLE
+from core.events import SELECTABLE, EventType
 from core.intake import record_change
 from core.payload import Change, parse_change
 from core.signing import Secret
@@ -29,6 +29,7 @@ from tui.cli.program import Program, actor_as
 from tui.cli.receiver import Answer, Received, Receiver
 from tui.cli.sales import Sales
 from tui.cli.setup import initialise
+from tui.cli.tui import is_on_terminal, make_desk, run
 
 _OWNER = "marie"
 _CONFIG = """\
@@ -37,6 +38,8 @@ allow_http = true
 allow_networks = ["127.0.0.0/8"]
 retry_after = ["1s", "2s", "5s", "10s"]
 """
+_DOWN = "http://127.0.0.2:1024/old-stock-system"
+_SECONDS = 20
 _PAUSE = 0.25  # seconds between two changes at the registers
 _LAST_ONES = 30.0  # seconds for what is still on its way when the sales are over
 _SHUTDOWN = 25  # seconds
@@ -46,41 +49,67 @@ _REFUSED_ONE_IN = 12
 @click.command()
 @click.option("--headless", is_flag=True, help="Print what is delivered instead of showing it.")
 @click.option(
-    "--seconds", type=click.IntRange(1, 3600), default=20, show_default=True, help="Of sales."
+    "--seconds",
+    type=click.IntRange(1, 3600),
+    help=f"Of sales; {_SECONDS} when headless, else until the UI is left.",
 )
-def demo(seconds: int, *, headless: bool) -> None:  # noqa: ARG001 - until there is a UI to open
+def demo(seconds: int | None, *, headless: bool) -> None:
     """See everything work: a business, a receiver, a worker and a stream of realistic sales.
 
-    Exits 0 only if every event arrived, once, with a valid signature.
+    On a terminal it opens the UI over them. Without one, or headless, it prints what is delivered,
+    and exits 0 only if every event arrived, once, with a valid signature.
     """
-    ledger = Ledger(say)
-    with tempfile.TemporaryDirectory(prefix="aurapos-webhooks-") as folder:
-        _play(Stage(Path(folder), ledger), seconds)
+    if headless or not is_on_terminal():
+        ledger = Ledger(say)
+        with _new_stage(ledger) as stage:
+            _play(stage, seconds or _SECONDS)
+    else:
+        ledger = Ledger(lambda _: None, someone_acts=True)
+        with _new_stage(ledger) as stage:
+            _show(stage, seconds)
     say(ledger.summary())
     failure = ledger.failure()
     if failure is not None:
         raise WebhooksError(failure)
 
 
+@contextmanager
+def _new_stage(ledger: "Ledger") -> Iterator["Stage"]:
+    with (
+        tempfile.TemporaryDirectory(prefix="aurapos-webhooks-") as folder,
+        Stage(Path(folder), ledger) as stage,
+    ):
+        yield stage
+
+
 def _play(stage: "Stage", seconds: int) -> None:
     """Sell for so long, then wait for the last deliveries."""
-    with stage:
-        say(f"Chez Marie sells for {seconds} s; every event goes to {stage.url}, signed.")
-        closing = monotonic() + seconds
-        for change in stage.changes():
-            stage.push(change)
-            time.sleep(_PAUSE)
-            if monotonic() > closing:
-                break
-        say("The registers are closed; what is still on its way may arrive.")
-        stage.await_the_last(_LAST_ONES)
+    say(f"Chez Marie sells for {seconds} s; every event goes to {stage.url}, signed.")
+    stage.sell(threading.Event(), seconds)
+    say("The registers are closed; what is still on its way may arrive.")
+    stage.await_the_last(_LAST_ONES)
+
+
+def _show(stage: "Stage", seconds: int | None) -> None:
+    """Sell while the owner looks on, next to a webhook whose server is down."""
+    stage.register(_DOWN, (EventType.PRODUIT_UPDATED, EventType.PROMOTION_UPDATED))
+    desk = make_desk(stage.program, _OWNER)
+    closed = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        sales = pool.submit(stage.sell, closed, seconds)
+        try:
+            run(desk)
+        finally:
+            closed.set()
+    sales.result()
+    stage.await_the_last(_LAST_ONES)
 
 
 class Stage(AbstractContextManager["Stage"]):
     """A business, its webhook, a receiver and a running worker, in a folder of their own."""
 
     def __init__(self, folder: Path, ledger: "Ledger") -> None:
-        self._program = Program(folder / "config.toml")
+        self.program = Program(folder / "config.toml")
         self._log = folder / "worker.log"
         self._ledger = ledger
         self._parts = ExitStack()
@@ -90,7 +119,7 @@ class Stage(AbstractContextManager["Stage"]):
             receiver = parts.enter_context(Receiver(self._ledger.receive))
             self.url = receiver.url
             self._business_id = self._found()
-            receiver.secret = self._register(receiver.url)
+            receiver.secret = self.register(receiver.url, SELECTABLE)
             self._worker = parts.enter_context(self._running_worker())
             self._parts = parts.pop_all()
         return self
@@ -98,15 +127,20 @@ class Stage(AbstractContextManager["Stage"]):
     def __exit__(self, *exception: Any) -> None:
         self._parts.__exit__(*exception)
 
-    def changes(self) -> Iterator[Change]:
-        return map(parse_change, Sales(seed=1, now=utc_now))
+    def sell(self, closed: threading.Event, seconds: int | None) -> None:
+        """Push one change after the other until the registers are closed, or for so long."""
+        closing = monotonic() + seconds if seconds is not None else None
+        for change in map(parse_change, Sales(seed=1, now=utc_now)):
+            self.push(change)
+            if closed.wait(_PAUSE) or (closing is not None and monotonic() > closing):
+                return
 
     def push(self, change: Change) -> None:
         """Push one change as a register does."""
         self._check_worker()
         if change.event_type is not None:
             self._ledger.publish(change.payload)
-        record_change(self._business_id, change, utc_now(), wake=self._program.wake)
+        record_change(self._business_id, change, utc_now(), wake=self.program.wake)
 
     def await_the_last(self, seconds: float) -> None:
         deadline = monotonic() + seconds
@@ -116,9 +150,9 @@ class Stage(AbstractContextManager["Stage"]):
             self._ledger.news.clear()
 
     def _found(self) -> int:
-        self._program.config_path.write_text(_CONFIG, encoding="utf-8")
+        self.program.config_path.write_text(_CONFIG, encoding="utf-8")
         return initialise(
-            self._program.config,
+            self.program.config,
             name="Chez Marie",
             edition="group",
             owner=_OWNER,
@@ -127,20 +161,20 @@ class Stage(AbstractContextManager["Stage"]):
             created=[],
         )
 
-    def _register(self, url: str) -> Secret:
+    def register(self, url: str, events: tuple[EventType, ...]) -> Secret:
         return services.create_webhook(
             actor_as(_OWNER),
             self._business_id,
             url,
-            SELECTABLE,
+            events,
             utc_now(),
-            policy=self._program.policy,
-            vault=self._program.vault(),
+            policy=self.program.policy,
+            vault=self.program.vault(),
         ).secret
 
     @contextmanager
     def _running_worker(self) -> Iterator[subprocess.Popen[bytes]]:
-        path = str(self._program.config_path)
+        path = str(self.program.config_path)
         command = [sys.executable, "-m", "tui.cli", "--config", path, "worker"]
         with self._log.open("wb") as log:
             worker = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - this program
@@ -163,12 +197,14 @@ class Stage(AbstractContextManager["Stage"]):
 class Ledger:
     """What was published and what arrived, payload by payload, told line by line.
 
-    One delivery in twelve is refused at first, so that a retry is to be seen too.
+    One delivery in twelve is refused at first, so that a retry is to be seen too. Where someone
+    acts in the UI, tests and redeliveries arrive besides.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None], *, someone_acts: bool = False) -> None:
         self.news = threading.Event()
         self._tell = tell
+        self._someone_acts = someone_acts
         self._chance = random.Random(0)  # noqa: S311 - a script for a play, not a secret
         self._lock = threading.Lock()  # the receiver's thread and the registers' share this
         self._missing: set[bytes] = set()
@@ -194,6 +230,8 @@ class Ledger:
         if not received.verified:
             return self._complain(received, received.problem or "it was not verified")
         delivery_id = received.delivery_id
+        if self._someone_acts and (received.event == EventType.PING or delivery_id in self._arrived):
+            return 200, b'{"ok":true}'
         new = delivery_id not in self._refused
         if new and delivery_id not in self._arrived and not self._chance.randrange(_REFUSED_ONE_IN):
             self._refused.add(delivery_id)

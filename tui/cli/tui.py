@@ -32,13 +32,17 @@ _MANNER = {"TEXTUAL_FPS": "15", "TEXTUAL_ANIMATIONS": "none", "ESCDELAY": "500"}
 @pass_program
 def tui(program: Program, login: str | None, business_id: int | None) -> None:
     """Manage webhooks in the terminal."""
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+    if not is_on_terminal():
         click.echo("The terminal UI needs a terminal: run it from one (ssh -t).", err=True)
         sys.exit(2)
     if login is None and _is_untouched(program):
         run(_first_desk(program))
     else:
         run(make_desk(program, login, business_id))
+
+
+def is_on_terminal() -> bool:
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def make_desk(program: Program, login: str | None, business_id: int | None = None) -> Desk:
