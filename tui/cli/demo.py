@@ -230,7 +230,9 @@ class Ledger:
         if not received.verified:
             return self._complain(received, received.problem or "it was not verified")
         delivery_id = received.delivery_id
-        if self._someone_acts and (received.event == EventType.PING or delivery_id in self._arrived):
+        if self._someone_acts and (
+            received.event == EventType.PING or delivery_id in self._arrived
+        ):
             return 200, b'{"ok":true}'
         new = delivery_id not in self._refused
         if new and delivery_id not in self._arrived and not self._chance.randrange(_REFUSED_ONE_IN):
