@@ -15,7 +15,7 @@ from core.plans import why_not_included
 from core.queries import BusinessRow
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk
-from tui.page import Page
+from tui.page import BAD, Page
 from tui.screens.businesses import Businesses
 from tui.screens.help import Help
 from tui.screens.notice import Notice
@@ -59,10 +59,10 @@ class WebhooksApp(App[None]):
     def on_mount(self) -> None:
         self.theme = "ansi-dark"
         self.set_interval(IDLE_LIMIT / 60, self._leave_if_idle)
-        if self.desk.set_up is not None:
-            self.push_screen(SetUp(self.desk.set_up))
-        else:
-            self.push_screen(Opening())
+        self.push_screen(self.first_page())
+
+    def first_page(self) -> Page:
+        return Opening() if self.desk.set_up is None else SetUp(self.desk.set_up)
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent):
@@ -82,7 +82,7 @@ class WebhooksApp(App[None]):
         """Open the one business there is, or let the person choose."""
         self.businesses = rows
         wanted = [row for row in rows if row.id == self.desk.business_id]
-        if wanted or len(rows) == 1:
+        if wanted or (len(rows) == 1 and self.desk.business_id is None):
             self.open_business((wanted or rows)[0])
         elif rows and self.desk.business_id is None:
             self.switch_screen(Businesses(rows))
@@ -105,6 +105,13 @@ class WebhooksApp(App[None]):
     def turn_away(self, why: str) -> None:
         """One screen that says why there is nothing to be had here."""
         self._start_over(Notice(why))
+
+    def say_gone(self) -> None:
+        """What the screen was about is there no more, or was never this person's."""
+        if len(self.screen_stack) > 2:
+            self.back_saying("! It is no longer here.", BAD)
+        else:
+            self.turn_away(_NO_BUSINESS)
 
     def say_not_included(self, why: str) -> None:
         """The same for a business without the option; behind it is what it has."""

@@ -3,21 +3,23 @@
 The database is only called in threads, which post what they found; only the handlers here draw.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from core.database import explained
-from core.errors import NotAllowed, NotIncluded, WebhooksError
+from core.errors import NotAllowed, NotFound, NotIncluded, WebhooksError
 from core.health import pulse
 from tui.desk import Desk
 from tui.widgets.bars import Crumbs, Flash, Keys
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GOOD, BAD, QUIET = "green", "bold red", "dim"
+_DOUBLE_PRESS = 0.7  # seconds within which the same deed is not done again
 _POLL = 1.0  # seconds between two looks whether anything changed
 
 
@@ -72,6 +75,8 @@ class Page(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._busy: set[_Call] = set()
+        self._deed: Hashable = None  # the last one, to know a double press by
+        self._deed_at = 0.0
         self._pulse: object = None
         self._is_cut_off = False
         self._read_again: Callable[[], None] = lambda: None
@@ -86,11 +91,12 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         right = " · ".join(filter(None, (self._app.business_name, self.desk.actor.name)))
-        yield Crumbs(self.crumbs, right)
-        yield from self.body()
         yield Static("Make the window bigger. q goes back.", id="too-small")
-        yield Flash(id="flash")
-        yield Keys(*self._keys())
+        with Vertical(id="page"):
+            yield Crumbs(self.crumbs, right)
+            yield from self.body()
+            yield Flash(id="flash")
+            yield Keys(*self._keys())
 
     def body(self) -> Iterable[Widget]:
         """What is between the crumbs and the flash line."""
@@ -110,10 +116,18 @@ class Page(Screen[None]):
         """Call the database in a thread, and `then` with its answer when it is there."""
         self._in_thread(_Call.ASK, question, then)
 
-    def act(self, action: Callable[[], T], then: Callable[[T], None]) -> None:
-        """The same for what changes something: pressed twice, it is done once."""
-        if _Call.ACT not in self._busy:
-            self._in_thread(_Call.ACT, action, then)
+    def act(self, deed: Hashable, action: Callable[[], T], then: Callable[[T], None]) -> bool:
+        """The same for what changes something; pressed twice, the same deed is done once.
+
+        Says whether it is being done now.
+        """
+        now = monotonic()
+        repeated = deed == self._deed and now - self._deed_at < _DOUBLE_PRESS
+        if repeated or _Call.ACT in self._busy:
+            return False
+        self._deed, self._deed_at = deed, now
+        self._in_thread(_Call.ACT, action, then)
+        return True
 
     def watch_database(self, read: Callable[[], None]) -> None:
         """Call `read` now, and again whenever something has changed while this is on top."""
@@ -167,6 +181,8 @@ class Page(Screen[None]):
             self._app.turn_away(str(message.error))
         elif isinstance(message.error, NotIncluded):
             self._app.say_not_included(str(message.error))
+        elif isinstance(message.error, NotFound):
+            self._app.say_gone()
         else:
             self.flash(f"! {message.error}", BAD)
 

@@ -18,11 +18,13 @@ Tell = Callable[[str, str], None]
 def send_test(page: Page, webhook: WebhookRow, tell: Tell) -> None:
     """Queue a test for this webhook and `tell` (text, style) how it goes."""
     desk, now = page.desk, page.desk.clock()
-    tell(f"Sending a test to {host_of(webhook.url)} …", "")
-    page.act(
+    is_sent = page.act(
+        ("test", webhook.id),
         lambda: services.send_test(desk.actor, webhook.id, now, wake=desk.wake),
         lambda event_id: _await(page, webhook.id, event_id, now + desk.timeout + _PATIENCE, tell),
     )
+    if is_sent:
+        tell(f"Sending a test to {host_of(webhook.url)} …", "")
 
 
 def _await(page: Page, webhook_id: int, event_id: int, until: datetime, tell: Tell) -> None:

@@ -97,6 +97,7 @@ class DeleteWebhook(_Typed):
     def carry_out(self) -> None:
         desk, webhook_id, now = self.desk, self.webhook.id, self.desk.clock()
         self.act(
+            self.deed,
             lambda: services.delete_webhook(desk.actor, webhook_id, now),
             lambda _: self._app.back_saying(f"✓ {self._host} is deleted.", GOOD),
         )
@@ -113,6 +114,7 @@ class RegenerateSecret(_Typed):
     def carry_out(self) -> None:
         desk, webhook_id, now = self.desk, self.webhook.id, self.desk.clock()
         self.act(
+            self.deed,
             lambda: services.regenerate_secret(
                 desk.actor, webhook_id, now, vault=desk.open_vault()
             ),

@@ -124,6 +124,7 @@ class DeliveryPage(Page):
     def action_redeliver(self) -> None:
         desk, uuid, now = self.desk, self._uuids[self._at], self.desk.clock()
         self.act(
+            uuid,
             lambda: services.redeliver(desk.actor, uuid, now, wake=desk.wake),
             lambda _: self._redelivered(),
         )

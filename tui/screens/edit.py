@@ -52,7 +52,6 @@ class Events(Table):
         return tuple(event for event in SELECTABLE if event in self._selected)
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._draw()
 
     def _draw(self) -> None:
@@ -171,6 +170,7 @@ class NewWebhook(_Form):
         url, events = self.query_one(Entry).value, self.query_one(Events).selected
         now = desk.clock()
         self.act(
+            "save",
             lambda: services.create_webhook(
                 desk.actor,
                 business_id,
@@ -198,6 +198,7 @@ class EditWebhook(_Form):
         url, events = self.query_one(Entry).value, self.query_one(Events).selected
         now = desk.clock()
         self.act(
+            "save",
             lambda: services.edit_webhook(
                 desk.actor, webhook_id, now, url=url, events=events, policy=desk.policy
             ),

@@ -1,6 +1,7 @@
 """A webhook's 50 latest deliveries, live."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from textual import events, on
 from textual.binding import Binding
@@ -152,11 +153,16 @@ class History(ListPage):
             return
         told = explain(row, self.desk.timeout.total_seconds())
         lines = [told] if told else []
-        if row.next_attempt_at is not None and row.status is not Status.DELIVERED:
-            lines.append(f"Next attempt at {self.desk.time(row.next_attempt_at)}.")
+        if row.next_attempt_at is not None:
+            lines.append(self._next(row.next_attempt_at))
         shown = untrusted_lines([*lines, row.response or "(no response)"])
         if shown != preview.visual:
             preview.update(shown, layout=False)
+
+    def _next(self, at: datetime) -> str:
+        if at <= self.desk.clock():
+            return "It goes out now."
+        return f"Next attempt at {self.desk.time(at)}."
 
     def chosen(self) -> DeliveryRow | None:
         key = self.query_one(Table).at_key
@@ -185,6 +191,7 @@ class History(ListPage):
             return
         desk, now = self.desk, self.desk.clock()
         self.act(
+            row.uuid,
             lambda: services.redeliver(desk.actor, str(row.uuid), now, wake=desk.wake),
             lambda _: self.flash(
                 f"✓ {row.event} of {desk.moment(row.created_at)} goes again.", GOOD

@@ -148,4 +148,4 @@ class Recover(Page):
             for uuid in portion:
                 services.redeliver(desk.actor, uuid, now, wake=desk.wake)
 
-        self.act(redeliver, lambda _: self._redeliver(uuids, done + len(portion)))
+        self.act(portion[0], redeliver, lambda _: self._redeliver(uuids, done + len(portion)))

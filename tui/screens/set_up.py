@@ -66,7 +66,7 @@ class SetUp(Page):
         if not name.strip() or not owner.strip():
             self.flash("! Type the business's name and its owner's login first.", BAD)
             return
-        self.act(lambda: self._set_up(name, edition, owner), self._app.start)
+        self.act("set up", lambda: self._set_up(name, edition, owner), self._app.start)
 
 
 def _row(edition: Edition) -> Row:

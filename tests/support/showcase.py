@@ -1,0 +1,221 @@
+"""A business with a past, every moment and id of it fixed, and a desk in front of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from scene import DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, silent
+from textual.pilot import Pilot
+
+import tui.app
+from core.delivery import ErrorKind, Status
+from core.events import SELECTABLE, EventType
+from core.models import Attempt, AuditEntry, Delivery, Event, LastRun
+from core.plans import Actor
+from core.retention import TICK
+from core.services import create_webhook
+from core.vault import Vault
+from tui.app import WebhooksApp
+from tui.desk import Desk
+from tui.page import Page
+
+HOUR = timedelta(hours=1)
+CI, PAY, NEW = 1, 2, 3  # the webhooks' ids
+REFUSED = (None, ErrorKind.CONNECT, "Connection refused", "")
+UPSTREAM = (503, ErrorKind.STATUS, "", "upstream timeout\nat gateway 7")
+OK = (200, None, "", '{"ok":true}')
+
+
+def make_desk(vault: Vault, actor: Actor = MARIE, *, now: datetime = NOON) -> Desk:
+    """A desk at which it is always `now`, in UTC."""
+    return Desk(
+        actor=actor,
+        policy=DEVELOPMENT,
+        open_vault=lambda: vault,
+        wake=silent,
+        clock=lambda: now,
+        local=lambda when: when.astimezone(UTC),
+        max_attempts=5,
+        timeout=10 * SECOND,
+    )
+
+
+def uuid_of(number: int) -> UUID:
+    return UUID(f"7f3a0000-0000-4000-8000-{number:012x}")
+
+
+def add_delivery(
+    number: int,
+    webhook_id: int,
+    event: EventType,
+    status: Status,
+    created_at: datetime,
+    *outcomes: tuple[int | None, ErrorKind | None, str, str],
+    due_at: datetime | None = None,
+    payload: bytes = b'{"numero": "T-1", "total_tvac": 55.10}',
+) -> None:
+    """One delivery as it is stored, an attempt for each outcome, five minutes apart."""
+    row = Event.create(
+        business=1, type=event, payload=payload, created_at=created_at, fanned_out_at=created_at
+    )
+    settled = status in {Status.DELIVERED, Status.ABANDONED}
+    last = created_at + 5 * MINUTE * max(0, len(outcomes) - 1)
+    delivery = Delivery.create(
+        uuid=uuid_of(number),
+        event=row.id,
+        webhook=webhook_id,
+        status=status,
+        attempts=len(outcomes),
+        due_at=due_at,
+        created_at=created_at,
+        settled_at=last if settled else None,
+    )
+    for at, (http_status, error, detail, response) in enumerate(outcomes):
+        Attempt.create(
+            delivery=delivery.id,
+            number=at + 1,
+            started_at=created_at + at * 5 * MINUTE,
+            duration_us=143_000,
+            http_status=http_status,
+            error=error,
+            detail=detail,
+            response=response,
+        )
+
+
+def register_three(vault: Vault, business_id: int) -> None:
+    for url, events in (
+        ("https://ci.example.com/in", SELECTABLE),
+        ("https://pay.example.net/webhooks/aurapos", SELECTABLE[:2]),
+        ("https://new.example.org/hook", SELECTABLE[4:5]),
+    ):
+        create_webhook(
+            MARIE,
+            business_id,
+            url,
+            events,
+            NOON - 30 * HOUR,
+            policy=DEVELOPMENT,
+            vault=vault,
+        )
+
+
+def fill(vault: Vault, business_id: int) -> None:
+    """Three webhooks: one is well, one fails, one is new; and a worker that is ticking."""
+    register_three(vault, business_id)
+    number = 0
+    for hours_ago in range(23, 0, -1):
+        for minute in range(hours_ago % 5):
+            number += 1
+            at = NOON - hours_ago * HOUR + minute * MINUTE
+            event = SELECTABLE[number % len(SELECTABLE)]
+            add_delivery(number, CI, event, Status.DELIVERED, at, OK)
+    for number, hours_ago in enumerate((9, 7, 5), start=100):
+        at = NOON - hours_ago * HOUR
+        add_delivery(number, PAY, SELECTABLE[0], Status.DELIVERED, at, OK)
+    at = NOON - 4 * HOUR
+    add_delivery(110, PAY, SELECTABLE[1], Status.ABANDONED, at, *[REFUSED] * 5)
+    add_delivery(111, PAY, SELECTABLE[0], Status.ABANDONED, at + HOUR, *[UPSTREAM] * 5)
+    due = NOON + 2 * MINUTE
+    add_delivery(112, PAY, SELECTABLE[0], Status.FAILED, NOON - HOUR, *[UPSTREAM] * 3, due_at=due)
+    waiting = NOON - 2 * SECOND
+    add_delivery(113, PAY, SELECTABLE[0], Status.PENDING, waiting, due_at=waiting)
+    tick()
+
+
+def tick(at: datetime = NOON) -> None:
+    LastRun.insert(job=f"{TICK} 1", at=at).execute()
+
+
+def forget_the_past() -> None:
+    """Leave the audit trail empty."""
+    AuditEntry.delete().execute()
+
+
+async def quiet(pilot: Pilot[None]) -> None:
+    """Until the screen on top has asked all it has to ask and drawn the answers."""
+    for _ in range(3):
+        await pilot.pause()
+        await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+def keys(*pressed: str | tuple[str, ...]) -> Callable[[Pilot[None]], Awaitable[None]]:
+    """What to do before a snapshot: press these, each once the one before has been answered."""
+
+    async def script(pilot: Pilot[None]) -> None:
+        await quiet(pilot)
+        await press(pilot, *pressed)
+
+    return script
+
+
+def typed(text: str) -> tuple[str, ...]:
+    """The keys that type it."""
+    return tuple(_KEYS.get(character, character) for character in text)
+
+
+_KEYS = {
+    ":": "colon",
+    "/": "slash",
+    ".": "full_stop",
+    "-": "minus",
+    " ": "space",
+    "@": "at",
+    "[": "left_square_bracket",
+    "]": "right_square_bracket",
+    "_": "underscore",
+}
+
+
+class OnePage(WebhooksApp):
+    """The app with one page on top of a business, whichever way an owner would get there."""
+
+    CSS_PATH = Path(tui.app.__file__).with_name("app.tcss")
+
+    def __init__(self, desk: Desk, page: Page) -> None:
+        super().__init__(desk)
+        self._page = page
+
+    def first_page(self) -> Page:
+        self.business_id, self.business_name = 1, "Chez Marie"
+        return self._page
+
+
+def play(
+    app: WebhooksApp,
+    script: Callable[[Pilot[None]], Awaitable[None]],
+    size: tuple[int, int] = (80, 24),
+) -> None:
+    """Run the app with somebody at its keys."""
+
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            await quiet(pilot)
+            await script(pilot)
+
+    asyncio.run(run())
+
+
+async def press(pilot: Pilot[None], *pressed: str | tuple[str, ...]) -> None:
+    """Press these, each once the one before has been answered; a text all at once."""
+    for key in pressed:
+        await pilot.press(*([key] if isinstance(key, str) else key))
+        await quiet(pilot)
+
+
+def drawn(app: WebhooksApp) -> str:
+    """What is on the screen, line by line."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def says(app: WebhooksApp, text: str) -> bool:
+    """Whether that is on the screen, however its lines are broken."""
+    return text in " ".join(drawn(app).split())
+
+
+def crumbs_of(app: WebhooksApp) -> str:
+    return drawn(app).splitlines()[0].strip()

@@ -1,0 +1,81 @@
+"""A filled database in SQLite, and a desk; no variable of the developer's reaches a screen."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_textual_snapshot import SVGImageExtension
+from scene import NOON, OPERATOR
+from showcase import fill, make_desk
+
+from core.database import open_database, proxy
+from core.directory import add_business
+from core.schema import migrate
+from core.vault import Vault
+from tui.app import WebhooksApp
+from tui.desk import Desk
+
+_WEB_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+
+
+class Picture(SVGImageExtension):
+    """A snapshot that asks nobody for its fonts."""
+
+    file_extension = "svg"
+
+    def serialize(self, data: Any, **how: Any) -> Any:
+        return super().serialize(_WEB_FONT.sub("", data), **how)
+
+
+@pytest.fixture(autouse=True)
+def _pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_textual_snapshot.SVGImageExtension", Picture)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish() -> Iterator[None]:
+    """The report of what differs prints the environment, which may hold secrets: hide it."""
+    kept = dict(os.environ)
+    for name in kept:
+        if name != "TEXTUAL_SNAPSHOT_TEMPDIR":
+            del os.environ[name]
+    yield
+    os.environ.update(kept)
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "TEXTUAL_THEME", "TERM", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+
+
+@pytest.fixture
+def empty(tmp_path: Path, vault: Vault) -> Desk:
+    """Marie's desk before her first webhook."""
+    open_database(f"sqlite:///{tmp_path / 'ui.db'}", create=True)
+    migrate()
+    add_business(OPERATOR, "Chez Marie", "group", "marie", NOON)
+    return make_desk(vault)
+
+
+@pytest.fixture
+def desk(empty: Desk, vault: Vault) -> Desk:
+    """Marie's desk with three webhooks and their past."""
+    fill(vault, 1)
+    return empty
+
+
+@pytest.fixture
+def app(desk: Desk) -> WebhooksApp:
+    return WebhooksApp(desk)
+
+
+@pytest.fixture(autouse=True)
+def _closed_database() -> object:
+    yield
+    if proxy.obj is not None and not proxy.is_closed():
+        proxy.close()

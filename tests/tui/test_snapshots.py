@@ -1,0 +1,153 @@
+"""What every screen looks like: filled, empty and in trouble."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from scene import MINUTE, NOON, OPERATOR
+from showcase import OnePage, forget_the_past, keys, make_desk, register_three, typed
+
+from core import queries
+from core.database import proxy
+from core.directory import add_business, set_business
+from core.plans import Actor
+from core.signing import Secret
+from core.vault import Vault
+from tui.app import WebhooksApp
+from tui.desk import Desk
+from tui.screens.secret import ShownSecret
+from tui.screens.set_up import SetUp
+
+Snap = Callable[..., bool]
+SMALL, WIDE = (40, 10), (120, 40)
+SECRET = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
+PAY = ("down",)  # to the webhook that fails
+HISTORY = (*PAY, "h")
+
+
+@pytest.mark.parametrize(
+    ("pressed", "size"),
+    [
+        pytest.param((), (80, 24), id="webhooks"),
+        pytest.param((), SMALL, id="webhooks_small"),
+        pytest.param((), WIDE, id="webhooks_wide"),
+        pytest.param(("slash", typed("pay")), (80, 24), id="webhooks_filtered"),
+        pytest.param(HISTORY, (80, 24), id="history"),
+        pytest.param(HISTORY, SMALL, id="history_small"),
+        pytest.param(HISTORY, WIDE, id="history_wide"),
+        pytest.param((*HISTORY, "f", "p"), (80, 24), id="history_failed_only"),
+        pytest.param(("down", "down", "h"), (80, 24), id="history_empty"),
+        pytest.param((*HISTORY, "down", "enter"), (80, 24), id="delivery_failed"),
+        pytest.param((*HISTORY, "enter"), (80, 24), id="delivery_pending"),
+        pytest.param(
+            (*HISTORY, "down", "down", "down", "enter"), (80, 24), id="delivery_abandoned"
+        ),
+        pytest.param(("n",), (80, 24), id="new"),
+        pytest.param(("n", typed("https://192.168.1.7/x")), (80, 24), id="new_blocked"),
+        pytest.param(("n",), (59, 24), id="new_too_small"),
+        pytest.param((*PAY, "e"), (80, 24), id="edit"),
+        pytest.param((*PAY, "e", "tab", "i", "escape"), (80, 24), id="edit_unsaved"),
+        pytest.param((*PAY, "d"), (80, 24), id="delete"),
+        pytest.param((*PAY, "d", typed("pay.ex")), (80, 24), id="delete_typing"),
+        pytest.param((*PAY, "d", typed("ci.ex")), (80, 24), id="delete_wrong"),
+        pytest.param((*PAY, "s"), (80, 24), id="regenerate"),
+        pytest.param((*PAY, "r", "space"), (80, 24), id="recover"),
+        pytest.param(("r",), (80, 24), id="recover_empty"),
+        pytest.param(("a",), (80, 24), id="trail"),
+        pytest.param(("question_mark",), (80, 24), id="help"),
+    ],
+)
+def test_screen(
+    app: WebhooksApp,
+    snap_compare: Snap,
+    pressed: tuple[Any, ...],
+    size: tuple[int, int],
+) -> None:
+    assert snap_compare(app, run_before=keys(*pressed), terminal_size=size)
+
+
+def test_webhooks_empty(empty: Desk, snap_compare: Snap) -> None:
+    assert snap_compare(WebhooksApp(empty), run_before=keys())
+
+
+def test_webhooks_without_colour(
+    app: WebhooksApp, snap_compare: Snap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(WebhooksApp(app.desk), run_before=keys())
+
+
+def test_webhooks_without_a_worker(empty: Desk, vault: Vault, snap_compare: Snap) -> None:
+    register_three(vault, 1)
+    assert snap_compare(WebhooksApp(empty), run_before=keys())
+
+
+@pytest.mark.parametrize(
+    "pressed",
+    [
+        pytest.param(("n", "escape"), id="webhooks"),
+        pytest.param(HISTORY, id="history"),
+        pytest.param("r", id="recover"),
+        pytest.param("a", id="trail"),
+    ],
+)
+def test_database_that_fails(
+    app: WebhooksApp, snap_compare: Snap, pressed: tuple[Any, ...]
+) -> None:
+    """The screen says so in a sentence, and goes on."""
+
+    async def break_it(pilot: Any) -> None:
+        await keys(*pressed[:-1])(pilot)
+        proxy.execute_sql("ALTER TABLE audit_entry RENAME TO was_audit_entry")
+        proxy.execute_sql("ALTER TABLE attempt RENAME TO was_attempt")
+        await keys(*pressed[-1:])(pilot)
+
+    assert snap_compare(app, run_before=break_it)
+
+
+def test_secret_shown(empty: Desk, snap_compare: Snap) -> None:
+    page = ShownSecret(1, "https://pay.example.net/hook", SECRET, is_new=True)
+    assert snap_compare(OnePage(empty, page), run_before=keys())
+
+
+def test_secret_regenerated_and_checked_wrongly(empty: Desk, snap_compare: Snap) -> None:
+    page = ShownSecret(1, "https://pay.example.net/hook", SECRET, is_new=False)
+    assert snap_compare(OnePage(empty, page), run_before=keys("2", "tab", typed("aaaaaa")))
+
+
+def test_businesses(desk: Desk, snap_compare: Snap) -> None:
+    add_business(OPERATOR, "Bar du [b]Coin[/b]", "boutique", "marie", NOON)
+    assert snap_compare(WebhooksApp(desk), run_before=keys())
+
+
+def test_not_included(desk: Desk, snap_compare: Snap) -> None:
+    set_business(OPERATOR, 1, NOON, edition="boutique", option=False)
+    assert snap_compare(WebhooksApp(desk), run_before=keys())
+
+
+def test_not_included_and_what_is_kept(desk: Desk, snap_compare: Snap) -> None:
+    set_business(OPERATOR, 1, NOON, edition="boutique", option=False)
+    assert snap_compare(WebhooksApp(desk), run_before=keys("q"))
+
+
+def test_not_an_owner(desk: Desk, snap_compare: Snap) -> None:
+    elsewhere = replace(desk, actor=Actor("paul", "test"))
+    assert snap_compare(WebhooksApp(elsewhere), run_before=keys())
+
+
+def test_trail_empty(empty: Desk, snap_compare: Snap) -> None:
+    forget_the_past()
+    assert snap_compare(WebhooksApp(empty), run_before=keys("a"))
+
+
+def test_set_up(empty: Desk, vault: Vault, snap_compare: Snap, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LOGNAME", "marie")
+    page = SetUp(lambda *_: make_desk(vault))
+    assert snap_compare(OnePage(empty, page), run_before=keys("ctrl+s"))
+
+
+def test_waiting_while_no_worker_ticks(desk: Desk, snap_compare: Snap) -> None:
+    later = replace(desk, clock=lambda: NOON + 10 * MINUTE)
+    assert queries.waiting_since(later.clock()) is not None
+    assert snap_compare(WebhooksApp(later), run_before=keys())
