@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from rich.cells import cell_len
 from textual.binding import Binding
 from textual.content import Content
+from textual.style import Style
 from textual.widgets import Static
 
 from tui.untrusted import untrusted
@@ -77,8 +78,6 @@ def _width(binding: Binding) -> int:
 
 
 def _key(binding: Binding) -> Content:
-    return Content.from_markup(
-        f"[@click=screen.{binding.action}][b]$key[/b] $what[/]  ",
-        key=_name(binding),
-        what=binding.description,
-    )
+    click = Style.from_meta({"@click": f"screen.{binding.action}"})
+    told = ((_name(binding), Style(bold=True) + click), (f" {binding.description}", click))
+    return Content.assemble(*told, "  ")

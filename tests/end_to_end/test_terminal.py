@@ -1,0 +1,198 @@
+"""The terminal UI in a real terminal: a first owner's whole way, and how few bytes it takes."""
+
+import hashlib
+import hmac
+import json
+import signal
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from installation import FAST, Installation, wait_until
+from scripted import Scripted, answer, receiving
+from terminal import DOWN, ENTER, SAVE, TAB, Terminal, terminal
+
+SLOW_RETRIES = FAST.replace('["0.2s"]', '["1h"]')
+SECRET = r"whsec_[A-Za-z0-9_-]{43}"
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Installation:
+    installation = Installation(tmp_path, SLOW_RETRIES)
+    installation.init()
+    return installation
+
+
+@pytest.fixture
+def marie(installed: Installation) -> Iterator[Terminal]:
+    with terminal(installed.folder, "--config", str(installed.config), "tui", "--as", "marie") as t:
+        yield t
+
+
+@pytest.fixture
+def busy(installed: Installation, receiver: Scripted) -> Installation:
+    """With a webhook and sixty deliveries behind it."""
+    installed.add_webhook(receiver.url)
+    changes = [
+        {"entity": "client", "before": None, "after": {"id": number}, "key": f"c-{number}"}
+        for number in range(60)
+    ]
+    installed.ok("sync", stdin="\n".join(map(json.dumps, changes)).encode())
+    installed.ok("tick")
+    return installed
+
+
+def is_signed_with(secret: str, receiver: Scripted) -> bool:
+    """Whether the last request was."""
+    last = receiver.requests[-1]
+    signature = hmac.new(secret.encode(), last.body, hashlib.sha256).hexdigest()
+    return last.headers["X-AuraPOS-Signature"] == f"sha256={signature}"
+
+
+def test_an_owner_s_whole_way(installed: Installation, marie: Terminal) -> None:
+    ok, fails = answer(200, b'{"ok":true}'), answer(500, b"till on fire")
+    with receiving(ok, fails, ok) as receiver, installed.worker() as worker:
+        worker.wait_for("worker started")
+        marie.wait_for("No webhooks yet. Press n")
+        marie.press("n", receiver.url)
+        marie.wait_for("ok: http")
+        marie.press(SAVE)
+        secret = marie.wait_for(SECRET).group()
+        marie.press(TAB, secret[-6:])
+        marie.wait_for("That is the secret")
+        marie.press(ENTER, "q")
+
+        marie.press("t")
+        marie.wait_for("test delivered: 200")
+        assert is_signed_with(secret, receiver)
+
+        installed.emit()
+        marie.wait_for("FAILING")
+        marie.press("h", ENTER)
+        marie.wait_for("The server failed with 500. Look into its log")
+        marie.wait_for(r"attempt 2 of 5 at \d\d:\d\d:\d\d, in (59m|1h)")
+        marie.wait_for("till on fire")
+
+        marie.press("R")
+        marie.wait_for("delivered ticket.created")
+        first, again = receiver.requests[-2:]
+        assert first.body == again.body
+        assert first.headers["X-AuraPOS-Delivery"] == again.headers["X-AuraPOS-Delivery"]
+        marie.press("q", "q")
+
+        host = receiver.url.split("/")[2]
+        marie.press("s", host, ENTER)
+        marie.wait_for("The old secret stopped working just now.")
+        new_secret = marie.wait_for(SECRET).group()
+        assert new_secret != secret
+        marie.press("q", "q", "t")
+        wait_until(lambda: len(receiver.requests) == 4)
+        assert is_signed_with(new_secret, receiver)
+
+        marie.press("d", host, ENTER)
+        marie.wait_for("No webhooks yet")
+        marie.press("q")
+        assert marie.wait_for_end() == 0
+    assert installed.json("webhook", "list") == []
+
+
+def test_a_first_operator_s_way_from_nothing_at_all(tmp_path: Path) -> None:
+    with terminal(tmp_path) as t:
+        t.wait_for("Nothing is set up here yet")
+        t.press("Chez Marie", TAB, "\x17", "marie", SAVE)
+        t.wait_for("No webhooks yet. Press n")
+        t.press("n", "https://hooks.example.org/aurapos", SAVE)
+        t.wait_for(SECRET)
+        t.press("q", "q")
+        t.wait_for("No worker is running: start one in another terminal: aurapos-webhooks worker")
+        t.press("q")
+        assert t.wait_for_end() == 0
+    made = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
+    assert {"config.toml", "aurapos-webhooks.key", "aurapos-webhooks.db"} <= set(made)
+    assert set(made.values()) == {"0o600"}
+
+
+def test_it_costs_few_bytes(busy: Installation, marie: Terminal) -> None:
+    """The budgets at 80x24: 30 KB to start, 1.5 KB for the cursor, 3 KB for a new row."""
+    marie.wait_for("7/7")
+    marie.press("")
+    assert len(marie.written) <= 30_000
+    assert marie.bytes_during(5) == 0
+    marie.press("h")
+    marie.wait_for("50 latest")
+    assert marie.press(DOWN) <= 1500
+    assert marie.press("j") <= 1500
+    assert marie.bytes_during(5) == 0
+    marie.press("g")
+    before = len(marie.written)
+    busy.emit('{"numero": "the new one"}')
+    busy.ok("tick")
+    marie.wait_for("50 latest")
+    wait_until(lambda: marie.press("") == 0 and len(marie.written) > before)
+    assert len(marie.written) - before <= 3000
+
+
+def test_a_slow_escape_is_one_key(installed: Installation, marie: Terminal) -> None:
+    marie.wait_for("No webhooks yet")
+    marie.press("")
+    marie.process.send("\x1b")
+    assert marie.bytes_during(0.25) == 0
+    marie.press("[B")
+    assert "No webhooks yet" in marie.text
+    assert installed.json("webhook", "list") == []
+
+
+def test_printed_plainly_it_can_be_selected(installed: Installation, marie: Terminal) -> None:
+    marie.wait_for("No webhooks yet")
+    marie.press("n", "https://hooks.example.org/aurapos", SAVE)
+    secret = marie.wait_for(SECRET).group()
+    marie.press("p")
+    marie.wait_for("Enter goes back")
+    plainly = marie.written.rpartition(b"\x1b[?1049l")[2]
+    assert f"\r\n{secret}\r\n".encode() in plainly
+    marie.press(ENTER)
+    marie.wait_for("Verify with")
+    assert installed.json("webhook", "list")[0]["url"] == "https://hooks.example.org/aurapos"
+
+
+def test_a_connection_that_dies_ends_it(marie: Terminal) -> None:
+    marie.wait_for("No webhooks yet")
+    marie.process.kill(signal.SIGHUP)
+    wait_until(lambda: not marie.process.isalive())
+
+
+def test_without_a_terminal_it_says_so(installed: Installation) -> None:
+    assert "needs a terminal" in installed.fails("tui", code=2)
+
+
+def test_a_client_s_environment_changes_nothing(installed: Installation, tmp_path: Path) -> None:
+    """TEXTUAL_* names files and ports for developers; sshd may let a client set them."""
+    log = tmp_path / "textual.log"
+    config = ("--config", str(installed.config), "tui")
+    with terminal(installed.folder, *config, TEXTUAL_LOG=str(log), TEXTUAL="devtools") as t:
+        t.wait_for("No webhooks yet")
+        t.press("q")
+        assert t.wait_for_end() == 0
+    assert not log.exists()
+
+
+def test_demo_opens_on_live_sales(tmp_path: Path) -> None:
+    with terminal(tmp_path, "demo") as t:
+        t.wait_for("FAILING", 60)
+        t.wait_for(r"ok +http://127.0.0.1")
+        t.press("h")
+        t.wait_for("delivered 200")
+        t.press("q", "q")
+        assert t.wait_for_end() == 0
+    assert "arrived with a valid signature" in t.text
+
+
+def test_a_broken_database_is_one_sentence(installed: Installation) -> None:
+    path = installed.folder / "aurapos-webhooks.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE webhook")
+    with terminal(installed.folder, "--config", str(installed.config)) as t:
+        t.wait_for("no such table: webhook")
+        t.press("q")
+        assert t.wait_for_end() == 0

@@ -1,0 +1,102 @@
+"""A real terminal of 80 by 24 with the real command in it, and somebody at its keys."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pexpect
+import pyte
+from installation import COMMAND
+
+UP, DOWN, TAB, ESC, ENTER, SAVE = "\x1b[A", "\x1b[B", "\t", "\x1b", "\r", "\x13"
+_QUIET = 0.4  # seconds of silence after which an answer is whole
+
+
+class Terminal:
+    """What was written to it, as bytes, and what is to be seen in it."""
+
+    def __init__(self, process: "pexpect.spawn[bytes]", columns: int, rows: int) -> None:
+        self.process = process
+        self.written = b""
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+
+    @property
+    def lines(self) -> list[str]:
+        return list(self._screen.display)
+
+    @property
+    def text(self) -> str:
+        """The screen in one line, without the breaks in its sentences."""
+        return " ".join(" ".join(self.lines).split())
+
+    def press(self, *keys: str) -> int:
+        """Press these one by one; how many bytes the answer to the last one had."""
+        answered = 0
+        for key in keys:
+            self.process.send(key)
+            answered = self._read_until_quiet()
+        return answered
+
+    def wait_for(self, wanted: str, seconds: float = 20) -> "re.Match[str]":
+        """Until a text that matches is to be seen."""
+        deadline = monotonic() + seconds
+        while (found := re.search(wanted, self.text)) is None:
+            assert monotonic() < deadline, f"{wanted!r} is not to be seen in\n" + "\n".join(
+                self.lines
+            )
+            self._read(0.1)
+        return found
+
+    def bytes_during(self, seconds: float) -> int:
+        """How many bytes come without a key being pressed."""
+        before, deadline = len(self.written), monotonic() + seconds
+        while (left := deadline - monotonic()) > 0:
+            self._read(left)
+        return len(self.written) - before
+
+    def wait_for_end(self) -> int:
+        """Read until the program has ended; its exit status."""
+        deadline = monotonic() + 20
+        while self._read(0.1) is not None:
+            assert monotonic() < deadline, "it did not end"
+        self.process.wait()
+        return int(self.process.exitstatus or 0)
+
+    def _read_until_quiet(self) -> int:
+        before = len(self.written)
+        while self._read(_QUIET):
+            pass
+        return len(self.written) - before
+
+    def _read(self, seconds: float) -> int | None:
+        """Read for so long at most; how much, None at the end."""
+        try:
+            data = self.process.read_nonblocking(65_536, seconds)
+        except pexpect.TIMEOUT:
+            return 0
+        except pexpect.EOF:
+            return None
+        self.written += data
+        self._stream.feed(data)
+        return len(data)
+
+
+@contextmanager
+def terminal(
+    folder: Path, *args: str, columns: int = 80, rows: int = 24, **environment: str
+) -> Iterator[Terminal]:
+    """The command in a terminal of its own; whatever is left of it ends with the block."""
+    inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    env: Any = {**inherited, "TERM": "xterm-256color", **environment}
+    process = pexpect.spawn(
+        COMMAND[0], [*COMMAND[1:], *args], cwd=str(folder), env=env, dimensions=(rows, columns)
+    )
+    try:
+        yield Terminal(process, columns, rows)
+    finally:
+        process.close(force=True)

@@ -1,0 +1,139 @@
+"""Whatever comes from outside, no screen draws a character that a terminal would obey."""
+
+import base64
+import json
+import unicodedata
+from pathlib import Path
+
+import pytest
+from rich.segment import Segment
+from rich.style import Style
+from scene import NOON, OPERATOR, SECOND
+from showcase import CI, OnePage, add_delivery, drawn, fill, make_desk, play, press, quiet
+from textual.color import Color
+from textual.pilot import Pilot
+
+from core.delivery import ErrorKind, Status
+from core.directory import add_business
+from core.events import SELECTABLE
+from core.models import AuditEntry, Business, Webhook
+from core.signing import Secret
+from core.vault import Vault
+from tui.app import WebhooksApp
+from tui.desk import Desk
+from tui.screens.notice import Notice
+from tui.screens.secret import ShownSecret
+from tui.untrusted import NothingHidden, cell, untrusted
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "hostile_bodies.json"
+BODIES = [
+    base64.b64decode(body["bytes"]).decode("utf-8", "replace")
+    for body in json.loads(VECTORS.read_text())
+]
+ALL_OF_THEM = "".join(BODIES)
+HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+TALL = (120, 60)
+
+
+def harmful(text: str) -> set[str]:
+    return {each for each in text if unicodedata.category(each) in HARMFUL} - {"\n"}
+
+
+@pytest.fixture
+def attacked(empty: Desk, vault: Vault) -> Desk:
+    """As if nothing had been cleaned when it was stored: every body in every column there is."""
+    fill(vault, 1)
+    for number, body in enumerate(BODIES, start=500):
+        at = NOON + number * SECOND
+        outcome = (503, ErrorKind.STATUS, body, body)
+        status = Status.ABANDONED if number % 2 else Status.FAILED
+        payload = body.encode()
+        add_delivery(number, CI, SELECTABLE[0], status, at, outcome, payload=payload)
+        AuditEntry.create(
+            at=at, business_id=1, actor=body, origin=body, action=body, webhook_id=CI, subject=body
+        )
+    Business.update(name=f"[b]{ALL_OF_THEM}").execute()
+    Webhook.update(url=f"https://evil.example/{ALL_OF_THEM}").where(Webhook.id == CI).execute()
+    return empty
+
+
+SCREENS = {
+    "webhooks": [],
+    "history": ["h"],
+    "recover": ["r", "s", "s"],
+    "trail": ["a"],
+    "edit": ["e"],
+    "delete": ["d"],
+    "regenerate": ["s"],
+}
+
+
+@pytest.mark.parametrize("pressed", SCREENS.values(), ids=SCREENS)
+def test_no_screen_draws_what_a_terminal_obeys(attacked: Desk, pressed: list[str]) -> None:
+    app = WebhooksApp(attacked)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, *pressed)
+        assert harmful(drawn(app)) == set()
+
+    play(app, script, TALL)
+
+
+def test_no_delivery_does(attacked: Desk) -> None:
+    app = WebhooksApp(attacked)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "h", "enter")
+        for _ in BODIES:
+            assert harmful(drawn(app)) == set()
+            await press(pilot, "j")
+
+    play(app, script, TALL)
+
+
+def test_nor_do_the_screens_for_a_name_or_a_sentence(attacked: Desk, vault: Vault) -> None:
+    add_business(OPERATOR, "Second", "group", "marie", NOON)
+    secret = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
+    for app in (
+        WebhooksApp(make_desk(vault)),
+        OnePage(attacked, Notice(ALL_OF_THEM)),
+        OnePage(attacked, ShownSecret(1, f"https://x.example/{ALL_OF_THEM}", secret, is_new=True)),
+    ):
+
+        async def script(pilot: Pilot[None], app: WebhooksApp = app) -> None:
+            app.screen.query_one("Flash").say(ALL_OF_THEM)  # type: ignore[attr-defined]
+            await quiet(pilot)
+            assert harmful(drawn(app)) == set()
+
+        play(app, script, TALL)
+
+
+def test_what_is_typed_and_pasted_does_not_either(empty: Desk) -> None:
+    app = WebhooksApp(empty)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "n")
+        app.screen.query_one("Entry").value = ALL_OF_THEM[:2000]  # type: ignore[attr-defined]
+        await press(pilot, "ctrl+s")
+        assert harmful(drawn(app)) == set()
+
+    play(app, script, TALL)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_the_one_constructor_leaves_nothing_hidden(body: str) -> None:
+    assert harmful(untrusted(body).plain) == set()
+    assert harmful(cell(body).plain) == set()
+
+
+def test_markup_is_text() -> None:
+    text = "[@click=app.exit]x[/] [/nothing] [b]bold[/b]"
+    assert untrusted(text).plain == text
+    assert untrusted(text).spans == []
+    assert cell(text).plain == text
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_the_net_catches_what_came_another_way(body: str) -> None:
+    line = NothingHidden().apply([Segment(body, Style())], Color(0, 0, 0))
+    assert harmful("".join(segment.text for segment in line)) == set()
