@@ -3,40 +3,32 @@
 import logging
 import os
 import socket
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from huey import Huey
 
-from core.config import Config, DeliveryConfig, load_config
+from core.config import Config, load_config
 from core.database import open_database, proxy
 from core.delivery import Schedule
 from core.retention import prune_daily, record_tick
 from core.schema import require_current
 from core.sender import Sender
 from core.transport import GuardedTransport, tls_context
-from core.url_policy import UrlPolicy
 from core.vault import load_vault
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
-from tasks.jobs import bell, register
+from tasks.jobs import register
 from tasks.load import Limits
-from tasks.queue import open_queue
+from tasks.wiring import (
+    CONFIG_VARIABLE,
+    DEFAULT_CONFIG,
+    make_policy,
+    open_configured_queue,
+    utc_now,
+)
 
 log = logging.getLogger(__name__)
-
-CONFIG_VARIABLE = "AURAPOS_WEBHOOKS_CONFIG"
-DEFAULT_CONFIG = Path("config.toml")
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def make_policy(delivery: DeliveryConfig) -> UrlPolicy:
-    return UrlPolicy(allow_http=delivery.allow_http, allow_networks=delivery.allow_networks)
 
 
 def make_dispatcher(config: Config) -> Dispatcher:
@@ -50,15 +42,6 @@ def make_dispatcher(config: Config) -> Dispatcher:
         Limits(delivery.concurrency, delivery.per_webhook),
         utc_now,
     )
-
-
-def open_configured_queue(config: Config, *, create: bool = False) -> Huey:
-    key = load_vault(Path(config.secrets.key_file)).queue_key()
-    return open_queue(config.queue.url, key, create=create)
-
-
-def make_wake(config: Config) -> Callable[[], None]:
-    return bell(lambda: open_configured_queue(config))
 
 
 def assemble(config: Config) -> tuple[Huey, Engine]:

@@ -6,8 +6,10 @@ a row in the tables.
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from huey import Huey
+if TYPE_CHECKING:
+    from huey import Huey
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +17,9 @@ _ENOUGH_WAKES = 10  # on the queue: they become one pass, and with no consumer n
 _TICK_EXPIRES = 50  # seconds: a backlog of ticks is dropped, one is as good as many
 
 
-def register(huey: Huey, tick: Callable[[], None], wake: Callable[[], None]) -> Callable[[], None]:
+def register(
+    huey: "Huey", tick: Callable[[], None], wake: Callable[[], None]
+) -> Callable[[], None]:
     """Register the minute's tick and the wake; returns what puts a wake on the queue."""
 
     @huey.periodic_task(lambda _: True, expires=_TICK_EXPIRES, name="tick")
@@ -29,7 +33,7 @@ def register(huey: Huey, tick: Callable[[], None], wake: Callable[[], None]) -> 
     return run_wake
 
 
-def bell(open_queue: Callable[[], Huey]) -> Callable[[], None]:
+def bell(open_queue: Callable[[], "Huey"]) -> Callable[[], None]:
     """What rings the consumer: opened at its first ring, and never an error to who rings it.
 
     A wake that is lost costs at most a minute: the next tick finds the row.

@@ -77,6 +77,7 @@ class Page(Screen[None]):
         self._busy: set[_Call] = set()
         self._deed: Hashable = None  # the last one, to know a double press by
         self._deed_at = 0.0
+        self._is_watching = False
         self._pulse: object = None
         self._is_cut_off = False
         self._read_again: Callable[[], None] = lambda: None
@@ -110,11 +111,25 @@ class Page(Screen[None]):
     def flash(self, text: str, style: str = "") -> None:
         self.query_one(Flash).say(text, style)
 
+    def show_if(self, wanted: bool, selector: str | type[Widget]) -> None:  # noqa: FBT001
+        """Show a part or not; untouched if it is so already, since touching lays out anew."""
+        part = self.query_one(selector)
+        if part.display != wanted:
+            part.display = wanted
+
     # Asking and acting
 
     def ask(self, question: Callable[[], T], then: Callable[[T], None]) -> None:
         """Call the database in a thread, and `then` with its answer when it is there."""
         self._in_thread(_Call.ASK, question, then)
+
+    def open(self, question: Callable[[], T], make: Callable[[T], "Page"]) -> None:
+        """Go to a page once what it shows has been read, so that it is drawn only once."""
+        self.ask(question, lambda answer: self._go(make, answer))
+
+    def _go(self, make: Callable[[T], "Page"], answer: T) -> None:
+        if self._app.screen is self:
+            self._app.push_screen(make(answer))
 
     def act(self, deed: Hashable, action: Callable[[], T], then: Callable[[T], None]) -> bool:
         """The same for what changes something; pressed twice, the same deed is done once.
@@ -130,10 +145,15 @@ class Page(Screen[None]):
         return True
 
     def watch_database(self, read: Callable[[], None]) -> None:
-        """Call `read` now, and again whenever something has changed while this is on top."""
+        """Call `read` whenever something has changed while this is on top."""
         self._read_again = read
-        read()
+        self._is_watching = True
         self.set_interval(_POLL, self._look)
+
+    @on(events.ScreenResume)
+    def _resumed(self) -> None:
+        if self._is_watching:
+            self._look()
 
     def _look(self) -> None:
         if self._app.screen is self and self.is_live() and _Call.LOOK not in self._busy:

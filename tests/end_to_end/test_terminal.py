@@ -63,6 +63,7 @@ def test_an_owner_s_whole_way(installed: Installation, marie: Terminal) -> None:
         marie.wait_for("That is the secret")
         marie.press(ENTER, "q")
 
+        marie.wait_for("never")
         marie.press("t")
         marie.wait_for("test delivered: 200")
         assert is_signed_with(secret, receiver)

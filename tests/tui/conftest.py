@@ -40,7 +40,7 @@ def pytest_sessionfinish() -> Iterator[None]:
     """The report of what differs prints the environment, which may hold secrets: hide it."""
     kept = dict(os.environ)
     for name in kept:
-        if name != "TEXTUAL_SNAPSHOT_TEMPDIR":
+        if not name.startswith(("TEXTUAL_SNAPSHOT_", "PYTEST_")):
             del os.environ[name]
     yield
     os.environ.update(kept)

@@ -10,7 +10,7 @@ from core import queries, services
 from core.config import parse_duration
 from core.errors import BadInput
 from core.queries import AttemptRow, DeliveryRow
-from tasks.consumer import utc_now
+from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
     Program,

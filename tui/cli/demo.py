@@ -23,7 +23,7 @@ from core.events import SELECTABLE, EventType
 from core.intake import record_change
 from core.payload import Change, parse_change
 from core.signing import Secret
-from tasks.consumer import utc_now
+from tasks.wiring import utc_now
 from tui.cli.output import say
 from tui.cli.program import Program, actor_as
 from tui.cli.receiver import Answer, Received, Receiver

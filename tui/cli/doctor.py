@@ -17,7 +17,7 @@ from core.database import connection, explain, first_line, open_database, proxy,
 from core.errors import WebhooksError
 from core.schema import require_current
 from core.vault import load_vault
-from tasks.consumer import open_configured_queue, utc_now
+from tasks.wiring import open_configured_queue, utc_now
 from tui.cli.output import print_json, say
 from tui.cli.program import Program, json_option, pass_program
 

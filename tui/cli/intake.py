@@ -12,7 +12,7 @@ from core.errors import BadInput, NotIncluded
 from core.intake import SyncReport, publish, read_lines
 from core.intake import sync as run_sync
 from core.payload import PAYLOAD_LIMIT
-from tasks.consumer import utc_now
+from tasks.wiring import utc_now
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import (
     Program,

@@ -7,7 +7,7 @@ import click
 
 from core import directory, queries
 from core.plans import Role
-from tasks.consumer import utc_now
+from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
     Program,

@@ -16,7 +16,7 @@ from core.plans import Actor
 from core.schema import require_current
 from core.url_policy import UrlPolicy
 from core.vault import Vault, load_vault
-from tasks.consumer import make_policy, make_wake
+from tasks.wiring import make_policy, make_wake
 
 
 @dataclass

@@ -16,7 +16,7 @@ from core.models import Business, Webhook
 from core.plans import Edition
 from core.schema import migrate as migrate_schema
 from core.vault import create_key_file
-from tasks.consumer import open_configured_queue, utc_now
+from tasks.wiring import open_configured_queue, utc_now
 from tui.cli.business import option_switch, switched
 from tui.cli.output import print_json, say
 from tui.cli.program import Program, json_option, operator, pass_program

@@ -14,7 +14,7 @@ from core.config import DeliveryConfig
 from core.database import sqlite_path
 from core.errors import WebhooksError
 from core.plans import INCLUDED_EDITIONS, Edition
-from tasks.consumer import DEFAULT_CONFIG, make_policy, utc_now
+from tasks.wiring import DEFAULT_CONFIG, make_policy, utc_now
 from tui.cli.program import Program, actor_as, as_option, business_option, operator, pass_program
 from tui.cli.setup import set_up
 from tui.desk import Desk
@@ -22,8 +22,9 @@ from tui.desk import Desk
 if TYPE_CHECKING:
     from tui.app import WebhooksApp
 
-# What Textual reads when it is imported: few bytes and patience with keys over a slow link.
-_MANNER = {"TEXTUAL_FPS": "15", "TEXTUAL_ANIMATIONS": "none", "ESCDELAY": "500"}
+# What Textual reads when it is imported: nothing moves by itself, and keys whose bytes come apart
+# over a slow link stay keys. With nothing moving, the frame rate only says how soon a key shows.
+_MANNER = {"TEXTUAL_FPS": "60", "TEXTUAL_ANIMATIONS": "none", "ESCDELAY": "500"}
 
 
 @click.command()

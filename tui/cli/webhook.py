@@ -8,7 +8,7 @@ from core import queries, services
 from core.errors import BadInput
 from core.events import MEANINGS, SELECTABLE
 from core.queries import WebhookRow
-from tasks.consumer import utc_now
+from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
     Program,

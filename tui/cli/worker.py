@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from core.config import Config
-from tasks.consumer import assemble, make_dispatcher, utc_now
+from tasks.consumer import assemble, make_dispatcher
 from tasks.dispatcher import Tally
+from tasks.wiring import utc_now
 from tui.cli.logs import log_to_stderr
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, pass_program

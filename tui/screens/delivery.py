@@ -32,12 +32,12 @@ class DeliveryPage(Page):
         Binding("k,up", "walk(-1)", "previous", key_display="k"),
     ]
 
-    def __init__(self, webhook: WebhookRow, uuids: Sequence[str], at: int) -> None:
+    def __init__(self, webhook: WebhookRow, uuids: Sequence[str], detail: DeliveryDetail) -> None:
         super().__init__()
         self._webhook = webhook
         self._uuids = tuple(uuids)
-        self._at = at
-        self._detail: DeliveryDetail | None = None
+        self._at = self._uuids.index(str(detail.delivery.uuid))
+        self._detail: DeliveryDetail | None = detail  # None until what was walked to is read
         self._told: dict[str, Content] = {}
 
     @property
@@ -52,12 +52,12 @@ class DeliveryPage(Page):
         yield Static(id="exchange", classes="pane gap")
 
     def on_mount(self) -> None:
+        if self._detail is not None:
+            self._draw(self._detail)
         self.watch_database(self._read)
         self.set_interval(_COUNT, lambda: self._tell("#state", self._state()))
 
     def _read(self) -> None:
-        place = f"{self._at + 1} of {len(self._uuids)} · j/k"
-        self.query_one(Crumbs).tell(self.crumbs, place)
         actor, uuid = self.desk.actor, self._uuids[self._at]
         self.ask(lambda: queries.delivery(actor, uuid), self._draw)
 
@@ -65,11 +65,13 @@ class DeliveryPage(Page):
         if str(detail.delivery.uuid) != self._uuids[self._at]:
             return  # the answer to a row that has been walked past
         self._detail = detail
+        place = f"{self._at + 1} of {len(self._uuids)} · j/k"
+        self.query_one(Crumbs).tell(self.crumbs, place)
         self._tell("#state", self._state())
         self._tell("#attempts", self._attempts(detail.attempts))
         why = explain(detail.delivery, self.desk.timeout.total_seconds())
         self._tell("#why", untrusted(why, BAD))
-        self.query_one("#why").display = bool(why)
+        self.show_if(bool(why), "#why")
         self._tell("#exchange", self._exchange(detail))
 
     def _tell(self, where: str, told: Content) -> None:
@@ -146,6 +148,17 @@ class DeliveryPage(Page):
     def action_copy_id(self) -> None:
         self._app.send_to_clipboard(self._uuids[self._at])
         self.flash("The delivery id was sent to your terminal's clipboard.")
+
+
+def open_delivery(
+    page: Page, webhook: WebhookRow, rows: Sequence[DeliveryRow], chosen: DeliveryRow
+) -> None:
+    """From a list of deliveries to one of them; j and k then walk the list."""
+    actor, uuids = page.desk.actor, [str(row.uuid) for row in rows]
+    page.open(
+        lambda: queries.delivery(actor, str(chosen.uuid)),
+        lambda detail: DeliveryPage(webhook, uuids, detail),
+    )
 
 
 def curl(url: str, detail: DeliveryDetail) -> str:

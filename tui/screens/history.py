@@ -14,7 +14,7 @@ from core.delivery import Status
 from core.queries import DeliveryRow, WebhookRow
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
-from tui.screens.delivery import DeliveryPage
+from tui.screens.delivery import open_delivery
 from tui.send_test import send_test
 from tui.untrusted import cell, untrusted_lines
 from tui.widgets.bars import Crumbs
@@ -50,12 +50,11 @@ class History(ListPage):
         Binding("y", "copy_id", "copy id"),
     ]
 
-    def __init__(self, webhook: WebhookRow) -> None:
+    def __init__(self, webhook: WebhookRow, rows: list[DeliveryRow]) -> None:
         super().__init__()
         self.webhook = webhook
         self.crumbs = ("Webhooks", host_of(webhook.url), "History")
-        self._rows: list[DeliveryRow] = []
-        self._is_read = False
+        self._rows = rows
         self._only_failed = False
         self._is_paused = False
 
@@ -70,6 +69,7 @@ class History(ListPage):
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
+        self.draw()
         self.watch_database(self._read)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -88,9 +88,9 @@ class History(ListPage):
         known = {row.uuid for row in self._rows}
         new = sum(row.uuid not in known for row in rows)
         table = self.query_one(Table)
-        if self._is_read and new and table.cursor_row > 0:
+        if new and table.cursor_row > 0:
             self.flash(f"{new} new, g to see")
-        self._rows, self._is_read = rows, True
+        self._rows = rows
         self.draw()
 
     def draw(self) -> None:
@@ -104,8 +104,8 @@ class History(ListPage):
         table.show([self._row(row) for row in shown])
         if at_top and shown:
             table.move_cursor(row=0, animate=False)
-        self.query_one(".empty").display = self._is_read and not self._rows
-        self.query_one("#split").display = bool(self._rows)
+        self.show_if(not self._rows, ".empty")
+        self.show_if(bool(self._rows), "#split")
         self._tell_counts()
         self._preview()
 
@@ -174,8 +174,7 @@ class History(ListPage):
     def action_detail(self) -> None:
         row = self.chosen()
         if row is not None:
-            uuids = [str(each.uuid) for each in self.shown()]
-            self.app.push_screen(DeliveryPage(self.webhook, uuids, uuids.index(str(row.uuid))))
+            open_delivery(self, self.webhook, self.shown(), row)
 
     def action_failed_only(self) -> None:
         self._only_failed = not self._only_failed

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from core import queries, services
 from core.queries import DeliveryRow, WebhookRow
 from tui.page import GOOD, Page
-from tui.screens.delivery import DeliveryPage
+from tui.screens.delivery import open_delivery
 from tui.send_test import send_test
 from tui.untrusted import cell, untrusted
 from tui.widgets.bars import Crumbs
@@ -78,8 +78,8 @@ class Recover(Page):
 
     def _draw(self) -> None:
         self.query_one(Table).show([self._row(row) for row in self._rows])
-        self.query_one(".empty").display = not self._rows
-        self.query_one(Table).display = bool(self._rows)
+        self.show_if(not self._rows, ".empty")
+        self.show_if(bool(self._rows), Table)
         by_event = Counter(row.event for row in self._rows if str(row.uuid) in self._chosen)
         counts = " · ".join(f"{count} {event}" for event, count in sorted(by_event.items()))
         told = f"{len(self._chosen)} of {len(self._rows)} chosen{': ' if counts else ''}{counts}"
@@ -117,9 +117,9 @@ class Recover(Page):
     @on(Table.RowSelected)
     def action_detail(self) -> None:
         key = self.query_one(Table).at_key
-        if key is not None:
-            uuids = [str(row.uuid) for row in self._rows]
-            self.app.push_screen(DeliveryPage(self._webhook, uuids, uuids.index(key)))
+        for row in self._rows:
+            if str(row.uuid) == key:
+                open_delivery(self, self._webhook, self._rows, row)
 
     def action_test(self) -> None:
         send_test(self, self._webhook, self._say_now)

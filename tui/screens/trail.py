@@ -34,6 +34,7 @@ class Trail(ListPage):
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
+        self._read()
         self.watch_database(self._read)
 
     def _read(self) -> None:
@@ -54,8 +55,8 @@ class Trail(ListPage):
                 for at, line in enumerate(shown)
             ]
         )
-        table.display = bool(self._rows)
-        self.query_one(".empty").display = not self._rows
+        self.show_if(bool(self._rows), Table)
+        self.show_if(not self._rows, ".empty")
 
     def _line(self, row: TrailRow) -> tuple[str, ...]:
         return (self.desk.moment(row.at), row.actor, row.origin, row.action, row.subject)

@@ -8,6 +8,7 @@ from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core import queries
 from core.events import SELECTABLE
 from core.health import Health, Overview, State, overview
 from core.plans import OPTION_PRICE
@@ -74,7 +75,7 @@ class Webhooks(ListPage):
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
-        self.query_one("#banner").display = self.query_one("#worst").display = False
+        self._read()
         self.watch_database(self._read)
         self.set_interval(_REFRESH, self._read)
 
@@ -93,8 +94,8 @@ class Webhooks(ListPage):
         shown = [each for each in all_rows if self.wanted in each.webhook.url.lower()]
         table = self.query_one(Table)
         table.show([self._row(each) for each in shown])
-        table.display = bool(all_rows)
-        self.query_one(".empty").display = not all_rows
+        self.show_if(bool(all_rows), Table)
+        self.show_if(not all_rows, ".empty")
 
     def _row(self, health: Health) -> Row:
         webhook = health.webhook
@@ -163,7 +164,13 @@ class Webhooks(ListPage):
 
     @on(Table.RowSelected)
     def action_history(self) -> None:
-        self._with_chosen(lambda webhook: self.app.push_screen(History(webhook)))
+        self._with_chosen(self._open_history)
+
+    def _open_history(self, webhook: WebhookRow) -> None:
+        actor = self.desk.actor
+        self.open(
+            lambda: queries.deliveries(actor, webhook.id), lambda rows: History(webhook, rows)
+        )
 
     def action_secret(self) -> None:
         self._with_chosen(lambda webhook: self.app.push_screen(RegenerateSecret(webhook)))

@@ -62,6 +62,9 @@ class Table(DataTable[Text], inherit_bindings=False):
     def show(self, rows: Sequence[Row]) -> None:
         """Make the table say this, touching only what differs."""
         rows = list(rows)
+        if not self._places:
+            self._shown = rows  # until there is a width to lay them out in
+            return
         if [row.key for row in rows] == [row.key for row in self._shown]:
             self._update(rows)
         else:

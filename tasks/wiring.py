@@ -1,0 +1,39 @@
+"""What every root makes from the configuration: the clock, the URL policy, the queue, the wake.
+
+Light on purpose: a command that sends nothing must not wait for what sends to be imported.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.config import Config, DeliveryConfig
+from core.url_policy import UrlPolicy
+from core.vault import load_vault
+from tasks.jobs import bell
+
+if TYPE_CHECKING:
+    from huey import Huey
+
+CONFIG_VARIABLE = "AURAPOS_WEBHOOKS_CONFIG"
+DEFAULT_CONFIG = Path("config.toml")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def make_policy(delivery: DeliveryConfig) -> UrlPolicy:
+    return UrlPolicy(allow_http=delivery.allow_http, allow_networks=delivery.allow_networks)
+
+
+def open_configured_queue(config: Config, *, create: bool = False) -> "Huey":
+    from tasks.queue import open_queue  # noqa: PLC0415 - Huey brings every storage it knows
+
+    key = load_vault(Path(config.secrets.key_file)).queue_key()
+    return open_queue(config.queue.url, key, create=create)
+
+
+def make_wake(config: Config) -> Callable[[], None]:
+    return bell(lambda: open_configured_queue(config))
