@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench lock clean
+.PHONY: help setup demo test check fmt bench pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,19 @@ fmt: $(READY) ## Format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure the pipeline; prints a table and writes bench/results/
+bench: $(READY) ## Measure the pipeline and the screens; prints tables and writes bench/results/
 	@$(BIN)/python tests/benchmarks/pipeline.py
+	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/screens.py
+
+SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
+pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README
+	@$(BIN)/python -m pytest tests/tui/test_snapshots.py -k "not readme" --snapshot-update
+	@mkdir -p docs/screens
+	@cp "$(SNAPSHOTS)/test_screen[webhooks].svg" docs/screens/webhooks.svg
+	@cp "$(SNAPSHOTS)/test_screen[edit].svg" docs/screens/edit.svg
+	@cp "$(SNAPSHOTS)/test_secret_shown.svg" docs/screens/secret.svg
+	@cp "$(SNAPSHOTS)/test_screen[history].svg" docs/screens/history.svg
+	@cp "$(SNAPSHOTS)/test_screen[delivery_failed].svg" docs/screens/delivery.svg
 
 lock: $(READY) ## Lock the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-dev.lock

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,23 +85,22 @@ def test_webhooks_without_a_worker(empty: Desk, vault: Vault, snap_compare: Snap
 
 
 @pytest.mark.parametrize(
-    "pressed",
+    ("pressed", "table"),
     [
-        pytest.param(("n", "escape"), id="webhooks"),
-        pytest.param(HISTORY, id="history"),
-        pytest.param("r", id="recover"),
-        pytest.param("a", id="trail"),
+        pytest.param(("n", "escape"), "attempt", id="webhooks"),
+        pytest.param(HISTORY, "attempt", id="history"),
+        pytest.param("r", "attempt", id="recover"),
+        pytest.param("a", "audit_entry", id="trail"),
     ],
 )
 def test_database_that_fails(
-    app: WebhooksApp, snap_compare: Snap, pressed: tuple[Any, ...]
+    app: WebhooksApp, snap_compare: Snap, pressed: tuple[Any, ...], table: str
 ) -> None:
     """The screen says so in a sentence, and goes on."""
 
     async def break_it(pilot: Any) -> None:
         await keys(*pressed[:-1])(pilot)
-        proxy.execute_sql("ALTER TABLE audit_entry RENAME TO was_audit_entry")
-        proxy.execute_sql("ALTER TABLE attempt RENAME TO was_attempt")
+        proxy.execute_sql(f"ALTER TABLE {table} RENAME TO gone")
         await keys(*pressed[-1:])(pilot)
 
     assert snap_compare(app, run_before=break_it)
@@ -151,3 +151,21 @@ def test_waiting_while_no_worker_ticks(desk: Desk, snap_compare: Snap) -> None:
     later = replace(desk, clock=lambda: NOON + 10 * MINUTE)
     assert queries.waiting_since(later.clock()) is not None
     assert snap_compare(WebhooksApp(later), run_before=keys())
+
+
+@pytest.mark.parametrize(
+    ("picture", "snapshot"),
+    [
+        ("webhooks", "test_screen[webhooks]"),
+        ("edit", "test_screen[edit]"),
+        ("secret", "test_secret_shown"),
+        ("history", "test_screen[history]"),
+        ("delivery", "test_screen[delivery_failed]"),
+    ],
+)
+def test_the_readme_shows_the_screens_as_they_are(picture: str, snapshot: str) -> None:
+    """`make pictures` brings them up to date."""
+    here = Path(__file__).parent
+    shown = here.parents[1] / "docs" / "screens" / f"{picture}.svg"
+    taken = here / "__snapshots__" / "test_snapshots" / f"{snapshot}.svg"
+    assert shown.read_text() == taken.read_text()
