@@ -22,10 +22,6 @@ class Status(StrEnum):
     DELIVERED = "delivered"  # a 2xx arrived
     ABANDONED = "abandoned"  # the last allowed attempt failed, or it can never be sent
 
-    @property
-    def is_waiting(self) -> bool:
-        return self in WAITING
-
 
 WAITING = (Status.PENDING, Status.FAILED)
 

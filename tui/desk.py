@@ -36,12 +36,9 @@ class Desk:
         """`12:40:07`."""
         return f"{self.local(when):%H:%M:%S}"
 
-    def ago(self, when: datetime) -> str:
-        """How long since `when`, in its largest unit: `2s`, `4m`, `3h`, `12d`."""
-        return short_duration(self.clock() - when)
-
 
 def short_duration(duration: timedelta) -> str:
+    """In its largest unit: `2s`, `4m`, `3h`, `12d`."""
     seconds = max(0, round(duration.total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= length:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from core import queries, services
 from core.delivery import Status
-from core.queries import DeliveryRow, WebhookRow
+from core.queries import DeliveryRow
 from tui.page import BAD, GOOD, Page
 from tui.words import host_of, outcome_of
 
@@ -15,16 +15,16 @@ _PATIENCE = timedelta(seconds=5)  # beyond what the attempt itself may take
 Tell = Callable[[str, str], None]
 
 
-def send_test(page: Page, webhook: WebhookRow, tell: Tell) -> None:
-    """Queue a test for this webhook and `tell` (text, style) how it goes."""
+def send_test(page: Page, webhook_id: int, url: str, tell: Tell) -> None:
+    """Queue a test for that webhook and `tell` (text, style) how it goes."""
     desk, now = page.desk, page.desk.clock()
     is_sent = page.act(
-        ("test", webhook.id),
-        lambda: services.send_test(desk.actor, webhook.id, now, wake=desk.wake),
-        lambda event_id: _await(page, webhook.id, event_id, now + desk.timeout + _PATIENCE, tell),
+        ("test", webhook_id),
+        lambda: services.send_test(desk.actor, webhook_id, now, wake=desk.wake),
+        lambda event_id: _await(page, webhook_id, event_id, now + desk.timeout + _PATIENCE, tell),
     )
     if is_sent:
-        tell(f"Sending a test to {host_of(webhook.url)} …", "")
+        tell(f"Sending a test to {host_of(url)} …", "")
 
 
 def _await(page: Page, webhook_id: int, event_id: int, until: datetime, tell: Tell) -> None:

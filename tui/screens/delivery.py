@@ -13,6 +13,7 @@ from core.queries import AttemptRow, DeliveryDetail, DeliveryRow, WebhookRow
 from core.signing import build_headers
 from tui.desk import short_duration
 from tui.page import BAD, GOOD, Page
+from tui.send_test import send_test
 from tui.untrusted import untrusted, untrusted_lines
 from tui.widgets.bars import Crumbs
 from tui.words import explain, host_of, outcome_of
@@ -28,6 +29,7 @@ class DeliveryPage(Page):
         Binding("c", "copy_curl", "copy as curl"),
         Binding("y", "copy_body", "copy body"),
         Binding("i", "copy_id", "copy id"),
+        Binding("t", "test", "Send a test", show=False),
         Binding("j,down", "walk(1)", "next", key_display="j"),
         Binding("k,up", "walk(-1)", "previous", key_display="k"),
     ]
@@ -134,6 +136,9 @@ class DeliveryPage(Page):
     def _redelivered(self) -> None:
         self.flash("✓ Queued again: the same id, the same bytes.", GOOD)
         self._read()
+
+    def action_test(self) -> None:
+        send_test(self, self._webhook.id, self._webhook.url, self.flash)
 
     def action_copy_curl(self) -> None:
         if self._detail is not None:

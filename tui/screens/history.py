@@ -198,7 +198,7 @@ class History(ListPage):
         )
 
     def action_test(self) -> None:
-        send_test(self, self.webhook, self.flash)
+        send_test(self, self.webhook.id, self.webhook.url, self.flash)
 
     def action_copy_id(self) -> None:
         row = self.chosen()

@@ -122,7 +122,7 @@ class Recover(Page):
                 open_delivery(self, self._webhook, self._rows, row)
 
     def action_test(self) -> None:
-        send_test(self, self._webhook, self._say_now)
+        send_test(self, self._webhook.id, self._webhook.url, self._say_now)
 
     def _say_now(self, told: str, style: str = "") -> None:
         self.query_one("#now", Static).update(untrusted(told, style))

@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 
 from core.signing import Secret
 from tui.page import BAD, GOOD, Page
+from tui.send_test import send_test
 from tui.snippets import SNIPPETS
 from tui.widgets.entry import Entry
 from tui.words import host_of
@@ -28,6 +29,7 @@ class ShownSecret(Page):
         Binding("y", "copy_secret", "to clipboard"),
         Binding("p", "print_secret", "plain print"),
         Binding("c", "copy_snippet", "copy snippet"),
+        Binding("t", "test", "test"),
         Binding("tab", "app.focus_next", "check"),
         Binding("q,escape", "back", "done", key_display="q"),
         *[
@@ -40,6 +42,7 @@ class ShownSecret(Page):
         super().__init__()
         self.webhook_id = webhook_id
         self.crumbs = ("Webhooks", host_of(url), "Secret, shown once: copy it now")
+        self._url = url
         self._secret: Secret | None = secret
         self._is_new = is_new
         self._language = 0
@@ -99,6 +102,9 @@ class ShownSecret(Page):
     def action_copy_secret(self) -> None:
         self._app.send_to_clipboard(self._revealed())
         self.flash("Sent to your terminal's clipboard; if it is not there, p prints it plainly.")
+
+    def action_test(self) -> None:
+        send_test(self, self.webhook_id, self._url, self.flash)
 
     def action_copy_snippet(self) -> None:
         self._app.send_to_clipboard(self._snippet())

@@ -154,7 +154,7 @@ class Webhooks(ListPage):
     # Keys
 
     def action_test(self) -> None:
-        self._with_chosen(lambda webhook: send_test(self, webhook, self.flash))
+        self._with_chosen(lambda webhook: send_test(self, webhook.id, webhook.url, self.flash))
 
     def action_new(self) -> None:
         self.app.push_screen(NewWebhook())
