@@ -145,6 +145,14 @@ def members(business_id: int) -> list[MemberRow]:
     return [MemberRow(login, Role(role), tuple(fingerprints[login])) for login, role in logins]
 
 
+def login_of_key(fingerprint: str) -> str | None:
+    """Whose SSH key that is."""
+    with connection():
+        return (
+            MemberKey.select(MemberKey.login).where(MemberKey.fingerprint == fingerprint).scalar()
+        )
+
+
 def webhooks(actor: Actor, business_id: int) -> list[WebhookRow]:
     """A business's webhooks, in the order of their creation."""
     with connection():

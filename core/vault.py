@@ -32,8 +32,19 @@ class Vault:
     keys: tuple[tuple[bytes, bytes], ...]  # (key id, key), the current one first
 
     def queue_key(self) -> bytes:
-        """The key that signs the queue's messages, which are pickled."""
-        return hmac.digest(self.keys[0][1], b"queue messages", "sha256")
+        """The key that signs the queue's messages, which are pickled.
+
+        Made from the oldest key, so that a rotation does not part running processes.
+        """
+        return hmac.digest(self.keys[-1][1], b"queue messages", "sha256")
+
+    def knows(self, sealed: bytes) -> bool:
+        """Whether the key it was sealed with is here."""
+        return _key_id(sealed) in dict(self.keys)
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether it was sealed with the current key."""
+        return _key_id(sealed) == self.keys[0][0]
 
     def seal(self, secret: Secret, business_id: int, webhook_id: int) -> bytes:
         key_id, key = self.keys[0]
@@ -45,8 +56,7 @@ class Vault:
 
     def open(self, sealed: bytes, business_id: int, webhook_id: int) -> Secret:
         """Raises BadKeyFile when no key here opens it."""
-        key_id = sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES]
-        key = dict(self.keys).get(key_id)
+        key = dict(self.keys).get(_key_id(sealed))
         if key is None or sealed[: len(_VERSION)] != _VERSION:
             raise BadKeyFile(
                 "The key file does not hold the key this webhook's secret was sealed with: put "
@@ -62,25 +72,77 @@ class Vault:
         return Secret(text.decode())
 
 
+def _key_id(sealed: bytes) -> bytes:
+    return sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES]
+
+
 def _whose(business_id: int, webhook_id: int) -> bytes:
     return f"business {business_id} webhook {webhook_id}".encode()
 
 
 def create_key_file(path: Path) -> None:
     """Write a new key file, 0600 and on the disk before this returns; never over an old one."""
-    line = b" ".join(
-        (os.urandom(_KEY_ID_BYTES).hex().encode(), urlsafe_b64encode(os.urandom(_KEY_BYTES)))
-    )
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        _write_new(path, _new_line())
     except FileExistsError:
         raise BadKeyFile(f"There is a key file {path} already: it is kept as it is.") from None
     except OSError as error:
         raise BadKeyFile(f"The key file {path} cannot be written: {error.strerror}.") from None
+
+
+def add_key(path: Path) -> Vault:
+    """Put a new key before those of a key file, which changes as a whole or not at all.
+
+    The older ones stay, so that what was sealed with them, in a backup too, still opens.
+    """
+    load_vault(path)
+    return _rewrite(path, _new_line() + path.read_bytes())
+
+
+def drop_old_keys(path: Path) -> Vault:
+    """Leave only the current key in a key file."""
+    load_vault(path)
+    return _rewrite(path, _lines(path.read_bytes(), path)[0] + b"\n")
+
+
+def _new_line() -> bytes:
+    key_id, key = os.urandom(_KEY_ID_BYTES), os.urandom(_KEY_BYTES)
+    return key_id.hex().encode() + b" " + urlsafe_b64encode(key) + b"\n"
+
+
+def _rewrite(path: Path, content: bytes) -> Vault:
+    new = path.with_name(f"{path.name}.new")
+    owner = path.stat()
+    try:
+        new.unlink(missing_ok=True)  # of a run that was killed
+        _write_new(new, content)
+        os.chown(new, owner.st_uid, owner.st_gid)
+        new.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise BadKeyFile(
+            f"The key file {path} cannot be changed: {error.strerror}; it is as it was."
+        ) from None
+    return load_vault(path)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(line + b"\n")
+        file.write(content)
         file.flush()
         os.fsync(descriptor)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make a new name in it last through a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def load_vault(path: Path) -> Vault:

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.errors import BadKeyFile
 from core.intake import Wake
 from core.plans import Actor, Edition
+from core.rotation import lost_secrets
 from core.url_policy import UrlPolicy
 from core.vault import Vault
+
+TELL = "tell whoever runs AuraPOS Webhooks."
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,21 @@ class Desk:
     timeout: timedelta
     business_id: int | None = None  # the one asked for; None lets the person choose
     development: str = ""  # which development settings are on, in a sentence
-    worker_hint: str = "tell whoever runs AuraPOS Webhooks."  # what to do when no worker runs
+    worker_hint: str = TELL  # what to do when no worker runs
     set_up: "Callable[[str, Edition, str], Desk] | None" = None  # where there is nothing yet: makes
     # the first business (name, edition, owner's login) and all that is needed for it
+
+    def key_trouble(self, business_id: int) -> str:
+        """Why secrets of a business cannot be opened, in a sentence; empty when all is well."""
+        try:
+            lost = lost_secrets(self.open_vault(), business_id)
+        except BadKeyFile as error:
+            # The file is the operator's to mend; an owner need not know where it is.
+            why = str(error) if self.actor.login is None else f"secrets are locked, {TELL}"
+            return f"! Deliveries wait: {why}"
+        if lost:
+            return f"! The secrets of {len(lost)} webhooks are locked, and deliveries wait: {TELL}"
+        return ""
 
     def moment(self, when: datetime) -> str:
         """`23 Nov 12:40`."""

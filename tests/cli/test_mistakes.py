@@ -112,7 +112,7 @@ def test_a_missing_configuration_says_how_to_make_one(tmp_path: Path) -> None:
     assert "aurapos-webhooks init" in installation.fails("tick")
 
 
-@pytest.mark.parametrize("args", [(), ("--nonsense",), ("webhook", "show"), ("nonsense",)])
+@pytest.mark.parametrize("args", [("--nonsense",), ("webhook", "show"), ("nonsense",)])
 def test_a_wrong_call_is_a_usage_error(tmp_path: Path, args: tuple[str, ...]) -> None:
     assert "Usage" in Installation(tmp_path).fails(*args, code=2)
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -87,16 +87,19 @@ class Terminal:
 
 
 @contextmanager
-def terminal(
-    folder: Path, *args: str, columns: int = 80, rows: int = 24, **environment: str
+def terminal_with(
+    argv: list[str], folder: Path, *, columns: int = 80, rows: int = 24, **environment: str
 ) -> Iterator[Terminal]:
-    """The command in a terminal of its own; whatever is left of it ends with the block."""
+    """A program in a terminal of its own; whatever is left of it ends with the block."""
     inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     env: Any = {**inherited, "TERM": "xterm-256color", **environment}
-    process = pexpect.spawn(
-        COMMAND[0], [*COMMAND[1:], *args], cwd=str(folder), env=env, dimensions=(rows, columns)
-    )
+    process = pexpect.spawn(argv[0], argv[1:], cwd=str(folder), env=env, dimensions=(rows, columns))
     try:
         yield Terminal(process, columns, rows)
     finally:
         process.close(force=True)
+
+
+def terminal(folder: Path, *args: str, **how: Any) -> AbstractContextManager[Terminal]:
+    """The same with our own command."""
+    return terminal_with([*COMMAND, *args], folder, **how)

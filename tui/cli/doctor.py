@@ -1,5 +1,6 @@
 """`doctor`: is everything as it should be, and how to mend what is not."""
 
+import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from core import queries
 from core.config import Config
 from core.database import connection, explain, first_line, open_database, proxy, sqlite_path
 from core.errors import WebhooksError
+from core.rotation import lost_secrets
 from core.schema import require_current
 from core.vault import load_vault
 from tasks.wiring import open_configured_queue, utc_now
@@ -69,6 +71,7 @@ def _examine(program: Program) -> Iterator[Finding]:
     yield from _guarded("queue", lambda: _queue(config))
     yield from _files(program, config)
     if all(finding.verdict is Verdict.OK for finding in database):
+        yield from _guarded("secrets", lambda: _secrets(config))
         yield from _guarded("clock", _clock)
         yield from _guarded("worker", _worker)
 
@@ -106,6 +109,18 @@ def _key(config: Config) -> Iterator[Finding]:
     yield Finding("key", Verdict.OK, config.secrets.key_file)
 
 
+def _secrets(config: Config) -> Iterator[Finding]:
+    lost = lost_secrets(load_vault(Path(config.secrets.key_file)))
+    if lost:
+        told = (
+            f"No key here opens the secrets of webhooks {', '.join(map(str, lost))}, whose "
+            "deliveries wait: put the key file of then back, or regenerate them."
+        )
+        yield Finding("secrets", Verdict.BAD, told)
+    else:
+        yield Finding("secrets", Verdict.OK, "every one opens")
+
+
 def _database(config: Config) -> Iterator[Finding]:
     open_database(config.database.url)
     require_current()
@@ -118,14 +133,22 @@ def _queue(config: Config) -> Iterator[Finding]:
 
 
 def _files(program: Program, config: Config) -> Iterator[Finding]:
-    paths = (
-        program.config_path,
-        sqlite_path(config.database.url),
-        sqlite_path(config.queue.url),
-    )
-    for path in paths:
-        if path is not None and path.exists() and path.stat().st_mode & _SHARED:
-            told = f"{path} is open to others: run `chmod 600 {path}`."
+    files = [
+        path
+        for path in (
+            program.config_path.resolve(),
+            Path(config.secrets.key_file),
+            sqlite_path(config.database.url),
+            sqlite_path(config.queue.url),
+        )
+        if path is not None and path.exists()
+    ]
+    for path, mode in [
+        *((path, 600) for path in files),
+        *((folder, 700) for folder in dict.fromkeys(path.parent for path in files)),
+    ]:
+        if path.stat().st_mode & _SHARED:
+            told = f"{path} is open to others: run `chmod {mode} {shlex.quote(str(path))}`."
             yield Finding("files", Verdict.WARNING, told)
 
 

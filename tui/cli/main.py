@@ -16,6 +16,7 @@ from tasks.wiring import CONFIG_VARIABLE, DEFAULT_CONFIG
 from tui.cli.program import Program
 
 _MODULES = {
+    "authorized-keys": "authorized_keys",
     "business": "business",
     "delivery": "delivery",
     "demo": "demo",
@@ -26,6 +27,7 @@ _MODULES = {
     "member": "member",
     "migrate": "setup",
     "recover": "delivery",
+    "secrets": "secrets",
     "sync": "intake",
     "tick": "worker",
     "tui": "tui",
@@ -62,7 +64,9 @@ class _Commands(click.Group):
 
 
 def _command(name: str) -> click.Command:
-    command: click.Command = getattr(import_module(f"tui.cli.{_MODULES[name]}"), name)
+    command: click.Command = getattr(
+        import_module(f"tui.cli.{_MODULES[name]}"), name.replace("-", "_")
+    )
     return command
 
 

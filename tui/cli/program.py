@@ -51,7 +51,10 @@ pass_program = click.make_pass_decorator(Program)
 
 
 def actor_as(login: str | None, where: str = "cli") -> Actor:
-    """A member by login, or the operator; with where they act from, for the audit trail."""
+    """A member by login, or the operator; with where they act from, for the audit trail.
+
+    `SSH_CONNECTION` is sshd's own word, and only ever a word: nothing is decided by it.
+    """
     client = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
     return Actor(login, f"{where} {client}".strip())
 

@@ -17,7 +17,7 @@ from core.plans import INCLUDED_EDITIONS, Edition
 from tasks.wiring import DEFAULT_CONFIG, make_policy, utc_now
 from tui.cli.program import Program, actor_as, as_option, business_option, operator, pass_program
 from tui.cli.setup import set_up
-from tui.desk import Desk
+from tui.desk import TELL, Desk
 
 if TYPE_CHECKING:
     from tui.app import WebhooksApp
@@ -29,9 +29,10 @@ _MANNER = {"TEXTUAL_FPS": "60", "TEXTUAL_ANIMATIONS": "none", "ESCDELAY": "500"}
 
 @click.command()
 @as_option
+@click.option("--key", metavar="FINGERPRINT", help="The SSH key it is, for the audit trail.")
 @business_option
 @pass_program
-def tui(program: Program, login: str | None, business_id: int | None) -> None:
+def tui(program: Program, login: str | None, key: str | None, business_id: int | None) -> None:
     """Manage webhooks in the terminal."""
     if not is_on_terminal():
         click.echo("The terminal UI needs a terminal: run it from one (ssh -t).", err=True)
@@ -39,18 +40,20 @@ def tui(program: Program, login: str | None, business_id: int | None) -> None:
     if login is None and _is_untouched(program):
         run(_first_desk(program))
     else:
-        run(make_desk(program, login, business_id))
+        run(make_desk(program, login, business_id, key))
 
 
 def is_on_terminal() -> bool:
     return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
-def make_desk(program: Program, login: str | None, business_id: int | None = None) -> Desk:
+def make_desk(
+    program: Program, login: str | None, business_id: int | None = None, key: str | None = None
+) -> Desk:
     delivery = program.open().delivery
     start_worker = f"start one in another terminal: {_command(program)} worker"
     return Desk(
-        actor=actor_as(login, "tui"),
+        actor=actor_as(login, f"tui {key}" if key else "tui"),
         policy=program.policy,
         open_vault=program.vault,
         wake=program.wake,
@@ -60,7 +63,7 @@ def make_desk(program: Program, login: str | None, business_id: int | None = Non
         timeout=delivery.timeout,
         business_id=business_id,
         development=_development(delivery),
-        worker_hint=start_worker if login is None else "tell whoever runs AuraPOS Webhooks.",
+        worker_hint=start_worker if login is None else TELL,
     )
 
 
@@ -115,8 +118,11 @@ def run(desk: Desk) -> None:
 
 
 def make_app(desk: Desk) -> "WebhooksApp":
-    """Import Textual only now, in an environment that no client of sshd has a say in."""
-    for name in [name for name in os.environ if name.startswith("TEXTUAL_")]:
+    """Import Textual only now, in an environment that no client of sshd has a say in.
+
+    Its variables write files, press keys and import modules.
+    """
+    for name in [name for name in os.environ if name.startswith(("TEXTUAL", "PYTHON"))]:
         del os.environ[name]
     os.environ.update(_MANNER)
     from tui.app import WebhooksApp  # noqa: PLC0415 - Textual reads the environment at import

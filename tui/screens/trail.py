@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -46,8 +47,7 @@ class Trail(ListPage):
         self.draw()
 
     def draw(self) -> None:
-        lines = [self._line(row) for row in self._rows]
-        shown = [line for line in lines if self.wanted in " ".join(line).lower()]
+        shown = self._shown()
         table = self.query_one(Table)
         table.show(
             [
@@ -57,6 +57,18 @@ class Trail(ListPage):
         )
         self.show_if(bool(self._rows), Table)
         self.show_if(not self._rows, ".empty")
+
+    @on(Table.RowHighlighted)
+    def _tell_whole(self) -> None:
+        """On the flash line, since a column has no room for a key's fingerprint."""
+        key = self.query_one(Table).at_key
+        shown = self._shown()
+        if key is not None and 0 < int(key) <= len(shown):
+            self.flash(" · ".join(shown[len(shown) - int(key)]))
+
+    def _shown(self) -> list[tuple[str, ...]]:
+        lines = map(self._line, self._rows)
+        return [line for line in lines if self.wanted in " ".join(line).lower()]
 
     def _line(self, row: TrailRow) -> tuple[str, ...]:
         return (self.desk.moment(row.at), row.actor, row.origin, row.action, row.subject)

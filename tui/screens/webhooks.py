@@ -81,11 +81,15 @@ class Webhooks(ListPage):
 
     def _read(self) -> None:
         actor, business_id, now = self.desk.actor, self._app.business_id, self.desk.clock()
-        self.ask(lambda: overview(actor, business_id, now), self._arrived)
+        self.ask(
+            lambda: (overview(actor, business_id, now), self.desk.key_trouble(business_id)),
+            self._arrived,
+        )
 
-    def _arrived(self, found: Overview) -> None:
+    def _arrived(self, answer: tuple[Overview, str]) -> None:
+        found, key_trouble = answer
         self._overview = found
-        self._tell("#banner", self._banner(found), BAD)
+        self._tell("#banner", self._banner(found, key_trouble), BAD)
         self._tell("#worst", self._worst(found.worst))
         self.draw()
 
@@ -124,13 +128,15 @@ class Webhooks(ListPage):
             line.update(untrusted(told, style))
             line.display = bool(told)
 
-    def _banner(self, found: Overview) -> str:
+    def _banner(self, found: Overview, key_trouble: str) -> str:
         """What the person must know before anything else; the gravest only, on one line."""
         now = self.desk.clock()
         silent = found.last_tick is None or now - found.last_tick > _TICK_WITHIN
         failing = sum(each.state is State.FAILING for each in found.webhooks)
         if not found.is_included:
             return f"! Webhooks are off for this business: they are an option, {OPTION_PRICE}."
+        if key_trouble:
+            return key_trouble
         if silent and found.due_since is not None:
             return f"! Deliveries are waiting: is the worker running? {self.desk.worker_hint}"
         if silent and found.webhooks:

@@ -1,0 +1,52 @@
+"""`authorized-keys`: what sshd's AuthorizedKeysCommand asks."""
+
+import shlex
+import sys
+
+import click
+
+from core import directory, queries
+from core.errors import BadInput
+from tui.cli.program import Program, pass_program
+
+# From the client come only what sshd itself says of it and the terminal's name; nothing that is
+# read as code, a path or a locale.
+_ENVIRONMENT = (
+    'TERM="$TERM"',
+    'SSH_CONNECTION="$SSH_CONNECTION"',
+    'SSH_USER_AUTH="$SSH_USER_AUTH"',
+    "PATH=/usr/bin:/bin",
+    "LC_ALL=C.UTF-8",
+)
+
+
+@click.command("authorized-keys")
+@click.argument("key_type", metavar="TYPE")
+@click.argument("key", metavar="KEY")
+@pass_program
+def authorized_keys(program: Program, key_type: str, key: str) -> None:
+    """For sshd: the line that lets this key's owner into the terminal UI, and nothing else.
+
+    In sshd_config: AuthorizedKeysCommand /usr/local/bin/aurapos-webhooks --config FILE
+    authorized-keys %t %k. A key that is not known prints nothing, which refuses it.
+    """
+    program.open()
+    try:
+        public_key, fingerprint = directory.parse_public_key(f"{key_type} {key}")
+    except BadInput:
+        return  # certificates and kinds of keys that no member can have
+    login = queries.login_of_key(fingerprint)
+    if login is not None:
+        click.echo(f'restrict,pty,command="{_forced(program, login, fingerprint)}" {public_key}')
+
+
+def _forced(program: Program, login: str, fingerprint: str) -> str:
+    """The command in place of whatever the client asks for, as sshd reads it in quotes."""
+    command = [
+        sys.executable,
+        "-I",  # neither the client's environment nor a folder's files are read as code
+        *("-m", "tui.cli", "--config", str(program.config_path.resolve())),
+        *("tui", "--as", login, "--key", fingerprint),
+    ]
+    told = f"exec /usr/bin/env -i {' '.join(_ENVIRONMENT)} {shlex.join(command)}"
+    return told.replace('"', '\\"')
