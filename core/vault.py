@@ -5,6 +5,7 @@ import os
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,10 +121,12 @@ def _rewrite(path: Path, content: bytes) -> Vault:
         new.replace(path)
         _sync(path.parent)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise BadKeyFile(
             f"The key file {path} cannot be changed: {error.strerror}; it is as it was."
         ) from None
+    finally:
+        with suppress(OSError):
+            new.unlink()
     return load_vault(path)
 
 
@@ -154,8 +157,8 @@ def load_vault(path: Path) -> Vault:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise BadKeyFile(
-            f"The key file {path} is missing: put it back from its backup; without it no secret "
-            "can be opened and deliveries wait."
+            f"The key file is missing: put {path} back from its backup; without it no secret can "
+            "be opened and deliveries wait."
         ) from None
     except OSError as error:
         raise BadKeyFile(f"The key file {path} cannot be read: {error.strerror}.") from None

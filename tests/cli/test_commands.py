@@ -12,13 +12,6 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINLDP7Kgfu3QpkeyQbdw9xEBbh8fM4X1ShX8z
 FINGERPRINT = "SHA256:qBt5vloUfQ9cPoF3tggKxQPPWby9E2qhkJg6tPsxdXg"
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Installation:
-    installation = Installation(tmp_path)
-    installation.init()
-    return installation
-
-
 def test_init_makes_files_that_only_their_owner_can_read(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
     installation.config.unlink()
@@ -151,6 +144,7 @@ def test_the_doctor_finds_what_is_wrong_and_nothing_else(installed: Installation
         "networks": "warning",
         "key": "ok",
         "database": "ok",
+        "secrets": "ok",
         "queue": "ok",
         "clock": "ok",
         "files": "warning",

@@ -55,6 +55,7 @@ class Trail(ListPage):
                 for at, line in enumerate(shown)
             ]
         )
+        self._tell_whole()
         self.show_if(bool(self._rows), Table)
         self.show_if(not self._rows, ".empty")
 
