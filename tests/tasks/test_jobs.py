@@ -16,8 +16,16 @@ def run_all(huey: Huey) -> None:
         huey.execute(task)
 
 
-def test_a_wake_on_the_queue_is_run_by_a_consumer_in_another_process(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'queue.db'}"
+@pytest.mark.parametrize("kind", ["sqlite", "redis", "redis by its socket"])
+def test_a_wake_on_the_queue_is_run_by_a_consumer_in_another_process(
+    tmp_path: Path, redis_urls: tuple[str, str], kind: str
+) -> None:
+    urls = {
+        "sqlite": f"sqlite:///{tmp_path / 'queue.db'}",
+        "redis": redis_urls[0].replace("/0", "/2"),
+        "redis by its socket": redis_urls[1],
+    }
+    url = urls[kind]
     woken: list[str] = []
     consumer = open_queue(url, b"key")
     register(consumer, lambda: woken.append("tick"), lambda: woken.append("wake"))
