@@ -8,6 +8,7 @@ from enum import StrEnum
 from peewee import SQL, fn
 
 from core.access import authorize
+from core.by_time import first_id_since
 from core.database import connection
 from core.delivery import Status
 from core.models import Attempt, AuditEntry, Delivery, TimeField
@@ -113,7 +114,7 @@ def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]
         Delivery.select(Delivery.webhook, hour, Delivery.status, fn.COUNT(Delivery.id))
         .where(
             Delivery.webhook.in_(webhook_ids)
-            & (Delivery.id >= _first_id_since(since))
+            & (Delivery.id >= first_id_since(Delivery.created_at, since))
             & (Delivery.created_at >= since)
             & (Delivery.created_at < now)
         )
@@ -129,24 +130,3 @@ def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]
         )
         for webhook_id in webhook_ids
     }
-
-
-def _first_id_since(since: datetime) -> int:
-    """Where a day begins among the deliveries, whose ids go with time: found by halving.
-
-    Counting a day must not read the months before it.
-    """
-    low, high = 0, (Delivery.select(fn.MAX(Delivery.id)).scalar() or 0) + 1
-    while low < high:
-        middle = (low + high) // 2
-        row = (
-            Delivery.select(Delivery.id, Delivery.created_at)
-            .where(Delivery.id >= middle)
-            .order_by(Delivery.id)
-            .first()
-        )
-        if row is None or row.created_at >= since:
-            high = middle
-        else:
-            low = row.id + 1
-    return low

@@ -174,3 +174,24 @@ def test_the_doctor_says_how_to_mend_it(
     [line] = [each for each in done.stdout.splitlines() if each.startswith(f"BAD     {check}")]
     assert words in line
     assert done.returncode == 1
+
+
+def test_status_is_for_people_machines_and_prometheus(installed: Installation) -> None:
+    with receiving(answer(200), answer(500)) as receiver:
+        installed.add_webhook(receiver.url)
+        with installed.worker() as worker:
+            worker.wait_for("worker started")
+            installed.emit()
+            wait_until(lambda: installed.json("status")["delivered_last_minute"] == 1)
+            wait_until(lambda: installed.json("status")["consumers"])
+            assert worker.stop() == 0
+    told = installed.ok("status")
+    assert "due         0" in told
+    assert "1 attempts delivered" in told
+    metrics = installed.ok("status", "--prometheus").splitlines()
+    values = dict(line.rsplit(" ", 1) for line in metrics if not line.startswith("#"))
+    assert values['aurapos_webhooks_attempts_last_minute{outcome="delivered"}'] == "1"
+    assert values["aurapos_webhooks_deliveries_due"] == "0"
+    assert any(name.startswith("aurapos_webhooks_last_tick_timestamp_seconds{") for name in values)
+    helps = sum(line.startswith("# HELP ") for line in metrics)
+    assert helps == sum(line.startswith("# TYPE ") for line in metrics) == 8

@@ -28,6 +28,7 @@ _MODULES = {
     "migrate": "setup",
     "recover": "delivery",
     "secrets": "secrets",
+    "status": "status",
     "sync": "intake",
     "tick": "worker",
     "tui": "tui",
