@@ -3,41 +3,46 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from core.database import insert_rows
 from core.delivery import Answered, ErrorKind, Interrupted, Outcome, Unreachable, Unsendable
 from core.models import Attempt
+
+_FIELDS = (
+    Attempt.delivery,
+    Attempt.number,
+    Attempt.started_at,
+    Attempt.duration_us,
+    Attempt.http_status,
+    Attempt.error,
+    Attempt.detail,
+    Attempt.response,
+)
+Row = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str]
 
 
 def attempt_row(
     delivery_id: int, number: int, started_at: datetime, duration: timedelta, outcome: Outcome
-) -> dict[str, object]:
-    row: dict[str, object] = {
-        "delivery": delivery_id,
-        "number": number,
-        "started_at": started_at,
-        "duration_us": duration // timedelta(microseconds=1),
-        "http_status": None,
-        "error": None,
-        "detail": "",
-        "response": "",
-    }
+) -> Row:
+    http_status, error, detail, response = _told(outcome)
+    duration_us = duration // timedelta(microseconds=1)
+    return delivery_id, number, started_at, duration_us, http_status, error, detail, response
+
+
+def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:
     match outcome:
         case Answered():
-            row |= {
-                "http_status": outcome.http_status,
-                "error": outcome.error,
-                "detail": outcome.detail,
-                "response": outcome.response,
-            }
+            return outcome.http_status, outcome.error, outcome.detail, outcome.response
         case Unreachable():
-            row |= {"error": outcome.error, "detail": outcome.detail}
+            return None, outcome.error, outcome.detail, ""
         case Unsendable():
-            row |= {"error": ErrorKind.CORRUPT, "detail": outcome.detail}
+            return None, ErrorKind.CORRUPT, outcome.detail, ""
         case Interrupted():
-            row |= {"error": ErrorKind.INTERRUPTED, "detail": "our worker stopped during it"}
-    return row
+            return None, ErrorKind.INTERRUPTED, "our worker stopped during it", ""
+        case _:
+            raise ValueError(f"{type(outcome).__name__} is no attempt")
 
 
-def log_attempts(rows: Iterable[dict[str, object]]) -> None:
+def log_attempts(rows: Iterable[Row]) -> None:
     logged = list(rows)
     if logged:
-        Attempt.insert_many(logged).execute()
+        insert_rows(Attempt, _FIELDS, logged)

@@ -3,17 +3,19 @@
 Every write states its condition, and losing is normal: another worker was there first.
 """
 
+import json
 import secrets
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from peewee import JOIN
 
 from core.attempts import attempt_row, log_attempts
-from core.database import connection, proxy, transaction
+from core.database import connection, insert_rows, one_of, proxy, transaction
 from core.delivery import (
     Interrupted,
     Locked,
@@ -36,6 +38,7 @@ from core.models import (
     row_lock,
 )
 from core.plans import includes_webhooks
+from core.steps import Step, passed
 
 LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
@@ -59,7 +62,10 @@ def fan_out(limit: int, now: datetime) -> FannedOut:
         event_ids = _lock_outbox(
             (Event.business.in_(Business.select(Business.id).where(entitled()))), limit
         )
-        return _fan_out(event_ids, now)
+        fanned_out = _fan_out(event_ids, now)
+        passed(Step.FANNING_OUT)
+    passed(Step.FANNED_OUT)
+    return fanned_out
 
 
 def fan_out_business(business_id: int, limit: int, now: datetime) -> FannedOut:
@@ -86,7 +92,7 @@ def _fan_out(event_ids: list[int], now: datetime) -> FannedOut:
     if not event_ids:
         return FannedOut(0, 0)
     rows = [
-        (uuid.uuid4(), event_id, webhook_id, Status.PENDING, now, now)
+        (uuid.uuid4(), event_id, webhook_id, Status.PENDING, now, now, 0, 0)
         for event_id, webhook_id in _receivers(event_ids)
     ]
     columns = [
@@ -96,11 +102,13 @@ def _fan_out(event_ids: list[int], now: datetime) -> FannedOut:
         Delivery.status,
         Delivery.due_at,
         Delivery.created_at,
+        Delivery.attempts,
+        Delivery.interruptions,
     ]
     for start in range(0, len(rows), _INSERT_BATCH):
-        Delivery.insert_many(rows[start : start + _INSERT_BATCH], columns).execute()
+        insert_rows(Delivery, columns, rows[start : start + _INSERT_BATCH])
     Event.update(fanned_out_at=now).where(
-        Event.id.in_(event_ids) & Event.fanned_out_at.is_null()
+        one_of(Event.id, event_ids) & Event.fanned_out_at.is_null()
     ).execute()
     return FannedOut(len(event_ids), len(rows))
 
@@ -113,7 +121,7 @@ def _receivers(event_ids: list[int]) -> Iterable[tuple[int, int]]:
         .join(Webhook, on=(Webhook.business == Event.business))
         .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
         .where(
-            Event.id.in_(event_ids)
+            one_of(Event.id, event_ids)
             & Webhook.deleted_at.is_null()
             & (
                 (Event.webhook.is_null() & ~SelectedEvent.event_type.is_null())
@@ -157,8 +165,7 @@ def waiting_webhooks() -> list[tuple[int, datetime]]:
     return [(webhook_id, EPOCH + timedelta(microseconds=due)) for webhook_id, due in rows if due]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The right to make one attempt of one delivery, until its lease ends."""
 
     id: int
@@ -191,33 +198,54 @@ def claim(
         doomed = _note_interruptions([row for row in rows if row.lease is not None], schedule, now)
         ids = [row.id for row in rows if row.id not in doomed]
         Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
-            Delivery.id.in_(ids) & (Delivery.due_at <= now)
+            one_of(Delivery.id, ids) & (Delivery.due_at <= now)
         ).execute()
-        return _claims(ids, lease)
+        claims = _claims(ids, lease)
+        passed(Step.CLAIMING)
+    passed(Step.CLAIMED)
+    return claims
 
 
-def _due_rows(wanted: Mapping[int, int], now: datetime) -> list[Delivery]:
+class _Due(NamedTuple):
+    id: int
+    lease: int | None  # of an attempt that was cut short
+    leased_at: datetime
+    attempts: int
+    interruptions: int
+
+
+def _due_rows(wanted: Mapping[int, int], now: datetime) -> list[_Due]:
     due = _due_ids_locking(wanted, now) if proxy.for_update else _due_ids(wanted, now)
-    columns = (Delivery.id, Delivery.lease, Delivery.leased_at, Delivery.attempts)
-    return list(
-        Delivery.select(*columns, Delivery.interruptions).where(Delivery.id.in_(due)).objects()
+    rows = Delivery.select(
+        Delivery.id,
+        Delivery.lease,
+        Delivery.leased_at,
+        Delivery.attempts,
+        Delivery.interruptions,
+    ).where(one_of(Delivery.id, due))
+    return list(map(_Due._make, rows.tuples().iterator()))
+
+
+_DUE_IDS = """
+    SELECT due.id FROM json_each(?) AS wanted
+    JOIN delivery AS due ON due.id IN (
+        SELECT id FROM delivery WHERE webhook_id = wanted.value AND due_at <= ?
+        ORDER BY due_at LIMIT ?
     )
+"""
 
 
 def _due_ids(wanted: Mapping[int, int], now: datetime) -> list[int]:
     """On SQLite, where the transaction has the whole database to itself."""
-    arm = (
-        "SELECT * FROM (SELECT id FROM delivery WHERE webhook_id = ? AND due_at <= ?"
-        " ORDER BY due_at LIMIT ?)"
-    )
-    values = [
-        value
-        for webhook_id, room in wanted.items()
-        for value in (webhook_id, _time.db_value(now), room)
-    ]
+    by_room = defaultdict(list)  # a LIMIT cannot depend on a row, and few differ
+    for webhook_id, room in wanted.items():
+        by_room[room].append(webhook_id)
     return [
-        row[0]
-        for row in proxy.execute_sql(" UNION ALL ".join([arm] * len(wanted)), values).fetchall()
+        delivery_id
+        for room, webhook_ids in by_room.items()
+        for (delivery_id,) in proxy.execute_sql(
+            _DUE_IDS, (json.dumps(webhook_ids), _time.db_value(now), room)
+        ).fetchall()
     ]
 
 
@@ -233,15 +261,13 @@ def _due_ids_locking(wanted: Mapping[int, int], now: datetime) -> list[int]:
     return [row[0] for row in rows.fetchall()]
 
 
-def _note_interruptions(
-    interrupted: Sequence[Delivery], schedule: Schedule, now: datetime
-) -> set[int]:
+def _note_interruptions(interrupted: Sequence[_Due], schedule: Schedule, now: datetime) -> set[int]:
     """Log attempts whose lease ran out; returns the deliveries that were abandoned for it."""
     outcome = Interrupted()
     doomed = set()
     for row in interrupted:
         verdict = after_attempt(outcome, row.attempts + 1, row.interruptions, schedule, now)
-        changes = {"interruptions": row.interruptions + 1}
+        changes: dict[str, object] = {"interruptions": row.interruptions + 1}
         if verdict.status is Status.ABANDONED:
             doomed.add(row.id)
             changes |= {
@@ -278,11 +304,11 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
         .join(Event)
         .switch(Delivery)
         .join(Webhook)
-        .where(Delivery.id.in_(ids) & (Delivery.lease == lease) & Webhook.deleted_at.is_null())
+        .where(one_of(Delivery.id, ids) & (Delivery.lease == lease) & Webhook.deleted_at.is_null())
         .order_by(Delivery.id)
         .tuples()
     )
-    return [Claim(*row) for row in rows]
+    return list(map(Claim._make, rows.iterator()))
 
 
 def still_sendable(claims: Collection[Claim]) -> set[int]:
@@ -297,7 +323,7 @@ def still_sendable(claims: Collection[Claim]) -> set[int]:
                 Webhook.id, Webhook.url, Webhook.secret, Business.edition, Business.option
             )
             .join(Business)
-            .where(Webhook.id.in_({claim.webhook_id for claim in claims}))
+            .where(one_of(Webhook.id, {claim.webhook_id for claim in claims}))
             .where(Webhook.deleted_at.is_null())
             .tuples()
         )
@@ -313,8 +339,7 @@ def still_sendable(claims: Collection[Claim]) -> set[int]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """How one claimed attempt ended."""
 
     claim: Claim
@@ -350,6 +375,8 @@ def settle(
             for each, _ in settled
             if not isinstance(each.outcome, Withdrawn | Locked)
         )
+        passed(Step.SETTLING)
+    passed(Step.SETTLED)
     return settled
 
 
@@ -362,7 +389,7 @@ def _apply(verdict: Verdict, lease: int, ids: Sequence[int], now: datetime) -> s
         changes["attempts"] = Delivery.attempts + 1
     rows = (
         Delivery.update(changes)
-        .where(Delivery.id.in_(ids) & (Delivery.lease == lease))
+        .where(one_of(Delivery.id, ids) & (Delivery.lease == lease))
         .returning(Delivery.id)
         .execute()
     )

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
+from typing import cast
 
 import httpx
 
@@ -46,7 +47,7 @@ class Sender:
                 "POST",
                 _parsed(url),
                 headers=[*headers, ("Accept-Encoding", "identity")],
-                content=body,
+                stream=httpx.ByteStream(body),  # `content` would add headers that aiohttp adds
                 extensions={LAST_LOOK: last_look},
             )
             async with asyncio.timeout(self._timeout):
@@ -75,27 +76,36 @@ class _Attempt:
 
     async def run(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
         self._response = await transport.handle_async_request(request)
+        stream = cast("httpx.AsyncByteStream", self._response.stream)
         try:
-            async for chunk in self._response.aiter_raw():
+            async for chunk in stream:  # as it came: nothing is inflated
                 self._body += chunk[: _BODY_BYTES - len(self._body)]
                 if len(self._body) >= _BODY_BYTES:
                     break
         finally:
-            await self._response.aclose()
+            await stream.aclose()
 
     def outcome(self) -> Answered | None:
         response = self._response
         if response is None:
             return None
-        location = response.headers.get("location", "") if response.is_redirect else ""
+        location = _header(response, b"location") if 300 <= response.status_code < 400 else ""
         detail = clean(f"redirects to {location}", _DETAIL_LIMIT) if location else ""
         return Answered(response.status_code, self._text(response), detail)
 
     def _text(self, response: httpx.Response) -> str:
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        encoding = _header(response, b"content-encoding").strip().lower()
         if encoding not in {"", "identity"} and self._body:
             return f"[compressed, {len(self._body)} bytes]"
         return clean_body(bytes(self._body), RESPONSE_LIMIT)
+
+
+def _header(response: httpx.Response, name: bytes) -> str:
+    """A header's value, empty where there is none; httpx's own way guesses an encoding first."""
+    for given, value in response.headers.raw:
+        if given.lower() == name:
+            return value.decode("utf-8", "replace")
+    return ""
 
 
 def _unforeseen(error: Exception) -> Unreachable:

@@ -56,8 +56,7 @@ class Secret:
 
 def wire_time(moment: datetime) -> str:
     """UTC, milliseconds, `Z`: `2026-05-17T14:32:08.123Z`."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def build_body(event_type: str, delivery_id: UUID, created_at: datetime, payload: bytes) -> bytes:

@@ -100,7 +100,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         return await self._open_session().request(
             request.method,
             URL(str(request.url), encoded=True),
-            data=request.content,
+            data=await request.aread(),
             headers=CIMultiDict(
                 (name.decode("ascii"), value.decode("latin-1"))
                 for name, value in request.headers.raw

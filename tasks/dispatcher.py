@@ -24,7 +24,8 @@ from core.errors import BadKeyFile
 from core.outbox import Claim, Settlement
 from core.payload import is_json
 from core.sender import Sender
-from core.signing import build_body, build_headers
+from core.signing import Secret, build_body, build_headers
+from core.steps import Step, passed
 from core.vault import Vault
 from tasks.last_look import LastLooks
 from tasks.load import Limits, Load
@@ -54,6 +55,23 @@ class Tally:
         self.delivered += verdict.status is Status.DELIVERED
         self.failed += verdict.status is Status.FAILED
         self.abandoned += verdict.status is Status.ABANDONED
+
+
+class OpenedOnce:
+    """A vault that opens each webhook's secret once, for as long as a pass lasts."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._opened: dict[tuple[int, bytes], Secret] = {}
+
+    def open(self, claim: Claim) -> Secret:
+        """Raises BadKeyFile when no key here opens it."""
+        which = claim.webhook_id, claim.sealed_secret
+        secret = self._opened.get(which)
+        if secret is None:
+            secret = self._vault.open(claim.sealed_secret, claim.business_id, claim.webhook_id)
+            self._opened[which] = secret
+        return secret
 
 
 class Dispatcher:
@@ -106,12 +124,11 @@ class Dispatcher:
         the database raises, with outcomes kept until they can be settled.
         """
         tally = Tally()
-        vault = self._open_vault()
+        vault = OpenedOnce(self._open_vault())
         self.look()
         while True:
             self._news.clear()
-            await self._settle(tally)
-            started = 0 if self._stopping else await self._start_more(vault, until(), tally)
+            started = await self._take_turn(vault, until(), tally)
             if not (started or self._in_flight or self._unsettled or self._looks_again()):
                 return tally
             if on_progress is not None:
@@ -130,7 +147,9 @@ class Dispatcher:
         if self._in_flight:
             await asyncio.wait(self._in_flight)
         try:
-            await self._settle(Tally())
+            batch = self._unsettled
+            settled = await _in(self._writer, outbox.settle, batch, self._schedule, self._clock())
+            self._settled(batch, settled, Tally())
         except PeeweeException as error:
             log.error("outcomes could not be recorded, so attempts will repeat: %s", error)
         await self._sender.close()
@@ -144,27 +163,40 @@ class Dispatcher:
         except TimeoutError:
             return
 
-    async def _settle(self, tally: Tally) -> None:
-        while batch := self._unsettled[:_SETTLE_BATCH]:
-            settled = await _in(self._writer, outbox.settle, batch, self._schedule, self._clock())
-            del self._unsettled[: len(batch)]
-            for settlement, verdict in settled:
-                tally.count(verdict)
-                _log(settlement, verdict)
+    def _settled(
+        self, batch: list[Settlement], settled: list[tuple[Settlement, Verdict]], tally: Tally
+    ) -> None:
+        del self._unsettled[: len(batch)]
+        if any(isinstance(settlement.outcome, Withdrawn) for settlement in batch):
+            self.look()  # what was withdrawn is due again, on the new terms
+        for settlement, verdict in settled:
+            tally.count(verdict)
+            _log(settlement, verdict)
 
-    async def _start_more(self, vault: Vault, until: datetime, tally: Tally) -> int:
-        if self._load.room() <= 0:
+    async def _take_turn(self, vault: OpenedOnce, until: datetime, tally: Tally) -> int:
+        """Settle what has ended and start as much as there is room for; says how much that is.
+
+        Both in one call of the writer: each crossing between the threads costs as much as a few
+        deliveries.
+        """
+        wanted: dict[int, int] = {}
+        if not self._stopping and self._load.room() > 0:
+            if monotonic() >= self._roster_until:
+                await self._call_the_roster(until, tally)
+            wanted = self._load.share_out(self._roster)
+        batch = self._unsettled[:_SETTLE_BATCH]
+        if not (batch or wanted):
             return 0
-        if monotonic() >= self._roster_until:
-            await self._call_the_roster(until, tally)
-        wanted = self._load.share_out(self._roster)
-        if not wanted:
-            return 0
-        claims = await _in(self._writer, outbox.claim, wanted, self._schedule, until)
+        settled, claims = await _in(
+            self._writer, _settle_and_claim, batch, wanted, self._schedule, self._clock(), until
+        )
+        self._settled(batch, settled, tally)
         for claim in claims:
             self._start(claim, vault)
         claimed = Counter(claim.webhook_id for claim in claims)
-        self._roster = [each for each in self._roster if claimed[each] >= wanted.get(each, 0)]
+        emptied = {each for each, share in wanted.items() if claimed[each] < share}
+        if emptied:
+            self._roster = [each for each in self._roster if each not in emptied]
         return len(claims)
 
     async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
@@ -177,27 +209,26 @@ class Dispatcher:
         waiting = await _in(self._writer, outbox.waiting_webhooks)
         self._roster = [webhook_id for webhook_id, first_due in waiting if first_due <= until]
 
-    def _start(self, claim: Claim, vault: Vault) -> None:
+    def _start(self, claim: Claim, vault: OpenedOnce) -> None:
         self._load.started(claim.webhook_id)
         task = asyncio.create_task(self._attempt(claim, vault))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
 
-    async def _attempt(self, claim: Claim, vault: Vault) -> None:
+    async def _attempt(self, claim: Claim, vault: OpenedOnce) -> None:
         started_at, begin = self._clock(), monotonic()
         outcome = await self._outcome(claim, vault)
+        passed(Step.ANSWERED)
         duration = timedelta(seconds=monotonic() - begin)
         self._unsettled.append(Settlement(claim, outcome, started_at, duration))
         self._load.ended(claim.webhook_id, outcome)
-        if isinstance(outcome, Withdrawn):
-            self.look()
         self._news.set()
 
-    async def _outcome(self, claim: Claim, vault: Vault) -> Outcome:
+    async def _outcome(self, claim: Claim, vault: OpenedOnce) -> Outcome:
         if not is_json(claim.payload):
             return Unsendable("the stored event was damaged")
         try:
-            secret = vault.open(claim.sealed_secret, claim.business_id, claim.webhook_id)
+            secret = vault.open(claim)
         except BadKeyFile as error:
             log.error(
                 "a secret cannot be opened", extra={"webhook": claim.webhook_id, "why": error}
@@ -208,8 +239,26 @@ class Dispatcher:
             claim.url,
             build_headers(claim.event_type, claim.uuid, secret.sign(body)),
             body,
-            partial(self._last_looks.may_send, claim),
+            partial(self._may_send, claim),
         )
+
+    async def _may_send(self, claim: Claim) -> bool:
+        wanted = await self._last_looks.may_send(claim)
+        if wanted:
+            passed(Step.SENDING)
+        return wanted
+
+
+def _settle_and_claim(
+    batch: list[Settlement],
+    wanted: dict[int, int],
+    schedule: Schedule,
+    now: datetime,
+    until: datetime,
+) -> tuple[list[tuple[Settlement, Verdict]], list[Claim]]:
+    """Settled once more because claiming failed, outcomes change nothing."""
+    settled = outbox.settle(batch, schedule, now) if batch else []
+    return settled, outbox.claim(wanted, schedule, until) if wanted else []
 
 
 def _database_thread(name: str) -> ThreadPoolExecutor:

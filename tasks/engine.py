@@ -5,6 +5,7 @@ become due meanwhile, so that a retry starts at its time and not up to a minute 
 """
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 _PATIENCE = 60.0  # seconds: a tick is never further away
 _PAUSE = 0.05  # seconds between two passes at the least
 _PAUSE_AFTER_ERROR = 2.0
+_ALLOCATIONS_A_LOOK = 10_000
 
 
 class Engine:
@@ -39,6 +41,7 @@ class Engine:
 
     def start(self) -> None:
         if self._thread is None:
+            spare_the_collector()
             self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
             self._thread.start()
             self._started.wait()
@@ -108,3 +111,13 @@ class Engine:
             await asyncio.wait_for(self._woken.wait(), seconds)
         except TimeoutError:
             return
+
+
+def spare_the_collector() -> None:
+    """Let the garbage collector look at what a pass makes, not at what was imported.
+
+    At its usual pace it takes a fifth of a busy worker's time and finds nothing: an attempt leaves
+    no cycles.
+    """
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_A_LOOK)

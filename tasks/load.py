@@ -30,8 +30,8 @@ class Load:
         return self.limits.concurrency - self._in_flight.total()
 
     def room_for(self, webhook_id: int) -> int:
-        share = self.limits.per_webhook >> self._silences[webhook_id]
-        return max(1, share) - self._in_flight[webhook_id]
+        share = self.limits.per_webhook >> self._silences.get(webhook_id, 0)
+        return max(1, share) - self._in_flight.get(webhook_id, 0)
 
     def started(self, webhook_id: int) -> None:
         self._in_flight[webhook_id] += 1
@@ -49,6 +49,8 @@ class Load:
         part = max(1, room // max(1, len(webhook_ids)))
         shares: dict[int, int] = {}
         for webhook_id in webhook_ids:
+            if room <= 0:
+                break
             share = min(part, room, self.room_for(webhook_id))
             if share > 0:
                 shares[webhook_id] = share

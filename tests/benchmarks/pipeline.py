@@ -1,52 +1,59 @@
-"""How fast the pipeline is beside bare HTTP clients: same receiver, same body, one run.
+"""How fast deliveries go beside bare HTTP clients: same receiver, same body, one run.
 
-Prints a table of medians and writes them to bench/results/pipeline.json. Machines are noisy, so
-what counts is the ratios.
+Each case runs in processes of its own. Prints a table of medians and writes them to
+bench/results/pipeline.json. Machines are noisy, so what counts is the ratios.
 """
 
 import asyncio
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
 import aiohttp
 import httpx
+from stage import PAYLOAD, POLICY, new_database, now, postgres, prepare, receiver, write_results
 
-from core import outbox
-from core.database import open_database, release_connection
+from core.database import open_database
 from core.delivery import Schedule
-from core.directory import add_business
-from core.events import SELECTABLE, EventType
-from core.models import Event
-from core.plans import Actor
-from core.schema import migrate
 from core.sender import Sender
-from core.services import create_webhook
 from core.transport import GuardedTransport, tls_context
-from core.url_policy import UrlPolicy
-from core.vault import create_key_file, load_vault
+from core.vault import load_vault
 from tasks.dispatcher import Dispatcher
+from tasks.engine import spare_the_collector
 from tasks.load import Limits
 
 ROUNDS = 3
-AT_ONCE = 64
-POSTS = 5000
-SLOW_POSTS = 500  # for the client whose pool rescans every connection
-PAYLOAD = json.dumps({"lignes": ["x" * 90] * 10}).encode()
-POLICY = UrlPolicy(allow_http=True, allow_networks=(ip_network("127.0.0.0/8"),))
-RESULTS = Path(__file__).parents[2] / "bench" / "results"
-OPERATOR = Actor(None, "bench")
+AT_ONCE = 256  # POSTs in flight, as the program has by default
+POSTS = 20_000
+SLOW_POSTS = 2000  # for the client whose pool rescans every connection
+BASE = "bare aiohttp"
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
+@dataclass(frozen=True)
+class Case:
+    """So many workers that drain so many deliveries to so many addresses."""
+
+    addresses: int = 1
+    workers: int = 1
+    postgres: bool = False
+
+
+CASES: dict[str, Case] = {
+    "SQLite, 1 worker": Case(),
+    "SQLite, 1 worker, 200 addresses": Case(addresses=200),
+    "SQLite, 2 workers": Case(workers=2),
+    "PostgreSQL, 1 worker": Case(postgres=True),
+    "PostgreSQL, 2 workers": Case(postgres=True, workers=2),
+}
+
+
+# In the processes of the cases
 
 
 async def together(posts: int, post: Callable[[], Awaitable[object]]) -> float:
@@ -76,80 +83,102 @@ async def stock_httpx(url: str) -> float:
         return await together(SLOW_POSTS, lambda: client.post(url, content=PAYLOAD))
 
 
-async def pipeline(url: str, addresses: int = 1) -> float:
-    """Claim, sign, POST, log and settle: deliveries per second of one process on SQLite."""
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), url, addresses)
-        vault = load_vault(Path(folder) / "key")
-        dispatcher = Dispatcher(
-            Sender(GuardedTransport(POLICY, tls_context("")), timedelta(seconds=10)),
-            lambda: vault,
-            Schedule((timedelta(minutes=1),), 5),
-            Limits(256, AT_ONCE),
-            now,
-        )
-        begin = perf_counter()
-        tally = await dispatcher.drain(now)
-        seconds = perf_counter() - begin
-        await dispatcher.close()
-        release_connection()
-    return tally.delivered / seconds
+CLIENTS = {BASE: bare_aiohttp, "stock httpx.AsyncClient": stock_httpx}
 
 
-def prepare(folder: Path, url: str, addresses: int) -> None:
-    """POSTS deliveries, due and fanned out, spread over so many webhooks."""
-    open_database(f"sqlite:///{folder / 'bench.db'}", create=True)
-    migrate()
-    create_key_file(folder / "key")
-    vault = load_vault(folder / "key")
-    for each in range(addresses):
-        business = add_business(OPERATOR, f"Bench {each}", "group", None, now())
-        create_webhook(
-            OPERATOR, business, f"{url}{each}", SELECTABLE, now(), policy=POLICY, vault=vault
-        )
-        events = [(business, EventType.TICKET_CREATED, PAYLOAD, now())] * (POSTS // addresses)
-        columns = [Event.business, Event.type, Event.payload, Event.created_at]
-        Event.insert_many(events, columns).execute()
-    while outbox.fan_out(500, now()).events:
-        pass
+async def drain(database: str, key_file: Path) -> None:
+    """One worker's part: says that it is ready, waits for the word, and delivers what is due."""
+    open_database(database)
+    vault = load_vault(key_file)
+    dispatcher = Dispatcher(
+        Sender(GuardedTransport(POLICY, tls_context("")), timedelta(seconds=10)),
+        lambda: vault,
+        Schedule((timedelta(minutes=1),), 5),
+        Limits(AT_ONCE, AT_ONCE),
+        now,
+    )
+    spare_the_collector()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    tally = await dispatcher.drain(now)
+    await dispatcher.close()
+    print(tally.delivered, flush=True)
 
 
-CASES: dict[str, Callable[[str], Awaitable[float]]] = {
-    "bare aiohttp": bare_aiohttp,
-    "stock httpx.AsyncClient": stock_httpx,
-    "pipeline, SQLite, 1 address": pipeline,
-    "pipeline, SQLite, 200 addresses": lambda url: pipeline(url, 200),
-}
+# In the process that measures
 
 
 def measure() -> dict[str, float]:
-    receiver = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("receiver.py")], stdout=subprocess.PIPE
-    )
-    assert receiver.stdout is not None
-    url = f"http://127.0.0.1:{int(receiver.stdout.readline())}/"
-    rates: dict[str, list[float]] = {name: [] for name in CASES}
-    try:
+    rates: dict[str, list[float]] = {name: [] for name in [*CLIENTS, *CASES]}
+    with (
+        receiver() as url,
+        tempfile.TemporaryDirectory() as folder,
+        postgres(Path(folder)) as server,
+    ):
         for turn in range(ROUNDS):
-            for name, case in CASES.items():
+            for name, measured in rates.items():
                 print(f"round {turn + 1} of {ROUNDS}: {name}", file=sys.stderr)
-                rates[name].append(asyncio.run(case(url)))  # type: ignore[arg-type]  # coroutines
-    finally:
-        receiver.terminate()
-        receiver.wait()
-        receiver.stdout.close()
+                measured.append(
+                    client_rate(name, url)
+                    if name in CLIENTS
+                    else case_rate(CASES[name], url, server)
+                )
     return {name: statistics.median(values) for name, values in rates.items()}
+
+
+def client_rate(name: str, url: str) -> float:
+    return float(subprocess.check_output([sys.executable, __file__, "client", name, url]))
+
+
+def case_rate(case: Case, url: str, server: str) -> float:
+    """Deliveries per second, from the word to the end of the last worker."""
+    with tempfile.TemporaryDirectory() as folder:
+        key_file = Path(folder) / "key"
+        database = new_database(server) if case.postgres else f"sqlite:///{folder}/bench.db"
+        command = [sys.executable, __file__]
+        subprocess.run(
+            [*command, "prepare", database, key_file, url, str(case.addresses)], check=True
+        )
+        workers = [
+            subprocess.Popen(
+                [*command, "drain", database, key_file],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(case.workers)
+        ]
+        for worker in workers:
+            assert worker.stdout is not None
+            worker.stdout.readline()
+        begin = perf_counter()
+        for worker in workers:
+            assert worker.stdin is not None
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        delivered = sum(int(worker.communicate()[0]) for worker in workers)
+        seconds = perf_counter() - begin
+    expected = POSTS // case.addresses * case.addresses
+    assert delivered == expected, f"{delivered} of {expected} were delivered"
+    return delivered / seconds
 
 
 def main() -> None:
     medians = measure()
-    base = medians["bare aiohttp"]
     print(f"{'':<34}{'POSTs/s':>9}{'× aiohttp':>11}")
     for name, rate in medians.items():
-        print(f"{name:<34}{rate:>9.0f}{rate / base:>11.2f}")
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "pipeline.json").write_text(json.dumps(medians, indent=2) + "\n")
+        print(f"{name:<34}{rate:>9.0f}{rate / medians[BASE]:>11.2f}")
+    write_results("pipeline", medians)
 
 
 if __name__ == "__main__":
-    main()
+    match sys.argv[1:]:
+        case ["client", name, url]:
+            print(asyncio.run(CLIENTS[name](url)))
+        case ["prepare", database, key_file, url, addresses]:
+            urls = [f"{url}{each}" for each in range(int(addresses))]
+            prepare(database, Path(key_file), urls, POSTS // int(addresses))
+        case ["drain", database, key_file]:
+            asyncio.run(drain(database, Path(key_file)))
+        case _:
+            main()
