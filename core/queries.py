@@ -15,7 +15,7 @@ from peewee import SQL, fn
 
 from core.access import authorize, find_delivery, find_webhook
 from core.database import connection
-from core.delivery import ErrorKind, Status
+from core.delivery import ErrorKind, Recovery, Status
 from core.events import SELECTABLE, EventType
 from core.models import (
     Attempt,
@@ -83,6 +83,8 @@ class DeliveryRow:
     duration_us: int
     created_at: datetime  # of the event
     next_attempt_at: datetime | None
+    settled_at: datetime | None  # when it was delivered or abandoned
+    recovery: Recovery | None
 
     @property
     def is_attempted(self) -> bool:
@@ -98,6 +100,7 @@ class AttemptRow:
     error: ErrorKind | None
     detail: str
     response: str
+    recovery: bool  # made by itself, because the address was back after an outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +280,8 @@ def _delivery_rows(ids: list[int]) -> list[DeliveryRow]:
             Delivery.attempts,
             Event.created_at,
             Delivery.due_at,
+            Delivery.settled_at,
+            Delivery.recovery,
         )
         .join(Event)
         .where(Delivery.id.in_(ids))
@@ -287,7 +292,8 @@ def _delivery_rows(ids: list[int]) -> list[DeliveryRow]:
 
 
 def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryRow:
-    _, uuid, webhook_id, event_type, status, attempts, created_at, due_at = row
+    _, uuid, webhook_id, event_type, status, attempts, created_at, due_at, *rest = row
+    settled_at, recovery = rest
     return DeliveryRow(
         uuid=uuid,
         webhook_id=webhook_id,
@@ -301,6 +307,8 @@ def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryR
         duration_us=attempt.duration_us if attempt else 0,
         created_at=created_at,
         next_attempt_at=due_at,
+        settled_at=settled_at,
+        recovery=Recovery(recovery) if recovery else None,
     )
 
 
@@ -313,6 +321,7 @@ def _attempt_row(row: Attempt) -> AttemptRow:
         ErrorKind(row.error) if row.error else None,
         row.detail,
         row.response,
+        row.recovery,
     )
 
 

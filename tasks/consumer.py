@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from huey import Huey
 from core.config import Config, load_config
 from core.database import open_database, proxy
 from core.delivery import Schedule
+from core.outbox import LEASE
 from core.retention import prune_daily, record_tick
 from core.schema import require_current
 from core.sender import Sender
@@ -31,7 +33,7 @@ from tasks.wiring import (
 log = logging.getLogger(__name__)
 
 
-def make_dispatcher(config: Config) -> Dispatcher:
+def make_dispatcher(config: Config, *, lease_for: timedelta = LEASE) -> Dispatcher:
     """A dispatcher for the event loop it is first used in."""
     delivery = config.delivery
     transport = GuardedTransport(make_policy(delivery), tls_context(delivery.ca_file))
@@ -41,15 +43,17 @@ def make_dispatcher(config: Config) -> Dispatcher:
         Schedule(delivery.retry_after, delivery.max_attempts),
         Limits(delivery.concurrency, delivery.per_webhook),
         utc_now,
+        recovery_window=delivery.recovery_window,
+        lease_for=lease_for,
     )
 
 
-def assemble(config: Config) -> tuple[Huey, Engine]:
+def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Engine]:
     """The Huey whose consumer delivers, and its engine, started and stopped with the consumer."""
     open_database(config.database.url)
     require_current()
     huey = open_configured_queue(config)
-    engine = Engine(lambda: make_dispatcher(config), utc_now)
+    engine = Engine(lambda: make_dispatcher(config, lease_for=lease_for), utc_now)
     name = f"{socket.gethostname()} {os.getpid()}"
 
     def tick() -> None:

@@ -39,6 +39,7 @@ def make_desk(vault: Vault, actor: Actor = MARIE, *, now: datetime = NOON) -> De
         local=lambda when: when.astimezone(UTC),
         max_attempts=5,
         timeout=10 * SECOND,
+        recovery_window=12 * HOUR,
     )
 
 
