@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
-from core.delivery import Outcome, Unreachable
+from core.delivery import Answered, Outcome, Unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Limits:
 class Load:
     """What is in flight to each webhook, and how much more it may have.
 
-    A webhook that leaves an attempt without an answer gets half as much at a time, down to one,
-    and its whole share back with its first answer. Those that answer go first, then those not
-    known yet, then the silent; among equals, who has least in flight.
+    A webhook gets one at a time until its first answer, and then its whole share; with each attempt
+    that it leaves without an answer half as much, down to one, until it answers again. Those that
+    answer go first, then those not known yet, then the silent; of equals, who has least in flight.
     """
 
     limits: Limits
@@ -40,7 +40,8 @@ class Load:
         return self.limits.concurrency - self._in_flight.total()
 
     def room_for(self, webhook_id: int) -> int:
-        share = self.limits.per_webhook >> self._silences.get(webhook_id, 0)
+        silences = self._silences.get(webhook_id)
+        share = 1 if silences is None else self.limits.per_webhook >> silences
         return max(1, share) - self._in_flight.get(webhook_id, 0)
 
     def started(self, webhook_id: int) -> None:
@@ -50,10 +51,11 @@ class Load:
         self._in_flight[webhook_id] -= 1
         if not self._in_flight[webhook_id]:
             del self._in_flight[webhook_id]
-        if isinstance(outcome, Unreachable):
-            self._silences[webhook_id] = self._silences.get(webhook_id, 0) + 1
-        else:
-            self._silences[webhook_id] = 0
+        match outcome:
+            case Answered():
+                self._silences[webhook_id] = 0
+            case Unreachable():
+                self._silences[webhook_id] = self._silences.get(webhook_id, 0) + 1
 
     def assume_silent(self, webhook_ids: Iterable[int]) -> None:
         """What others have seen of webhooks that this process has not called yet."""

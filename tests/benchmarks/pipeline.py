@@ -86,18 +86,22 @@ async def stock_httpx(url: str) -> float:
 CLIENTS = {BASE: bare_aiohttp, "stock httpx.AsyncClient": stock_httpx}
 
 
-async def drain(database: str, key_file: Path) -> None:
-    """One worker's part: says that it is ready, waits for the word, and delivers what is due."""
-    open_database(database)
+def make_dispatcher(key_file: Path, per_webhook: int = AT_ONCE) -> Dispatcher:
     vault = load_vault(key_file)
-    dispatcher = Dispatcher(
+    spare_the_collector()
+    return Dispatcher(
         Sender(GuardedTransport(POLICY, tls_context("")), timedelta(seconds=10)),
         lambda: vault,
         Schedule((timedelta(minutes=1),), 5),
-        Limits(AT_ONCE, AT_ONCE),
+        Limits(AT_ONCE, per_webhook),
         now,
     )
-    spare_the_collector()
+
+
+async def drain(database: str, key_file: Path) -> None:
+    """One worker's part: says that it is ready, waits for the word, and delivers what is due."""
+    open_database(database)
+    dispatcher = make_dispatcher(key_file)
     print("ready", flush=True)
     sys.stdin.readline()
     tally = await dispatcher.drain(now)

@@ -206,7 +206,8 @@ def test_a_webhook_deleted_before_the_first_byte_is_not_called(
 
     def delete_after_claiming(*args: object) -> list[outbox.Claim]:
         claims = claim(*args)  # type: ignore[arg-type]  # passed through
-        services.delete_webhook(MARIE, claims[0].webhook_id, NOON)
+        for each in claims:
+            services.delete_webhook(MARIE, each.webhook_id, NOON)
         return claims
 
     def scene(url: str) -> None:

@@ -21,7 +21,6 @@ def proven(load: Load, *webhook_ids: int) -> None:
 
 
 def test_the_room_there_is_goes_in_equal_parts() -> None:
-    assert Load(Limits(16, 16)).share_out([ONE, TWO]) == {ONE: 8, TWO: 4}  # a quarter is kept
     load = Load(Limits(16, 16))
     proven(load, ONE, TWO)
     assert load.share_out([ONE, TWO]) == {ONE: 8, TWO: 8}
@@ -29,8 +28,18 @@ def test_the_room_there_is_goes_in_equal_parts() -> None:
 
 def test_no_webhook_gets_more_than_its_own_limit() -> None:
     load = Load(Limits(256, 4))
+    proven(load, ONE)
     start(load, {ONE: 3})
     assert load.share_out([ONE]) == {ONE: 1}
+
+
+def test_a_webhook_is_called_once_before_it_is_called_often() -> None:
+    load = Load(Limits(256, 16))
+    assert load.share_out([ONE, TWO]) == {ONE: 1, TWO: 1}
+    start(load, {ONE: 1})
+    assert load.share_out([ONE]) == {}
+    load.ended(ONE, ANSWER)
+    assert load.share_out([ONE]) == {ONE: 16}
 
 
 def test_a_silent_webhook_gets_half_as_much_with_each_silence_and_never_none() -> None:
