@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from core.database import connection, one_of, proxy
+from core.database import connection, proxy
 from core.delivery import WAITING, Status
-from core.models import EPOCH, Delivery, TimeField
-
-_time = TimeField()
+from core.models import EPOCH, TimeField
 
 # Every webhook with a waiting delivery, in steps along the index: the cost goes with the number
 # of webhooks, not of deliveries.
@@ -62,9 +60,10 @@ def waiting_webhooks() -> list[Waiting]:
 class Due(NamedTuple):
     """A delivery that may be claimed."""
 
+    webhook_id: int
     id: int
     lease: int | None  # of an attempt that was cut short
-    leased_at: datetime
+    leased_us: int  # since when, as it is stored; None without a lease
     attempts: int
     interruptions: int
     recovery: str | None  # a delivery.Recovery
@@ -75,20 +74,13 @@ def due_deliveries(wanted: Mapping[int, int], now: datetime) -> list[Due]:
     each the longest due first. On PostgreSQL their rows are locked, and those that another worker
     has locked are passed over.
     """
-    ids: list[int] = []
+    find = _find_locked if proxy.for_update else _find
+    found: list[Due] = []
     for status in WAITING:
-        found = (_locked if proxy.for_update else _found)(wanted, status, now) if wanted else []
-        ids += [delivery_id for _, delivery_id in found]
-        wanted = _less(wanted, Counter(webhook_id for webhook_id, _ in found))
-    rows = Delivery.select(
-        Delivery.id,
-        Delivery.lease,
-        Delivery.leased_at,
-        Delivery.attempts,
-        Delivery.interruptions,
-        Delivery.recovery,
-    ).where(one_of(Delivery.id, ids))
-    return list(map(Due._make, rows.tuples().iterator())) if ids else []
+        new = find(wanted, status, TimeField().db_value(now)) if wanted else []
+        wanted = _less(wanted, Counter(each.webhook_id for each in new))
+        found += new
+    return found
 
 
 def _less(wanted: Mapping[int, int], found: Counter[int]) -> dict[int, int]:
@@ -96,44 +88,53 @@ def _less(wanted: Mapping[int, int], found: Counter[int]) -> dict[int, int]:
     return {webhook_id: room for webhook_id, room in left.items() if room > 0}
 
 
-_DUE_IDS = """
-    SELECT due.webhook_id, due.id FROM json_each(?) AS wanted
-    JOIN delivery AS due ON due.id IN (
+_COLUMNS = ", ".join(
+    f"due.{column}"
+    for column in (
+        "webhook_id",
+        "id",
+        "lease",
+        "leased_at",
+        "attempts",
+        "interruptions",
+        "recovery",
+    )
+)
+_FIND = f"""
+    SELECT {_COLUMNS} FROM json_each(?) AS wanted JOIN delivery AS due ON due.id IN (
         SELECT id FROM delivery WHERE webhook_id = wanted.value AND status = ? AND due_at <= ?
         ORDER BY due_at, id LIMIT ?
     )
 """
 
 
-def _found(wanted: Mapping[int, int], status: Status, now: datetime) -> list[tuple[int, int]]:
+def _find(wanted: Mapping[int, int], status: Status, now_us: int) -> list[Due]:
     """On SQLite, where the transaction has the whole database to itself."""
     by_room = defaultdict(list)  # a LIMIT cannot depend on a row, and few differ
     for webhook_id, room in wanted.items():
         by_room[room].append(webhook_id)
     return [
-        row
+        Due(*row)
         for room, webhook_ids in by_room.items()
         for row in proxy.execute_sql(
-            _DUE_IDS, (json.dumps(webhook_ids), status, _time.db_value(now), room)
+            _FIND, (json.dumps(webhook_ids), status, now_us, room)
         ).fetchall()
     ]
 
 
-_DUE_IDS_LOCKED = """
-    SELECT wanted.webhook_id, due.id
-    FROM unnest(%s::int[], %s::int[]) AS wanted(webhook_id, room)
+_FIND_LOCKED = f"""
+    SELECT found.* FROM unnest(%s::int[], %s::int[]) AS wanted(webhook_id, room)
     CROSS JOIN LATERAL (
-        SELECT id FROM delivery
+        SELECT {_COLUMNS} FROM delivery AS due
         WHERE webhook_id = wanted.webhook_id AND status = %s
         AND due_at <= %s AND due_at IS NOT NULL
         ORDER BY due_at, id LIMIT wanted.room FOR UPDATE SKIP LOCKED
-    ) AS due
+    ) AS found
 """
 
 
-def _locked(wanted: Mapping[int, int], status: Status, now: datetime) -> list[tuple[int, int]]:
+def _find_locked(wanted: Mapping[int, int], status: Status, now_us: int) -> list[Due]:
     rows = proxy.execute_sql(
-        _DUE_IDS_LOCKED,
-        (list(wanted), list(wanted.values()), status.value, _time.db_value(now)),
+        _FIND_LOCKED, (list(wanted), list(wanted.values()), status.value, now_us)
     )
-    return [(webhook_id, delivery_id) for webhook_id, delivery_id in rows.fetchall()]
+    return [Due(*row) for row in rows.fetchall()]

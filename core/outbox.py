@@ -29,7 +29,7 @@ from core.delivery import (
     after_attempt,
 )
 from core.due import Due, due_deliveries
-from core.models import Business, Delivery, Event, SelectedEvent, Webhook, entitled, row_lock
+from core.models import EPOCH, Business, Delivery, Event, SelectedEvent, Webhook, entitled, row_lock
 from core.plans import includes_webhooks
 from core.recovery import Ended, note_outages
 from core.steps import Step, passed
@@ -187,10 +187,9 @@ def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: dat
             (Delivery.id == row.id) & (Delivery.lease == row.lease)
         ).execute()
         recovery = row.recovery == Recovery.MADE
-        lasted, number = now - row.leased_at, row.attempts + 1
-        log_attempts(
-            [attempt_row(row.id, number, row.leased_at, lasted, outcome, recovery=recovery)]
-        )
+        leased_at = EPOCH + timedelta(microseconds=row.leased_us)
+        lasted, number = now - leased_at, row.attempts + 1
+        log_attempts([attempt_row(row.id, number, leased_at, lasted, outcome, recovery=recovery)])
     return doomed
 
 
