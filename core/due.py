@@ -10,6 +10,8 @@ from core.database import connection, proxy
 from core.delivery import WAITING, Status
 from core.models import EPOCH, TimeField
 
+_time = TimeField()
+
 # Every webhook with a waiting delivery, in steps along the index: the cost goes with the number
 # of webhooks, not of deliveries.
 _WAITING_WEBHOOKS = """
@@ -77,7 +79,7 @@ def due_deliveries(wanted: Mapping[int, int], now: datetime) -> list[Due]:
     find = _find_locked if proxy.for_update else _find
     found: list[Due] = []
     for status in WAITING:
-        new = find(wanted, status, TimeField().db_value(now)) if wanted else []
+        new = find(wanted, status, now) if wanted else []
         wanted = _less(wanted, Counter(each.webhook_id for each in new))
         found += new
     return found
@@ -88,18 +90,7 @@ def _less(wanted: Mapping[int, int], found: Counter[int]) -> dict[int, int]:
     return {webhook_id: room for webhook_id, room in left.items() if room > 0}
 
 
-_COLUMNS = ", ".join(
-    f"due.{column}"
-    for column in (
-        "webhook_id",
-        "id",
-        "lease",
-        "leased_at",
-        "attempts",
-        "interruptions",
-        "recovery",
-    )
-)
+_COLUMNS = "due.webhook_id, due.id, due.lease, due.leased_at, due.attempts, due.interruptions, due.recovery"
 _FIND = f"""
     SELECT {_COLUMNS} FROM json_each(?) AS wanted JOIN delivery AS due ON due.id IN (
         SELECT id FROM delivery WHERE webhook_id = wanted.value AND status = ? AND due_at <= ?
@@ -108,7 +99,7 @@ _FIND = f"""
 """
 
 
-def _find(wanted: Mapping[int, int], status: Status, now_us: int) -> list[Due]:
+def _find(wanted: Mapping[int, int], status: Status, now: datetime) -> list[Due]:
     """On SQLite, where the transaction has the whole database to itself."""
     by_room = defaultdict(list)  # a LIMIT cannot depend on a row, and few differ
     for webhook_id, room in wanted.items():
@@ -117,7 +108,7 @@ def _find(wanted: Mapping[int, int], status: Status, now_us: int) -> list[Due]:
         Due(*row)
         for room, webhook_ids in by_room.items()
         for row in proxy.execute_sql(
-            _FIND, (json.dumps(webhook_ids), status, now_us, room)
+            _FIND, (json.dumps(webhook_ids), status, _time.db_value(now), room)
         ).fetchall()
     ]
 
@@ -133,8 +124,8 @@ _FIND_LOCKED = f"""
 """
 
 
-def _find_locked(wanted: Mapping[int, int], status: Status, now_us: int) -> list[Due]:
+def _find_locked(wanted: Mapping[int, int], status: Status, now: datetime) -> list[Due]:
     rows = proxy.execute_sql(
-        _FIND_LOCKED, (list(wanted), list(wanted.values()), status.value, now_us)
+        _FIND_LOCKED, (list(wanted), list(wanted.values()), status.value, _time.db_value(now))
     )
     return [Due(*row) for row in rows.fetchall()]
