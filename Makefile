@@ -44,7 +44,7 @@ fmt: $(READY) ## Format and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 bench: $(READY) $(RIVAL) ## Measure rate, latency and screens; prints tables and writes bench/results/
-	@$(BIN)/python tests/benchmarks/pipeline.py
+	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/pipeline.py
 	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/latency.py
 	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/screens.py
 	@$(BIN)/python tests/benchmarks/report.py

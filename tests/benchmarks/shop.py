@@ -9,7 +9,7 @@ import os
 from celery import Celery
 
 DATABASE = os.environ["BENCH_DATABASE"]
-SECRET_KEY = "bench"  # noqa: S105 - of a project that lives for seconds
+SECRET_KEY = "bench"
 USE_TZ = True
 INSTALLED_APPS = ["django_webhook"]
 DJANGO_WEBHOOK = {"MODELS": []}  # its own log of deliveries is on, as it is by default
