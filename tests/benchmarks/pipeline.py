@@ -36,7 +36,7 @@ ROUNDS = 3
 AT_ONCE = 256  # POSTs in flight, as the program has by default
 POSTS = 20_000
 SLOW_POSTS = 2000  # for the client whose pool rescans every connection
-RIVAL_POSTS = 2000
+RIVAL_POSTS = 1000
 RIVAL_PYTHON = Path(__file__).parents[2] / ".venv-bench" / "bin" / "python"
 RIVAL_PATIENCE = 300  # seconds for one case, with its start and end
 

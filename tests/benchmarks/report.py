@@ -62,16 +62,16 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:,.0f} ms"
 
 
-def table(rows: list[Row]) -> str:
-    """The rows in Markdown that is legible in a terminal too."""
-    whole = [HEAD, *rows]
-    first, *widths = [max(len(row[column]) for row in whole) for column in range(len(HEAD))]
-    lines = [
-        "| " + " | ".join([row[0].ljust(first), *map(str.rjust, row[1:], widths)]) + " |"
-        for row in whole
-    ]
-    rule = "|" + "-" * (first + 2) + "|" + "|".join("-" * (width + 1) + ":" for width in widths)
-    return "\n".join([lines[0], rule + "|", *lines[1:]])
+def table(body: list[Row]) -> str:
+    """The rows in Markdown that is legible in a terminal too, without columns that say nothing."""
+    told = [0, *(column for column in range(1, len(HEAD)) if any(row[column] for row in body))]
+    head, *lines = [[row[column] for column in told] for row in [HEAD, *body]]
+    first, *widths = [max(map(len, cells)) for cells in zip(head, *lines, strict=True)]
+    rule = ["-" * first, *("-" * (width - 1) + ":" for width in widths)]
+    return "\n".join(
+        "| " + " | ".join([cells[0].ljust(first), *map(str.rjust, cells[1:], widths)]) + " |"
+        for cells in [head, rule, *lines]
+    )
 
 
 def machine() -> str:
