@@ -1,5 +1,6 @@
 """What many tests need: the tables on both engines, a vault, a business with an owner."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
