@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+RIVAL := .venv-bench/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fmt bench pictures lock clean
@@ -20,6 +21,12 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(RIVAL): requirements-bench.lock | $(READY)
+	@echo "Setting up .venv-bench …"
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@
+
 demo: $(READY) ## The whole thing on a throw-away database: real sales, signed and verified
 	@$(BIN)/aurapos-webhooks demo
 
@@ -36,9 +43,11 @@ fmt: $(READY) ## Format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure the pipeline and the screens; prints tables and writes bench/results/
-	@$(BIN)/python tests/benchmarks/pipeline.py
+bench: $(READY) $(RIVAL) ## Measure rate, latency and screens; prints tables and writes bench/results/
+	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/pipeline.py
+	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/latency.py
 	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/screens.py
+	@$(BIN)/python tests/benchmarks/report.py
 
 SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README
@@ -53,6 +62,7 @@ pictures: $(READY) ## Accept the screens as they look now, in the tests and in t
 lock: $(READY) ## Lock the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-dev.lock
 	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -c requirements-dev.lock -o requirements.lock
+	uv pip compile --group bench --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-bench.lock
 
-clean: ## Remove .venv and every cache
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+clean: ## Remove .venv, .venv-bench and every cache
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

