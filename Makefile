@@ -23,8 +23,9 @@ $(READY): requirements-dev.lock pyproject.toml
 demo: $(READY) ## The whole thing on a throw-away database: real sales, signed and verified
 	@$(BIN)/aurapos-webhooks demo
 
-test: $(READY) ## Every test, on SQLite and on a real PostgreSQL
+test: $(READY) ## Every test, then those of the installed program on PostgreSQL and Redis as well
 	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --servers
 
 check: $(READY) ## Format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
