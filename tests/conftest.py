@@ -27,6 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Only the tests of the installed program, on PostgreSQL and Redis instead of files.",
     )
+    parser.addoption(
+        "--deliveries",
+        type=int,
+        default=10_000,
+        help="How large a backlog several workers drain.",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
