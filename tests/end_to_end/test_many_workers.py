@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from counting import Counted, counting
 from installation import COMMAND, FAST, Installation, Storage, Worker, wait_until
+from restartable import postgres
 from scene import close_database
 
 from core.config import load_config
@@ -125,6 +126,20 @@ def test_workers_share_a_backlog_and_post_each_delivery_once(
     assert sum(map(bool, shares)) > 1, shares
 
 
+def nothing_is_lost(receiver: Counted, backlog: int) -> set[str]:
+    """Each was POSTed; once, or once more after an interruption, as the same bytes. Those twice."""
+    bodies = defaultdict(list)
+    for post in receiver.posts():
+        bodies[post.delivery_id].append(post.digest)
+    assert set(bodies) == delivered_ids()
+    assert len(bodies) == backlog
+    assert all(len(set(digests)) == 1 for digests in bodies.values())
+    repeated = {each for each, digests in bodies.items() if len(digests) > 1}
+    assert all(len(bodies[each]) == 2 for each in repeated)
+    assert repeated <= interrupted_ids()
+    return repeated
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had_in_flight(
@@ -139,14 +154,24 @@ def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had
         wait_until(all_is_settled, PATIENCE)
         assert [worker.stop() for worker in workers[1:]] == [0] * (count - 1)
     assert posted_before < backlog, "it was killed after the work"
-    posts = Counter(post.delivery_id for post in receiver.posts())
-    assert set(posts) == delivered_ids()
-    assert len(posts) == backlog
-    interrupted = interrupted_ids()
-    assert 0 < len(interrupted) <= CONCURRENCY
-    assert {each for each, times in posts.items() if times > 1} <= interrupted
-    assert max(posts.values()) <= 2
-    bodies = defaultdict(set)
-    for post in receiver.posts():
-        bodies[post.delivery_id].add(post.digest)
-    assert all(len(digests) == 1 for digests in bodies.values())
+    nothing_is_lost(receiver, backlog)
+    assert 0 < len(interrupted_ids()) <= CONCURRENCY
+
+
+def test_a_postgresql_restarted_among_workers_loses_nothing(
+    tmp_path: Path, redis_url: str, receiver: Counted, backlog: int
+) -> None:
+    with postgres() as tables:
+        storage = Storage(tables.url, redis_url)
+        installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
+        fill(installed, receiver.url, backlog)
+        with starting_together(installed, 2) as workers:
+            wait_until(lambda: len(receiver) > backlog // 5)
+            tables.restart()
+            posted_before = len(receiver)
+            close_database()
+            wait_until(all_is_settled, PATIENCE)
+            assert [worker.stop() for worker in workers] == [0, 0]
+        assert posted_before < backlog, "it was restarted after the work"
+        assert len(nothing_is_lost(receiver, backlog)) <= 2 * CONCURRENCY
+        close_database()
