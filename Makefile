@@ -5,7 +5,7 @@ READY := .venv/.ready
 RIVAL := .venv-bench/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench pictures lock clean
+.PHONY: help setup demo test backlog check fmt bench pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +30,12 @@ $(RIVAL): requirements-bench.lock | $(READY)
 demo: $(READY) ## The whole thing on a throw-away database: real sales, signed and verified
 	@$(BIN)/aurapos-webhooks demo
 
-test: $(READY) ## Every test, on SQLite and on a real PostgreSQL
+test: $(READY) ## Every test, then those of the installed program on PostgreSQL and Redis as well
 	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --servers
+
+backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them killed; some minutes
+	@$(BIN)/python -m pytest tests/end_to_end/test_many_workers.py --deliveries 100000 -v --durations 0
 
 check: $(READY) ## Format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from installation import FAST, Installation, wait_until
+from installation import FAST, Installation, Storage, wait_until
 from scripted import Act, answer, receiving, say
 from terminal import terminal
 
@@ -40,7 +40,7 @@ def push(installation: Installation, count: int) -> None:
 
 def test_no_answer_gets_through_as_it_came(tmp_path: Path, database_url: str) -> None:
     slow_retries = FAST.replace('["0.2s"]', '["1h"]')
-    installed = Installation(tmp_path, f'{slow_retries}\n[database]\nurl = "{database_url}"\n')
+    installed = Installation(tmp_path, slow_retries, Storage(database_url))
     installed.init()
     acts = [answer(200 if number % 2 else 500, body) for number, body in enumerate(BODIES)]
     with receiving(*acts, *OTHERS, answer(200)) as receiver, installed.worker() as worker:

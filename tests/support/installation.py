@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,26 @@ def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
     return outcome
 
 
+@dataclass(frozen=True)
+class Storage:
+    """Where the tables and the queue are; left out, in files beside the configuration."""
+
+    database: str = ""
+    queue: str = ""
+
+    @property
+    def toml(self) -> str:
+        sections = {"database": self.database, "queue": self.queue}
+        return "".join(f'[{name}]\nurl = "{url}"\n' for name, url in sections.items() if url)
+
+
 class Installation:
     """A configuration in a folder, and the command run with it."""
 
-    def __init__(self, folder: Path, config: str = FAST) -> None:
+    def __init__(self, folder: Path, config: str = FAST, storage: Storage = Storage()) -> None:
         self.folder = folder
         self.config = folder / "c.toml"
-        self.config.write_text(config)
+        self.config.write_text(storage.toml + config)
 
     def run(
         self, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None

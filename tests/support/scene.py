@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
+from core.database import proxy, release_connection
 from core.delivery import Schedule
 from core.events import SELECTABLE, EventType
 from core.intake import publish
@@ -22,6 +23,13 @@ TICKET = b'{"total_tvac": 55.10}'
 
 def silent() -> None:
     """A wake that wakes nobody."""
+
+
+def close_database() -> None:
+    """Leave no connection to it behind, of whichever thread."""
+    release_connection()
+    if proxy.for_update:
+        proxy.close_all()
 
 
 def add_webhook(

@@ -84,6 +84,7 @@ def test_webhooks_without_a_worker(empty: Desk, vault: Vault, snap_compare: Snap
     assert snap_compare(WebhooksApp(empty), run_before=keys())
 
 
+@pytest.mark.sqlite_only("the pictures quote SQLite")
 @pytest.mark.parametrize(
     ("pressed", "table"),
     [
