@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,11 @@ def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
 class Installation:
     """A configuration in a folder, and the command run with it."""
 
-    def __init__(self, folder: Path, config: str = FAST) -> None:
+    def __init__(
+        self, folder: Path, config: str = FAST, command: Sequence[str] = COMMAND
+    ) -> None:
         self.folder = folder
+        self.command = command
         self.config = folder / "c.toml"
         self.config.write_text(config)
 
@@ -43,7 +46,7 @@ class Installation:
         self, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*COMMAND, "--config", str(self.config), *map(str, args)],
+            [*self.command, "--config", str(self.config), *map(str, args)],
             input=stdin,
             capture_output=True,
             cwd=self.folder,
@@ -83,15 +86,30 @@ class Installation:
     def emit(self, payload: str = '{"total_tvac": 55.10}') -> int:
         return int(self.json("emit", "ticket.created", stdin=payload.encode())["event_id"])
 
+    def push(self, count: int, first: int = 0) -> None:
+        """That many events at once: new clients, numbered from `first`."""
+        changes = [
+            {"entity": "client", "before": None, "after": {"id": number}, "key": f"c-{number}"}
+            for number in range(first, first + count)
+        ]
+        self.ok("sync", stdin="\n".join(map(json.dumps, changes)).encode())
+
     def deliveries(self, webhook_id: int = 1) -> Any:
         return self.json("delivery", "list", "--webhook", str(webhook_id))
+
+    def attempts(self, row: Any) -> Any:
+        """The attempt log of one of the deliveries listed."""
+        return self.json("delivery", "show", row["delivery_id"])["attempt_log"]
 
     @contextmanager
     def worker(
         self, *args: str, command: list[str] | None = None, env: dict[str, str] | None = None
     ) -> Iterator["Worker"]:
         """A running worker, ready; whatever is left of it ends with the block."""
-        argv = command or [*COMMAND, "--config", str(self.config), "worker", "--verbose", *args]
+        argv = command or [
+            *(*self.command, "--config", str(self.config)),
+            *("worker", "--verbose", *args),
+        ]
         process = subprocess.Popen(
             argv,
             cwd=self.folder,
