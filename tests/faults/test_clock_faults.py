@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from installation import FAST, Installation, wait_until
+from installation import FAST, SHORT_MINUTES, Installation, wait_until
 from scripted import Act, Request, answer, receiving
 
 STARTED = "worker started"
@@ -146,14 +146,6 @@ def is_summer(zone: str, at: datetime) -> bool:
         [sys.executable, "-c", ask], env={"TZ": zone}, capture_output=True, check=True, text=True
     )
     return done.stdout == "1\n"
-
-
-SHORT_MINUTES = [
-    sys.executable,
-    "-c",
-    "from huey.consumer import Scheduler; Scheduler.periodic_task_seconds = 2;"
-    "from tui.cli.main import main; main()",
-]
 
 
 @pytest.mark.fault(12, "summer time")

@@ -3,7 +3,6 @@
 import json
 import re
 import sqlite3
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,20 +11,13 @@ from pathlib import Path
 
 import pytest
 from disks import Disk, PageLimit, mounting_is_allowed, small_disk
-from installation import FAST, Installation, Worker, wait_until
+from installation import FAST, SHORT_MINUTES, Installation, Worker, wait_until
 from scripted import Scripted, after, answer, receiving
 from servers import postgres, redis_server
 from terminal import terminal
 
 STARTED = "worker started"
 DATABASE = "aurapos-webhooks.db"
-SHORT_MINUTES = [
-    sys.executable,
-    "-c",
-    "from huey.consumer import Scheduler; Scheduler.periodic_task_seconds = 3;"
-    "from tui.cli.main import main; main()",
-]
-"""The command, whose consumer ticks every three seconds."""
 
 
 @contextmanager
@@ -119,7 +111,7 @@ def test_a_full_disk_fails_one_action_and_stops_the_sending_until_there_is_room(
         with installed.worker() as worker:
             wait_until(lambda: len(receiver.requests) == 16)
             wait_until(lambda: installed.json("status")["consumers"])
-            disk.fill(installed.folder / DATABASE)
+            disk.fill()
             big = json.dumps({"note": "x" * 50_000}).encode()
             sentence = installed.fails("emit", "ticket.created", stdin=big)
             full.set()

@@ -1,12 +1,11 @@
 """Disks that can be filled: a small one of its own where that may be mounted, or SQLite's limit."""
 
-import errno
 import os
 import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +26,7 @@ database.Sqlite = Limited
 class Disk(Protocol):
     folder: Path
 
-    def fill(self, database: Path) -> None: ...
+    def fill(self) -> None: ...
 
     def make_room(self) -> None: ...
 
@@ -44,7 +43,7 @@ class PageLimit:
         script = _LIMITED.format(full=str(self._full))
         (self.path / "sitecustomize.py").write_text(script)
 
-    def fill(self, database: Path) -> None:
+    def fill(self) -> None:
         self._full.touch()
 
     def make_room(self) -> None:
@@ -58,17 +57,15 @@ class SmallDisk:
         self.folder = folder
         self._filler = folder / "filler"
 
-    def fill(self, database: Path) -> None:
-        """To the last byte, with no room left in the write-ahead log either."""
-        connection = sqlite3.connect(database, timeout=10)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
-        with self._filler.open("wb", buffering=0) as filler:
-            try:
-                while filler.write(bytes(4096)):
-                    pass
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
+    def fill(self) -> None:
+        """To the last byte, with no room left in a write-ahead log either."""
+        for database in self.folder.glob("*.db"):
+            connection = sqlite3.connect(database, timeout=10)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.close()
+        with self._filler.open("wb", buffering=0) as filler, suppress(OSError):
+            while filler.write(bytes(4096)):
+                pass
 
     def make_room(self) -> None:
         self._filler.unlink()

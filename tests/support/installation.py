@@ -13,6 +13,17 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = [sys.executable, "-m", "tui.cli"]
+
+
+def command_after(code: str) -> list[str]:
+    """The same in a process where this has run first."""
+    return [sys.executable, "-c", f"{code}\nfrom tui.cli.main import main\nmain()"]
+
+
+SHORT_MINUTES = command_after(
+    "from huey.consumer import Scheduler; Scheduler.periodic_task_seconds = 3"
+)
+"""The same, whose consumer ticks every three seconds."""
 FAST = """
 [delivery]
 allow_http = true
@@ -34,9 +45,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
 class Installation:
     """A configuration in a folder, and the command run with it."""
 
-    def __init__(
-        self, folder: Path, config: str = FAST, command: Sequence[str] = COMMAND
-    ) -> None:
+    def __init__(self, folder: Path, config: str = FAST, command: Sequence[str] = COMMAND) -> None:
         self.folder = folder
         self.command = command
         self.config = folder / "c.toml"
