@@ -101,7 +101,8 @@ class Installation:
             {"entity": "client", "before": None, "after": {"id": number}, "key": f"c-{number}"}
             for number in range(first, first + count)
         ]
-        self.ok("sync", stdin="\n".join(map(json.dumps, changes)).encode())
+        done = self.run("sync", stdin="\n".join(map(json.dumps, changes)).encode())
+        assert done.returncode == 0, done.stderr  # where it may also tell how far it is
 
     def deliveries(self, webhook_id: int = 1) -> Any:
         return self.json("delivery", "list", "--webhook", str(webhook_id))
