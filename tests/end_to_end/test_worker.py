@@ -56,6 +56,7 @@ def test_with_the_queue_deleted_under_it_an_event_arrives_within_a_minute(
         assert worker.stop() == 0
 
 
+@pytest.mark.fault(4, "SIGTERM and SIGINT to the consumer")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_worker_finishes_what_is_in_flight(
     installed: Installation, signum: signal.Signals
@@ -100,6 +101,7 @@ def test_a_killed_worker_s_post_is_made_again_with_the_same_bytes_and_uses_up_no
     assert [attempt["error"] for attempt in log] == ["interrupted", None]
 
 
+@pytest.mark.fault(26, "webhook deleted mid-flight")
 def test_no_post_starts_once_delete_has_returned(installed: Installation) -> None:
     finish = threading.Event()
     with receiving(after(finish, answer(200))) as receiver:
