@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench pictures lock clean
+.PHONY: help setup demo test soak check fmt bench pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: $(READY) ## The whole thing on a throw-away database: real sales, signed a
 
 test: $(READY) ## Every test, on SQLite and on a real PostgreSQL
 	@$(BIN)/python -m pytest -n auto
+
+soak: $(READY) ## Kill workers 1,000 times during a long run: nothing may be lost (SOAK="--seed 7")
+	@PYTHONPATH=tests/support:tests/benchmarks $(BIN)/python tests/soak.py $(SOAK)
 
 check: $(READY) ## Format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .

@@ -19,8 +19,14 @@ from tui.cli.logs import log_to_stderr
 from tui.cli.worker import _consume
 
 
-def run_worker(config: Path, lease: timedelta) -> None:
-    """A worker until it is told to end, whose claims are good for `lease` instead of 30 s."""
+def run_worker(config: Path, lease: timedelta, log: Path | None = None) -> None:
+    """A worker until it is told to end, whose claims are good for `lease` instead of 30 s.
+
+    What it says is added to `log`, or goes to stderr.
+    """
+    if log is not None:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), sys.stderr.fileno())
     outbox.claim = partial(outbox.claim, lease_for=lease)
     log_to_stderr(verbose=False)
     _consume(load_config(config))
