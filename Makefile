@@ -5,7 +5,7 @@ READY := .venv/.ready
 RIVAL := .venv-bench/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test backlog check fmt bench pictures lock clean
+.PHONY: help setup demo test backlog soak check fmt bench pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: $(READY) ## Every test, then those of the installed program on PostgreSQL 
 
 backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them killed; some minutes
 	@$(BIN)/python -m pytest tests/end_to_end/test_many_workers.py --deliveries 100000 -v --durations 0
+
+soak: $(READY) ## Kill workers 1,000 times during a long run: nothing may be lost (SOAK="--seed 7")
+	@PYTHONPATH=tests/support:tests/benchmarks $(BIN)/python tests/soak.py $(SOAK)
 
 check: $(READY) ## Format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
