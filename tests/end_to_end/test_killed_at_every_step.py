@@ -11,13 +11,15 @@ import pytest
 from history import posts_to
 from installation import FAST, Installation, wait_until
 from invariants import Evidence, assert_kept
-from scene import SCHEDULE, add_webhook, silent
+from scene import MINUTE, SCHEDULE, add_webhook, silent
 from scripted import Scripted
 
-from core.delivery import Status
+from core import outbox
+from core.database import transaction
+from core.delivery import Recovery, Status
 from core.events import EventType
 from core.intake import publish
-from core.models import Delivery
+from core.models import Delivery, Webhook
 from core.steps import Step
 from core.vault import Vault
 
@@ -45,6 +47,15 @@ class Killed:
         for key in self.keys:
             now = datetime.now(UTC)
             publish(business, EventType.CLIENT_CREATED, b"{}", now, key=key, wake=silent)
+        self._abandon_the_first(datetime.now(UTC))
+
+    def _abandon_the_first(self, now: datetime) -> None:
+        """As an outage that is over has left it, so that there is something to recover."""
+        outbox.fan_out(1, now)
+        abandoned = {"status": Status.ABANDONED, "attempts": 5, "recovery": Recovery.DUE}
+        with transaction():
+            Delivery.update(settled_at=now, due_at=None, **abandoned).execute()
+            Webhook.update(down_since=now - MINUTE, up_since=now, is_recovering=True).execute()
 
     def kill_at(self, step: Step, nth: int) -> None:
         """Run a worker that kills itself there, and see that it did."""

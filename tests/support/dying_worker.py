@@ -9,14 +9,12 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
-from core import outbox
 from core.config import load_config
 from core.steps import Step, watch
 from tui.cli.logs import log_to_stderr
-from tui.cli.worker import _consume
+from tui.cli.worker import consume
 
 
 def run_worker(config: Path, lease: timedelta, log: Path | None = None) -> None:
@@ -27,9 +25,8 @@ def run_worker(config: Path, lease: timedelta, log: Path | None = None) -> None:
     if log is not None:
         with log.open("ab") as file:
             os.dup2(file.fileno(), sys.stderr.fileno())
-    outbox.claim = partial(outbox.claim, lease_for=lease)
     log_to_stderr(verbose=False)
-    _consume(load_config(config))
+    consume(load_config(config), lease_for=lease)
 
 
 def die_at(step: Step, nth: int) -> Callable[[Step], None]:

@@ -12,7 +12,7 @@ from uuid import UUID
 from scripted import Request, Scripted
 
 from core.database import connection
-from core.delivery import ErrorKind
+from core.delivery import ErrorKind, Recovery
 from core.models import Attempt, AuditEntry, Delivery, Event, SelectedEvent, Webhook
 from core.signing import DELIVERY_HEADER
 
@@ -112,7 +112,18 @@ class History:
         return [row for row in self._audit if row.action == "recovered"]
 
     def restarts(self, delivery: Row) -> int:
-        """How often an owner may have given the delivery a whole schedule again."""
+        """How often the delivery may have got a whole schedule again."""
+        return self.by_owners(delivery) + self.recoveries(delivery)
+
+    def recoveries(self, delivery: Row) -> int:
+        """How often that was because its address came back from an outage."""
+        begun = sum(log[0].recovery for log in rounds(self.attempts[delivery.id]))
+        log = self.attempts[delivery.id]
+        not_begun = delivery.recovery == Recovery.MADE and not (log and log[-1].recovery)
+        return begun + not_begun
+
+    def by_owners(self, delivery: Row) -> int:
+        """How often an owner may have done it."""
         business = self.webhooks[delivery.webhook].business
         recoveries = sum(
             row.business_id == business and row.webhook_id in {None, delivery.webhook}

@@ -233,6 +233,8 @@ def _miscounted(evidence: Evidence) -> Iterator[str]:
         restarts = evidence.history.restarts(delivery)
         if len(rounds(log)) > 1 + restarts:
             yield f"delivery {delivery.uuid} began its schedule again, for no reason"
+        if evidence.history.recoveries(delivery) > 1 + evidence.history.by_owners(delivery):
+            yield f"delivery {delivery.uuid} was recovered by itself more than once"
         waits_anew = restarts > 0 and delivery.status in WAITING and not delivery.attempts
         faults = [fault for each in rounds(log) for fault in _faults(each, evidence)]
         if not waits_anew:
