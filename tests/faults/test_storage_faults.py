@@ -182,6 +182,7 @@ def test_the_next_tick_carries_on_after_redis_lost_everything(
             installed.emit()
             wait_until(lambda: len(receiver.requests) == 3)
             assert worker.stop() == 0
+    assert sum("Error reading from queue" in line for line in worker.log) == 1, "once a minute"
     assert told.returncode == 0
     assert re.search("the queue does not answer, so delivery waits for the next tick", told.stderr)
     assert {row["status"] for row in installed.deliveries()} == {"delivered"}
