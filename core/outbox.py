@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from peewee import JOIN
+from peewee import JOIN, fn
 
 from core.attempts import attempt_row, log_attempts
 from core.database import connection, insert_rows, one_of, transaction
@@ -318,9 +318,12 @@ def _apply(verdict: Verdict, lease: int, ids: Sequence[int], now: datetime) -> s
         changes["settled_at"] = now if verdict.due_at is None else None
     if verdict.counts:
         changes["attempts"] = Delivery.attempts + 1
+    gone = Webhook.select(Webhook.id).where(
+        (Webhook.id == Delivery.webhook) & ~Webhook.deleted_at.is_null()
+    )
     rows = (
         Delivery.update(changes)
-        .where(one_of(Delivery.id, ids) & (Delivery.lease == lease))
+        .where(one_of(Delivery.id, ids) & (Delivery.lease == lease) & ~fn.EXISTS(gone))
         .returning(Delivery.id)
         .execute()
     )

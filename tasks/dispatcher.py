@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 from peewee import PeeweeException
 
 from core import outbox
-from core.database import hold_connection, release_connection
+from core.database import explain, hold_connection, release_connection
 from core.delivery import Locked, Outcome, Schedule, Status, Unsendable, Verdict, Withdrawn
 from core.due import waiting_webhooks
 from core.errors import BadKeyFile
@@ -159,7 +159,7 @@ class Dispatcher:
             settled = await _in(self._writer, outbox.settle, batch, self._schedule, self._clock())
             self._settled(batch, settled, Tally())
         except PeeweeException as error:
-            log.error("outcomes could not be recorded, so attempts will repeat: %s", error)
+            log.error("outcomes could not be recorded, so attempts will repeat: %s", explain(error))
         await self._sender.close()
         for thread in (self._writer, self._reader):
             await _in(thread, release_connection)

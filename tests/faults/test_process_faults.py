@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from installation import Installation, wait_until
-from scene import SECOND
+from scene import SECOND, has_ticked, nothing_waits
 from scripted import Act, Request, after, answer, receiving
 
 from core.database import transaction
@@ -41,7 +41,7 @@ def test_a_worker_that_resumes_past_its_lease_settles_nothing(installation: Inst
             installation.emit()
             wait_until(lambda: receiver.requests)
             # Stopped between two transactions: on SQLite a lock would be stopped with it.
-            wait_until(lambda: installation.json("status")["consumers"])
+            wait_until(has_ticked)
             first.process.send_signal(signal.SIGSTOP)
             let_leases_run_out()
             with installation.worker() as second:
@@ -95,7 +95,7 @@ def test_consumers_claim_each_delivery_once(installation: Installation, consumer
         installation.push(120)
         with installation.worker("--workers", str(consumers)) as worker:
             wait_until(lambda: len(receiver.requests) == 120, 40)
-            wait_until(lambda: installation.json("status")["due"] == 0)
+            wait_until(nothing_waits)
             assert worker.stop() == 0
     assert crowd.most == 4 * consumers, "each of them took part"
     assert each_once(receiver.requests, 120)

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from time import monotonic
 
 from core.cleaning import clean
 from core.signing import wire_time
@@ -26,6 +27,29 @@ class _Lines(logging.Formatter):
         return clean(" ".join(words))
 
 
+class _Seldom(logging.Filter):
+    """Lets Huey say the same thing once a minute.
+
+    It polls the queue twenty times a second, and while the queue is away each try is an error:
+    the disk would be full of them within days.
+    """
+
+    _EVERY = 60.0  # seconds
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("huey"):
+            return True
+        now = monotonic()
+        if now < self._next.get(str(record.msg), 0.0):
+            return False
+        self._next[str(record.msg)] = now + self._EVERY
+        return True
+
+
 def _value(value: object) -> str:
     text = clean(str(value))
     return json.dumps(text, ensure_ascii=False) if not text or " " in text or '"' in text else text
@@ -35,6 +59,7 @@ def log_to_stderr(*, verbose: bool) -> None:
     """Everything of ours at INFO, every delivered attempt too when verbose; Huey's warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
+    handler.addFilter(_Seldom())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("core", "tasks", "tui"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
