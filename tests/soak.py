@@ -1,21 +1,25 @@
 """A long run in which workers are killed with SIGKILL at random, and nothing may be lost.
 
 Two workers deliver what a register keeps pushing, while owners act and receivers answer, fail,
-hang and hang up. One of the workers after the other is killed, at moments that the seed decides.
+hang and hang up. One of the workers after the other is killed, at moments that the seed decides;
+now and then one is stopped until its leases have run out, and goes on.
 At the end everything must be in order: see support/invariants.py. Ends with 1 if it is not.
 """
 
 import argparse
 import json
 import multiprocessing
+import os
 import random
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
@@ -33,7 +37,7 @@ from scene import DEVELOPMENT, OPERATOR
 from core import services
 from core.config import load_config
 from core.database import open_database
-from core.delivery import ErrorKind, Schedule, Status
+from core.delivery import WAITING, ErrorKind, Schedule, Status
 from core.directory import add_business
 from core.events import SELECTABLE, EventType
 from core.intake import sync
@@ -56,7 +60,9 @@ timeout = "1s"
 concurrency = 64
 """
 LEASE = timedelta(seconds=3)  # of the workers here: longer than an attempt
-PAUSE = (0.05, 0.5)  # seconds between two kills
+BETWEEN_KILLS = (0.05, 0.5)  # seconds
+STOPPED_FOR = 4.0  # seconds, until the leases of a stopped worker have run out
+STOP_EVERY = 15  # kills
 WORKERS = 2
 BACKLOG = 150  # deliveries that wait, so that there is always something to interrupt
 PUSH = 60  # changes
@@ -64,6 +70,7 @@ PUSHED_AGAIN = 10  # of them, as registers do that lost their connection
 ACT_EVERY = 10  # kills
 SELECTIONS = (SELECTABLE, (EventType.TICKET_CREATED,), (EventType.CLIENT_CREATED,), SELECTABLE)
 BAR = 30  # characters
+TOLD = 20  # violations
 
 
 @dataclass(frozen=True)
@@ -198,19 +205,46 @@ class Workers:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["__main__", "dying_worker", "psycopg"])
         self._running = [self._start() for _ in range(WORKERS)]
+        self._stopped: ForkServerProcess | None = None
+        self._resuming: threading.Timer | None = None
 
     def _start(self) -> ForkServerProcess:
-        process = self._context.Process(target=run_worker, args=(self._config, LEASE, self._log))
+        process = self._context.Process(
+            target=run_worker,
+            args=(self._config, LEASE, self._log),
+            daemon=True,  # ends with the soak, however that ends
+        )
         process.start()
         return process
 
     def kill_one(self, chance: random.Random) -> None:
-        victim = chance.choice(self._running)
+        victim = chance.choice([worker for worker in self._running if worker != self._stopped])
         victim.kill()
-        self._ended(victim, -9)
+        self._ended(victim, -signal.SIGKILL)
         self._running[self._running.index(victim)] = self._start()
 
-    def stop(self) -> None:
+    def stop_one(self, chance: random.Random) -> None:
+        """Stop one as if its machine stood still; it goes on once its leases have run out."""
+        self._stopped = chance.choice(self._running)
+        os.kill(self._pid_of(self._stopped), signal.SIGSTOP)
+        self._resuming = threading.Timer(STOPPED_FOR, self._resume)
+        self._resuming.start()
+
+    def all_run(self) -> bool:
+        return self._stopped is None
+
+    def _resume(self) -> None:
+        if self._stopped is not None:
+            os.kill(self._pid_of(self._stopped), signal.SIGCONT)
+            self._stopped = None
+
+    def _pid_of(self, worker: ForkServerProcess) -> int:
+        assert worker.pid is not None
+        return worker.pid
+
+    def end(self) -> None:
+        if self._resuming is not None:
+            self._resuming.join()
         for worker in self._running:
             worker.terminate()
         for worker in self._running:
@@ -230,15 +264,15 @@ def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
     workers = Workers(config, log)
     for kill in range(1, plan.kills + 1):
         scene.keep_busy(plan.deliveries * kill // plan.kills)
-        sleep(chance.uniform(*PAUSE))  # the moment of the kill is what the seed decides
+        sleep(chance.uniform(*BETWEEN_KILLS))  # the moment of the kill is what the seed decides
         workers.kill_one(chance)
-        if kill % ACT_EVERY == 0:
-            scene.act()
+        _now_and_then(kill, scene, workers, chance)
         progress.show(_bar(kill, plan.kills, len(receiver.posts)))
     while Delivery.select().count() + _in_outbox() < plan.deliveries:
         scene.keep_busy(scene.asked_for() + 1)
-    wait_until(lambda: not scene.waiting(), 120 + plan.deliveries / 50)
-    workers.stop()
+    with suppress(AssertionError):  # what still waits is found below, and told
+        wait_until(lambda: not scene.waiting(), 120 + plan.deliveries / 50)
+    workers.end()
     progress.clear()
     return Evidence(
         list(receiver.posts),
@@ -250,6 +284,15 @@ def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
     )
 
 
+def _now_and_then(kill: int, scene: Scene, workers: Workers, chance: random.Random) -> None:
+    if not workers.all_run():
+        return  # what it was about to send when it was stopped, it sends: nothing may be deleted
+    if kill % ACT_EVERY == 0:
+        scene.act()
+    if kill % STOP_EVERY == 0:
+        workers.stop_one(chance)
+
+
 def _bar(done: int, of: int, posts: int) -> str:
     full = BAR * done // of
     return f"[{'#' * full}{'.' * (BAR - full)}] {done:,} of {of:,} kills, {posts:,} POSTs"
@@ -257,7 +300,7 @@ def _bar(done: int, of: int, posts: int) -> str:
 
 def figures(
     plan: Plan, evidence: Evidence, broken: list[Violation], seconds: float
-) -> dict[str, str | int]:
+) -> dict[str, int]:
     deliveries = evidence.history.deliveries.values()
     deleted = evidence.history.deleted
     ended = Counter(row.status for row in deliveries if row.webhook not in deleted)
@@ -267,7 +310,8 @@ def figures(
         "deliveries": len(deliveries),
         "delivered": ended[Status.DELIVERED],
         "abandoned": ended[Status.ABANDONED],
-        "gone with their webhook": sum(row.webhook in deleted for row in deliveries),
+        "still waiting": sum(ended[status] for status in WAITING),
+        "of webhooks deleted since": sum(row.webhook in deleted for row in deliveries),
         "kills": plan.kills,
         "attempts they interrupted": log.count(ErrorKind.INTERRUPTED),
         "POSTs": len(evidence.posts),
@@ -312,10 +356,11 @@ def main() -> int:
         installation.init()
         evidence = soak(plan, installation.config, receiver)
         broken = check(evidence)
-    for name, figure in figures(plan, evidence, broken, monotonic() - begin).items():
+    told = figures(plan, evidence, broken, monotonic() - begin)
+    for name, figure in told.items():
         print(f"{name:<52}{figure:>10,}")
-    if broken:
-        print(*(f"{each.rule}: {each.sentence}" for each in broken[:20]), sep="\n")
+    if broken or told["still waiting"]:
+        print(*(f"{each.rule}: {each.sentence}" for each in broken[:TOLD]), sep="\n")
         print(f"The run is kept in {folder}; again with --seed {plan.seed}.")
         return 1
     shutil.rmtree(root)
