@@ -17,7 +17,7 @@ from tasks.dispatcher import Tally
 from tasks.wiring import utc_now
 from tui.cli.logs import log_to_stderr
 from tui.cli.output import Progress, print_json, say
-from tui.cli.program import Program, json_option, pass_program
+from tui.cli.program import Program, json_option, pass_program, queue_explained
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,8 @@ def worker(program: Program, workers: int, *, verbose: bool) -> None:
 
 
 def _consume(config: Config) -> None:
-    huey, engine = assemble(config)
+    with queue_explained():
+        huey, engine = assemble(config)
     consumer = huey.create_consumer(
         workers=1,
         worker_type="thread",
