@@ -53,7 +53,8 @@ def fill(installed: Installation, url: str, backlog: int) -> None:
         {"entity": "client", "before": None, "after": {"id": number}, "key": f"c-{number}"}
         for number in range(backlog // WEBHOOKS)
     )
-    installed.ok("sync", stdin="\n".join(map(json.dumps, changes)).encode())
+    pushed = installed.run("sync", stdin="\n".join(map(json.dumps, changes)).encode())
+    assert pushed.returncode == 0, pushed.stderr  # where it also tells how far it is
     open_database(load_config(installed.config).database.url)
 
 

@@ -4,12 +4,12 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from time import monotonic
 
 from core.cleaning import clean
 from core.signing import wire_time
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_MINUTE = 60.0  # seconds
 
 
 class _Lines(logging.Formatter):
@@ -27,26 +27,22 @@ class _Lines(logging.Formatter):
         return clean(" ".join(words))
 
 
-class _Seldom(logging.Filter):
-    """Lets Huey say the same thing once a minute.
-
-    It polls the queue twenty times a second, and while the queue is away each try is an error:
-    the disk would be full of them within days.
-    """
-
-    _EVERY = 60.0  # seconds
+class _OnceAMinute(logging.Filter):
+    """Huey reads its queue twenty times a second, and says so each time while it is away."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._next: dict[str, float] = {}
+        self._said: dict[str, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith("huey"):
             return True
-        now = monotonic()
-        if now < self._next.get(str(record.msg), 0.0):
+        said_at, kept_back = self._said.get(record.msg, (-_MINUTE, 0))
+        if record.created - said_at < _MINUTE:
+            self._said[record.msg] = said_at, kept_back + 1
             return False
-        self._next[str(record.msg)] = now + self._EVERY
+        record.kept_back = kept_back or None
+        self._said[record.msg] = record.created, 0
         return True
 
 
@@ -59,7 +55,7 @@ def log_to_stderr(*, verbose: bool) -> None:
     """Everything of ours at INFO, every delivered attempt too when verbose; Huey's warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
-    handler.addFilter(_Seldom())
+    handler.addFilter(_OnceAMinute())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("core", "tasks", "tui"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)

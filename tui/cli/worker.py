@@ -19,7 +19,7 @@ from tasks.dispatcher import Tally
 from tasks.wiring import utc_now
 from tui.cli.logs import log_to_stderr
 from tui.cli.output import Progress, print_json, say
-from tui.cli.program import Program, json_option, pass_program
+from tui.cli.program import Program, json_option, pass_program, queue_explained
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,8 @@ def worker(program: Program, workers: int, *, verbose: bool) -> None:
 
 def consume(config: Config, *, lease_for: timedelta = LEASE) -> None:
     """Run the consumer in this process until it is told to end."""
-    huey, engine = assemble(config, lease_for=lease_for)
+    with queue_explained():
+        huey, engine = assemble(config, lease_for=lease_for)
     consumer = huey.create_consumer(
         workers=1,
         worker_type="thread",
