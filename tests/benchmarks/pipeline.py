@@ -11,25 +11,27 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
 import aiohttp
 import httpx
-from stage import PAYLOAD, POLICY, new_database, now, postgres, prepare, receiver, write_results
+from stage import (
+    AT_ONCE,
+    PAYLOAD,
+    dispatcher,
+    new_database,
+    now,
+    postgres,
+    prepare,
+    receiver,
+    write_results,
+)
 
 from core.database import open_database
-from core.delivery import Schedule
-from core.sender import Sender
-from core.transport import GuardedTransport, tls_context
-from core.vault import load_vault
-from tasks.dispatcher import Dispatcher
 from tasks.engine import spare_the_collector
-from tasks.load import Limits
 
 ROUNDS = 3
-AT_ONCE = 256  # POSTs in flight, as the program has by default
 POSTS = 20_000
 SLOW_POSTS = 2000  # for the client whose pool rescans every connection
 BASE = "bare aiohttp"
@@ -89,19 +91,12 @@ CLIENTS = {BASE: bare_aiohttp, "stock httpx.AsyncClient": stock_httpx}
 async def drain(database: str, key_file: Path) -> None:
     """One worker's part: says that it is ready, waits for the word, and delivers what is due."""
     open_database(database)
-    vault = load_vault(key_file)
-    dispatcher = Dispatcher(
-        Sender(GuardedTransport(POLICY, tls_context("")), timedelta(seconds=10)),
-        lambda: vault,
-        Schedule((timedelta(minutes=1),), 5),
-        Limits(AT_ONCE, AT_ONCE),
-        now,
-    )
+    worker = dispatcher(key_file)
     spare_the_collector()
     print("ready", flush=True)
     sys.stdin.readline()
-    tally = await dispatcher.drain(now)
-    await dispatcher.close()
+    tally = await worker.drain(now)
+    await worker.close()
     print(tally.delivered, flush=True)
 
 
