@@ -20,10 +20,10 @@ from pathlib import Path
 from time import perf_counter
 
 from installation import Installation, wait_until
-from pipeline import make_dispatcher
 from plot import line_plot
+from report import RESULTS
 from scripted import Scripted, receiving
-from stage import OPERATOR, POLICY, RESULTS, now, prepare, receiver, write_results
+from stage import OPERATOR, POLICY, dispatcher, now, prepare, receiver, write_results
 
 from core.config import load_config
 from core.database import open_database
@@ -104,18 +104,18 @@ def drained(folder: Path, url: str, slow: int) -> float:
 
 
 async def _drain(key_file: Path) -> float:
-    dispatcher = make_dispatcher(key_file, per_webhook=16)
+    worker = dispatcher(key_file, per_webhook=16)
     begin, ended = perf_counter(), 0.0
 
     def watch(tally: Tally) -> None:
         nonlocal ended
         if tally.delivered >= HEALTHY * DUE_EACH and not ended:
             ended = perf_counter()
-            dispatcher.stop()
+            worker.stop()
 
-    await dispatcher.drain(now, watch)
+    await worker.drain(now, watch)
     seconds = (ended or perf_counter()) - begin
-    await dispatcher.close()
+    await worker.close()
     return HEALTHY * DUE_EACH / seconds
 
 

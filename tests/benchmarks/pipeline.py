@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
@@ -21,19 +20,22 @@ import aiohttp
 import httpx
 from report import BARE, RIVAL
 from servers import redis_server
-from stage import PAYLOAD, POLICY, new_database, now, postgres, prepare, receiver, write_results
+from stage import (
+    AT_ONCE,
+    PAYLOAD,
+    dispatcher,
+    new_database,
+    now,
+    postgres,
+    prepare,
+    receiver,
+    write_results,
+)
 
 from core.database import open_database
-from core.delivery import Schedule
-from core.sender import Sender
-from core.transport import GuardedTransport, tls_context
-from core.vault import load_vault
-from tasks.dispatcher import Dispatcher
 from tasks.engine import spare_the_collector
-from tasks.load import Limits
 
 ROUNDS = 3
-AT_ONCE = 256  # POSTs in flight, as the program has by default
 POSTS = 20_000
 SLOW_POSTS = 2000  # for the client whose pool rescans every connection
 RIVAL_POSTS = 1000
@@ -98,26 +100,15 @@ async def stock_httpx(url: str) -> float:
 CLIENTS = {BARE: bare_aiohttp, "stock httpx.AsyncClient": stock_httpx}
 
 
-def make_dispatcher(key_file: Path, per_webhook: int = AT_ONCE) -> Dispatcher:
-    vault = load_vault(key_file)
-    spare_the_collector()
-    return Dispatcher(
-        Sender(GuardedTransport(POLICY, tls_context("")), timedelta(seconds=10)),
-        lambda: vault,
-        Schedule((timedelta(minutes=1),), 5),
-        Limits(AT_ONCE, per_webhook),
-        now,
-    )
-
-
 async def drain(database: str, key_file: Path) -> None:
     """One worker's part: says that it is ready, waits for the word, and delivers what is due."""
     open_database(database)
-    dispatcher = make_dispatcher(key_file)
+    worker = dispatcher(key_file)
+    spare_the_collector()
     print("ready", flush=True)
     sys.stdin.readline()
-    tally = await dispatcher.drain(now)
-    await dispatcher.close()
+    tally = await worker.drain(now)
+    await worker.close()
     print(tally.delivered, flush=True)
 
 
