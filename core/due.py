@@ -93,7 +93,7 @@ def _less(wanted: Mapping[int, int], found: Counter[int]) -> dict[int, int]:
 _COLUMNS = """due.webhook_id, due.id, due.lease, due.leased_at,
     due.attempts, due.interruptions, due.recovery"""
 _FIND = f"""
-    SELECT {_COLUMNS} FROM json_each(?) AS wanted JOIN delivery AS due ON due.id IN (
+    SELECT {_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN delivery AS due ON due.id IN (
         SELECT id FROM delivery WHERE webhook_id = wanted.value AND status = ? AND due_at <= ?
         ORDER BY due_at, id LIMIT ?
     )

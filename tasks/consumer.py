@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from core.transport import GuardedTransport, tls_context
 from core.vault import load_vault
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
-from tasks.jobs import register
+from tasks.jobs import register, unfailing
 from tasks.load import Limits
 from tasks.wiring import (
     CONFIG_VARIABLE,
@@ -33,7 +34,12 @@ from tasks.wiring import (
 log = logging.getLogger(__name__)
 
 
-def make_dispatcher(config: Config, *, lease_for: timedelta = LEASE) -> Dispatcher:
+def make_dispatcher(
+    config: Config,
+    *,
+    lease_for: timedelta = LEASE,
+    on_backlog: Callable[[], None] | None = None,
+) -> Dispatcher:
     """A dispatcher for the event loop it is first used in."""
     delivery = config.delivery
     transport = GuardedTransport(make_policy(delivery), tls_context(delivery.ca_file))
@@ -45,6 +51,7 @@ def make_dispatcher(config: Config, *, lease_for: timedelta = LEASE) -> Dispatch
         utc_now,
         recovery_window=delivery.recovery_window,
         lease_for=lease_for,
+        on_backlog=on_backlog,
     )
 
 
@@ -53,7 +60,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     open_database(config.database.url)
     require_current()
     huey = open_configured_queue(config)
-    engine = Engine(lambda: make_dispatcher(config, lease_for=lease_for), utc_now)
+    engine = Engine(lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=ring), utc_now)
     name = f"{socket.gethostname()} {os.getpid()}"
 
     def tick() -> None:
@@ -72,7 +79,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     def stop() -> None:
         engine.stop()
 
-    register(huey, tick, engine.look)
+    ring = unfailing(register(huey, tick, engine.look))  # a wake is taken by one consumer only
     return huey, engine
 
 

@@ -90,6 +90,7 @@ class Dispatcher:
         *,
         recovery_window: timedelta = timedelta(),
         lease_for: timedelta = LEASE,
+        on_backlog: Callable[[], None] | None = None,
     ) -> None:
         self._sender = sender
         self._open_vault = open_vault
@@ -97,6 +98,7 @@ class Dispatcher:
         self._clock = clock
         self._recovery_window = recovery_window
         self._lease_for = lease_for
+        self._on_backlog = on_backlog
         self._load = Load(limits)
         self._roster: list[int] = []
         self._roster_until = 0.0
@@ -216,6 +218,8 @@ class Dispatcher:
     async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
         """Which webhooks have something due, once the outbox has given up its next events."""
         self._roster_until = monotonic() + _ROSTER_FOR
+        if self._roster and self._on_backlog is not None:  # more than can be started here
+            await _in(self._writer, self._on_backlog)
         fanned_out = await _in(self._writer, outbox.fan_out, _FAN_OUT_BATCH, until)
         tally.events += fanned_out.events
         if fanned_out.events == _FAN_OUT_BATCH or await self._recover():

@@ -5,6 +5,8 @@
 
 import json
 import re
+import socket
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +17,7 @@ from counting import Counted, counting
 from installation import COMMAND, FAST, Installation, Storage, Worker, wait_until
 from restartable import postgres
 from scene import close_database
+from scripted import answer, receiving
 
 from core.config import load_config
 from core.database import connection, open_database, proxy, transaction
@@ -125,6 +128,25 @@ def test_workers_share_a_backlog_and_post_each_delivery_once(
     shares = [share_of(worker) for worker in workers]
     assert sum(shares) == backlog
     assert sum(map(bool, shares)) > 1, shares
+
+
+def test_a_backlog_wakes_the_workers_that_the_push_s_own_wake_did_not_reach(
+    tmp_path: Path, installed: Installation
+) -> None:
+    def slowly(connection: socket.socket) -> None:
+        threading.Event().wait(0.2)  # as long as a receiver takes
+        answer(200)(connection)
+
+    quiet = [*COMMAND, "--config", str(installed.config), "worker"]
+    with receiving(slowly) as receiver, ExitStack() as stack:
+        installed.add_webhook(receiver.url)
+        workers = [stack.enter_context(installed.worker(command=quiet)) for _ in range(2)]
+        for worker in workers:
+            worker.wait_for("worker started", 60)
+        installed.push(600)
+        wait_until(lambda: len(receiver.requests) == 600, 45)
+        assert [worker.stop() for worker in workers] == [0, 0]
+    assert all(share_of(worker) > 0 for worker in workers)
 
 
 def nothing_is_lost(receiver: Counted, backlog: int) -> set[str]:
