@@ -56,13 +56,15 @@ OUTCOMES: dict[str, Outcome] = {
     expected.WITHDRAWN: Withdrawn(),
 }
 HOOKS_OF_A_SHOP = 3
-TYPES = ("ticket.created", "ticket.cancelled", "client.created")
+KEPT = 2  # webhooks that are left standing, so that no run idles
+TICKET, CLIENT = "ticket.created", "client.created"
 URLS = ("https://one.example.com/hook", "https://two.example.com/hook")
 
 which = st.integers(0, 11)
 workers = st.sampled_from("AB")
-types = st.sampled_from(TYPES)
-selections = st.sets(types, min_size=1)
+types = st.sampled_from((TICKET, CLIENT))
+selections = st.sampled_from((frozenset({TICKET, CLIENT}), frozenset({TICKET})))
+edits = st.tuples(st.none() | st.sampled_from(URLS), st.none() | selections)
 keys = st.sampled_from((None, None, "k1", "k2", "k3"))
 payloads = st.sampled_from((b'{"n": 55.10}', '{"é":12345678901234567890}'.encode(), b"[]"))
 answers = st.sampled_from((*expected.ANSWERS, expected.ACCEPTED))
@@ -74,7 +76,9 @@ spans = st.sampled_from(
         timedelta(hours=-1),  # a clock that is put right
     )
 )
-keeps = st.sampled_from((timedelta(0), DAY, 90 * DAY))
+moments = st.sampled_from((timedelta(0), timedelta(0), SECOND, 29 * SECOND, 31 * SECOND))
+rooms = st.sampled_from((1, 2, 16))
+keeps = st.sampled_from((DAY, 30 * DAY))
 
 
 @dataclass(eq=False)
@@ -125,83 +129,68 @@ class OutboxMachine(RuleBasedStateMachine):
         self.sound = False
         empty_tables()
 
-    @initialize(option=st.booleans(), selected=st.lists(selections, min_size=2, max_size=2))
-    def two_businesses(self, option: bool, selected: list[set[str]]) -> None:
+    @initialize(
+        registered=st.lists(st.tuples(which, selections), max_size=2),
+        published=st.lists(st.tuples(which, types), min_size=2, max_size=6),
+    )
+    def two_businesses_at_work(
+        self, registered: list[tuple[int, frozenset[str]]], published: list[tuple[int, str]]
+    ) -> None:
         for edition, owner in (("boutique", "paul"), ("group", "marie")):
+            shop_id = add_business(OPERATOR, owner, edition, owner, self.now, option=True)
             always = edition == "group"
-            shop_id = add_business(OPERATOR, owner, edition, owner, self.now, option=option)
-            self.model.shops[shop_id] = Shop(shop_id, owner, always, option and not always)
-        for shop, events in zip(self.model.shops.values(), selected, strict=True):
-            if shop.included:
-                self._create(shop, URLS[0], events)
+            self.model.shops[shop_id] = Shop(shop_id, owner, always, option=True)
+        for shop, events in (*registered, (0, frozenset({TICKET})), (1, frozenset({TICKET}))):
+            self._create(self._shop(shop), URLS[0], events)
+        for shop, event_type in published:
+            self._publish(self._shop(shop), event_type, b"{}", None)
+        self._fan_out(500)
+        self.compare()
         self.sound = True
 
     # What owners and operators do
 
-    @step(option=st.booleans())
+    @step(option=st.sampled_from((True, True, False)))
     def switch_the_option(self, option: bool) -> None:
+        """Off or on, each owner sees all that is theirs."""
         self._switch(option)
+        for shop in self.model.shops.values():
+            self._look_as(shop)
 
+    @precondition(lambda self: len(self.model.standing()) < 2 * HOOKS_OF_A_SHOP)
     @step(shop=which, url=st.sampled_from(URLS), events=selections)
-    def create_a_webhook(self, shop: int, url: str, events: set[str]) -> None:
+    def create_a_webhook(self, shop: int, url: str, events: frozenset[str]) -> None:
         whose = self._shop(shop)
         if len(self.model.hooks_of(whose)) < HOOKS_OF_A_SHOP:
             with refused_without_the_option(whose):
                 self._create(whose, url, events)
 
     @precondition(lambda self: self.model.standing())
-    @step(hook=which, url=st.none() | st.sampled_from(URLS), events=st.none() | selections)
-    def edit(self, hook: int, url: str | None, events: set[str] | None) -> None:
-        edited = self._hook(hook)
-        with refused_without_the_option(edited.shop):
-            services.edit_webhook(
-                owner_of(edited.shop),
-                edited.id,
-                self.now,
-                url=url,
-                events=events,
-                policy=DEVELOPMENT,
-            )
-            edited.url = url or edited.url
-            edited.events = frozenset(events or edited.events)
-
-    @precondition(lambda self: self.model.standing())
-    @step(hook=which)
-    def regenerate_a_secret(self, hook: int) -> None:
+    @step(hook=which, act=st.sampled_from(("edit", "regenerate", "send_test", "delete")), new=edits)
+    def change_a_webhook(
+        self, hook: int, act: str, new: tuple[str | None, frozenset[str] | None]
+    ) -> None:
         changed = self._hook(hook)
+        if act == "delete":
+            self._delete(changed)
+            return
         with refused_without_the_option(changed.shop):
-            changed.secret = services.regenerate_secret(
-                owner_of(changed.shop), changed.id, self.now, vault=self.vault
-            ).reveal()
-
-    @precondition(lambda self: len(self.model.standing()) > 1)
-    @step(hook=which)
-    def delete(self, hook: int) -> None:
-        deleted = self._hook(hook)
-        services.delete_webhook(owner_of(deleted.shop), deleted.id, self.now)
-        self.model.delete(deleted)
-
-    @precondition(lambda self: self.model.standing())
-    @step(hook=which)
-    def send_test(self, hook: int) -> None:
-        tested = self._hook(hook)
-        with refused_without_the_option(tested.shop):
-            event_id = services.send_test(
-                owner_of(tested.shop), tested.id, self.now, wake=silent
-            )
-            ping = expected.PING, b'{"message":"This is a test from AuraPOS."}'
-            self.model.publish(event_id, tested.shop, ping, self.now, target=tested)
+            if act == "edit":
+                self._edit(changed, *new)
+            elif act == "regenerate":
+                self._regenerate(changed)
+            else:
+                self._send_test(changed)
 
     @precondition(lambda self: self.model.parcels)
     @step(parcel=which)
     def redeliver(self, parcel: int) -> None:
         again = self._parcel(parcel)
         with refused_without_the_option(again.hook.shop):
-            services.redeliver(
-                owner_of(again.hook.shop), str(again.uuid), self.now, wake=silent
-            )
+            services.redeliver(owner_of(again.hook.shop), str(again.uuid), self.now, wake=silent)
             again.redeliver(self.now)
 
+    @precondition(lambda self: self.model.with_status("abandoned"))
     @step(shop=which, ago=spans, only=st.none() | which)
     def recover(self, shop: int, ago: timedelta, only: int | None) -> None:
         whose = self._shop(shop)
@@ -219,26 +208,21 @@ class OutboxMachine(RuleBasedStateMachine):
             )
             assert recovered == self.model.recover(hooks, self.now - ago, self.now)
 
-    @step()
-    def each_owner_looks(self) -> None:
-        self._look_as_owners()
-
     # Events in
 
-    @step(shop=which, event_type=types, payload=payloads, key=keys)
-    def publish(self, shop: int, event_type: str, payload: bytes, key: str | None) -> None:
-        whose = self._shop(shop)
-        done = intake.publish(whose.id, event_type, payload, self.now, key=key, wake=silent)
-        seen = self.model.seen(whose, key)
-        assert (done.not_included is None) is whose.included
-        if not whose.included:
-            assert done.event_id is None
-        elif seen is not None:
-            assert (done.duplicate, done.event_id) == (True, seen.id), "published twice"
-        else:
-            assert done.event_id is not None
-            assert not done.duplicate
-            self.model.publish(done.event_id, whose, (event_type, payload), self.now, key=key)
+    @step(
+        shop=which,
+        event_type=types,
+        payload=payloads,
+        key=keys,
+        at_once=st.sampled_from((True, True, False)),
+    )
+    def publish(
+        self, shop: int, event_type: str, payload: bytes, key: str | None, at_once: bool
+    ) -> None:
+        self._publish(self._shop(shop), event_type, payload, key)
+        if at_once:
+            self._fan_out(500)
 
     @step(shop=which, pushed=st.lists(st.sampled_from(("k1", "k2", "k3")), min_size=1, max_size=4))
     def push_from_a_register(self, shop: int, pushed: list[str]) -> None:
@@ -261,11 +245,23 @@ class OutboxMachine(RuleBasedStateMachine):
 
     # What workers do
 
+    @step(room=rooms, answer=answers, after=moments)
+    def a_goes_on(self, room: int, answer: str, after: timedelta) -> None:
+        self._go_on("A", room, answer)
+        self.now += after
+
+    @step(room=rooms, answer=answers, after=moments)
+    def b_goes_on(self, room: int, answer: str, after: timedelta) -> None:
+        self._go_on("B", room, answer)
+        self.now += after
+
+    @precondition(lambda self: self.model.outbox())
     @step(limit=st.sampled_from((1, 2, 500)))
     def fan_out(self, limit: int) -> None:
         self._fan_out(limit)
 
-    @step(worker=workers, room=st.sampled_from((1, 2, 16)), looks=st.booleans())
+    @precondition(lambda self: self._due())
+    @step(worker=workers, room=rooms, looks=st.booleans())
     def claim(self, worker: str, room: int, looks: bool) -> None:
         """`looks`: at who has something due now, or else goes by what it saw earlier."""
         if looks:
@@ -273,7 +269,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self._claim(worker, room)
 
     @precondition(lambda self: self._unsent())
-    @step(worker=workers, answer=answers, count=st.sampled_from((1, 2, 16)))
+    @step(worker=workers, answer=answers, count=rooms)
     def post(self, worker: str, answer: str, count: int) -> None:
         self._post(worker, [answer], count)
 
@@ -284,7 +280,7 @@ class OutboxMachine(RuleBasedStateMachine):
             held.how = how
 
     @precondition(lambda self: self._ended())
-    @step(worker=workers, count=st.sampled_from((1, 2, 16)))
+    @step(worker=workers, count=rooms)
     def settle(self, worker: str, count: int) -> None:
         self._settle(worker, count)
 
@@ -294,10 +290,20 @@ class OutboxMachine(RuleBasedStateMachine):
         settled = self.workers[worker].settled
         assert outbox.settle(settled, SCHEDULE, self.now) == [], "an outcome was recorded twice"
 
+    @precondition(lambda self: any(worker.held for worker in self.workers.values()))
     @step(worker=workers)
     def die(self, worker: str) -> None:
         self._die(worker)
 
+    @precondition(lambda self: any(worker.held for worker in self.workers.values()))
+    @step(worker=workers, late=st.timedeltas(timedelta(0), MINUTE))
+    def take_over(self, worker: str, late: timedelta) -> None:
+        """From a worker that is alive and has been too slow."""
+        self.now += expected.LEASE + late
+        self._call_the_roster(worker)
+        self._claim(worker, 16)
+
+    @precondition(lambda self: self._due())
     @step(worker=workers, times=st.sampled_from((1, 3, 12)))
     def die_again_and_again(self, worker: str, times: int) -> None:
         for _ in range(times):
@@ -306,12 +312,9 @@ class OutboxMachine(RuleBasedStateMachine):
             self._die(worker)
             self.now += expected.LEASE
 
-    @step(
-        worker=workers, round_of_answers=st.lists(answers, min_size=1, max_size=3), after=spans
-    )
-    def make_a_whole_pass(
-        self, worker: str, round_of_answers: list[str], after: timedelta
-    ) -> None:
+    @precondition(lambda self: self.model.standing())
+    @step(worker=workers, round_of_answers=st.lists(answers, min_size=1, max_size=3), after=spans)
+    def make_a_whole_pass(self, worker: str, round_of_answers: list[str], after: timedelta) -> None:
         self._fan_out(500)
         self._call_the_roster(worker)
         self._claim(worker, 16)
@@ -319,6 +322,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self._settle(worker, 16)
         self.now += after
 
+    @precondition(lambda self: self.model.with_status("pending", "failed"))
     @step(worker=workers, answer=answers, times=st.integers(2, 5))
     def keep_at_it(self, worker: str, answer: str, times: int) -> None:
         """Attempt all that is due, wait for the next that will be, and again."""
@@ -334,6 +338,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def the_clock_goes_on(self, span: timedelta) -> None:
         self.now += span
 
+    @precondition(lambda self: self.model.gone or self.model.with_status("delivered", "abandoned"))
     @step(keep=keeps)
     def prune(self, keep: timedelta) -> None:
         removed = retention.prune(self.now - keep, self.now)
@@ -346,15 +351,48 @@ class OutboxMachine(RuleBasedStateMachine):
         set_business(OPERATOR, boutique.id, self.now, option=option)
         boutique.option = option
 
-    def _create(self, shop: Shop, url: str, events: set[str]) -> None:
+    def _create(self, shop: Shop, url: str, events: frozenset[str]) -> None:
         made = services.create_webhook(
             owner_of(shop), shop.id, url, events, self.now, policy=DEVELOPMENT, vault=self.vault
         )
         self._learn_fanned_out()
         assert made.id not in self.model.hooks
         self.model.hooks[made.id] = Hook(
-            made.id, shop, url, frozenset(events), made.secret.reveal(), self.model.next_born()
+            made.id, shop, url, events, made.secret.reveal(), self.model.next_born()
         )
+
+    def _publish(self, shop: Shop, event_type: str, payload: bytes, key: str | None) -> None:
+        done = intake.publish(shop.id, event_type, payload, self.now, key=key, wake=silent)
+        seen = self.model.seen(shop, key)
+        assert (done.not_included is None) is shop.included
+        if not shop.included:
+            assert done.event_id is None
+        elif seen is not None:
+            assert (done.duplicate, done.event_id) == (True, seen.id), "published twice"
+        else:
+            assert done.event_id is not None
+            assert not done.duplicate
+            self.model.publish(done.event_id, shop, (event_type, payload), self.now, key=key)
+
+    def _edit(self, hook: Hook, url: str | None, events: frozenset[str] | None) -> None:
+        owner = owner_of(hook.shop)
+        services.edit_webhook(owner, hook.id, self.now, url=url, events=events, policy=DEVELOPMENT)
+        hook.url, hook.events = url or hook.url, events or hook.events
+
+    def _regenerate(self, hook: Hook) -> None:
+        owner = owner_of(hook.shop)
+        secret = services.regenerate_secret(owner, hook.id, self.now, vault=self.vault)
+        hook.secret = secret.reveal()
+
+    def _send_test(self, hook: Hook) -> None:
+        event_id = services.send_test(owner_of(hook.shop), hook.id, self.now, wake=silent)
+        ping = expected.PING, b'{"message":"This is a test from AuraPOS."}'
+        self.model.publish(event_id, hook.shop, ping, self.now, target=hook)
+
+    def _delete(self, hook: Hook) -> None:
+        if len(self.model.standing()) > KEPT:
+            services.delete_webhook(owner_of(hook.shop), hook.id, self.now)
+            self.model.delete(hook)
 
     def _learn_pushed(self, shop: Shop, fresh: set[str]) -> None:
         rows = Event.select(Event.id, Event.key).where(Event.business == shop.id)
@@ -376,9 +414,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """Each event that left the outbox has a delivery for each webhook it is owed to."""
         left = {
             event_id
-            for (event_id,) in Event.select(Event.id)
-            .where(~Event.fanned_out_at.is_null())
-            .tuples()
+            for (event_id,) in Event.select(Event.id).where(~Event.fanned_out_at.is_null()).tuples()
         }
         fresh = [event for event in self.model.outbox() if event.id in left]
         made = defaultdict(dict)
@@ -393,12 +429,25 @@ class OutboxMachine(RuleBasedStateMachine):
                 self.model.parcels[uuid] = Parcel(uuid, event, hook, self.now, self.now)
         return fresh
 
+    def _due(self) -> list[Parcel]:
+        return [parcel for parcel in self.model.parcels.values() if parcel.is_due(self.now)]
+
     def _due_by_hook(self) -> dict[int, datetime]:
         due: dict[int, datetime] = {}
         for parcel in self.model.parcels.values():
             if parcel.due is not None and parcel.hook.shop.included:
                 due[parcel.hook.id] = min(parcel.due, due.get(parcel.hook.id, parcel.due))
         return due
+
+    def _go_on(self, worker: str, room: int, answer: str) -> None:
+        """The next thing that a worker does: claim, send or settle."""
+        if not self.workers[worker].held:
+            self._call_the_roster(worker)
+            self._claim(worker, room)
+        elif self._unsent(worker):
+            self._post(worker, [answer], room)
+        else:
+            self._settle(worker, room)
 
     def _call_the_roster(self, worker: str) -> None:
         waiting = dict(outbox.waiting_webhooks())
@@ -409,7 +458,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _claim(self, worker: str, room: int) -> None:
         wanted = dict.fromkeys(self.workers[worker].roster, room)
-        due = [parcel for parcel in self.model.parcels.values() if parcel.is_due(self.now)]
+        due = self._due()
         claims = outbox.claim(wanted, SCHEDULE, self.now)
         taken = [(claim, self._claimable(claim, due)) for claim in claims]
         doomed = self._doomed(due)
@@ -472,7 +521,7 @@ class OutboxMachine(RuleBasedStateMachine):
         return [held for name in worker for held in self.workers[name].held if held.how]
 
     def _post(self, worker: str, round_of_answers: list[str], count: int) -> None:
-        batch = self._unsent(worker)[:count]
+        batch = distinct(self._unsent(worker))[:count]
         sendable = outbox.still_sendable([held.claim for held in batch])
         for number, held in enumerate(batch):
             hook = held.parcel.hook
@@ -529,38 +578,36 @@ class OutboxMachine(RuleBasedStateMachine):
             held.parcel.lost.add(held.claim.lease)
         self.workers[worker] = Worker()
 
-    def _look_as_owners(self) -> None:
-        for shop in self.model.shops.values():
-            owner = owner_of(shop)
-            assert [row.id for row in queries.businesses(owner)] == [shop.id]
-            seen = {
-                (row.id, row.url, frozenset(row.events)) for row in queries.webhooks(owner, shop.id)
-            }
-            assert seen == {(each.id, each.url, each.events) for each in self.model.hooks_of(shop)}
-            mine = [each for each in self.model.parcels.values() if each.hook.shop is shop]
-            listed = queries.deliveries_of_business(owner, shop.id, limit=1000)
-            assert {row.uuid for row in listed} == {each.uuid for each in mine}
-            for parcel in mine[:1]:
-                assert queries.delivery(owner, str(parcel.uuid)).body == parcel.body
-            self._look_at_strangers(owner, shop)
-
-    def _look_at_strangers(self, owner: Actor, shop: Shop) -> None:
-        def hidden(read: Callable[..., object], *what: object) -> None:
-            with pytest.raises(NotFound):
-                read(owner, *what)
-
+    def _look_as(self, shop: Shop) -> None:
+        owner = owner_of(shop)
+        assert [row.id for row in queries.businesses(owner)] == [shop.id]
+        seen = {
+            (row.id, row.url, frozenset(row.events)) for row in queries.webhooks(owner, shop.id)
+        }
+        assert seen == {(each.id, each.url, each.events) for each in self.model.hooks_of(shop)}
+        parcels = self.model.parcels.values()
+        mine = {each.uuid for each in parcels if each.hook.shop is shop}
+        listed = queries.deliveries_of_business(owner, shop.id, limit=1000)
+        assert {row.uuid for row in listed} == mine, "another's rows, or not all of one's own"
+        for uuid in sorted(mine)[:1]:
+            assert queries.delivery(owner, str(uuid)).body == self.model.parcels[uuid].body
         for other in self.model.shops.values():
-            if other is shop:
-                continue
-            hidden(queries.webhooks, other.id)
-            hidden(queries.deliveries_of_business, other.id)
-            hidden(queries.trail, other.id)
-            for hook in self.model.hooks_of(other):
-                hidden(queries.webhook, hook.id)
-                hidden(queries.deliveries, hook.id)
-                hidden(queries.abandoned, hook.id, START - DAY)
-                for parcel in self.model.parcels_of(hook)[:2]:
-                    hidden(queries.delivery, str(parcel.uuid))
+            if other is not shop:
+                self._look_at_a_stranger(owner, other)
+
+    def _look_at_a_stranger(self, owner: Actor, other: Shop) -> None:
+        hidden: list[tuple[Callable[..., object], object]] = [
+            (queries.webhooks, other.id),
+            (queries.deliveries_of_business, other.id),
+        ]
+        for hook in self.model.hooks_of(other)[:1]:
+            hidden.append((queries.deliveries, hook.id))
+            hidden += [
+                (queries.delivery, str(parcel.uuid)) for parcel in self.model.parcels_of(hook)[:1]
+            ]
+        for read, what in hidden:
+            with pytest.raises(NotFound):
+                read(owner, what)
 
     def _shop(self, number: int) -> Shop:
         return list(self.model.shops.values())[number % len(self.model.shops)]
@@ -651,13 +698,14 @@ class OutboxMachine(RuleBasedStateMachine):
             pass
         self._drive_to_the_end()
         self.compare()
-        self._look_as_owners()
+        for shop in self.model.shops.values():
+            self._look_as(shop)
         assert self.model.outbox() == []
         for parcel in self.model.parcels.values():
             self._ended_well(parcel)
 
     def _drive_to_the_end(self) -> None:
-        """Every other address works again; what the rest refuse is abandoned in plain sight."""
+        """Every address works again."""
         for _ in range(60):
             due = self._due_by_hook()
             if not due:
@@ -665,10 +713,7 @@ class OutboxMachine(RuleBasedStateMachine):
             self.now = max(self.now, min(due.values()))
             self._call_the_roster("A")
             self._claim("A", 16)
-            for held in self._unsent("A"):
-                works = held.claim.webhook_id % 2
-                held_answer = expected.ACCEPTED if works else expected.REFUSED
-                self._post("A", [held_answer], 1)
+            self._post("A", [expected.ACCEPTED], 1000)
             self._settle("A", 1000)
         pytest.fail("it goes on for ever")
 
@@ -687,6 +732,11 @@ class OutboxMachine(RuleBasedStateMachine):
 
 def owner_of(shop: Shop) -> Actor:
     return Actor(shop.owner, "test")
+
+
+def distinct(claimed: list[Held]) -> list[Held]:
+    """The last look answers with ids: one that is held twice is asked about in two questions."""
+    return list({held.claim.id: held for held in reversed(claimed)}.values())[::-1]
 
 
 def order(parcel: Parcel) -> tuple[int, int]:
@@ -717,7 +767,7 @@ def empty_tables() -> None:
 def test_any_order_of_steps_loses_nothing_and_repeats_nothing_without_a_cause(
     database: str, vault: Vault
 ) -> None:
-    examples = 40 if proxy.for_update else 250
+    examples = 40 if proxy.for_update else 60
     proxy.connect()  # one connection for the whole run
     run_state_machine_as_test(
         lambda: OutboxMachine(vault),

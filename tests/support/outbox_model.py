@@ -141,9 +141,7 @@ class Parcel:
         expired lease or a redelivery."""
         stale = lease != self.lease or until <= now
         return stale or all(
-            post.turn < self.turn or post.lease in self.lost
-            for post in self.posts
-            if post.accepted
+            post.turn < self.turn or post.lease in self.lost for post in self.posts if post.accepted
         )
 
     @property
@@ -202,6 +200,9 @@ class Model:
     def parcels_of(self, hook: Hook) -> list[Parcel]:
         return [parcel for parcel in self.parcels.values() if parcel.hook is hook]
 
+    def with_status(self, *statuses: str) -> list[Parcel]:
+        return [parcel for parcel in self.parcels.values() if parcel.status in statuses]
+
     def outbox(self) -> list[Happening]:
         return [event for event in self.events.values() if not event.fanned_out]
 
@@ -226,9 +227,7 @@ class Model:
         target: Hook | None = None,
     ) -> None:
         assert event_id not in self.events, "an event's id was given away twice"
-        self.events[event_id] = Happening(
-            event_id, shop, *what, key, target, self.next_born(), now
-        )
+        self.events[event_id] = Happening(event_id, shop, *what, key, target, self.next_born(), now)
 
     def owed(self, event: Happening) -> set[int]:
         """The ids of the webhooks that an event fanned out at this moment must reach."""
@@ -249,11 +248,8 @@ class Model:
     def recover(self, hooks: list[Hook], since: datetime, now: datetime) -> int:
         abandoned = [
             parcel
-            for parcel in self.parcels.values()
-            if parcel.hook in hooks
-            and parcel.status == "abandoned"
-            and parcel.settled is not None
-            and parcel.settled >= since
+            for parcel in self.with_status("abandoned")
+            if parcel.hook in hooks and parcel.settled is not None and parcel.settled >= since
         ]
         for parcel in abandoned:
             parcel.redeliver(now)
