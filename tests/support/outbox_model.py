@@ -1,0 +1,277 @@
+"""What must become of events, webhooks and deliveries, told without the code that does it.
+
+Plain records in dicts. Nothing here depends on which of several due deliveries a claim takes: the
+machine tells the model what was taken, and the model says whether it might be.
+"""
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+LEASE = timedelta(seconds=30)
+WAITS = tuple(timedelta(minutes=wait) for wait in (1, 5, 30, 120))
+LOCKED_WAIT = timedelta(minutes=1)
+ATTEMPTS_LIMIT = 5
+INTERRUPTIONS_LIMIT = 10
+PING = "ping"
+
+LogLine = tuple[int, int | None, str | None]  # number, HTTP status, error
+
+ACCEPTED, REFUSED, REDIRECTED, UNREACHABLE = "accepted", "refused", "redirected", "unreachable"
+LOCKED, UNSENDABLE, WITHDRAWN = "locked", "unsendable", "withdrawn"
+ANSWERS = (ACCEPTED, REFUSED, REDIRECTED, UNREACHABLE)
+_LOGGED: dict[str, tuple[int | None, str | None]] = {
+    ACCEPTED: (200, None),
+    REFUSED: (500, "status"),
+    REDIRECTED: (302, "redirect"),
+    UNREACHABLE: (None, "timeout"),
+    UNSENDABLE: (None, "corrupt"),
+    "interrupted": (None, "interrupted"),
+}
+
+
+@dataclass(eq=False)
+class Shop:
+    id: int
+    owner: str
+    always: bool  # its edition includes webhooks
+    option: bool
+
+    @property
+    def included(self) -> bool:
+        return self.always or self.option
+
+
+@dataclass(eq=False)
+class Hook:
+    id: int
+    shop: Shop
+    url: str
+    events: frozenset[str]
+    secret: str
+    born: int  # on the same count as the events
+    deleted: bool = False
+
+
+@dataclass(eq=False)
+class Happening:
+    """An event; `born` says which came first."""
+
+    id: int
+    shop: Shop
+    type: str
+    payload: bytes
+    key: str | None
+    target: Hook | None
+    born: int
+    created: datetime
+    fanned_out: bool = False
+
+
+@dataclass(frozen=True)
+class Post:
+    """One request as the receiver saw it."""
+
+    body: bytes
+    lease: int
+    turn: int
+    accepted: bool
+
+
+@dataclass(eq=False)
+class Parcel:
+    """A delivery."""
+
+    uuid: UUID
+    event: Happening
+    hook: Hook
+    created: datetime
+    due: datetime | None
+    status: str = "pending"
+    attempts: int = 0
+    interruptions: int = 0
+    lease: int | None = None
+    settled: datetime | None = None
+    turn: int = 0  # counts redeliveries, each of which has a whole schedule
+    log: list[LogLine] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list)
+    lost: set[int] = field(default_factory=set)  # leases that ended without being settled
+
+    @property
+    def waiting(self) -> bool:
+        return self.status in {"pending", "failed"}
+
+    def is_due(self, now: datetime) -> bool:
+        return self.due is not None and self.due <= now
+
+    def is_doomed(self) -> bool:
+        """Whether the next claim ends it: it has cost too many workers their lives."""
+        return self.lease is not None and self.interruptions == INTERRUPTIONS_LIMIT
+
+    def claimed(self, lease: int, now: datetime) -> None:
+        if self.lease is not None:
+            self._interrupted()
+        self.lease, self.due = lease, now + LEASE
+
+    def doomed(self, now: datetime) -> None:
+        self._interrupted()
+        self._end("abandoned", now)
+
+    def settle(self, how: str, now: datetime) -> None:
+        self.lease = None
+        if how == WITHDRAWN:
+            self.due = now
+        elif how == LOCKED:
+            self.due = now + LOCKED_WAIT
+        else:
+            self._note(how)
+            self._decide(how, now)
+
+    def redeliver(self, now: datetime) -> None:
+        if not self.waiting:
+            self.turn += 1
+            self.status, self.attempts, self.interruptions = "pending", 0, 0
+            self.due, self.settled = now, None
+        elif self.lease is None:
+            self.due = now
+
+    def may_be_posted(self, lease: int, until: datetime, now: datetime) -> bool:
+        """Whether another POST is allowed: what was accepted is repeated only after a crash, an
+        expired lease or a redelivery."""
+        stale = lease != self.lease or until <= now
+        return stale or all(
+            post.turn < self.turn or post.lease in self.lost for post in self.posts if post.accepted
+        )
+
+    @property
+    def body(self) -> bytes:
+        at = self.event.created
+        moment = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+        head = f'{{"event":"{self.event.type}","delivery_id":"{self.uuid}","created_at":"{moment}"'
+        return head.encode() + b',"payload":' + self.event.payload + b"}"
+
+    @property
+    def signature(self) -> str:
+        return "sha256=" + hmac.new(self.hook.secret.encode(), self.body, "sha256").hexdigest()
+
+    def _decide(self, how: str, now: datetime) -> None:
+        if how == UNSENDABLE:
+            self._end("abandoned", now)
+            return
+        self.attempts += 1
+        if how == ACCEPTED:
+            self._end("delivered", now)
+        elif self.attempts == ATTEMPTS_LIMIT:
+            self._end("abandoned", now)
+        else:
+            self.status, self.due = "failed", now + WAITS[self.attempts - 1]
+
+    def _interrupted(self) -> None:
+        assert self.lease is not None
+        self.lost.add(self.lease)
+        self.interruptions += 1
+        self._note("interrupted")
+
+    def _note(self, how: str) -> None:
+        self.log.append((self.attempts + 1, *_LOGGED[how]))
+
+    def _end(self, status: str, now: datetime) -> None:
+        self.status, self.due, self.lease, self.settled = status, None, None, now
+
+
+class Model:
+    """Everything that stands, by its id in the database; what was pruned has left."""
+
+    def __init__(self) -> None:
+        self.shops: dict[int, Shop] = {}
+        self.hooks: dict[int, Hook] = {}  # the deleted ones too, until they are pruned
+        self.events: dict[int, Happening] = {}
+        self.parcels: dict[UUID, Parcel] = {}
+        self.gone: set[UUID] = set()  # went with their webhook; their rows may linger
+        self._born = 0
+
+    def hooks_of(self, shop: Shop) -> list[Hook]:
+        return [hook for hook in self.standing() if hook.shop is shop]
+
+    def standing(self) -> list[Hook]:
+        return [hook for hook in self.hooks.values() if not hook.deleted]
+
+    def parcels_of(self, hook: Hook) -> list[Parcel]:
+        return [parcel for parcel in self.parcels.values() if parcel.hook is hook]
+
+    def with_status(self, *statuses: str) -> list[Parcel]:
+        return [parcel for parcel in self.parcels.values() if parcel.status in statuses]
+
+    def outbox(self) -> list[Happening]:
+        return [event for event in self.events.values() if not event.fanned_out]
+
+    def seen(self, shop: Shop, key: str | None) -> Happening | None:
+        of_that_key = (
+            event for event in self.events.values() if event.shop is shop and event.key == key
+        )
+        return next(of_that_key, None) if key is not None else None
+
+    def next_born(self) -> int:
+        self._born += 1
+        return self._born
+
+    def publish(
+        self,
+        event_id: int,
+        shop: Shop,
+        what: tuple[str, bytes],
+        now: datetime,
+        *,
+        key: str | None = None,
+        target: Hook | None = None,
+    ) -> None:
+        assert event_id not in self.events, "an event's id was given away twice"
+        self.events[event_id] = Happening(event_id, shop, *what, key, target, self.next_born(), now)
+
+    def owed(self, event: Happening) -> set[int]:
+        """The ids of the webhooks that an event fanned out at this moment must reach."""
+        if event.target is not None:
+            return set() if event.target.deleted else {event.target.id}
+        return {
+            hook.id
+            for hook in self.hooks_of(event.shop)
+            if event.type in hook.events and hook.born < event.born
+        }
+
+    def delete(self, hook: Hook) -> None:
+        hook.deleted = True
+        for parcel in self.parcels_of(hook):
+            self.gone.add(parcel.uuid)
+            del self.parcels[parcel.uuid]
+
+    def recover(self, hooks: list[Hook], since: datetime, now: datetime) -> int:
+        abandoned = [
+            parcel
+            for parcel in self.with_status("abandoned")
+            if parcel.hook in hooks and parcel.settled is not None and parcel.settled >= since
+        ]
+        for parcel in abandoned:
+            parcel.redeliver(now)
+        return len(abandoned)
+
+    def prune(self, before: datetime) -> int:
+        """Forget what is old and settled, and all of deleted webhooks; how many deliveries."""
+        old = [
+            parcel.uuid
+            for parcel in self.parcels.values()
+            if parcel.created < before and not parcel.waiting
+        ]
+        removed = len(old) + len(self.gone)
+        for uuid in old:
+            del self.parcels[uuid]
+        self.gone.clear()
+        self.hooks = {hook.id: hook for hook in self.standing()}
+        needed = {parcel.event.id for parcel in self.parcels.values()}
+        self.events = {
+            event.id: event
+            for event in self.events.values()
+            if not (event.target is not None and event.target.deleted)
+            and (event.id in needed or not event.fanned_out or event.created >= before)
+        }
+        return removed
