@@ -34,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("servers"):
+        config.option.warn_unused_snapshots = True  # of the tests that are left out
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Everything runs on files or on both engines already; --servers runs what is left."""
     if not config.getoption("servers"):

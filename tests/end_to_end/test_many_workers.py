@@ -171,7 +171,7 @@ def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had
     installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", servers)
     fill(installed, receiver.url, backlog)
     with starting_together(installed, count) as workers:
-        wait_until(lambda: len(receiver) > backlog // 5)
+        wait_until(lambda: len(receiver) > backlog // 5, PATIENCE)
         workers[0].process.kill()
         posted_before = len(receiver)
         wait_until(all_is_settled, PATIENCE)
@@ -189,7 +189,7 @@ def test_a_postgresql_restarted_among_workers_loses_nothing(
         installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
         fill(installed, receiver.url, backlog)
         with starting_together(installed, 2) as workers:
-            wait_until(lambda: len(receiver) > backlog // 5)
+            wait_until(lambda: len(receiver) > backlog // 5, PATIENCE)
             tables.restart()
             posted_before = len(receiver)
             close_database()
