@@ -1,10 +1,12 @@
 """What things cost as the history grows: the same work on top of few and of many deliveries.
 
-Each size is a database of its own, and every round does everything on each of them in turn, so
-that a noisy machine is noisy for all. A round delivers, looks and prunes as much as it delivered,
-while the clock of its database goes on as fast as its history was made: the history stays as long
-as it was and spans 80 days. Prints tables of medians, and what a worker's memory comes to with so
-many deliveries due; writes them to bench/results/growth.json.
+A history is 80 days long, of 20 webhooks; what waits and what came within the last day is the same
+in each, since those would be measured otherwise. Each is a database of its own, and every round
+does everything on each of them in turn, so that a noisy machine is noisy for all. A round delivers,
+looks, and prunes as much as it delivered, as its databases' clock goes on: no history grows.
+
+Prints tables of medians, and what a worker's memory comes to with so many deliveries due; writes
+them to bench/results/growth.json.
 """
 
 import argparse
@@ -48,11 +50,12 @@ ROUNDS = 25
 SMALLEST, LARGEST = 3, 6  # powers of ten
 BUSINESSES, WEBHOOKS = 5, 20
 SCHEDULED = 200  # what waits is the same with every history
-SPAN = timedelta(days=80)
+DAY, SPAN = timedelta(days=1), timedelta(days=80)
 EVENTS = 100
 BATCH = 100
 DELIVERIES = EVENTS * WEBHOOKS // BUSINESSES  # a round
-LOOKS = 3  # a round
+LATELY = 500  # within the last day
+LOOKS = 4  # a round
 ANSWER = Answered(200, '{"received": true}')
 TOOK = timedelta(milliseconds=250)
 POSTS = 20_000  # after which memory is read
@@ -66,7 +69,7 @@ class Installed:
         print(f"preparing {size:,} deliveries …", file=sys.stderr)
         urls = ["http://127.0.0.1/hook"] * WEBHOOKS
         self.businesses = found(url, key_file, urls, BUSINESSES)
-        History(size, WEBHOOKS, SPAN, scheduled=SCHEDULED).fill()
+        History(size, WEBHOOKS, SPAN, LATELY, scheduled=SCHEDULED).fill()
         release_connection()
         self.size, self.now, self.samples = size, now(), Samples(list)
         self._database = proxy.obj
@@ -80,7 +83,7 @@ class Installed:
 
     def round(self, number: int) -> None:
         with self.bound():
-            self.now += SPAN / self.size * DELIVERIES
+            self.now += DAY / LATELY * DELIVERIES
             self._deliver()
             for turn in range(LOOKS):
                 self._look(number * LOOKS + turn)
@@ -114,8 +117,11 @@ class Installed:
             vitals(self.now)
 
     def _prune(self) -> None:
+        before = (
+            Delivery.select(Delivery.created_at).order_by(Delivery.id).offset(DELIVERIES).scalar()
+        )
         begin = perf_counter()
-        removed = retention.prune(self.now - SPAN, self.now)
+        removed = retention.prune(before, self.now)
         if removed:
             self.samples["prune 1,000"].append(1e6 * (perf_counter() - begin) / removed)
 
@@ -158,7 +164,7 @@ def costs(sizes: list[int], urls: list[str], folder: Path) -> dict[str, dict[int
 
 def fill_due(database: str, key_file: Path, url: str, count: int) -> None:
     found(database, key_file, [f"{url}{number}" for number in range(WEBHOOKS)], BUSINESSES)
-    History(settled=0, webhooks=WEBHOOKS, over=SPAN, due=count).fill()
+    History(0, WEBHOOKS, SPAN, due=count).fill()
     release_connection()
 
 
