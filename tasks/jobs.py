@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from core.database import first_line
+
 if TYPE_CHECKING:
     from huey import Huey
 
@@ -60,7 +62,8 @@ def unfailing(ring: Callable[[], None]) -> Callable[[], None]:
         try:
             ring()
         except Exception as error:  # noqa: BLE001 - a queue's engine raises errors of its own
-            log.warning("the queue does not answer, so delivery waits for the next tick: %s", error)
+            told = first_line(error)
+            log.warning("the queue does not answer, so delivery waits for the next tick: %s", told)
 
     return wake
 
