@@ -3,7 +3,7 @@
 Two workers deliver what a register keeps pushing, while owners act and receivers answer, fail,
 hang and hang up. One of the workers after the other is killed, at moments that the seed decides;
 now and then one is stopped until its leases have run out, and goes on.
-At the end everything must be in order: see support/invariants.py. Ends with 1 if it is not.
+At the end everything must be in order: see core/invariants.py. Ends with 1 if it is not.
 """
 
 import argparse
@@ -27,9 +27,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from dying_worker import run_worker
-from history import Post
 from installation import Installation, wait_until
-from invariants import Evidence, Rule, Violation, check
 from peewee import fn
 from recording import Recording, Reply, recording
 from scene import DEVELOPMENT, OPERATOR
@@ -40,7 +38,9 @@ from core.database import open_database
 from core.delivery import WAITING, ErrorKind, Schedule, Status
 from core.directory import add_business
 from core.events import SELECTABLE, EventType
+from core.history import Post
 from core.intake import sync
+from core.invariants import Evidence, Rule, Violation, check
 from core.models import Delivery, Event, Webhook
 from core.services import NewWebhook
 from core.signing import Secret

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from history import Post
+from core.history import Post
 
 
 class Reply(NamedTuple):

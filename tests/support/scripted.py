@@ -6,7 +6,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from time import monotonic
+
+from core.history import Post
 
 Act = Callable[[socket.socket], None]
 """What to do with a connection whose request has been read."""
@@ -33,6 +36,18 @@ class Scripted:
         with self._lock:
             self.requests.append(request)
             return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+
+
+def posts_to(scripted: Scripted, status: int | None = 200) -> list[Post]:
+    """The log of a receiver that answered everything with `status`."""
+    booted = datetime.now(UTC) - timedelta(seconds=monotonic())
+    return [_post(request, booted, status) for request in scripted.requests]
+
+
+def _post(request: Request, booted: datetime, status: int | None) -> Post:
+    url = f"http://{request.headers['Host']}{request.line.split()[1]}"
+    at = booted + timedelta(seconds=request.at)
+    return Post(at, url, request.headers, request.body, status)
 
 
 def answer(status: int, body: bytes = b"ok", *headers: str) -> Act:

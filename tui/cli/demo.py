@@ -18,11 +18,14 @@ from typing import Any, Self
 import click
 
 from core import services
+from core.delivery import Schedule
 from core.errors import WebhooksError
 from core.events import SELECTABLE, EventType
+from core.history import Post
 from core.intake import record_change
+from core.invariants import Evidence, check
 from core.payload import Change, parse_change
-from core.signing import Secret
+from core.services import NewWebhook
 from tasks.wiring import utc_now
 from tui.cli.output import say
 from tui.cli.program import Program, actor_as
@@ -75,11 +78,11 @@ def demo(seconds: int | None, *, headless: bool) -> None:
 
 @contextmanager
 def _new_stage(ledger: "Ledger") -> Iterator["Stage"]:
-    with (
-        tempfile.TemporaryDirectory(prefix="aurapos-webhooks-") as folder,
-        Stage(Path(folder), ledger) as stage,
-    ):
-        yield stage
+    """A stage, and once the worker has settled everything a look at what must be true after it."""
+    with tempfile.TemporaryDirectory(prefix="aurapos-webhooks-") as folder:
+        with Stage(Path(folder), ledger) as stage:
+            yield stage
+        ledger.examine(stage.evidence())
 
 
 def _play(stage: "Stage", seconds: int) -> None:
@@ -119,13 +122,26 @@ class Stage(AbstractContextManager["Stage"]):
             receiver = parts.enter_context(Receiver(self._ledger.receive))
             self.url = receiver.url
             self._business_id = self._found()
-            receiver.secret = self.register(receiver.url, SELECTABLE)
+            self._webhook = self.register(receiver.url, SELECTABLE)
+            receiver.secret = self._webhook.secret
             self._worker = parts.enter_context(self._running_worker())
             self._parts = parts.pop_all()
         return self
 
     def __exit__(self, *exception: Any) -> None:
         self._parts.__exit__(*exception)
+
+    def evidence(self) -> Evidence:
+        """What the receiver saw, to be held against the tables."""
+        delivery = self.program.config.delivery
+        return Evidence(
+            [
+                Post(each.at, self.url, each.headers, each.body, status)
+                for each, status in self._ledger.answered
+            ],
+            Schedule(delivery.retry_after, delivery.max_attempts),
+            secrets={} if self._ledger.someone_acts else {self._webhook.id: [self._webhook.secret]},
+        )
 
     def sell(self, closed: threading.Event, seconds: int | None) -> None:
         """Push one change after the other until the registers are closed, or for so long."""
@@ -161,7 +177,7 @@ class Stage(AbstractContextManager["Stage"]):
             created=[],
         )
 
-    def register(self, url: str, events: tuple[EventType, ...]) -> Secret:
+    def register(self, url: str, events: tuple[EventType, ...]) -> NewWebhook:
         return services.create_webhook(
             actor_as(_OWNER),
             self._business_id,
@@ -170,7 +186,7 @@ class Stage(AbstractContextManager["Stage"]):
             utc_now(),
             policy=self.program.policy,
             vault=self.program.vault(),
-        ).secret
+        )
 
     @contextmanager
     def _running_worker(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -204,7 +220,8 @@ class Ledger:
     def __init__(self, tell: Callable[[str], None], *, someone_acts: bool = False) -> None:
         self.news = threading.Event()
         self._tell = tell
-        self._someone_acts = someone_acts
+        self.someone_acts = someone_acts
+        self.answered: list[tuple[Received, int]] = []  # each POST and the status it got
         self._chance = random.Random(0)  # noqa: S311 - a script for a play, not a secret
         self._lock = threading.Lock()  # the receiver's thread and the registers' share this
         self._missing: set[bytes] = set()
@@ -221,18 +238,16 @@ class Ledger:
 
     def receive(self, received: Received) -> Answer:
         with self._lock:
-            try:
-                return self._receive(received)
-            finally:
-                self.news.set()
+            answer = self._receive(received)
+            self.answered.append((received, answer[0]))
+            self.news.set()
+            return answer
 
     def _receive(self, received: Received) -> Answer:
         if not received.verified:
             return self._complain(received, received.problem or "it was not verified")
         delivery_id = received.delivery_id
-        if self._someone_acts and (
-            received.event == EventType.PING or delivery_id in self._arrived
-        ):
+        if self.someone_acts and (received.event == EventType.PING or delivery_id in self._arrived):
             return 200, b'{"ok":true}'
         new = delivery_id not in self._refused
         if new and delivery_id not in self._arrived and not self._chance.randrange(_REFUSED_ONE_IN):
@@ -253,6 +268,10 @@ class Ledger:
         self._problems.append(f"{received.event} {received.delivery_id}: {problem}")
         self._tell(_line(received, f"✗ {problem}"))
         return 401, b'{"ok":false}'
+
+    def examine(self, evidence: Evidence) -> None:
+        """Note whatever is not as it must be after any run, by the tables and what arrived."""
+        self._problems += [violation.sentence for violation in check(evidence)]
 
     def complete(self) -> bool:
         with self._lock:
@@ -278,7 +297,7 @@ class Ledger:
 
 
 def _line(received: Received, verdict: str) -> str:
-    return f"{received.at:%H:%M:%S}  {received.event:<18} {received.delivery_id[:8]}  {verdict}"
+    return f"{received.at:%H:%M:%S}  {received.event:<18} {received.delivery_id[-8:]}  {verdict}"
 
 
 def _ms(took: timedelta) -> int:

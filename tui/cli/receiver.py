@@ -28,6 +28,7 @@ class Received:
     at: datetime
     event: str
     delivery_id: str
+    headers: dict[str, str]
     body: bytes
     verified: bool | None
     problem: str | None  # why it is not verified
@@ -73,6 +74,7 @@ class Receiver(AbstractContextManager["Receiver"]):
             datetime.now(UTC),
             headers.get(EVENT_HEADER, ""),
             headers.get(DELIVERY_HEADER, ""),
+            dict(headers),
             body,
             verified=None if self.secret is None else problem is None,
             problem=problem,

@@ -3,13 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
-from time import monotonic
 from typing import Any
 from uuid import UUID
-
-from scripted import Request, Scripted
 
 from core.database import connection
 from core.delivery import ErrorKind, Recovery
@@ -41,18 +38,6 @@ class Post:
     @property
     def accepted(self) -> bool:
         return self.status is not None and 200 <= self.status <= 299
-
-
-def posts_to(scripted: Scripted, status: int | None = 200) -> list[Post]:
-    """The log of a scripted receiver that answered everything with `status`."""
-    booted = datetime.now(UTC) - timedelta(seconds=monotonic())
-    return [_post(request, booted, status) for request in scripted.requests]
-
-
-def _post(request: Request, booted: datetime, status: int | None) -> Post:
-    url = f"http://{request.headers['Host']}{request.line.split()[1]}"
-    at = booted + timedelta(seconds=request.at)
-    return Post(at, url, request.headers, request.body, status)
 
 
 class History:
@@ -133,7 +118,8 @@ class History:
 
 
 def _rows(table: Any) -> list[Row]:
-    return list(table.select().order_by(*table._meta.get_primary_keys()).namedtuples())
+    keys = table._meta.get_primary_keys()  # noqa: SLF001 - peewee's public name for it
+    return list(table.select().order_by(*keys).namedtuples())
 
 
 def _grouped(rows: Iterable[Row], column: str) -> dict[int, list[Row]]:
