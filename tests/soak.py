@@ -62,12 +62,12 @@ concurrency = 64
 LEASE = timedelta(seconds=3)  # of the workers here: longer than an attempt
 BETWEEN_KILLS = (0.05, 0.5)  # seconds
 STOPPED_FOR = 4.0  # seconds, until the leases of a stopped worker have run out
-STOP_EVERY = 15  # kills
+STOP_EVERY = 8  # kills
 WORKERS = 2
 BACKLOG = 150  # deliveries that wait, so that there is always something to interrupt
 PUSH = 60  # changes
 PUSHED_AGAIN = 10  # of them, as registers do that lost their connection
-ACT_EVERY = 10  # kills
+ACT_EVERY = 5  # kills
 SELECTIONS = (SELECTABLE, (EventType.TICKET_CREATED,), (EventType.CLIENT_CREATED,), SELECTABLE)
 BAR = 30  # characters
 TOLD = 20  # violations
@@ -221,11 +221,12 @@ class Workers:
         victim = chance.choice([worker for worker in self._running if worker != self._stopped])
         victim.kill()
         self._ended(victim, -signal.SIGKILL)
-        self._running[self._running.index(victim)] = self._start()
+        self._running.remove(victim)
+        self._running.append(self._start())
 
-    def stop_one(self, chance: random.Random) -> None:
+    def stop_one(self) -> None:
         """Stop one as if its machine stood still; it goes on once its leases have run out."""
-        self._stopped = chance.choice(self._running)
+        self._stopped = self._running[0]  # the oldest, which has something in flight
         os.kill(self._pid_of(self._stopped), signal.SIGSTOP)
         self._resuming = threading.Timer(STOPPED_FOR, self._resume)
         self._resuming.start()
@@ -266,7 +267,7 @@ def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
         scene.keep_busy(plan.deliveries * kill // plan.kills)
         sleep(chance.uniform(*BETWEEN_KILLS))  # the moment of the kill is what the seed decides
         workers.kill_one(chance)
-        _now_and_then(kill, scene, workers, chance)
+        _now_and_then(kill, scene, workers)
         progress.show(_bar(kill, plan.kills, len(receiver.posts)))
     while Delivery.select().count() + _in_outbox() < plan.deliveries:
         scene.keep_busy(scene.asked_for() + 1)
@@ -284,13 +285,13 @@ def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
     )
 
 
-def _now_and_then(kill: int, scene: Scene, workers: Workers, chance: random.Random) -> None:
+def _now_and_then(kill: int, scene: Scene, workers: Workers) -> None:
     if not workers.all_run():
         return  # what it was about to send when it was stopped, it sends: nothing may be deleted
     if kill % ACT_EVERY == 0:
         scene.act()
     if kill % STOP_EVERY == 0:
-        workers.stop_one(chance)
+        workers.stop_one()
 
 
 def _bar(done: int, of: int, posts: int) -> str:
