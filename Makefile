@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+RIVAL := .venv-bench/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench pictures lock clean
+.PHONY: help setup demo test backlog soak check fmt bench pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,11 +21,24 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(RIVAL): requirements-bench.lock | $(READY)
+	@echo "Setting up .venv-bench …"
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@
+
 demo: $(READY) ## The whole thing on a throw-away database: real sales, signed and verified
 	@$(BIN)/aurapos-webhooks demo
 
-test: $(READY) ## Every test, on SQLite and on a real PostgreSQL
+test: $(READY) ## Every test, then those of the installed program on PostgreSQL and Redis as well
 	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --servers
+
+backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them killed; some minutes
+	@$(BIN)/python -m pytest tests/end_to_end/test_many_workers.py --deliveries 100000 -v --durations 0
+
+soak: $(READY) ## Kill workers 1,000 times during a long run: nothing may be lost (SOAK="--seed 7")
+	@PYTHONPATH=tests/support:tests/benchmarks $(BIN)/python tests/soak.py $(SOAK)
 
 check: $(READY) ## Format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
@@ -36,9 +50,11 @@ fmt: $(READY) ## Format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure the pipeline and the screens; prints tables and writes bench/results/
-	@$(BIN)/python tests/benchmarks/pipeline.py
+bench: $(READY) $(RIVAL) ## Measure rate, latency and screens; prints tables and writes bench/results/
+	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/pipeline.py
+	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/latency.py
 	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/screens.py
+	@$(BIN)/python tests/benchmarks/report.py
 
 SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README
@@ -53,6 +69,7 @@ pictures: $(READY) ## Accept the screens as they look now, in the tests and in t
 lock: $(READY) ## Lock the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-dev.lock
 	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -c requirements-dev.lock -o requirements.lock
+	uv pip compile --group bench --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-bench.lock
 
-clean: ## Remove .venv and every cache
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+clean: ## Remove .venv, .venv-bench and every cache
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -16,16 +16,22 @@ _FIELDS = (
     Attempt.error,
     Attempt.detail,
     Attempt.response,
+    Attempt.recovery,
 )
-Row = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str]
+Row = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool]
 
 
 def attempt_row(
-    delivery_id: int, number: int, started_at: datetime, duration: timedelta, outcome: Outcome
+    delivery_id: int,
+    number: int,
+    started_at: datetime,
+    duration: timedelta,
+    outcome: Outcome,
+    *,
+    recovery: bool = False,
 ) -> Row:
-    http_status, error, detail, response = _told(outcome)
     duration_us = duration // timedelta(microseconds=1)
-    return delivery_id, number, started_at, duration_us, http_status, error, detail, response
+    return delivery_id, number, started_at, duration_us, *_told(outcome), recovery
 
 
 def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:

@@ -48,6 +48,12 @@ def _duration(longest: str) -> Callable[[object], timedelta]:
     return parse
 
 
+def _duration_or_none(value: object) -> timedelta:
+    """`"0s"` too, which turns off what it is for."""
+    duration = parse_duration(value)
+    return duration and _duration(_LONGEST)(value)
+
+
 def _durations(value: object) -> tuple[timedelta, ...]:
     if not isinstance(value, list) or not value:
         raise _Bad('a list of durations such as ["1m", "5m", "30m", "2h", "12h"]')
@@ -128,6 +134,7 @@ class DeliveryConfig:
         _durations, tuple(timedelta(minutes=wait) for wait in (1, 5, 30, 120, 720))
     )
     max_attempts: int = _key(_whole(1, _MOST_ATTEMPTS), 5)
+    recovery_window: timedelta = _key(_duration_or_none, timedelta(hours=12))
     concurrency: int = _key(_whole(1, _MOST_CONCURRENT), 256)
     per_webhook: int = _key(_whole(1, _MOST_CONCURRENT), 16)
     allow_http: bool = _key(_truth, default=False)

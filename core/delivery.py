@@ -26,6 +26,13 @@ class Status(StrEnum):
 WAITING = (Status.PENDING, Status.FAILED)
 
 
+class Recovery(StrEnum):
+    """Of a delivery that was abandoned in an outage of its address."""
+
+    DUE = "due"  # it is queued again once the address is back
+    MADE = "made"  # it was queued again, which happens once
+
+
 class ErrorKind(StrEnum):
     """Why an attempt failed, in one word that scripts and screens share."""
 

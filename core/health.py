@@ -1,9 +1,12 @@
 """Health at a glance: what a webhook's latest deliveries say, and its last 24 hours."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice, takewhile
+from typing import NamedTuple
 
 from peewee import SQL, fn
 
@@ -14,9 +17,10 @@ from core.delivery import Status
 from core.models import Attempt, AuditEntry, Delivery, TimeField
 from core.plans import Actor, includes_webhooks
 from core.queries import (
+    HISTORY_LENGTH,
     DeliveryRow,
     WebhookRow,
-    deliveries,
+    delivery_rows,
     last_tick,
     waiting_since,
     webhooks,
@@ -79,9 +83,7 @@ def overview(actor: Actor, business_id: int, now: datetime) -> Overview:
         business = authorize(actor, business_id)
         is_included = includes_webhooks(business.edition, option=business.option)
         rows = webhooks(actor, business_id)
-        strips = _strips([row.id for row in rows], now)
-        healths = tuple(_health(row, deliveries(actor, row.id), strips[row.id]) for row in rows)
-        return Overview(is_included, healths, last_tick(), waiting_since(now))
+        return Overview(is_included, _healths(rows, now), last_tick(), waiting_since(now))
 
 
 def pulse() -> tuple[int | None, ...]:
@@ -92,18 +94,51 @@ def pulse() -> tuple[int | None, ...]:
         )
 
 
-def _health(row: WebhookRow, latest: list[DeliveryRow], hours: tuple[Hour, ...]) -> Health:
-    attempted = [each for each in latest if each.is_attempted]
-    in_a_row = 0
-    for each in attempted:
-        if each.status is Status.DELIVERED:
-            break
-        in_a_row += 1
-    state = State.NEVER if not attempted else State.FAILING if in_a_row else State.OK
-    waiting = [each.next_attempt_at for each in latest if each.next_attempt_at is not None]
-    return Health(
-        row, state, in_a_row, attempted[0] if attempted else None, min(waiting, default=None), hours
+class _Glance(NamedTuple):
+    """Of a delivery what its webhook's health is read from."""
+
+    id: int
+    status: Status
+    due_at: datetime | None
+    is_attempted: bool
+
+
+def _healths(rows: list[WebhookRow], now: datetime) -> tuple[Health, ...]:
+    strips = _strips([row.id for row in rows], now)
+    glances = {row.id: _glances(row.id) for row in rows}
+    latest = {row.webhook_id: row for row in delivery_rows(_latest_attempted(glances.values()))}
+    return tuple(_health(row, glances[row.id], latest.get(row.id), strips[row.id]) for row in rows)
+
+
+def _latest_attempted(glances: Iterable[list[_Glance]]) -> list[int]:
+    """The id of the first of each list that was attempted."""
+    return [
+        each.id
+        for seen in glances
+        for each in islice((each for each in seen if each.is_attempted), 1)
+    ]
+
+
+def _health(
+    row: WebhookRow, seen: list[_Glance], latest: DeliveryRow | None, hours: tuple[Hour, ...]
+) -> Health:
+    statuses = (each.status for each in seen if each.is_attempted)
+    in_a_row = sum(1 for _ in takewhile(lambda status: status != Status.DELIVERED, statuses))
+    state = State.NEVER if latest is None else State.FAILING if in_a_row else State.OK
+    waiting = [each.due_at for each in seen if each.due_at is not None]
+    return Health(row, state, in_a_row, latest, min(waiting, default=None), hours)
+
+
+def _glances(webhook_id: int) -> list[_Glance]:
+    """At a webhook's latest deliveries, the newest first."""
+    is_attempted = fn.EXISTS(Attempt.select(SQL("1")).where(Attempt.delivery == Delivery.id))
+    rows = (
+        Delivery.select(Delivery.id, Delivery.status, Delivery.due_at, is_attempted)
+        .where(Delivery.webhook == webhook_id)
+        .order_by(Delivery.id.desc())
+        .limit(HISTORY_LENGTH)
     )
+    return list(map(_Glance._make, rows.tuples()))
 
 
 def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]]:

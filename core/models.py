@@ -79,6 +79,14 @@ class Webhook(Table):
     created_at = TimeField()
     updated_at = TimeField()
     deleted_at = TimeField(null=True)
+    down_since = TimeField(null=True)  # its latest outage, as `outage.Outage` has it
+    up_since = TimeField(null=True)
+    is_recovering = BooleanField(default=False)  # what was abandoned in it is to be queued again
+
+
+Webhook.add_index(
+    Webhook.index(Webhook.id, name="webhook_recovering", where=SQL("is_recovering = TRUE")),
+)
 
 
 class SelectedEvent(Table):
@@ -127,6 +135,7 @@ class Delivery(Table):
     leased_at = TimeField(null=True)
     created_at = TimeField()
     settled_at = TimeField(null=True)  # when it was delivered or abandoned
+    recovery = TextField(null=True)  # a delivery.Recovery, of this round
 
     class Meta:
         indexes = ((("event", "webhook"), True), (("webhook", "id"), False))
@@ -135,7 +144,12 @@ class Delivery(Table):
 # The predicate is a literal: bound, PostgreSQL's generic plan would not use the index.
 Delivery.add_index(
     Delivery.index(
-        Delivery.webhook, Delivery.due_at, name="delivery_due", where=SQL("due_at IS NOT NULL")
+        Delivery.webhook,
+        Delivery.status,
+        Delivery.due_at,
+        Delivery.id,
+        name="delivery_due",
+        where=SQL("due_at IS NOT NULL"),
     ),
 )
 Delivery.add_index(
@@ -154,6 +168,7 @@ class Attempt(Table):
     id = BigAutoField()
     delivery = ForeignKeyField(Delivery, backref="attempt_log", on_delete="CASCADE")
     number = SmallIntegerField()  # counted from 1 in each round; an interrupted one has it too
+    recovery = BooleanField(default=False)  # made because the address came back from an outage
     started_at = TimeField()
     duration_us = IntegerField()
     http_status = SmallIntegerField(null=True)

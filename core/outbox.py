@@ -3,7 +3,6 @@
 Every write states its condition, and losing is normal: another worker was there first.
 """
 
-import json
 import secrets
 import uuid
 from collections import defaultdict
@@ -12,39 +11,33 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from peewee import JOIN
+from peewee import JOIN, fn
 
 from core.attempts import attempt_row, log_attempts
-from core.database import connection, insert_rows, one_of, proxy, transaction
+from core.database import connection, insert_rows, one_of, transaction
 from core.delivery import (
+    Answered,
     Interrupted,
     Locked,
     Outcome,
+    Recovery,
     Schedule,
     Status,
+    Unreachable,
     Verdict,
     Withdrawn,
     after_attempt,
 )
-from core.models import (
-    EPOCH,
-    Business,
-    Delivery,
-    Event,
-    SelectedEvent,
-    TimeField,
-    Webhook,
-    entitled,
-    row_lock,
-)
+from core.due import Due, due_deliveries
+from core.models import EPOCH, Business, Delivery, Event, SelectedEvent, Webhook, entitled, row_lock
 from core.plans import includes_webhooks
+from core.recovery import Ended, note_outages
 from core.steps import Step, passed
 
 LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
 
 _INSERT_BATCH = 500
-_time = TimeField()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +85,7 @@ def _fan_out(event_ids: list[int], now: datetime) -> FannedOut:
     if not event_ids:
         return FannedOut(0, 0)
     rows = [
-        (uuid.uuid4(), event_id, webhook_id, Status.PENDING, now, now, 0, 0)
+        (_new_uuid(now), event_id, webhook_id, Status.PENDING, now, now, 0, 0)
         for event_id, webhook_id in _receivers(event_ids)
     ]
     columns = [
@@ -111,6 +104,18 @@ def _fan_out(event_ids: list[int], now: datetime) -> FannedOut:
         one_of(Event.id, event_ids) & Event.fanned_out_at.is_null()
     ).execute()
     return FannedOut(len(event_ids), len(rows))
+
+
+def _new_uuid(now: datetime) -> uuid.UUID:
+    """A version 7 one (RFC 9562): random, but in the order of time, so that new ones meet in one
+    place of their index however many there are.
+    """
+    milliseconds = (now - EPOCH) // timedelta(milliseconds=1)
+    version_and_variant = 0x7 << 76 | 0b10 << 62
+    noise = secrets.randbits(74)
+    return uuid.UUID(
+        int=milliseconds << 80 | version_and_variant | noise >> 62 << 64 | noise & (1 << 62) - 1
+    )
 
 
 def _receivers(event_ids: list[int]) -> Iterable[tuple[int, int]]:
@@ -133,38 +138,6 @@ def _receivers(event_ids: list[int]) -> Iterable[tuple[int, int]]:
     )
 
 
-# Every webhook with a waiting delivery, in steps along the index: the cost goes with the number
-# of webhooks, not of deliveries.
-_WAITING_WEBHOOKS = """
-    WITH RECURSIVE step(webhook_id) AS (
-        SELECT * FROM (SELECT webhook_id FROM delivery WHERE due_at IS NOT NULL
-                       ORDER BY webhook_id LIMIT 1) AS first
-        UNION ALL
-        SELECT (SELECT webhook_id FROM delivery
-                WHERE due_at IS NOT NULL AND webhook_id > step.webhook_id
-                ORDER BY webhook_id LIMIT 1)
-        FROM step WHERE step.webhook_id IS NOT NULL
-    )
-    SELECT webhook.id, (SELECT due_at FROM delivery
-                        WHERE due_at IS NOT NULL AND webhook_id = webhook.id
-                        ORDER BY due_at LIMIT 1) AS first_due
-    FROM step
-    JOIN webhook ON webhook.id = step.webhook_id
-    JOIN business ON business.id = webhook.business_id
-    WHERE webhook.deleted_at IS NULL
-    AND (business.option = TRUE OR business.edition IN ('group', 'restaurant_group'))
-    ORDER BY first_due
-"""
-
-
-def waiting_webhooks() -> list[tuple[int, datetime]]:
-    """The webhooks that may be sent to and have deliveries waiting, each with its earliest due
-    time (while a delivery is leased, the lease's end), the longest waiting first."""
-    with connection():
-        rows = proxy.execute_sql(_WAITING_WEBHOOKS).fetchall()
-    return [(webhook_id, EPOCH + timedelta(microseconds=due)) for webhook_id, due in rows if due]
-
-
 class Claim(NamedTuple):
     """The right to make one attempt of one delivery, until its lease ends."""
 
@@ -180,19 +153,20 @@ class Claim(NamedTuple):
     business_id: int
     url: str
     sealed_secret: bytes
+    recovery: str | None  # a delivery.Recovery
 
 
 def claim(
     wanted: Mapping[int, int], schedule: Schedule, now: datetime, lease_for: timedelta = LEASE
 ) -> list[Claim]:
-    """Lease due deliveries, up to `wanted[webhook_id]` of each webhook, the longest due first.
+    """Lease due deliveries, up to `wanted[webhook_id]` of each webhook.
 
     A delivery whose lease ran out was interrupted: that is written into its attempt log, uses up
     none of its attempts, and after too many interruptions it is abandoned instead.
     """
     lease = secrets.randbits(63)
     with transaction():
-        rows = _due_rows(wanted, now)
+        rows = due_deliveries(wanted, now)
         if not rows:
             return []
         doomed = _note_interruptions([row for row in rows if row.lease is not None], schedule, now)
@@ -206,62 +180,7 @@ def claim(
     return claims
 
 
-class _Due(NamedTuple):
-    id: int
-    lease: int | None  # of an attempt that was cut short
-    leased_at: datetime
-    attempts: int
-    interruptions: int
-
-
-def _due_rows(wanted: Mapping[int, int], now: datetime) -> list[_Due]:
-    due = _due_ids_locking(wanted, now) if proxy.for_update else _due_ids(wanted, now)
-    rows = Delivery.select(
-        Delivery.id,
-        Delivery.lease,
-        Delivery.leased_at,
-        Delivery.attempts,
-        Delivery.interruptions,
-    ).where(one_of(Delivery.id, due))
-    return list(map(_Due._make, rows.tuples().iterator()))
-
-
-_DUE_IDS = """
-    SELECT due.id FROM json_each(?) AS wanted
-    JOIN delivery AS due ON due.id IN (
-        SELECT id FROM delivery WHERE webhook_id = wanted.value AND due_at <= ?
-        ORDER BY due_at LIMIT ?
-    )
-"""
-
-
-def _due_ids(wanted: Mapping[int, int], now: datetime) -> list[int]:
-    """On SQLite, where the transaction has the whole database to itself."""
-    by_room = defaultdict(list)  # a LIMIT cannot depend on a row, and few differ
-    for webhook_id, room in wanted.items():
-        by_room[room].append(webhook_id)
-    return [
-        delivery_id
-        for room, webhook_ids in by_room.items()
-        for (delivery_id,) in proxy.execute_sql(
-            _DUE_IDS, (json.dumps(webhook_ids), _time.db_value(now), room)
-        ).fetchall()
-    ]
-
-
-def _due_ids_locking(wanted: Mapping[int, int], now: datetime) -> list[int]:
-    """On PostgreSQL, passing over the rows that another worker is claiming at this moment."""
-    rows = proxy.execute_sql(
-        "SELECT due.id FROM unnest(%s::int[], %s::int[]) AS wanted(webhook_id, room)"
-        " CROSS JOIN LATERAL (SELECT id FROM delivery WHERE webhook_id = wanted.webhook_id"
-        " AND due_at <= %s AND due_at IS NOT NULL ORDER BY due_at LIMIT wanted.room"
-        " FOR UPDATE SKIP LOCKED) AS due",
-        (list(wanted), list(wanted.values()), _time.db_value(now)),
-    )
-    return [row[0] for row in rows.fetchall()]
-
-
-def _note_interruptions(interrupted: Sequence[_Due], schedule: Schedule, now: datetime) -> set[int]:
+def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: datetime) -> set[int]:
     """Log attempts whose lease ran out; returns the deliveries that were abandoned for it."""
     outcome = Interrupted()
     doomed = set()
@@ -279,9 +198,10 @@ def _note_interruptions(interrupted: Sequence[_Due], schedule: Schedule, now: da
         Delivery.update(changes).where(
             (Delivery.id == row.id) & (Delivery.lease == row.lease)
         ).execute()
-        log_attempts(
-            [attempt_row(row.id, row.attempts + 1, row.leased_at, now - row.leased_at, outcome)]
-        )
+        recovery = row.recovery == Recovery.MADE
+        leased_at = EPOCH + timedelta(microseconds=row.leased_us)
+        lasted, number = now - leased_at, row.attempts + 1
+        log_attempts([attempt_row(row.id, number, leased_at, lasted, outcome, recovery=recovery)])
     return doomed
 
 
@@ -300,6 +220,7 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
             Webhook.business,
             Webhook.url,
             Webhook.secret,
+            Delivery.recovery,
         )
         .join(Event)
         .switch(Delivery)
@@ -370,14 +291,36 @@ def settle(
             settled += [(each, verdict) for each in group if each.claim.id in ours]
         log_attempts(
             attempt_row(
-                each.claim.id, each.claim.attempt, each.started_at, each.duration, each.outcome
+                each.claim.id,
+                each.claim.attempt,
+                each.started_at,
+                each.duration,
+                each.outcome,
+                recovery=each.claim.recovery == Recovery.MADE,
             )
             for each, _ in settled
             if not isinstance(each.outcome, Withdrawn | Locked)
         )
+        note_outages(_ended(settled))
         passed(Step.SETTLING)
     passed(Step.SETTLED)
     return settled
+
+
+def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
+    """What these attempts say of their addresses, in the order in which they ended."""
+    return [
+        Ended(
+            each.claim.webhook_id,
+            each.claim.id,
+            each.started_at,
+            each.started_at + each.duration,
+            accepted=verdict.status is Status.DELIVERED,
+            abandoned=verdict.status is Status.ABANDONED,
+        )
+        for each, verdict in sorted(settled, key=lambda pair: pair[0].started_at + pair[0].duration)
+        if isinstance(each.outcome, Answered | Unreachable)
+    ]
 
 
 def _apply(verdict: Verdict, lease: int, ids: Sequence[int], now: datetime) -> set[int]:
@@ -387,9 +330,12 @@ def _apply(verdict: Verdict, lease: int, ids: Sequence[int], now: datetime) -> s
         changes["settled_at"] = now if verdict.due_at is None else None
     if verdict.counts:
         changes["attempts"] = Delivery.attempts + 1
+    gone = Webhook.select(Webhook.id).where(
+        (Webhook.id == Delivery.webhook) & ~Webhook.deleted_at.is_null()
+    )
     rows = (
         Delivery.update(changes)
-        .where(one_of(Delivery.id, ids) & (Delivery.lease == lease))
+        .where(one_of(Delivery.id, ids) & (Delivery.lease == lease) & ~fn.EXISTS(gone))
         .returning(Delivery.id)
         .execute()
     )

@@ -14,8 +14,8 @@ from uuid import UUID
 from peewee import SQL, fn
 
 from core.access import authorize, find_delivery, find_webhook
-from core.database import connection
-from core.delivery import ErrorKind, Status
+from core.database import connection, one_of
+from core.delivery import ErrorKind, Recovery, Status
 from core.events import SELECTABLE, EventType
 from core.models import (
     Attempt,
@@ -83,6 +83,8 @@ class DeliveryRow:
     duration_us: int
     created_at: datetime  # of the event
     next_attempt_at: datetime | None
+    settled_at: datetime | None  # when it was delivered or abandoned
+    recovery: Recovery | None
 
     @property
     def is_attempted(self) -> bool:
@@ -98,6 +100,7 @@ class AttemptRow:
     error: ErrorKind | None
     detail: str
     response: str
+    recovery: bool  # made by itself, because the address was back after an outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,7 @@ def deliveries_of_business(
 
 def _latest(which: Any, limit: int) -> list[DeliveryRow]:
     latest = Delivery.select(Delivery.id).where(which).order_by(Delivery.id.desc()).limit(limit)
-    return _delivery_rows([row[0] for row in latest.tuples()])
+    return delivery_rows([row[0] for row in latest.tuples()])
 
 
 def delivery_of_event(actor: Actor, webhook_id: int, event_id: int) -> DeliveryRow | None:
@@ -247,26 +250,18 @@ def trail(actor: Actor, business_id: int, limit: int = TRAIL_LENGTH) -> list[Tra
 def delivery(actor: Actor, delivery_uuid: str) -> DeliveryDetail:
     with connection():
         found = find_delivery(actor, delivery_uuid)
-        attempts = Attempt.select().where(Attempt.delivery == found.id).order_by(Attempt.id)
+        log = Attempt.select(*_LOGGED).where(Attempt.delivery == found.id).order_by(Attempt.id)
         event = found.event
         return DeliveryDetail(
-            _delivery_rows([found.id])[0],
-            tuple(_attempt_row(attempt) for attempt in attempts),
+            delivery_rows([found.id])[0],
+            tuple(_attempt_row(*logged) for logged in log.tuples()),
             build_body(event.type, found.uuid, event.created_at, bytes(event.payload)),
         )
 
 
-def _delivery_rows(ids: list[int]) -> list[DeliveryRow]:
-    last = Attempt.alias()
-    last_of_each = (
-        Attempt.select(Attempt.delivery, fn.MAX(Attempt.id).alias("id"))
-        .where(Attempt.delivery.in_(ids))
-        .group_by(Attempt.delivery)
-    )
-    attempts = {
-        attempt.delivery_id: _attempt_row(attempt)
-        for attempt in last.select().join(last_of_each, on=(last.id == last_of_each.c.id))
-    }
+def delivery_rows(ids: list[int]) -> list[DeliveryRow]:
+    """Those deliveries, the newest first; for who may see them."""
+    last_attempts = _last_attempts(ids)
     rows = (
         Delivery.select(
             Delivery.id,
@@ -277,17 +272,30 @@ def _delivery_rows(ids: list[int]) -> list[DeliveryRow]:
             Delivery.attempts,
             Event.created_at,
             Delivery.due_at,
+            Delivery.settled_at,
+            Delivery.recovery,
         )
         .join(Event)
-        .where(Delivery.id.in_(ids))
+        .where(one_of(Delivery.id, ids))
         .order_by(Delivery.id.desc())
         .tuples()
     )
-    return [_delivery_row(row, attempts.get(row[0])) for row in rows]
+    return [_delivery_row(row, last_attempts.get(row[0])) for row in rows]
+
+
+def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
+    last_of_each = (
+        Attempt.select(fn.MAX(Attempt.id))
+        .where(one_of(Attempt.delivery, delivery_ids))
+        .group_by(Attempt.delivery)
+    )
+    rows = Attempt.select(Attempt.delivery, *_LOGGED).where(Attempt.id.in_(last_of_each)).tuples()
+    return {delivery_id: _attempt_row(*logged) for delivery_id, *logged in rows}
 
 
 def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryRow:
-    _, uuid, webhook_id, event_type, status, attempts, created_at, due_at = row
+    _, uuid, webhook_id, event_type, status, attempts, created_at, due_at, *rest = row
+    settled_at, recovery = rest
     return DeliveryRow(
         uuid=uuid,
         webhook_id=webhook_id,
@@ -301,19 +309,34 @@ def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryR
         duration_us=attempt.duration_us if attempt else 0,
         created_at=created_at,
         next_attempt_at=due_at,
+        settled_at=settled_at,
+        recovery=Recovery(recovery) if recovery else None,
     )
 
 
-def _attempt_row(row: Attempt) -> AttemptRow:
-    return AttemptRow(
-        row.number,
-        row.started_at,
-        row.duration_us,
-        row.http_status,
-        ErrorKind(row.error) if row.error else None,
-        row.detail,
-        row.response,
-    )
+_LOGGED = (
+    Attempt.number,
+    Attempt.started_at,
+    Attempt.duration_us,
+    Attempt.http_status,
+    Attempt.error,
+    Attempt.detail,
+    Attempt.response,
+    Attempt.recovery,
+)
+
+
+def _attempt_row(
+    number: int,
+    started_at: datetime,
+    duration_us: int,
+    http_status: int | None,
+    error: str | None,
+    *told: Any,
+) -> AttemptRow:
+    """From what `_LOGGED` selects; `told` is what follows the error there."""
+    kind = ErrorKind(error) if error else None
+    return AttemptRow(number, started_at, duration_us, http_status, kind, *told)
 
 
 def _grouped(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:

@@ -38,7 +38,11 @@ def prune_daily(keep: timedelta, now: datetime) -> int | None:
 
 
 def prune(before: datetime, now: datetime) -> int:
-    """Remove what was settled and created before `before`, and all of deleted webhooks."""
+    """Remove what was settled and created before `before`, and all deliveries of deleted webhooks.
+
+    Of a deleted webhook the row stays that says when: screens, scripts and the trail know webhooks
+    by their ids, and SQLite gives the highest to the next one once its row is gone.
+    """
     removed = _prune_deleted_webhooks()
     removed += _walk(Delivery, _prune_deliveries, before)
     _walk(Event, _prune_events, before)
@@ -61,8 +65,8 @@ def _prune_deleted_webhooks() -> int:
     for webhook_id in gone:
         while batch := _remove_deliveries_of(webhook_id):
             removed += batch
-        with transaction():
-            Webhook.delete().where(Webhook.id == webhook_id).execute()
+        with transaction():  # what was left of its pings
+            Event.delete().where(Event.webhook == webhook_id).execute()
     return removed
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from peewee import SQL
+
 from core.access import authorize, find_delivery, find_webhook, require_included
 from core.audit import note
 from core.database import connection, proxy, transaction
@@ -138,7 +140,7 @@ def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) ->
     with transaction():
         delivery = find_delivery(actor, delivery_uuid)
         webhook = _usable_webhook(actor, delivery.webhook_id)
-        _start_again(Delivery.id == delivery.id, now)
+        _start_again(Delivery.id == delivery.id, Status.PENDING, now)
         _note(actor, webhook, "redelivered", now, subject=str(delivery.uuid))
         proxy.after_commit(wake)
 
@@ -163,8 +165,9 @@ def recover(
             webhooks = webhooks.where(Webhook.id == find_webhook(actor, webhook_id).id)
         recovered = _start_again(
             Delivery.webhook.in_(webhooks)
-            & (Delivery.status == Status.ABANDONED)
+            & (Delivery.status == SQL("'abandoned'"))  # bound, its partial index is not used
             & (Delivery.settled_at >= since),
+            Status.FAILED,
             now,
         )
         note(
@@ -179,10 +182,15 @@ def recover(
     return recovered
 
 
-def _start_again(which: object, now: datetime) -> int:
-    """Make settled deliveries pending with a whole schedule; bring waiting ones forward."""
-    anew = {"status": Status.PENDING, "attempts": 0, "interruptions": 0, "settled_at": None}
-    settled = Delivery.update(due_at=now, **anew).where(which & Delivery.status.not_in(WAITING))
+def _start_again(which: object, status: Status, now: datetime) -> int:
+    """Give settled deliveries a whole schedule anew; bring waiting ones forward.
+
+    What is fresh goes before what failed, so many at once start as failed ones.
+    """
+    anew = {"attempts": 0, "interruptions": 0, "settled_at": None, "recovery": None}
+    settled = Delivery.update(status=status, due_at=now, **anew).where(
+        which & Delivery.status.not_in(WAITING)
+    )
     waiting = Delivery.update(due_at=now).where(
         which & Delivery.status.in_(WAITING) & Delivery.lease.is_null()
     )

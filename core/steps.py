@@ -11,6 +11,8 @@ from enum import StrEnum
 class Step(StrEnum):
     FANNING_OUT = "fanning out"  # deliveries written, not committed
     FANNED_OUT = "fanned out"
+    RECOVERING = "recovering"  # what an outage abandoned is queued again, not committed
+    RECOVERED = "recovered"
     CLAIMING = "claiming"  # leases written, not committed
     CLAIMED = "claimed"
     SENDING = "sending"  # connected and still wanted; no byte has left

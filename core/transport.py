@@ -32,7 +32,7 @@ LAST_LOOK = "aurapos_last_look"
 """The request extension that carries a LastLook."""
 
 _KEEP_ALIVE = 5.0  # seconds; a receiver that closes earlier costs an immediate second connection
-_LOOKUPS_AT_ONCE = 32
+_LOOKUPS_AT_ONCE = 1024  # threads that mostly wait; lookups that hang must leave room for others
 _last_look: ContextVar[LastLook] = ContextVar("last_look")
 _reused: ContextVar[bool] = ContextVar("reused")
 

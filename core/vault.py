@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from core.durable import sync
 from core.errors import BadKeyFile
 from core.signing import Secret
 
@@ -119,7 +120,7 @@ def _rewrite(path: Path, content: bytes) -> Vault:
         _write_new(new, content)
         os.chown(new, owner.st_uid, owner.st_gid)
         new.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise BadKeyFile(
             f"The key file {path} cannot be changed: {error.strerror}; it is as it was."
@@ -136,16 +137,7 @@ def _write_new(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(descriptor)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make a new name in it last through a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 def load_vault(path: Path) -> Vault:

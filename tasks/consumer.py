@@ -3,6 +3,8 @@
 import logging
 import os
 import socket
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from huey import Huey
 from core.config import Config, load_config
 from core.database import open_database, proxy
 from core.delivery import Schedule
+from core.outbox import LEASE
 from core.retention import prune_daily, record_tick
 from core.schema import require_current
 from core.sender import Sender
@@ -18,7 +21,7 @@ from core.transport import GuardedTransport, tls_context
 from core.vault import load_vault
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
-from tasks.jobs import register
+from tasks.jobs import register, unfailing
 from tasks.load import Limits
 from tasks.wiring import (
     CONFIG_VARIABLE,
@@ -31,7 +34,12 @@ from tasks.wiring import (
 log = logging.getLogger(__name__)
 
 
-def make_dispatcher(config: Config) -> Dispatcher:
+def make_dispatcher(
+    config: Config,
+    *,
+    lease_for: timedelta = LEASE,
+    on_backlog: Callable[[], None] | None = None,
+) -> Dispatcher:
     """A dispatcher for the event loop it is first used in."""
     delivery = config.delivery
     transport = GuardedTransport(make_policy(delivery), tls_context(delivery.ca_file))
@@ -41,15 +49,18 @@ def make_dispatcher(config: Config) -> Dispatcher:
         Schedule(delivery.retry_after, delivery.max_attempts),
         Limits(delivery.concurrency, delivery.per_webhook),
         utc_now,
+        recovery_window=delivery.recovery_window,
+        lease_for=lease_for,
+        on_backlog=on_backlog,
     )
 
 
-def assemble(config: Config) -> tuple[Huey, Engine]:
+def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Engine]:
     """The Huey whose consumer delivers, and its engine, started and stopped with the consumer."""
     open_database(config.database.url)
     require_current()
     huey = open_configured_queue(config)
-    engine = Engine(lambda: make_dispatcher(config), utc_now)
+    engine = Engine(lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=ring), utc_now)
     name = f"{socket.gethostname()} {os.getpid()}"
 
     def tick() -> None:
@@ -68,7 +79,7 @@ def assemble(config: Config) -> tuple[Huey, Engine]:
     def stop() -> None:
         engine.stop()
 
-    register(huey, tick, engine.look)
+    ring = unfailing(register(huey, tick, engine.look))  # a wake is taken by one consumer only
     return huey, engine
 
 

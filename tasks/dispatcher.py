@@ -18,11 +18,13 @@ from typing import ParamSpec, TypeVar
 from peewee import PeeweeException
 
 from core import outbox
-from core.database import hold_connection, release_connection
+from core.database import explain, hold_connection, release_connection
 from core.delivery import Locked, Outcome, Schedule, Status, Unsendable, Verdict, Withdrawn
+from core.due import waiting_webhooks
 from core.errors import BadKeyFile
-from core.outbox import Claim, Settlement
+from core.outbox import LEASE, Claim, Settlement
 from core.payload import is_json
+from core.recovery import recover_some
 from core.sender import Sender
 from core.signing import Secret, build_body, build_headers
 from core.steps import Step, passed
@@ -37,6 +39,7 @@ T = TypeVar("T")
 
 _FAN_OUT_BATCH = 500
 _SETTLE_BATCH = 200
+_RECOVER_BATCH = 500
 _ROSTER_FOR = 1.0  # seconds until webhooks that have become due are looked for again
 
 
@@ -84,11 +87,18 @@ class Dispatcher:
         schedule: Schedule,
         limits: Limits,
         clock: Callable[[], datetime],
+        *,
+        recovery_window: timedelta = timedelta(),
+        lease_for: timedelta = LEASE,
+        on_backlog: Callable[[], None] | None = None,
     ) -> None:
         self._sender = sender
         self._open_vault = open_vault
         self._schedule = schedule
         self._clock = clock
+        self._recovery_window = recovery_window
+        self._lease_for = lease_for
+        self._on_backlog = on_backlog
         self._load = Load(limits)
         self._roster: list[int] = []
         self._roster_until = 0.0
@@ -138,8 +148,8 @@ class Dispatcher:
 
     async def next_due(self) -> datetime | None:
         """When the earliest waiting delivery is due; in the past if there is work now."""
-        waiting = await _in(self._writer, outbox.waiting_webhooks)
-        return waiting[0][1] if waiting else None
+        waiting = await _in(self._writer, waiting_webhooks)
+        return waiting[0].first_due if waiting else None
 
     async def close(self) -> None:
         """Wait for what is in flight and settle it if that can be done."""
@@ -151,7 +161,7 @@ class Dispatcher:
             settled = await _in(self._writer, outbox.settle, batch, self._schedule, self._clock())
             self._settled(batch, settled, Tally())
         except PeeweeException as error:
-            log.error("outcomes could not be recorded, so attempts will repeat: %s", error)
+            log.error("outcomes could not be recorded, so attempts will repeat: %s", explain(error))
         await self._sender.close()
         for thread in (self._writer, self._reader):
             await _in(thread, release_connection)
@@ -187,9 +197,7 @@ class Dispatcher:
         batch = self._unsettled[:_SETTLE_BATCH]
         if not (batch or wanted):
             return 0
-        settled, claims = await _in(
-            self._writer, _settle_and_claim, batch, wanted, self._schedule, self._clock(), until
-        )
+        settled, claims = await _in(self._writer, self._settle_and_claim, batch, wanted, until)
         self._settled(batch, settled, tally)
         for claim in claims:
             self._start(claim, vault)
@@ -199,15 +207,36 @@ class Dispatcher:
             self._roster = [each for each in self._roster if each not in emptied]
         return len(claims)
 
+    def _settle_and_claim(
+        self, batch: list[Settlement], wanted: dict[int, int], until: datetime
+    ) -> tuple[list[tuple[Settlement, Verdict]], list[Claim]]:
+        """In the writer. Settled once more because claiming failed, outcomes change nothing."""
+        settled = outbox.settle(batch, self._schedule, self._clock()) if batch else []
+        claims = outbox.claim(wanted, self._schedule, until, self._lease_for) if wanted else []
+        return settled, claims
+
     async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
         """Which webhooks have something due, once the outbox has given up its next events."""
         self._roster_until = monotonic() + _ROSTER_FOR
+        if self._roster and self._on_backlog is not None:  # more than can be started here
+            await _in(self._writer, self._on_backlog)
         fanned_out = await _in(self._writer, outbox.fan_out, _FAN_OUT_BATCH, until)
         tally.events += fanned_out.events
-        if fanned_out.events == _FAN_OUT_BATCH:
+        if fanned_out.events == _FAN_OUT_BATCH or await self._recover():
             self.look()
-        waiting = await _in(self._writer, outbox.waiting_webhooks)
-        self._roster = [webhook_id for webhook_id, first_due in waiting if first_due <= until]
+        waiting = await _in(self._writer, waiting_webhooks)
+        self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
+        self._roster = [each.webhook_id for each in waiting if each.first_due <= until]
+
+    async def _recover(self) -> bool:
+        """Whether there was something to queue again after an outage: then there may be more."""
+        return bool(self._recovery_window) and await _in(
+            self._writer,
+            recover_some,
+            _RECOVER_BATCH,
+            self._recovery_window,
+            self._clock(),
+        )
 
     def _start(self, claim: Claim, vault: OpenedOnce) -> None:
         self._load.started(claim.webhook_id)
@@ -247,18 +276,6 @@ class Dispatcher:
         if wanted:
             passed(Step.SENDING)
         return wanted
-
-
-def _settle_and_claim(
-    batch: list[Settlement],
-    wanted: dict[int, int],
-    schedule: Schedule,
-    now: datetime,
-    until: datetime,
-) -> tuple[list[tuple[Settlement, Verdict]], list[Claim]]:
-    """Settled once more because claiming failed, outcomes change nothing."""
-    settled = outbox.settle(batch, schedule, now) if batch else []
-    return settled, outbox.claim(wanted, schedule, until) if wanted else []
 
 
 def _database_thread(name: str) -> ThreadPoolExecutor:

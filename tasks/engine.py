@@ -13,6 +13,7 @@ from datetime import datetime
 
 from peewee import PeeweeException
 
+from core.database import explain
 from core.errors import WebhooksError
 from tasks.dispatcher import Dispatcher
 
@@ -91,7 +92,7 @@ class Engine:
             log.error("deliveries wait: %s", error)
             return _PATIENCE
         except PeeweeException as error:
-            log.error("the pass was cut short by the database: %s", error)
+            log.error("the pass was cut short: %s", explain(error))
             return _PAUSE_AFTER_ERROR
         if tally.attempts:
             log.info(

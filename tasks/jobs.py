@@ -30,25 +30,35 @@ def register(
     def run_wake() -> None:
         wake()
 
-    return run_wake
+    def ring() -> None:
+        if huey.pending_count() < _ENOUGH_WAKES:
+            run_wake()
+
+    return ring
 
 
 def bell(open_queue: Callable[[], "Huey"]) -> Callable[[], None]:
-    """What rings the consumer: opened at its first ring, and never an error to who rings it.
+    """What rings a consumer: opened at its first ring, and never an error to who rings it.
 
     A wake that is lost costs at most a minute: the next tick finds the row.
     """
-    queue: Huey | None = None
-    ring = _nothing
+    ring: Callable[[], None] | None = None
+
+    def open_and_ring() -> None:
+        nonlocal ring
+        if ring is None:
+            ring = register(open_queue(), _nothing, _nothing)
+        ring()
+
+    return unfailing(open_and_ring)
+
+
+def unfailing(ring: Callable[[], None]) -> Callable[[], None]:
+    """What rings, and only tells the log when it cannot."""
 
     def wake() -> None:
-        nonlocal queue, ring
         try:
-            if queue is None:
-                queue = open_queue()
-                ring = register(queue, _nothing, _nothing)
-            if queue.pending_count() < _ENOUGH_WAKES:
-                ring()
+            ring()
         except Exception as error:  # noqa: BLE001 - a queue's engine raises errors of its own
             log.warning("the queue does not answer, so delivery waits for the next tick: %s", error)
 

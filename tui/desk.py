@@ -26,6 +26,7 @@ class Desk:
     local: Callable[[datetime], datetime]  # a moment in the zone it is shown in
     max_attempts: int
     timeout: timedelta
+    recovery_window: timedelta
     business_id: int | None = None  # the one asked for; None lets the person choose
     development: str = ""  # which development settings are on, in a sentence
     worker_hint: str = TELL  # what to do when no worker runs

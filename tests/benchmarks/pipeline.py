@@ -1,38 +1,46 @@
-"""How fast deliveries go beside bare HTTP clients: same receiver, same body, one run.
+"""How fast deliveries go beside bare HTTP clients and beside django-webhook on Celery and Redis:
+same receiver, same payload, one run.
 
 Each case runs in processes of its own. Prints a table of medians and writes them to
 bench/results/pipeline.json. Machines are noisy, so what counts is the ratios.
 """
 
 import asyncio
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
 import aiohttp
 import httpx
-from stage import PAYLOAD, POLICY, new_database, now, postgres, prepare, receiver, write_results
+from report import BARE, RIVAL
+from servers import redis_server
+from stage import (
+    AT_ONCE,
+    PAYLOAD,
+    dispatcher,
+    new_database,
+    now,
+    postgres,
+    prepare,
+    receiver,
+    write_results,
+)
 
 from core.database import open_database
-from core.delivery import Schedule
-from core.sender import Sender
-from core.transport import GuardedTransport, tls_context
-from core.vault import load_vault
-from tasks.dispatcher import Dispatcher
 from tasks.engine import spare_the_collector
-from tasks.load import Limits
 
 ROUNDS = 3
-AT_ONCE = 256  # POSTs in flight, as the program has by default
 POSTS = 20_000
 SLOW_POSTS = 2000  # for the client whose pool rescans every connection
-BASE = "bare aiohttp"
+RIVAL_POSTS = 1000
+RIVAL_PYTHON = Path(__file__).parents[2] / ".venv-bench" / "bin" / "python"
+RIVAL_PATIENCE = 300  # seconds for one case, with its start and end
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,12 @@ CASES: dict[str, Case] = {
     "SQLite, 2 workers": Case(workers=2),
     "PostgreSQL, 1 worker": Case(postgres=True),
     "PostgreSQL, 2 workers": Case(postgres=True, workers=2),
+}
+RIVALS: dict[str, Case] = {
+    f"{RIVAL}, SQLite, 1 process": Case(),
+    f"{RIVAL}, SQLite, a process a core": Case(workers=0),
+    f"{RIVAL}, PostgreSQL, 1 process": Case(postgres=True),
+    f"{RIVAL}, PostgreSQL, a process a core": Case(postgres=True, workers=0),
 }
 
 
@@ -83,25 +97,18 @@ async def stock_httpx(url: str) -> float:
         return await together(SLOW_POSTS, lambda: client.post(url, content=PAYLOAD))
 
 
-CLIENTS = {BASE: bare_aiohttp, "stock httpx.AsyncClient": stock_httpx}
+CLIENTS = {BARE: bare_aiohttp, "stock httpx.AsyncClient": stock_httpx}
 
 
 async def drain(database: str, key_file: Path) -> None:
     """One worker's part: says that it is ready, waits for the word, and delivers what is due."""
     open_database(database)
-    vault = load_vault(key_file)
-    dispatcher = Dispatcher(
-        Sender(GuardedTransport(POLICY, tls_context("")), timedelta(seconds=10)),
-        lambda: vault,
-        Schedule((timedelta(minutes=1),), 5),
-        Limits(AT_ONCE, AT_ONCE),
-        now,
-    )
+    worker = dispatcher(key_file)
     spare_the_collector()
     print("ready", flush=True)
     sys.stdin.readline()
-    tally = await dispatcher.drain(now)
-    await dispatcher.close()
+    tally = await worker.drain(now)
+    await worker.close()
     print(tally.delivered, flush=True)
 
 
@@ -109,25 +116,47 @@ async def drain(database: str, key_file: Path) -> None:
 
 
 def measure() -> dict[str, float]:
-    rates: dict[str, list[float]] = {name: [] for name in [*CLIENTS, *CASES]}
+    rates: dict[str, list[float]] = {name: [] for name in [*CLIENTS, *RIVALS, *CASES]}
     with (
         receiver() as url,
         tempfile.TemporaryDirectory() as folder,
         postgres(Path(folder)) as server,
+        redis_server(Path(folder)) as (redis, _),
     ):
         for turn in range(ROUNDS):
             for name, measured in rates.items():
                 print(f"round {turn + 1} of {ROUNDS}: {name}", file=sys.stderr)
-                measured.append(
-                    client_rate(name, url)
-                    if name in CLIENTS
-                    else case_rate(CASES[name], url, server)
-                )
+                if name in CLIENTS:
+                    measured.append(client_rate(name, url))
+                elif name in RIVALS:
+                    measured.append(rival_rate(RIVALS[name], url, server, redis))
+                else:
+                    measured.append(case_rate(CASES[name], url, server))
     return {name: statistics.median(values) for name, values in rates.items()}
 
 
 def client_rate(name: str, url: str) -> float:
     return float(subprocess.check_output([sys.executable, __file__, "client", name, url]))
+
+
+def rival_rate(case: Case, url: str, server: str, redis: str) -> float:
+    """Deliveries per second; ends the run when django-webhook is not there or does not deliver."""
+    if not RIVAL_PYTHON.exists():
+        sys.exit(f"There is no {RIVAL_PYTHON}: `make bench` sets it up.")
+    script = Path(__file__).with_name("rival.py")
+    with tempfile.TemporaryDirectory() as folder:
+        database = new_database(server) if case.postgres else f"sqlite:///{folder}/bench.db"
+        done = subprocess.run(
+            [RIVAL_PYTHON, script, url, f"{RIVAL_POSTS}", f"{case.workers}"],
+            input=PAYLOAD,
+            capture_output=True,
+            timeout=RIVAL_PATIENCE,
+            check=False,
+            env={**os.environ, "BENCH_DATABASE": database, "BENCH_REDIS": redis},
+        )
+    if done.returncode:
+        sys.exit(f"django-webhook ended with {done.returncode}:\n{done.stderr.decode()[-5000:]}")
+    return float(done.stdout)
 
 
 def case_rate(case: Case, url: str, server: str) -> float:
@@ -164,11 +193,7 @@ def case_rate(case: Case, url: str, server: str) -> float:
 
 
 def main() -> None:
-    medians = measure()
-    print(f"{'':<34}{'POSTs/s':>9}{'× aiohttp':>11}")
-    for name, rate in medians.items():
-        print(f"{name:<34}{rate:>9.0f}{rate / medians[BASE]:>11.2f}")
-    write_results("pipeline", medians)
+    write_results("pipeline", measure())
 
 
 if __name__ == "__main__":

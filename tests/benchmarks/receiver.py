@@ -1,4 +1,7 @@
-"""A receiver that costs next to nothing: answers 200 on one event loop, prints its port."""
+"""A receiver that costs next to nothing: answers 200 on one event loop, prints its port.
+
+A GET is answered with how many POSTs there have been.
+"""
 
 import asyncio
 
@@ -6,6 +9,8 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class _Receiver(asyncio.Protocol):
+    posts = 0  # of all connections
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self._pending = b""
@@ -14,11 +19,18 @@ class _Receiver(asyncio.Protocol):
         self._pending += data
         while (end := self._pending.find(b"\r\n\r\n")) >= 0:
             head = self._pending[:end].lower()
-            length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
+            length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
             if len(self._pending) < end + 4 + length:
                 return
             self._pending = self._pending[end + 4 + length :]
-            self._transport.write(_ANSWER)  # type: ignore[attr-defined]  # it is a Transport
+            self._transport.write(self._answer(head))  # type: ignore[attr-defined]  # a Transport
+
+    def _answer(self, head: bytes) -> bytes:
+        if head.startswith(b"get"):
+            count = str(_Receiver.posts).encode()
+            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(count), count)
+        _Receiver.posts += 1
+        return _ANSWER
 
 
 async def main() -> None:

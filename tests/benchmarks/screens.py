@@ -3,37 +3,22 @@
 Prints a table of medians and writes them to bench/results/screens.json.
 """
 
-import json
 import statistics
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
 from installation import Installation
+from stage import History, write_results
 from terminal import terminal
 
-from core.database import open_database, proxy
+from core.database import open_database
 
 ROUNDS = 5
 FEW, MANY = 1_000, 1_000_000
-RESULTS = Path(__file__).parents[2] / "bench" / "results"
-DELIVERIES = """
-WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :count)
-"""
-# A delivery every seven seconds, which is a million in 80 days.
-AT = "(CAST(strftime('%s', 'now') AS INTEGER) - (:count - n) * 7) * 1000000"
-FILL = (
-    f"""INSERT INTO event (id, business_id, type, payload, created_at, fanned_out_at)
-    {DELIVERIES} SELECT n, 1, 'ticket.created', x'7b7d', :at, :at FROM number""",
-    f"""INSERT INTO delivery
-    (id, uuid, event_id, webhook_id, status, attempts, interruptions, created_at, settled_at)
-    {DELIVERIES} SELECT n, printf('%032x', n), n, 1, 'delivered', 1, 0, :at, :at
-    FROM number""",
-    f"""INSERT INTO attempt
-    (delivery_id, number, started_at, duration_us, http_status, detail, response)
-    {DELIVERIES} SELECT n, 1, :at, 1000, 200, '', 'ok' FROM number""",
-)
+EVERY = timedelta(seconds=7)  # a million in 80 days
 
 
 def prepare(folder: Path, count: int) -> Installation:
@@ -42,10 +27,7 @@ def prepare(folder: Path, count: int) -> Installation:
     installation.init()
     installation.add_webhook("https://example.com/hook")
     open_database(f"sqlite:///{folder / 'aurapos-webhooks.db'}")
-    with proxy.connection_context():
-        for statement in FILL:
-            proxy.execute_sql(statement.replace(":at", AT).replace(":count", str(count)))
-        proxy.execute_sql("ANALYZE")
+    History(settled=count, webhooks=1, over=count * EVERY).fill()
     return installation
 
 
@@ -67,15 +49,13 @@ def measure(installation: Installation) -> tuple[float, float]:
 
 def main() -> None:
     figures: dict[str, float] = {}
-    print(f"{'deliveries':>12}  {'first paint':>12}  {'history opens':>13}")
     for count in (FEW, MANY):
-        print(f"  preparing {count:,} deliveries …", end="\r", file=sys.stderr)
+        print(f"screens: {count:,} deliveries", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             paint, opening = measure(prepare(Path(folder), count))
-        figures |= {f"first paint, {count}": paint, f"history opens, {count}": opening}
-        print(f"{count:>12,}  {paint * 1000:>9.0f} ms  {opening * 1000:>10.0f} ms")
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "screens.json").write_text(json.dumps(figures, indent=2) + "\n")
+        figures[f"first paint, {count:,} deliveries"] = paint
+        figures[f"history opens, {count:,} deliveries"] = opening
+    write_results("screens", figures)
 
 
 if __name__ == "__main__":

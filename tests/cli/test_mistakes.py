@@ -10,13 +10,6 @@ from installation import COMMAND, Installation
 INIT = ("init", "--business", "Chez Marie", "--edition", "group", "--owner", "marie")
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Installation:
-    installation = Installation(tmp_path)
-    installation.init()
-    return installation
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     """What is in the folder, but for the journals that SQLite makes and removes as it runs."""
     return {
@@ -117,11 +110,13 @@ def test_a_wrong_call_is_a_usage_error(tmp_path: Path, args: tuple[str, ...]) ->
     assert "Usage" in Installation(tmp_path).fails(*args, code=2)
 
 
+@pytest.mark.sqlite_only("writes into the file")
 def test_a_database_that_is_none_is_told(installed: Installation) -> None:
     (installed.folder / "aurapos-webhooks.db").write_bytes(b"rubbish" * 1000)
     assert "not an SQLite database" in installed.fails("webhook", "list")
 
 
+@pytest.mark.sqlite_only("deletes the file")
 def test_a_database_that_is_not_there_is_told_and_not_made(installed: Installation) -> None:
     database = installed.folder / "aurapos-webhooks.db"
     for left in installed.folder.glob("aurapos-webhooks.db*"):
@@ -181,6 +176,7 @@ def test_an_init_on_a_full_disk_leaves_nothing_and_works_once_there_is_room(
     installation.ok(*INIT)
 
 
+@pytest.mark.sqlite_only("limits how far the file may grow")
 def test_an_event_on_a_full_disk_is_refused_whole(installed: Installation) -> None:
     payload = b'{"a": "' + b"x" * 100_000 + b'"}'
     full(installed, "emit", "ticket.created", stdin=payload)

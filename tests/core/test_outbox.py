@@ -28,6 +28,7 @@ from core.delivery import (
     Withdrawn,
 )
 from core.directory import add_business, set_business
+from core.due import waiting_webhooks
 from core.events import EventType
 from core.models import Attempt, Delivery
 from core.outbox import LEASE, Claim, Settlement
@@ -236,7 +237,7 @@ def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault
     fan_out()
     in_flight = claim(webhook.id, room=1)
     services.delete_webhook(MARIE, webhook.id, NOON)
-    assert outbox.waiting_webhooks() == []
+    assert waiting_webhooks() == []
     assert claim(webhook.id) == []
     assert outbox.still_sendable(in_flight) == set()
 
@@ -258,10 +259,10 @@ def test_a_business_whose_option_is_off_waits_and_goes_on(vault: Vault, database
     fan_out()
     publish_ticket(shop)
     set_business(OPERATOR, shop, NOON, option=False)
-    assert outbox.waiting_webhooks() == []
+    assert waiting_webhooks() == []
     assert fan_out() == outbox.FannedOut(0, 0)
     set_business(OPERATOR, shop, NOON, option=True)
-    assert outbox.waiting_webhooks() == [(webhook.id, NOON)]
+    assert [each.webhook_id for each in waiting_webhooks()] == [webhook.id]
     assert fan_out() == outbox.FannedOut(1, 1)
 
 
@@ -274,7 +275,10 @@ def test_waiting_webhooks_come_with_their_earliest_due_time_longest_first(
     late = add_webhook(vault, business)
     publish_ticket(business)
     fan_out(NOON + MINUTE)
-    assert outbox.waiting_webhooks() == [(early.id, NOON), (late.id, NOON + MINUTE)]
+    assert [(each.webhook_id, each.first_due) for each in waiting_webhooks()] == [
+        (early.id, NOON),
+        (late.id, NOON + MINUTE),
+    ]
 
 
 def test_redelivering_a_settled_delivery_starts_a_whole_schedule_again(

@@ -121,7 +121,8 @@ def test_all_of_a_deleted_webhook_goes_at_once(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "_BATCH", 2)
-    kept, deleted = add_webhook(vault, business), add_webhook(vault, business)
+    add_webhook(vault, business)
+    deleted = add_webhook(vault, business)
     for _ in range(3):
         publish_ticket(business)
     services.send_test(MARIE, deleted.id, NOON, wake=silent)
@@ -129,8 +130,15 @@ def test_all_of_a_deleted_webhook_goes_at_once(
     services.delete_webhook(MARIE, deleted.id, NOON)
     assert retention.prune(NOON - DAY, NOON) == 4
     with transaction():
-        assert [row.id for row in Webhook.select()] == [kept.id]
+        assert [row.deleted_at for row in Webhook.select().order_by(Webhook.id)] == [None, NOON]
     assert counts() == (3, 3, 0)
+
+
+def test_a_pruned_webhook_s_id_is_not_given_to_another(business: int, vault: Vault) -> None:
+    first = add_webhook(vault, business)
+    services.delete_webhook(MARIE, first.id, NOON)
+    retention.prune(NOON, NOON)
+    assert add_webhook(vault, business).id != first.id
 
 
 def test_a_key_is_remembered_as_long_as_its_event(business: int) -> None:

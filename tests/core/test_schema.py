@@ -63,7 +63,7 @@ def test_migrations_at_once_take_their_turns(database_url: str) -> None:
 
     with ThreadPoolExecutor(4) as threads:
         applied = [future.result() for future in [threads.submit(run) for _ in range(4)]]
-    assert sorted(map(len, applied)) == [0, 0, 0, 1]
+    assert [len(names) > 0 for names in sorted(applied)] == [False, False, False, True]
     if proxy.for_update:
         proxy.close_all()
 

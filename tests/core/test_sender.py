@@ -328,6 +328,41 @@ def test_a_hanging_lookup_ends_with_the_attempt(monkeypatch: pytest.MonkeyPatch)
     assert monotonic() - begin < 3
 
 
+def test_lookups_that_hang_hold_up_neither_the_loop_nor_the_lookups_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released = threading.Event()
+
+    def lookup(host: str, *_: object, **__: object) -> list[object]:
+        if host.startswith("hangs"):
+            released.wait(30)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    async def run() -> tuple[float, Outcome]:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        async with talking(answering(OK)) as port:
+            hosts = [f"hangs{each}.example.com" for each in range(200)]
+            hanging = [
+                asyncio.create_task(sender.post(f"http://{each}/", HEADERS, BODY, wanted))
+                for each in hosts
+            ]
+            await asyncio.sleep(0)
+            begin = monotonic()
+            outcome = await sender.post(f"http://well.example.com:{port}/", HEADERS, BODY, wanted)
+            seconds = monotonic() - begin
+            released.set()
+            for each in hanging:
+                each.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
+            await sender.close()
+            return seconds, outcome
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    seconds, outcome = asyncio.run(run())
+    assert outcome == Answered(200, "thanks")
+    assert seconds < 5
+
+
 def server_tls(name: str, authority: trustme.CA = AUTHORITY) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name).configure_cert(context)

@@ -4,7 +4,7 @@ import signal
 import threading
 from pathlib import Path
 
-from installation import FAST, Installation, wait_until
+from installation import FAST, Installation, Storage, wait_until
 from scripted import after, answer, receiving
 from terminal import terminal
 
@@ -27,7 +27,7 @@ def everything_stored(database_url: str) -> bytes:
 
 
 def test_a_secret_is_found_nowhere(tmp_path: Path, database_url: str) -> None:
-    installed = Installation(tmp_path, f'{FAST}\n[database]\nurl = "{database_url}"\n')
+    installed = Installation(tmp_path, FAST, Storage(database_url))
     installed.init()
     told: dict[str, str] = {}
 

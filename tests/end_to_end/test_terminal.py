@@ -5,7 +5,7 @@ import hmac
 import json
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,8 @@ SECRET = r"whsec_[A-Za-z0-9_-]{43}"
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Installation:
-    installation = Installation(tmp_path, SLOW_RETRIES)
-    installation.init()
-    return installation
+def installed(install: Callable[[str], Installation]) -> Installation:
+    return install(SLOW_RETRIES)
 
 
 @pytest.fixture
@@ -189,6 +187,7 @@ def test_demo_opens_on_live_sales(tmp_path: Path) -> None:
     assert "arrived with a valid signature" in t.text
 
 
+@pytest.mark.sqlite_only("breaks the file, and is told so in SQLite's own words")
 def test_a_broken_database_is_one_sentence(installed: Installation) -> None:
     path = installed.folder / "aurapos-webhooks.db"
     with sqlite3.connect(path) as connection:

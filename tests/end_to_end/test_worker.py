@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from installation import FAST, Installation, wait_until
+from installation import FAST, Installation, Storage, wait_until
 from scripted import Scripted, after, answer, receiving
 
 STARTED = "worker started"
@@ -42,6 +42,7 @@ def test_a_retry_starts_at_its_time_and_not_at_the_next_tick(installed: Installa
 
 
 @pytest.mark.slow
+@pytest.mark.sqlite_only("deletes the file")
 def test_with_the_queue_deleted_under_it_an_event_arrives_within_a_minute(
     installed: Installation, receiver: Scripted
 ) -> None:
@@ -55,6 +56,7 @@ def test_with_the_queue_deleted_under_it_an_event_arrives_within_a_minute(
         assert worker.stop() == 0
 
 
+@pytest.mark.fault(4, "SIGTERM and SIGINT to the consumer")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_worker_finishes_what_is_in_flight(
     installed: Installation, signum: signal.Signals
@@ -99,6 +101,7 @@ def test_a_killed_worker_s_post_is_made_again_with_the_same_bytes_and_uses_up_no
     assert [attempt["error"] for attempt in log] == ["interrupted", None]
 
 
+@pytest.mark.fault(26, "webhook deleted mid-flight")
 def test_no_post_starts_once_delete_has_returned(installed: Installation) -> None:
     finish = threading.Event()
     with receiving(after(finish, answer(200))) as receiver:
@@ -178,9 +181,7 @@ def test_postgresql_and_redis_by_configuration_alone(
     tmp_path: Path, postgres_url: str, redis_url: str, receiver: Scripted, queue: str
 ) -> None:
     urls = {"redis": redis_url, "postgres": postgres_url}
-    installed = Installation(
-        tmp_path, f'[database]\nurl = "{postgres_url}"\n[queue]\nurl = "{urls[queue]}"\n{FAST}'
-    )
+    installed = Installation(tmp_path, FAST, Storage(postgres_url, urls[queue]))
     installed.init()
     installed.add_webhook(receiver.url)
     with installed.worker() as worker:

@@ -7,12 +7,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 COMMAND = [sys.executable, "-m", "tui.cli"]
+
+
+def command_after(code: str) -> list[str]:
+    """The same in a process where this has run first."""
+    return [sys.executable, "-c", f"{code}\nfrom tui.cli.main import main\nmain()"]
+
+
+SHORT_MINUTES = command_after(
+    "from huey.consumer import Scheduler; Scheduler.periodic_task_seconds = 3"
+)
+"""The same, whose consumer ticks every three seconds."""
 FAST = """
 [delivery]
 allow_http = true
@@ -31,19 +43,39 @@ def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
     return outcome
 
 
+@dataclass(frozen=True)
+class Storage:
+    """Where the tables and the queue are; left out, in files beside the configuration."""
+
+    database: str = ""
+    queue: str = ""
+
+    @property
+    def toml(self) -> str:
+        sections = {"database": self.database, "queue": self.queue}
+        return "".join(f'[{name}]\nurl = "{url}"\n' for name, url in sections.items() if url)
+
+
 class Installation:
     """A configuration in a folder, and the command run with it."""
 
-    def __init__(self, folder: Path, config: str = FAST) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: str = FAST,
+        storage: Storage = Storage(),
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         self.folder = folder
+        self.command = command
         self.config = folder / "c.toml"
-        self.config.write_text(config)
+        self.config.write_text(storage.toml + config)
 
     def run(
         self, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*COMMAND, "--config", str(self.config), *map(str, args)],
+            [*self.command, "--config", str(self.config), *map(str, args)],
             input=stdin,
             capture_output=True,
             cwd=self.folder,
@@ -83,15 +115,31 @@ class Installation:
     def emit(self, payload: str = '{"total_tvac": 55.10}') -> int:
         return int(self.json("emit", "ticket.created", stdin=payload.encode())["event_id"])
 
+    def push(self, count: int, first: int = 0) -> None:
+        """That many events at once: new clients, numbered from `first`."""
+        changes = [
+            {"entity": "client", "before": None, "after": {"id": number}, "key": f"c-{number}"}
+            for number in range(first, first + count)
+        ]
+        done = self.run("sync", stdin="\n".join(map(json.dumps, changes)).encode())
+        assert done.returncode == 0, done.stderr  # where it may also tell how far it is
+
     def deliveries(self, webhook_id: int = 1) -> Any:
         return self.json("delivery", "list", "--webhook", str(webhook_id))
+
+    def attempts(self, row: Any) -> Any:
+        """The attempt log of one of the deliveries listed."""
+        return self.json("delivery", "show", row["delivery_id"])["attempt_log"]
 
     @contextmanager
     def worker(
         self, *args: str, command: list[str] | None = None, env: dict[str, str] | None = None
     ) -> Iterator["Worker"]:
         """A running worker, ready; whatever is left of it ends with the block."""
-        argv = command or [*COMMAND, "--config", str(self.config), "worker", "--verbose", *args]
+        argv = command or [
+            *(*self.command, "--config", str(self.config)),
+            *("worker", "--verbose", *args),
+        ]
         process = subprocess.Popen(
             argv,
             cwd=self.folder,

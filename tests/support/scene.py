@@ -3,9 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
+from core import queries
+from core.database import connection, proxy, release_connection
 from core.delivery import Schedule
 from core.events import SELECTABLE, EventType
 from core.intake import publish
+from core.models import Delivery, Event
 from core.plans import Actor
 from core.services import NewWebhook, create_webhook
 from core.url_policy import UrlPolicy
@@ -24,6 +27,13 @@ def silent() -> None:
     """A wake that wakes nobody."""
 
 
+def close_database() -> None:
+    """Leave no connection to it behind, of whichever thread."""
+    release_connection()
+    if proxy.for_update:
+        proxy.close_all()
+
+
 def add_webhook(
     vault: Vault,
     business_id: int,
@@ -38,3 +48,20 @@ def publish_ticket(business_id: int, now: datetime = NOON, payload: bytes = TICK
     publication = publish(business_id, EventType.TICKET_CREATED, payload, now, wake=silent)
     assert publication.event_id is not None
     return publication.event_id
+
+
+def in_flight() -> int:
+    """How many deliveries are leased."""
+    with connection():
+        return int(Delivery.select().where(Delivery.lease.is_null(is_null=False)).count())
+
+
+def nothing_waits() -> bool:
+    """Whether no event is to be fanned out and no delivery to be attempted, now or later."""
+    with connection():
+        waits = Delivery.select().where(Delivery.due_at.is_null(is_null=False)).exists()
+        return not waits and not Event.select().where(Event.fanned_out_at.is_null()).exists()
+
+
+def has_ticked() -> bool:
+    return queries.last_tick() is not None

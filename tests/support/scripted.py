@@ -1,6 +1,7 @@
 """A receiver in a thread, whose answers are written down beforehand, and what it saw."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -59,21 +60,23 @@ def after(event: threading.Event, then: Act) -> Act:
 
 
 @contextmanager
-def receiving(*acts: Act) -> Iterator[Scripted]:
+def receiving(*acts: Act, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
     """A scripted receiver on 127.0.0.1 until the block ends."""
     scripted = Scripted(list(acts) or [answer(200)])
     connections: list[socket.socket] = []
     threads: list[threading.Thread] = []
     server = socket.create_server(("127.0.0.1", 0), backlog=256)
-    scripted.url = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+    scheme = "https" if tls else "http"
+    scripted.url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/hook"
 
     def accept() -> None:
         with suppress(OSError):
             while True:
                 connection, _ = server.accept()
                 connections.append(connection)
-                threads.append(threading.Thread(target=_serve, args=(connection, scripted)))
-                threads[-1].start()
+                serve = threading.Thread(target=_serve, args=(connection, scripted, tls))
+                threads.append(serve)
+                serve.start()
 
     accepting = threading.Thread(target=accept)
     accepting.start()
@@ -90,10 +93,12 @@ def receiving(*acts: Act) -> Iterator[Scripted]:
             thread.join()
 
 
-def _serve(connection: socket.socket, scripted: Scripted) -> None:
-    with connection, connection.makefile("rb") as stream, suppress(OSError):
-        for request in _requests(stream):
-            scripted.act(request)(connection)
+def _serve(plain: socket.socket, scripted: Scripted, tls: ssl.SSLContext | None) -> None:
+    with plain, suppress(OSError):
+        connection = tls.wrap_socket(plain, server_side=True) if tls else plain
+        with connection, connection.makefile("rb") as stream:
+            for request in _requests(stream):
+                scripted.act(request)(connection)
 
 
 def _requests(stream: Iterable[bytes]) -> Iterator[Request]:

@@ -10,7 +10,8 @@ from scene import DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, silent
 from textual.pilot import Pilot
 
 import tui.app
-from core.delivery import ErrorKind, Status
+from core.database import transaction
+from core.delivery import ErrorKind, Recovery, Status
 from core.events import SELECTABLE, EventType
 from core.models import Attempt, AuditEntry, Delivery, Event, LastRun
 from core.plans import Actor
@@ -39,6 +40,7 @@ def make_desk(vault: Vault, actor: Actor = MARIE, *, now: datetime = NOON) -> De
         local=lambda when: when.astimezone(UTC),
         max_attempts=5,
         timeout=10 * SECOND,
+        recovery_window=12 * HOUR,
     )
 
 
@@ -123,6 +125,25 @@ def fill(vault: Vault, business_id: int) -> None:
     waiting = NOON - 2 * SECOND
     add_delivery(113, PAY, SELECTABLE[0], Status.PENDING, waiting, due_at=waiting)
     tick()
+
+
+def abandoned_in_outage(recovery: Recovery) -> None:
+    """Make the first delivery that PAY abandoned one that an outage of it had to do with."""
+    with transaction():
+        which = Delivery.uuid == uuid_of(110)
+        Delivery.update(recovery=recovery).where(which).execute()
+        if recovery is Recovery.MADE:
+            delivery = Delivery.get(which)
+            Delivery.update(status=Status.DELIVERED, attempts=1).where(which).execute()
+            Attempt.create(
+                delivery=delivery.id,
+                number=1,
+                recovery=True,
+                started_at=NOON - HOUR,
+                duration_us=143_000,
+                http_status=200,
+                response='{"ok":true}',
+            )
 
 
 def tick(at: datetime = NOON) -> None:

@@ -1,4 +1,4 @@
-"""A filled database in SQLite, and a desk; no variable of the developer's reaches a screen."""
+"""A filled database, and a desk; no variable of the developer's reaches a screen."""
 
 import os
 import re
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from installation import Storage
 from pytest_textual_snapshot import SVGImageExtension
-from scene import NOON, OPERATOR
+from scene import NOON, OPERATOR, close_database
 from showcase import fill, make_desk
 
-from core.database import open_database, proxy
+from core.database import open_database
 from core.directory import add_business
 from core.schema import migrate
 from core.vault import Vault
@@ -54,12 +55,13 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def empty(tmp_path: Path, vault: Vault) -> Desk:
+def empty(storage: Storage, tmp_path: Path, vault: Vault) -> Iterator[Desk]:
     """Marie's desk before her first webhook."""
-    open_database(f"sqlite:///{tmp_path / 'ui.db'}", create=True)
+    open_database(storage.database or f"sqlite:///{tmp_path / 'ui.db'}", create=True)
     migrate()
     add_business(OPERATOR, "Chez Marie", "group", "marie", NOON)
-    return make_desk(vault)
+    yield make_desk(vault)
+    close_database()
 
 
 @pytest.fixture
@@ -72,10 +74,3 @@ def desk(empty: Desk, vault: Vault) -> Desk:
 @pytest.fixture
 def app(desk: Desk) -> WebhooksApp:
     return WebhooksApp(desk)
-
-
-@pytest.fixture(autouse=True)
-def _closed_database() -> object:
-    yield
-    if proxy.obj is not None and not proxy.is_closed():
-        proxy.close()

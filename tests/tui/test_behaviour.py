@@ -1,9 +1,7 @@
 """What the keys do, and what they do not do twice."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +25,7 @@ from showcase import (
 from textual.pilot import Pilot
 
 from core import queries
-from core.database import proxy
+from core.database import proxy, transaction
 from core.delivery import Status
 from core.directory import add_business, add_member, remove_member, set_business
 from core.events import SELECTABLE
@@ -387,18 +385,18 @@ class TestWhoMay:
 
 
 class TestLivingAndDying:
-    def test_a_database_that_comes_back_is_told(self, app: WebhooksApp, tmp_path: Path) -> None:
+    def test_a_database_that_comes_back_is_told(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
             rename("attempt", "gone")
-            await until(pilot, lambda: "does not answer" in drawn(app))
+            await until(pilot, lambda: "! The database" in drawn(app))
             rename("gone", "attempt")
             await until(pilot, lambda: "answers again" in drawn(app))
             add_delivery(900, CI, SELECTABLE[0], Status.FAILED, NOON, (500, None, "", "no"))
             await until(pilot, lambda: "2 of 3 failing" in drawn(app))
 
         def rename(table: str, to: str) -> None:
-            with sqlite3.connect(tmp_path / "ui.db") as connection:
-                connection.execute(f"ALTER TABLE {table} RENAME TO {to}")
+            with transaction():
+                proxy.execute_sql(f"ALTER TABLE {table} RENAME TO {to}")
 
         play(app, script)
 

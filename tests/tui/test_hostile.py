@@ -13,6 +13,7 @@ from showcase import CI, OnePage, add_delivery, drawn, fill, make_desk, play, pr
 from textual.color import Color
 from textual.pilot import Pilot
 
+from core.database import proxy
 from core.delivery import ErrorKind, Status
 from core.directory import add_business
 from core.events import SELECTABLE
@@ -39,21 +40,28 @@ def harmful(text: str) -> set[str]:
     return {each for each in text if unicodedata.category(each) in HARMFUL} - {"\n"}
 
 
+def storable(text: str) -> str:
+    """PostgreSQL has no NUL in its texts."""
+    return text.replace("\0", "") if proxy.for_update else text
+
+
 @pytest.fixture
 def attacked(empty: Desk, vault: Vault) -> Desk:
     """As if nothing had been cleaned when it was stored: every body in every column there is."""
     fill(vault, 1)
     for number, body in enumerate(BODIES, start=500):
         at = NOON + number * SECOND
-        outcome = (503, ErrorKind.STATUS, body, body)
+        text = storable(body)
+        outcome = (503, ErrorKind.STATUS, text, text)
         status = Status.ABANDONED if number % 2 else Status.FAILED
         payload = body.encode()
         add_delivery(number, CI, SELECTABLE[0], status, at, outcome, payload=payload)
         AuditEntry.create(
-            at=at, business_id=1, actor=body, origin=body, action=body, webhook_id=CI, subject=body
+            at=at, business_id=1, actor=text, origin=text, action=text, webhook_id=CI, subject=text
         )
-    Business.update(name=f"[b]{ALL_OF_THEM}").execute()
-    Webhook.update(url=f"https://evil.example/{ALL_OF_THEM}").where(Webhook.id == CI).execute()
+    everything = storable(ALL_OF_THEM)
+    Business.update(name=f"[b]{everything}").execute()
+    Webhook.update(url=f"https://evil.example/{everything}").where(Webhook.id == CI).execute()
     return empty
 
 

@@ -7,10 +7,19 @@ from typing import Any
 
 import pytest
 from scene import MINUTE, NOON, OPERATOR
-from showcase import OnePage, forget_the_past, keys, make_desk, register_three, typed
+from showcase import (
+    OnePage,
+    abandoned_in_outage,
+    forget_the_past,
+    keys,
+    make_desk,
+    register_three,
+    typed,
+)
 
 from core import queries
 from core.database import proxy
+from core.delivery import Recovery
 from core.directory import add_business, set_business
 from core.plans import Actor
 from core.signing import Secret
@@ -84,6 +93,7 @@ def test_webhooks_without_a_worker(empty: Desk, vault: Vault, snap_compare: Snap
     assert snap_compare(WebhooksApp(empty), run_before=keys())
 
 
+@pytest.mark.sqlite_only("the pictures quote SQLite")
 @pytest.mark.parametrize(
     ("pressed", "table"),
     [
@@ -151,6 +161,20 @@ def test_waiting_while_no_worker_ticks(desk: Desk, snap_compare: Snap) -> None:
     later = replace(desk, clock=lambda: NOON + 10 * MINUTE)
     assert queries.waiting_since(later.clock()) is not None
     assert snap_compare(WebhooksApp(later), run_before=keys())
+
+
+ABANDONED = (*HISTORY, "down", "down", "down", "enter")
+
+
+def test_delivery_abandoned_in_an_outage(app: WebhooksApp, snap_compare: Snap) -> None:
+    """It says until when it may still go out by itself."""
+    abandoned_in_outage(Recovery.DUE)
+    assert snap_compare(app, run_before=keys(*ABANDONED))
+
+
+def test_delivery_sent_again_after_an_outage(app: WebhooksApp, snap_compare: Snap) -> None:
+    abandoned_in_outage(Recovery.MADE)
+    assert snap_compare(app, run_before=keys(*ABANDONED))
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool
         ("TRY", "STARTED (UTC)", "MS", "HTTP", "RESPONSE"),
         [
             (
-                attempt.number,
+                f"{attempt.number} again" if attempt.recovery else attempt.number,
                 attempt.started_at,
                 attempt.duration_us // 1000,
                 attempt.http_status or attempt.error,
@@ -186,6 +186,7 @@ def _shape(row: DeliveryRow) -> dict[str, Any]:
         "detail": row.detail,
         "created_at": row.created_at,
         "next_attempt_at": row.next_attempt_at,
+        "recovery": row.recovery,
     }
 
 

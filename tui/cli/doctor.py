@@ -14,14 +14,14 @@ from peewee import PeeweeException
 
 from core import queries
 from core.config import Config
-from core.database import connection, explain, first_line, open_database, proxy, sqlite_path
+from core.database import connection, explain, open_database, proxy, sqlite_path
 from core.errors import WebhooksError
 from core.rotation import lost_secrets
 from core.schema import require_current
 from core.vault import load_vault
 from tasks.wiring import open_configured_queue, utc_now
 from tui.cli.output import print_json, say
-from tui.cli.program import Program, json_option, pass_program
+from tui.cli.program import Program, json_option, pass_program, queue_explained
 
 _TICK_WITHIN = timedelta(minutes=2)
 _CLOCK_WITHIN = timedelta(seconds=5)
@@ -83,8 +83,6 @@ def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Find
         yield Finding(check, Verdict.BAD, str(error))
     except PeeweeException as error:
         yield Finding(check, Verdict.BAD, explain(error))
-    except Exception as error:  # noqa: BLE001 - the queue's engines raise errors of their own
-        yield Finding(check, Verdict.BAD, f"It does not answer ({first_line(error)}).")
 
 
 def _development_settings(config: Config) -> Iterator[Finding]:
@@ -128,7 +126,8 @@ def _database(config: Config) -> Iterator[Finding]:
 
 
 def _queue(config: Config) -> Iterator[Finding]:
-    waiting = open_configured_queue(config).pending_count()
+    with queue_explained():
+        waiting = open_configured_queue(config).pending_count()
     yield Finding("queue", Verdict.OK, f"{waiting} messages waiting")
 
 

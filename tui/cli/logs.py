@@ -9,6 +9,7 @@ from core.cleaning import clean
 from core.signing import wire_time
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_MINUTE = 60.0  # seconds
 
 
 class _Lines(logging.Formatter):
@@ -26,6 +27,25 @@ class _Lines(logging.Formatter):
         return clean(" ".join(words))
 
 
+class _OnceAMinute(logging.Filter):
+    """Huey reads its queue twenty times a second, and says so each time while it is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("huey"):
+            return True
+        said_at, kept_back = self._said.get(record.msg, (-_MINUTE, 0))
+        if record.created - said_at < _MINUTE:
+            self._said[record.msg] = said_at, kept_back + 1
+            return False
+        record.kept_back = kept_back or None
+        self._said[record.msg] = record.created, 0
+        return True
+
+
 def _value(value: object) -> str:
     text = clean(str(value))
     return json.dumps(text, ensure_ascii=False) if not text or " " in text or '"' in text else text
@@ -35,6 +55,7 @@ def log_to_stderr(*, verbose: bool) -> None:
     """Everything of ours at INFO, every delivered attempt too when verbose; Huey's warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
+    handler.addFilter(_OnceAMinute())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("core", "tasks", "tui"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)

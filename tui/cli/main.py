@@ -17,6 +17,7 @@ from tui.cli.program import Program
 
 _MODULES = {
     "authorized-keys": "authorized_keys",
+    "backup": "backup",
     "business": "business",
     "delivery": "delivery",
     "demo": "demo",

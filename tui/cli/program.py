@@ -1,17 +1,19 @@
 """What every command is given: where the configuration is, and what is made from it on demand."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import click
+from peewee import PeeweeException
 
 from core import queries
 from core.config import Config, load_config
-from core.database import open_database
-from core.errors import BadInput, NotFound
+from core.database import first_line, open_database
+from core.errors import BadConfig, BadInput, NotFound, WebhooksError
 from core.plans import Actor
 from core.schema import require_current
 from core.url_policy import UrlPolicy
@@ -45,6 +47,20 @@ class Program:
 
     def vault(self) -> Vault:
         return load_vault(Path(self.config.secrets.key_file))
+
+
+@contextmanager
+def queue_explained() -> Iterator[None]:
+    """Turn what the queue's engine raises into one sentence an operator can act on."""
+    try:
+        yield
+    except (WebhooksError, PeeweeException):
+        raise
+    except Exception as error:  # each engine raises errors of its own
+        is_new = type(error).__name__ == "UndefinedTable"
+        advice = "run `aurapos-webhooks migrate`" if is_new else "check [queue] url"
+        told = first_line(error).rstrip(".")
+        raise BadConfig(f"The queue does not answer ({told}): {advice}.") from error
 
 
 pass_program = click.make_pass_decorator(Program)

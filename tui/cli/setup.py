@@ -19,7 +19,7 @@ from core.vault import create_key_file
 from tasks.wiring import open_configured_queue, utc_now
 from tui.cli.business import option_switch, switched
 from tui.cli.output import print_json, say
-from tui.cli.program import Program, json_option, operator, pass_program
+from tui.cli.program import Program, json_option, operator, pass_program, queue_explained
 
 _CONFIG = """\
 # Every key and its default is in config.example.toml and in the README.
@@ -123,7 +123,8 @@ def initialise(
             _note_new(key_file, created)
             create_key_file(key_file)
         _note_new(sqlite_path(config.queue.url), created)
-        open_configured_queue(config, create=True)
+        with queue_explained():
+            open_configured_queue(config, create=True)
     return add_business(operator(), name, edition, owner, now, option=option)
 
 
@@ -181,7 +182,8 @@ def migrate(program: Program, *, as_json: bool) -> None:
     open_database(program.config.database.url)
     with _owner_only():
         applied = migrate_schema()
-        open_configured_queue(program.config, create=True)
+        with queue_explained():
+            open_configured_queue(program.config, create=True)
     if as_json:
         print_json({"applied": applied})
         return

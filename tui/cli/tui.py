@@ -61,6 +61,7 @@ def make_desk(
         local=datetime.astimezone,
         max_attempts=delivery.max_attempts,
         timeout=delivery.timeout,
+        recovery_window=delivery.recovery_window,
         business_id=business_id,
         development=_development(delivery),
         worker_hint=start_worker if login is None else TELL,
@@ -93,6 +94,7 @@ def _first_desk(program: Program) -> Desk:
         local=datetime.astimezone,
         max_attempts=defaults.max_attempts,
         timeout=defaults.timeout,
+        recovery_window=defaults.recovery_window,
         set_up=make,
     )
 

@@ -7,17 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from typing import Any
 
 import click
 
 from core.config import Config
+from core.outbox import LEASE
 from tasks.consumer import assemble, make_dispatcher
 from tasks.dispatcher import Tally
 from tasks.wiring import utc_now
 from tui.cli.logs import log_to_stderr
 from tui.cli.output import Progress, print_json, say
-from tui.cli.program import Program, json_option, pass_program
+from tui.cli.program import Program, json_option, pass_program, queue_explained
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +43,16 @@ def worker(program: Program, workers: int, *, verbose: bool) -> None:
     """Run the consumer: delivers until SIGTERM or ctrl+C, then finishes what is in flight."""
     log_to_stderr(verbose=verbose)
     if workers == 1:
-        _consume(program.config)
+        consume(program.config)
     else:
         program.open()  # once, so that a mistake is told once
         _supervise(program, workers, verbose=verbose)
 
 
-def _consume(config: Config) -> None:
-    huey, engine = assemble(config)
+def consume(config: Config, *, lease_for: timedelta = LEASE) -> None:
+    """Run the consumer in this process until it is told to end."""
+    with queue_explained():
+        huey, engine = assemble(config, lease_for=lease_for)
     consumer = huey.create_consumer(
         workers=1,
         worker_type="thread",

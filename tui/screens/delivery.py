@@ -9,6 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core import queries, services
+from core.delivery import Recovery
 from core.queries import AttemptRow, DeliveryDetail, DeliveryRow, WebhookRow
 from core.signing import build_headers
 from tui.desk import short_duration
@@ -86,7 +87,18 @@ class DeliveryPage(Page):
             return untrusted("Loading…")
         row = self._detail.delivery
         told = f"{row.status}   {row.event}   {self.desk.moment(row.created_at)}"
-        return untrusted(f"{told}{self._countdown(row)}", "bold")
+        return untrusted(f"{told}{self._countdown(row)}{self._recovery(row)}", "bold")
+
+    def _recovery(self, row: DeliveryRow) -> str:
+        """What an outage of the address has to do with it."""
+        if row.recovery is Recovery.MADE:
+            return "   ↻ again after an outage"
+        if row.recovery is None or row.settled_at is None:
+            return ""
+        until = row.settled_at + self.desk.recovery_window
+        if until < self.desk.clock():
+            return ""
+        return f"   ↻ goes out again if the server is back by {self.desk.moment(until)}"
 
     def _countdown(self, row: DeliveryRow) -> str:
         if row.next_attempt_at is None:
@@ -99,7 +111,8 @@ class DeliveryPage(Page):
     def _attempts(self, attempts: Sequence[AttemptRow]) -> Content:
         return untrusted_lines(
             f"#{attempt.number} {self.desk.local(attempt.started_at):%d %b %H:%M:%S}  "
-            f"{outcome_of(attempt):<8} {attempt.duration_us // 1000:>6} ms  {attempt.detail}"
+            f"{outcome_of(attempt):<8} {attempt.duration_us // 1000:>6} ms  "
+            f"{'↻ after an outage  ' if attempt.recovery else ''}{attempt.detail}"
             for attempt in attempts[-self.desk.max_attempts :]
         )
 

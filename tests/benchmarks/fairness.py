@@ -1,0 +1,158 @@
+"""What webhooks that never answer cost those that do.
+
+First how late a healthy webhook's deliveries are beside ten that hang for the whole timeout with
+ten thousand deliveries due each; then how fast twenty healthy webhooks are drained beside more and
+more that hang, as a table and a plot. Writes bench/results/fairness.json and slow-webhooks.svg.
+"""
+
+import asyncio
+import json
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+from installation import Installation, wait_until
+from plot import line_plot
+from report import RESULTS
+from scripted import Scripted, receiving
+from stage import OPERATOR, POLICY, dispatcher, now, prepare, receiver, write_results
+
+from core.config import load_config
+from core.database import open_database
+from core.directory import add_business
+from core.events import SELECTABLE, EventType
+from core.intake import publish
+from core.services import create_webhook
+from core.vault import load_vault
+from tasks.dispatcher import Tally
+from tasks.wiring import make_wake
+
+HANGING, BACKLOG = 10, 10_000
+EVENTS, GAPS, SEED = 300, (0.05, 0.25), 2026  # gaps in seconds, evenly spread
+HEALTHY, DUE_EACH = 20, 1000
+SLOW = (0, 1, 3, 10, 30, 100, 300)
+CONFIG = """
+[database]
+url = "sqlite:///bench.db"
+[secrets]
+key_file = "key"
+[delivery]
+allow_http = true
+allow_networks = ["127.0.0.0/8"]
+"""
+
+
+@contextmanager
+def hanging() -> Iterator[str]:
+    """The URL of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+# In processes of their own
+
+
+def publish_all(installation: Installation, business: int, healthy: Scripted) -> list[float]:
+    """Seconds from each publication to the arrival of its POST."""
+    wake, gaps = make_wake(load_config(installation.config)), random.Random(SEED)
+    published = []
+    for number in range(EVENTS):
+        time.sleep(gaps.uniform(*GAPS))  # it is the till that waits here
+        published.append(time.monotonic())
+        payload = b'{"number": %d}' % number
+        publish(business, EventType.TICKET_CREATED, payload, now(), wake=wake)
+    wait_until(lambda: len(healthy.requests) >= EVENTS, 120)
+    arrived = {json.loads(each.body)["payload"]["number"]: each.at for each in healthy.requests}
+    return [arrived[number] - at for number, at in enumerate(published)]
+
+
+def lateness(folder: Path) -> list[float]:
+    """How late a healthy webhook's deliveries are, each, while the others hang."""
+    with hanging() as url, receiving() as healthy:
+        database, key_file = f"sqlite:///{folder}/bench.db", folder / "key"
+        prepare(database, key_file, [f"{url}{each}" for each in range(HANGING)], BACKLOG)
+        installation = Installation(folder, CONFIG)
+        open_database(database)
+        business = add_business(OPERATOR, "Healthy", "group", None, now())
+        vault = load_vault(key_file)
+        create_webhook(
+            OPERATOR, business, healthy.url, SELECTABLE, now(), policy=POLICY, vault=vault
+        )
+        with installation.worker() as worker:
+            worker.wait_for("worker started")
+            seconds = publish_all(installation, business, healthy)
+            worker.stop()
+    return seconds
+
+
+def drained(folder: Path, url: str, slow: int) -> float:
+    """Deliveries per second to the healthy ones, from the first claim to their last delivery."""
+    with hanging() as hangs:
+        database, key_file = f"sqlite:///{folder}/bench.db", folder / "key"
+        healthy = [f"{url}{each}" for each in range(HEALTHY)]
+        prepare(database, key_file, [f"{hangs}{each}" for each in range(slow)] + healthy, DUE_EACH)
+        open_database(database)
+        return asyncio.run(_drain(key_file))
+
+
+async def _drain(key_file: Path) -> float:
+    worker = dispatcher(key_file, per_webhook=16)
+    begin, ended = perf_counter(), 0.0
+
+    def watch(tally: Tally) -> None:
+        nonlocal ended
+        if tally.delivered >= HEALTHY * DUE_EACH and not ended:
+            ended = perf_counter()
+            worker.stop()
+
+    await worker.drain(now, watch)
+    seconds = (ended or perf_counter()) - begin
+    await worker.close()
+    return HEALTHY * DUE_EACH / seconds
+
+
+# In the process that measures
+
+
+def apart(*args: str) -> str:
+    """What a process of its own prints, given a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, folder, *args]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main() -> None:
+    print(f"fairness: beside {HANGING} that hang", file=sys.stderr)
+    seconds = json.loads(apart("lateness"))
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    late = {"p50": cuts[49], "p99": cuts[98], "worst": max(seconds)}
+    rates = {}
+    with receiver() as url:
+        for slow in SLOW:
+            print(f"fairness: {HEALTHY} healthy beside {slow} that hang", file=sys.stderr)
+            rates[slow] = float(apart("drained", url, str(slow)))
+    write_results("fairness", {"lateness": late, "deliveries_per_second": rates})
+    plot = line_plot(
+        f"Deliveries per second to {HEALTHY} healthy webhooks",
+        "beside so many that hang for 10 s",
+        list(rates.items()),
+    )
+    (RESULTS / "slow-webhooks.svg").write_text(plot)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case [folder, "lateness"]:
+            print(json.dumps(lateness(Path(folder))))
+        case [folder, "drained", url, slow]:
+            print(drained(Path(folder), url, int(slow)))
+        case _:
+            main()

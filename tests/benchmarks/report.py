@@ -1,0 +1,110 @@
+"""What was measured as one table, in Markdown, with the machine that it was measured on.
+
+Prints everything in bench/results/ and writes it to README-table.md there.
+"""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[2] / "bench" / "results"
+BARE = "bare aiohttp"
+RIVAL = "django-webhook"  # with what its cases' names begin
+Row = tuple[str, str, str, str]
+HEAD: Row = ("", "measured", f"× {BARE}", f"× {RIVAL}")
+
+
+def pipeline(rates: dict[str, float]) -> list[Row]:
+    """POSTs per second; beside django-webhook at its fastest."""
+    rival = max(rate for name, rate in rates.items() if name.startswith(RIVAL))
+    return [
+        (name, f"{rate:,.0f} POSTs/s", f"{rate / rates[BARE]:.2f}", f"{rate / rival:.1f}")
+        for name, rate in rates.items()
+    ]
+
+
+def latency(cases: dict[str, dict[str, float]]) -> list[Row]:
+    """From publication to arrival."""
+    return [
+        (
+            f"publish → arrival, {name}",
+            "; ".join(f"{quantile} {_ms(seconds)}" for quantile, seconds in case.items()),
+            "",
+            "",
+        )
+        for name, case in cases.items()
+    ]
+
+
+def screens(seconds: dict[str, float]) -> list[Row]:
+    return [(name, _ms(value), "", "") for name, value in seconds.items()]
+
+
+ROWS: dict[str, Callable[[Any], list[Row]]] = {
+    "pipeline": pipeline,
+    "latency": latency,
+    "screens": screens,
+}
+
+
+def rows(name: str, figures: Any) -> list[Row]:
+    """The rows of that benchmark; of one that is not known here, its figures as they are."""
+    if name in ROWS:
+        return ROWS[name](figures)
+    return [(f"{name}, {what}", str(value), "", "") for what, value in figures.items()]
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"
+
+
+def table(body: list[Row]) -> str:
+    """The rows in Markdown that is legible in a terminal too, without columns that say nothing."""
+    told = [0, *(column for column in range(1, len(HEAD)) if any(row[column] for row in body))]
+    head, *lines = [[row[column] for column in told] for row in [HEAD, *body]]
+    first, *widths = [max(map(len, cells)) for cells in zip(head, *lines, strict=True)]
+    rule = ["-" * first, *("-" * (width - 1) + ":" for width in widths)]
+    return "\n".join(
+        "| " + " | ".join([cells[0].ljust(first), *map(str.rjust, cells[1:], widths)]) + " |"
+        for cells in [head, rule, *lines]
+    )
+
+
+def machine() -> str:
+    """The processor, its cores and Python, in one line."""
+    cores = os.cpu_count() or 1
+    return (
+        f"{_processor()}, {cores} core{'s' * (cores > 1)}, {platform.system()}, "
+        f"{platform.python_implementation()} {platform.python_version()}"
+    )
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def results() -> dict[str, Any]:
+    """The figures of each benchmark; ends the program when one has not been run."""
+    missing = [name for name in ROWS if not (RESULTS / f"{name}.json").exists()]
+    if missing:
+        sys.exit(f"Not measured yet: {', '.join(missing)}. `make bench` measures everything.")
+    others = sorted({file.stem for file in RESULTS.glob("*.json")} - ROWS.keys())
+    return {name: json.loads((RESULTS / f"{name}.json").read_text()) for name in [*ROWS, *others]}
+
+
+def main() -> None:
+    every = [row for name, figures in results().items() for row in rows(name, figures)]
+    whole = f"{table(every)}\n\nMeasured on {machine()}.\n"
+    (RESULTS / "README-table.md").write_text(whole)
+    print(f"\n{whole}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""A worker that dies at a step, for each step there is: what it left is carried on to its end."""
+
+import signal
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dying_worker
+import pytest
+from history import posts_to
+from installation import FAST, Installation, wait_until
+from invariants import Evidence, assert_kept
+from scene import MINUTE, SCHEDULE, add_webhook, silent
+from scripted import Scripted
+
+from core import outbox
+from core.database import transaction
+from core.delivery import Recovery, Status
+from core.events import EventType
+from core.intake import publish
+from core.models import Delivery, Webhook
+from core.steps import Step
+from core.vault import Vault
+
+SENT_AGAIN = {Step.ANSWERED, Step.SETTLING}
+"""Here the receiver has the POST and the tables do not say so: it is made once more."""
+LEASED = {Step.CLAIMED, Step.SENDING, *SENT_AGAIN}
+"""Here the lease must run out first, and the attempt is on record as interrupted."""
+
+each_step = pytest.mark.parametrize("step", list(Step), ids=lambda step: step.name.lower())
+
+
+class Killed:
+    """An installation with events to deliver, whose worker is killed and then replaced."""
+
+    def __init__(self, folder: Path, database: str, delivery: str) -> None:
+        self.folder = folder
+        self.installed = Installation(
+            folder,
+            f'[database]\nurl = "{database}"\n[secrets]\nkey_file = "test.key"\n{FAST}{delivery}',
+        )
+
+    def publish(self, business: int, vault: Vault, url: str, events: int) -> None:
+        self.webhook = add_webhook(vault, business, url, now=datetime.now(UTC))
+        self.keys = [f"c-{number}" for number in range(events)]
+        for key in self.keys:
+            now = datetime.now(UTC)
+            publish(business, EventType.CLIENT_CREATED, b"{}", now, key=key, wake=silent)
+        self._abandon_the_first(datetime.now(UTC))
+
+    def _abandon_the_first(self, now: datetime) -> None:
+        """As an outage that is over has left it, so that there is something to recover."""
+        outbox.fan_out(1, now)
+        abandoned = {"status": Status.ABANDONED, "attempts": 5, "recovery": Recovery.DUE}
+        with transaction():
+            Delivery.update(settled_at=now, due_at=None, **abandoned).execute()
+            Webhook.update(down_since=now - MINUTE, up_since=now, is_recovering=True).execute()
+
+    def kill_at(self, step: Step, nth: int) -> None:
+        """Run a worker that kills itself there, and see that it did."""
+        script = str(Path(dying_worker.__file__))
+        command = [sys.executable, script, str(self.installed.config), step, str(nth)]
+        with self.installed.worker(command=command) as worker:
+            assert worker.process.wait(30) == -signal.SIGKILL, "".join(worker.log)
+        self.log = "".join(worker.log)
+
+    def carry_on(self) -> None:
+        """Run the command's own worker until everything is delivered."""
+        with self.installed.worker() as worker:
+            wait_until(self._all_delivered, 45)
+            assert worker.stop() == 0
+        self.log += "".join(worker.log)
+
+    def _all_delivered(self) -> bool:
+        delivered = Delivery.select().where(Delivery.status == Status.DELIVERED)
+        return bool(delivered.count() == len(self.keys))
+
+    def evidence(self, receiver: Scripted) -> Evidence:
+        files = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        return Evidence(
+            posts_to(receiver),
+            SCHEDULE,
+            published=self.keys,
+            secrets={self.webhook.id: [self.webhook.secret]},
+            places={**files, "the workers' log": self.log.encode()},
+            healthy=[receiver.url],
+        )
+
+
+@each_step
+def test_only_what_was_answered_and_not_settled_is_sent_again_and_once(
+    tmp_path: Path, database: str, business: int, vault: Vault, receiver: Scripted, step: Step
+) -> None:
+    killed = Killed(tmp_path, database, "concurrency = 1\n")
+    killed.publish(business, vault, receiver.url, events=3)
+    killed.kill_at(step, 1)
+    killed.carry_on()
+    evidence = killed.evidence(receiver)
+    assert_kept(evidence)
+    posts = sorted(Counter(post.delivery for post in evidence.posts).values())
+    assert posts == [1, 1, 2 if step in SENT_AGAIN else 1]
+    interruptions = sum(row.interruptions for row in evidence.history.deliveries.values())
+    assert interruptions == (step in LEASED)
+
+
+@each_step
+def test_with_many_in_flight_none_is_lost_and_none_sent_more_than_twice(
+    tmp_path: Path, database: str, business: int, vault: Vault, receiver: Scripted, step: Step
+) -> None:
+    killed = Killed(tmp_path, database, "")
+    killed.publish(business, vault, receiver.url, events=50)
+    killed.kill_at(step, 2)
+    killed.carry_on()
+    evidence = killed.evidence(receiver)
+    assert_kept(evidence)
+    assert set(Counter(post.delivery for post in evidence.posts).values()) <= {1, 2}

@@ -1,0 +1,200 @@
+"""Several workers on one database: each delivery is POSTed once, whoever of them is killed.
+
+`make backlog` runs the same with 100,000 deliveries.
+"""
+
+import json
+import re
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from counting import Counted, counting
+from installation import COMMAND, FAST, Installation, Storage, Worker, wait_until
+from restartable import postgres
+from scene import close_database
+from scripted import answer, receiving
+
+from core.config import load_config
+from core.database import connection, open_database, proxy, transaction
+from core.delivery import ErrorKind, Status
+from core.models import Attempt, Delivery, Event
+
+WEBHOOKS = 8
+CONCURRENCY = 64
+PATIENCE = 300  # seconds
+
+
+@pytest.fixture
+def backlog(request: pytest.FixtureRequest) -> int:
+    """How many deliveries there are to drain."""
+    return int(request.config.getoption("deliveries")) // WEBHOOKS * WEBHOOKS
+
+
+@pytest.fixture
+def servers(postgres_url: str, redis_url: str) -> Storage:
+    return Storage(postgres_url, redis_url)
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Counted]:
+    with counting(tmp_path) as counted:
+        yield counted
+    close_database()
+
+
+def fill(installed: Installation, url: str, backlog: int) -> None:
+    """Eight webhooks, one push of events for all of them, and the models bound to it all."""
+    installed.init()
+    for number in range(WEBHOOKS):
+        installed.add_webhook(f"{url}{number}")
+    changes = (
+        {"entity": "client", "before": None, "after": {"id": number}, "key": f"c-{number}"}
+        for number in range(backlog // WEBHOOKS)
+    )
+    pushed = installed.run("sync", stdin="\n".join(map(json.dumps, changes)).encode())
+    assert pushed.returncode == 0, pushed.stderr  # where it also tells how far it is
+    open_database(load_config(installed.config).database.url)
+
+
+@contextmanager
+def starting_together(installed: Installation, count: int) -> Iterator[list[Worker]]:
+    """So many workers, none of which can begin before all have started."""
+    quiet = [*COMMAND, "--config", str(installed.config), "worker"]
+    with ExitStack() as stack:
+        with transaction():  # on SQLite that alone keeps every other writer waiting
+            if proxy.for_update:
+                proxy.execute_sql("LOCK TABLE event")
+            workers = [stack.enter_context(installed.worker(command=quiet)) for _ in range(count)]
+            for worker in workers:
+                worker.wait_for("worker started", 60)
+        yield workers
+
+
+def all_is_settled() -> bool:
+    with connection():
+        outbox = Event.select().where(Event.fanned_out_at.is_null())
+        waiting = Delivery.select().where(Delivery.due_at.is_null(is_null=False))
+        return not (outbox.exists() or waiting.exists())
+
+
+def delivered_ids() -> set[str]:
+    with connection():
+        delivered = Delivery.select(Delivery.uuid).where(Delivery.status == Status.DELIVERED)
+        return {str(row[0]) for row in delivered.tuples()}
+
+
+def interrupted_ids() -> set[str]:
+    with connection():
+        rows = (
+            Attempt.select(Delivery.uuid)
+            .join(Delivery)
+            .where(Attempt.error == ErrorKind.INTERRUPTED)
+            .tuples()
+        )
+        return {str(row[0]) for row in rows}
+
+
+def share_of(worker: Worker) -> int:
+    """How many deliveries it says it has made."""
+    return sum(int(count) for count in re.findall(r"delivered=(\d+)", "".join(worker.log)))
+
+
+@pytest.mark.parametrize(
+    ("engine", "count"),
+    [("PostgreSQL and Redis", 2), ("PostgreSQL and Redis", 4), ("SQLite", 2)],
+)
+def test_workers_share_a_backlog_and_post_each_delivery_once(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    receiver: Counted,
+    backlog: int,
+    engine: str,
+    count: int,
+) -> None:
+    storage = Storage() if engine == "SQLite" else request.getfixturevalue("servers")
+    installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
+    fill(installed, receiver.url, backlog)
+    with starting_together(installed, count) as workers:
+        wait_until(lambda: len(receiver) >= backlog and all_is_settled(), PATIENCE)
+        assert [worker.stop() for worker in workers] == [0] * count
+    posted = [post.delivery_id for post in receiver.posts()]
+    assert len(posted) == backlog
+    assert set(posted) == delivered_ids()
+    shares = [share_of(worker) for worker in workers]
+    assert sum(shares) == backlog
+    assert sum(map(bool, shares)) > 1, shares
+
+
+def test_a_backlog_wakes_the_workers_that_the_push_s_own_wake_did_not_reach(
+    tmp_path: Path, installed: Installation
+) -> None:
+    def slowly(connection: socket.socket) -> None:
+        threading.Event().wait(0.2)  # as long as a receiver takes
+        answer(200)(connection)
+
+    quiet = [*COMMAND, "--config", str(installed.config), "worker"]
+    with receiving(slowly) as receiver, ExitStack() as stack:
+        installed.add_webhook(receiver.url)
+        workers = [stack.enter_context(installed.worker(command=quiet)) for _ in range(2)]
+        for worker in workers:
+            worker.wait_for("worker started", 60)
+        installed.push(600)
+        wait_until(lambda: len(receiver.requests) == 600, 45)
+        assert [worker.stop() for worker in workers] == [0, 0]
+    assert all(share_of(worker) > 0 for worker in workers)
+
+
+def nothing_is_lost(receiver: Counted, backlog: int) -> set[str]:
+    """Each was POSTed; once, or once more after an interruption, as the same bytes. Those twice."""
+    bodies = defaultdict(list)
+    for post in receiver.posts():
+        bodies[post.delivery_id].append(post.digest)
+    assert set(bodies) == delivered_ids()
+    assert len(bodies) == backlog
+    assert all(len(set(digests)) == 1 for digests in bodies.values())
+    repeated = {each for each, digests in bodies.items() if len(digests) > 1}
+    assert all(len(bodies[each]) == 2 for each in repeated)
+    assert repeated <= interrupted_ids()
+    return repeated
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had_in_flight(
+    tmp_path: Path, servers: Storage, receiver: Counted, backlog: int, count: int
+) -> None:
+    installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", servers)
+    fill(installed, receiver.url, backlog)
+    with starting_together(installed, count) as workers:
+        wait_until(lambda: len(receiver) > backlog // 5, PATIENCE)
+        workers[0].process.kill()
+        posted_before = len(receiver)
+        wait_until(all_is_settled, PATIENCE)
+        assert [worker.stop() for worker in workers[1:]] == [0] * (count - 1)
+    assert posted_before < backlog, "it was killed after the work"
+    nothing_is_lost(receiver, backlog)
+    assert 0 < len(interrupted_ids()) <= CONCURRENCY
+
+
+def test_a_postgresql_restarted_among_workers_loses_nothing(
+    tmp_path: Path, redis_url: str, receiver: Counted, backlog: int
+) -> None:
+    with postgres() as tables:
+        storage = Storage(tables.url, redis_url)
+        installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
+        fill(installed, receiver.url, backlog)
+        with starting_together(installed, 2) as workers:
+            wait_until(lambda: len(receiver) > backlog // 5, PATIENCE)
+            tables.restart()
+            posted_before = len(receiver)
+            close_database()
+            wait_until(all_is_settled, PATIENCE)
+            assert [worker.stop() for worker in workers] == [0, 0]
+        assert posted_before < backlog, "it was restarted after the work"
+        assert len(nothing_is_lost(receiver, backlog)) <= 2 * CONCURRENCY
+        close_database()

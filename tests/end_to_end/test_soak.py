@@ -1,0 +1,29 @@
+"""A short soak, for what `make soak` does at length."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_twenty_kills_lose_nothing_and_repeat_only_what_they_interrupted(engine: str) -> None:
+    options = ["--seed", "7", "--kills", "20", "--deliveries", "1000", "--engine", engine]
+    done = subprocess.run(
+        [sys.executable, TESTS / "soak.py", *options],
+        env={**os.environ, "PYTHONPATH": f"{TESTS / 'support'}:{TESTS / 'benchmarks'}"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines()[1:])
+    assert int(figures["deliveries"].replace(",", "")) >= 1000
+    assert int(figures["attempts they interrupted"]) > 0
+    assert (figures["kills"], figures["lost"], figures["broken invariants"]) == ("20", "0", "0")

@@ -1,0 +1,180 @@
+"""Clocks that are set back, leap ahead or change for summer, under a running worker."""
+
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from installation import FAST, SHORT_MINUTES, Installation, wait_until
+from scene import in_flight
+from scripted import Act, Request, answer, receiving
+
+from core import queries
+from core.models import Delivery
+
+STARTED = "worker started"
+SHIFTED = Path(__file__).parents[1] / "support" / "shifted.py"
+MINUTE, HOUR, THREE_DAYS = 60, 3600, 3 * 86_400
+
+
+class Clock:
+    """What every process of an installation takes for the time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "offset"
+        self.is_off_by(0)
+        self.command = [sys.executable, str(SHIFTED), str(self._file)]
+
+    def is_off_by(self, seconds: int) -> None:
+        new = self._file.with_suffix(".new")
+        new.write_text(str(seconds))
+        new.replace(self._file)  # never seen half written
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    return Clock(tmp_path)
+
+
+@pytest.fixture
+def shifted(tmp_path: Path, database: str, clock: Clock) -> Installation:
+    """The installation whose clock that is, with retries after a minute."""
+    config = FAST.replace("0.2s", "1m").replace("5s", "3s")
+    config += f'per_webhook = 3\nconcurrency = 4\n[database]\nurl = "{database}"\n'
+    installation = Installation(tmp_path, config, command=clock.command)
+    installation.init()
+    return installation
+
+
+def hang(connection: object) -> None:
+    """Say nothing until the other side gives up."""
+    connection.recv(1)  # type: ignore[attr-defined]  # a socket
+
+
+@pytest.mark.fault(10, "clock back 1 h")
+def test_with_the_clock_set_back_nothing_is_sent_early_or_twice(
+    shifted: Installation, clock: Clock
+) -> None:
+    """One that failed waits; one in flight ends after its three seconds; a new one goes at once."""
+    with (
+        receiving(answer(500), answer(200)) as failing,
+        receiving(hang) as hanging,
+        receiving() as healthy,
+        shifted.worker() as worker,
+    ):
+        worker.wait_for(STARTED)
+        shifted.add_webhook(failing.url)
+        shifted.emit()
+        worker.wait_for("info failed")
+        shifted.add_webhook(hanging.url)
+        shifted.add_webhook(healthy.url)
+        shifted.emit()
+        wait_until(lambda: len(hanging.requests) == len(healthy.requests) == 1)
+        wait_until(lambda: len(failing.requests) == 2)
+        clock.is_off_by(-HOUR)
+        worker.wait_for("no answer in 3 s")
+        shifted.emit()
+        wait_until(lambda: len(healthy.requests) == 2)
+        wait_until(lambda: len(failing.requests) == 3)
+        wait_until(lambda: in_flight() == 0)
+        assert each_once(failing.requests), "the one that failed was not tried again"
+        assert each_once(hanging.requests)
+        hung = [shifted.attempts(row) for row in shifted.deliveries(2)]
+        clock.is_off_by(2 * MINUTE)
+        shifted.emit()
+        wait_until(lambda: len(failing.requests) == 5)
+        assert failing.requests[0].body in [request.body for request in failing.requests[3:]]
+        assert worker.stop() == 0
+    assert all(2900 <= attempt["duration_ms"] <= 3500 for [attempt] in hung)
+    assert {row["status"] for row in shifted.deliveries(1)} == {"delivered"}
+
+
+def each_once(requests: list[Request]) -> bool:
+    return len({request.headers["X-AuraPOS-Delivery"] for request in requests}) == len(requests)
+
+
+class Counted:
+    """Answers 200 a moment later, and counts how many wait for that at once."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def act(self, connection: object) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.05)  # as long as a receiver takes
+        with self._lock:
+            self._now -= 1
+        answer(200)(connection)  # type: ignore[arg-type]  # the socket it was given
+
+
+@pytest.mark.fault(11, "clock forward 3 d")
+def test_a_backlog_that_is_due_at_once_drains_under_its_caps(
+    shifted: Installation, clock: Clock
+) -> None:
+    counted = Counted()
+    acts: list[Act] = [answer(500)] * 30
+    with receiving(*acts, counted.act) as receiver, shifted.worker() as worker:
+        worker.wait_for(STARTED)
+        shifted.add_webhook(receiver.url)
+        shifted.push(30)
+        wait_until(lambda: Delivery.select().where(Delivery.status == "failed").count() == 30)
+        clock.is_off_by(THREE_DAYS)
+        shifted.emit()
+        wait_until(lambda: len(receiver.requests) == 61)
+        wait_until(lambda: in_flight() == 0)
+        assert worker.stop() == 0
+    assert counted.most == 3, "per_webhook"
+    rows = shifted.deliveries()
+    assert {row["status"] for row in rows} == {"delivered"}
+    assert sorted(row["attempts"] for row in rows) == [1] + [2] * 30
+
+
+def changing(at: datetime, *, to_summer: bool) -> str:
+    """A time zone, in POSIX's words, whose hour changes then."""
+    clock = at if to_summer else at + timedelta(hours=1)
+    moment = f"{clock.timetuple().tm_yday - 1}/{clock:%H:%M:%S}"
+    far = f"{(clock.timetuple().tm_yday + 150) % 365}/02:00:00"
+    return f"WIN0SUM,{moment},{far}" if to_summer else f"WIN0SUM,{far},{moment}"
+
+
+def is_summer(zone: str, at: datetime) -> bool:
+    ask = f"import time; print(time.localtime({at.timestamp()}).tm_isdst)"
+    done = subprocess.run(
+        [sys.executable, "-c", ask], env={"TZ": zone}, capture_output=True, check=True, text=True
+    )
+    return done.stdout == "1\n"
+
+
+@pytest.mark.fault(12, "summer time")
+@pytest.mark.parametrize("to_summer", [True, False], ids=["spring", "autumn"])
+def test_ticks_and_retries_go_on_over_the_change_to_and_from_summer_time(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, to_summer: bool
+) -> None:
+    installation.command = SHORT_MINUTES
+    change = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
+    zone = changing(change, to_summer=to_summer)
+    second = timedelta(seconds=1)
+    assert is_summer(zone, change + second) is to_summer
+    assert is_summer(zone, change - second) is not to_summer
+    monkeypatch.setenv("TZ", zone)
+    with receiving(answer(500)) as receiver, installation.worker() as worker:
+        worker.wait_for(STARTED)
+        installation.add_webhook(receiver.url)
+        installation.emit()
+        wait_until(lambda: receiver.requests)
+        receiver.acts[:] = [answer(200)]
+        wait_until(lambda: (queries.last_tick() or change) > change + second, 30)
+        installation.emit()
+        wait_until(lambda: len(receiver.requests) >= 3)
+        assert worker.stop() == 0
+    now = datetime.now(UTC)
+    rows = installation.deliveries()
+    assert {row["status"] for row in rows} == {"delivered"}
+    assert all(now - datetime.fromisoformat(row["created_at"]) < 60 * second for row in rows)

@@ -1,0 +1,120 @@
+"""Workers that stop, hang behind and crowd: on both engines."""
+
+import signal
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from installation import Installation, wait_until
+from scene import SECOND, has_ticked, nothing_waits
+from scripted import Act, Request, after, answer, receiving
+
+from core.database import transaction
+from core.models import Delivery
+
+STARTED = "worker started"
+
+
+def each_once(requests: list[Request], count: int) -> bool:
+    """Whether that many deliveries were POSTed, none of them twice."""
+    posts = Counter(request.headers["X-AuraPOS-Delivery"] for request in requests)
+    return len(posts) == count == posts.total()
+
+
+def let_leases_run_out() -> None:
+    """As if the half-minute of a lease had passed."""
+    with transaction():
+        overdue = datetime.now(UTC) - SECOND
+        Delivery.update(due_at=overdue).where(Delivery.lease.is_null(is_null=False)).execute()
+
+
+@pytest.mark.fault(5, "a stale worker resumes")
+def test_a_worker_that_resumes_past_its_lease_settles_nothing(installation: Installation) -> None:
+    resumed = threading.Event()
+    stale = after(resumed, answer(500, b"to the stale one"))
+    with receiving(stale, answer(200, b"to the other")) as receiver:
+        installation.add_webhook(receiver.url)
+        with installation.worker() as first:
+            first.wait_for(STARTED)
+            installation.emit()
+            wait_until(lambda: receiver.requests)
+            # Stopped between two transactions: on SQLite a lock would be stopped with it.
+            wait_until(has_ticked)
+            first.process.send_signal(signal.SIGSTOP)
+            let_leases_run_out()
+            with installation.worker() as second:
+                second.wait_for("delivered")
+                resumed.set()
+                first.process.send_signal(signal.SIGCONT)
+                assert first.stop() == second.stop() == 0
+    assert not any("info failed" in line for line in first.log)
+    [row] = installation.deliveries()
+    assert (row["status"], row["attempts"], row["response"]) == ("delivered", 1, "to the other")
+    assert [each["error"] for each in installation.attempts(row)] == ["interrupted", None]
+    first_post, second_post = receiver.requests
+    assert (first_post.headers, first_post.body) == (second_post.headers, second_post.body)
+
+
+class Crowd:
+    """An answer of 200 after a moment, and how many were waiting for theirs at once."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._now = 0
+        self._lock = threading.Lock()
+        self._enough = threading.Event()
+
+    def expecting(self, count: int) -> Act:
+        """Answers come once that many wait together, so that nobody answers too early."""
+
+        def act(connection: object) -> None:
+            with self._lock:
+                self._now += 1
+                self.most = max(self.most, self._now)
+                if self._now >= count:
+                    self._enough.set()
+            self._enough.wait(20)
+            with self._lock:
+                self._now -= 1
+            answer(200)(connection)  # type: ignore[arg-type]  # the socket it was given
+
+        return act
+
+
+@pytest.mark.fault(13, "two, four consumers")
+@pytest.mark.parametrize("consumers", [2, 4])
+def test_consumers_claim_each_delivery_once(installation: Installation, consumers: int) -> None:
+    crowd = Crowd()
+    config = installation.config.read_text()
+    patient = config.replace('timeout = "5s"', 'timeout = "20s"\nper_webhook = 4')
+    installation.config.write_text(patient)
+    with receiving(crowd.expecting(4 * consumers)) as receiver:
+        installation.add_webhook(receiver.url)
+        installation.push(120)
+        with installation.worker("--workers", str(consumers)) as worker:
+            wait_until(lambda: len(receiver.requests) == 120, 40)
+            wait_until(nothing_waits)
+            assert worker.stop() == 0
+    assert crowd.most == 4 * consumers, "each of them took part"
+    assert each_once(receiver.requests, 120)
+    assert {row["attempts"] for row in installation.deliveries()} == {1}
+
+
+@pytest.mark.fault(14, "the same tick twice, ticks overlapping")
+def test_ticks_that_overlap_and_the_same_one_again_attempt_nothing_twice(
+    installation: Installation,
+) -> None:
+    finish = threading.Event()
+    with receiving(after(finish, answer(200))) as receiver, ThreadPoolExecutor() as pool:
+        installation.add_webhook(receiver.url)
+        installation.push(40)
+        ticks = [pool.submit(installation.json, "tick") for _ in range(3)]
+        wait_until(lambda: len(receiver.requests) > 16)  # one alone would have stopped at 16
+        finish.set()
+        attempts = [tick.result(60)["attempts"] for tick in ticks]
+        again = installation.json("tick")
+    assert sum(attempts) == 40
+    assert again["attempts"] == 0
+    assert each_once(receiver.requests, 40)

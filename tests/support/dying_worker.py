@@ -1,0 +1,47 @@
+"""The real worker, put together so that it can die where a test wants it to.
+
+As a script: `dying_worker.py CONFIG STEP NTH` ends itself with SIGKILL as it passes the step for
+the nth time.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from core.config import load_config
+from core.steps import Step, watch
+from tui.cli.logs import log_to_stderr
+from tui.cli.worker import consume
+
+
+def run_worker(config: Path, lease: timedelta, log: Path | None = None) -> None:
+    """A worker until it is told to end, whose claims are good for `lease` instead of 30 s.
+
+    What it says is added to `log`, or goes to stderr.
+    """
+    if log is not None:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), sys.stderr.fileno())
+    log_to_stderr(verbose=False)
+    consume(load_config(config), lease_for=lease)
+
+
+def die_at(step: Step, nth: int) -> Callable[[Step], None]:
+    """A watcher that kills this process as it passes the step for the nth time."""
+    passings = 0
+
+    def watcher(passing: Step) -> None:
+        nonlocal passings
+        passings += passing is step
+        if passing is step and passings == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return watcher
+
+
+if __name__ == "__main__":
+    watch(die_at(Step(sys.argv[2]), int(sys.argv[3])))
+    run_worker(Path(sys.argv[1]), timedelta(seconds=1))
