@@ -22,7 +22,8 @@ from hypothesis.stateful import (
 )
 from outbox_checks import compare, ended_well, look_as
 from outbox_model import Hook, Parcel, Shop
-from outbox_world import World, order, refused_without_the_option
+from outbox_workers import Workers
+from outbox_world import order, refused_without_the_option
 from scene import DAY, MINUTE, SCHEDULE, SECOND
 
 from core import outbox
@@ -76,7 +77,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def __init__(self, vault: Vault) -> None:
         super().__init__()
         empty_tables()
-        self.world = World(vault)
+        self.world = Workers(vault)
         self.sound = False  # the last step came out as it should
 
     @initialize(
@@ -258,6 +259,11 @@ class OutboxMachine(RuleBasedStateMachine):
             self.world.claim(worker, 16)
             self.world.post(worker, [answer], 16)
             self.world.settle(worker, 16)
+
+    @precondition(lambda self: any(each.recovery for each in self.world.model.parcels.values()))
+    @step(limit=rooms)
+    def recover_after_an_outage(self, limit: int) -> None:
+        self.world.recover_some(limit)
 
     @step(span=spans)
     def the_clock_goes_on(self, span: timedelta) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import outbox_model as expected
 import pytest
 from outbox_model import Model, Parcel, Shop
-from outbox_world import World, owner_of, same_due
+from outbox_workers import Workers
+from outbox_world import owner_of, same_due
 
 from core import queries
 from core.errors import NotFound
@@ -15,7 +16,7 @@ from core.models import Attempt, Delivery, Event
 from core.plans import Actor
 
 
-def compare(world: World) -> None:
+def compare(world: Workers) -> None:
     """The tables and the model say the same, row by row."""
     rows = _delivery_rows()
     parcels = world.model.parcels
@@ -33,6 +34,7 @@ def compare(world: World) -> None:
             parcel.lease,
             parcel.created,
             parcel.settled,
+            parcel.recovery,
         ]
         assert log[uuid] == parcel.log, "the attempt log is another"
         _bounds(world, parcel)
@@ -54,6 +56,7 @@ def _delivery_rows() -> dict[Any, tuple[Any, ...]]:
         Delivery.lease,
         Delivery.created_at,
         Delivery.settled_at,
+        Delivery.recovery,
     )
     return {uuid: rest for uuid, *rest in rows.tuples()}
 
@@ -61,7 +64,13 @@ def _delivery_rows() -> dict[Any, tuple[Any, ...]]:
 def _attempt_rows() -> dict[Any, list[expected.LogLine]]:
     log = defaultdict(list)
     rows = (
-        Attempt.select(Delivery.uuid, Attempt.number, Attempt.http_status, Attempt.error)
+        Attempt.select(
+            Delivery.uuid,
+            Attempt.number,
+            Attempt.http_status,
+            Attempt.error,
+            Attempt.recovery,
+        )
         .join(Delivery)
         .order_by(Attempt.id)
     )
@@ -70,7 +79,7 @@ def _attempt_rows() -> dict[Any, list[expected.LogLine]]:
     return log
 
 
-def _bounds(world: World, parcel: Parcel) -> None:
+def _bounds(world: Workers, parcel: Parcel) -> None:
     live = [
         held
         for worker in world.workers.values()
