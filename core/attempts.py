@@ -18,6 +18,7 @@ _FIELDS = (
     Attempt.response,
     Attempt.recovery,
 )
+_LONGEST = timedelta(microseconds=2**31 - 1)  # what the column holds: 35 minutes
 Row = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool]
 
 
@@ -30,7 +31,7 @@ def attempt_row(
     *,
     recovery: bool = False,
 ) -> Row:
-    duration_us = duration // timedelta(microseconds=1)
+    duration_us = min(duration, _LONGEST) // timedelta(microseconds=1)
     return delivery_id, number, started_at, duration_us, *_told(outcome), recovery
 
 

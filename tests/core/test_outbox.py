@@ -159,6 +159,23 @@ def test_an_expired_lease_is_claimed_again_without_using_up_an_attempt(
     assert detail.delivery.attempts == 0
 
 
+def test_a_lease_that_ran_out_days_ago_is_claimed_again(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    fan_out()
+    claim(webhook.id)
+    assert len(claim(webhook.id, now=NOON + 3 * DAY)) == 1
+
+
+def test_an_attempt_that_its_worker_slept_through_is_settled(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    fan_out()
+    slept = [Settlement(each, OK, NOON, DAY) for each in claim(webhook.id)]
+    assert len(outbox.settle(slept, SCHEDULE, NOON + DAY)) == 1
+    assert only_delivery(webhook.id).status is Status.DELIVERED
+
+
 def test_a_delivery_that_keeps_killing_its_worker_is_abandoned(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)

@@ -16,7 +16,7 @@ ATTEMPTS_LIMIT = 5
 INTERRUPTIONS_LIMIT = 10
 PING = "ping"
 
-LogLine = tuple[int, int | None, str | None]  # number, HTTP status, error
+LogLine = tuple[int, int | None, str | None, bool]  # number, HTTP status, error, recovery
 
 ACCEPTED, REFUSED, REDIRECTED, UNREACHABLE = "accepted", "refused", "redirected", "unreachable"
 LOCKED, UNSENDABLE, WITHDRAWN = "locked", "unsendable", "withdrawn"
@@ -52,6 +52,21 @@ class Hook:
     secret: str
     born: int  # on the same count as the events
     deleted: bool = False
+    down_since: datetime | None = None  # its latest outage
+    up_since: datetime | None = None
+
+    @property
+    def is_down(self) -> bool:
+        return self.down_since is not None and self.up_since is None
+
+    def heard(self, started: datetime, ended: datetime, *, accepted: bool) -> None:
+        """One more attempt has ended: an outage begins, ends, or was there earlier than known."""
+        if accepted:
+            self.up_since = ended if self.is_down else self.up_since
+        elif self.is_down and self.down_since is not None:
+            self.down_since = min(self.down_since, ended)
+        elif self.up_since is None or started > self.up_since:
+            self.down_since, self.up_since = ended, None
 
 
 @dataclass(eq=False)
@@ -94,6 +109,8 @@ class Parcel:
     lease: int | None = None
     settled: datetime | None = None
     turn: int = 0  # counts redeliveries, each of which has a whole schedule
+    recovery: str | None = None  # due, then made, once a turn
+    first_end: datetime | None = None  # of this turn's first attempt
     log: list[LogLine] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     lost: set[int] = field(default_factory=set)  # leases that ended without being settled
@@ -128,11 +145,36 @@ class Parcel:
             self._note(how)
             self._decide(how, now)
 
+    def ended(self, how: str, started: datetime, ended: datetime) -> None:
+        """What an attempt, settled already, says of its address."""
+        if how not in ANSWERS:
+            return
+        self.hook.heard(started, ended, accepted=how == ACCEPTED)
+        if self.first_end is None:
+            self.first_end = ended
+        since = self.hook.down_since
+        fell = self.status == "abandoned" and since is not None and self.first_end >= since
+        if fell and self.recovery is None:
+            self.recovery = "due"
+
+    def may_recover(self, since: datetime) -> bool:
+        return (
+            self.recovery == "due"
+            and self.status == "abandoned"
+            and self.settled is not None
+            and self.settled >= since
+            and self.hook.up_since is not None
+            and self.hook.shop.included
+        )
+
+    def start_again(self, status: str, now: datetime, *, recovery: str | None = None) -> None:
+        self.turn += 1
+        self.status, self.attempts, self.interruptions = status, 0, 0
+        self.due, self.settled, self.recovery, self.first_end = now, None, recovery, None
+
     def redeliver(self, now: datetime) -> None:
         if not self.waiting:
-            self.turn += 1
-            self.status, self.attempts, self.interruptions = "pending", 0, 0
-            self.due, self.settled = now, None
+            self.start_again("pending", now)
         elif self.lease is None:
             self.due = now
 
@@ -174,7 +216,7 @@ class Parcel:
         self._note("interrupted")
 
     def _note(self, how: str) -> None:
-        self.log.append((self.attempts + 1, *_LOGGED[how]))
+        self.log.append((self.attempts + 1, *_LOGGED[how], self.recovery == "made"))
 
     def _end(self, status: str, now: datetime) -> None:
         self.status, self.due, self.lease, self.settled = status, None, None, now
@@ -252,7 +294,7 @@ class Model:
             if parcel.hook in hooks and parcel.settled is not None and parcel.settled >= since
         ]
         for parcel in abandoned:
-            parcel.redeliver(now)
+            parcel.start_again("failed", now)
         return len(abandoned)
 
     def prune(self, before: datetime) -> int:

@@ -1,0 +1,256 @@
+"""Two workers who claim, send and settle, the code and its model side by side."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import outbox_model as expected
+import pytest
+from outbox_model import Parcel, Post
+from outbox_world import START, World, order, same_due
+from scene import SCHEDULE, SECOND
+
+from core import outbox
+from core.delivery import Answered, ErrorKind, Locked, Outcome, Unreachable, Unsendable, Withdrawn
+from core.due import waiting_webhooks
+from core.models import Delivery
+from core.outbox import Claim, Settlement
+from core.recovery import recover_some
+from core.signing import build_body
+from core.vault import Vault
+
+WINDOW = timedelta(hours=12)
+MICROSECOND = timedelta(microseconds=1)
+OUTCOMES: dict[str, Outcome] = {
+    expected.ACCEPTED: Answered(200, "thanks"),
+    expected.REFUSED: Answered(500, "oops"),
+    expected.REDIRECTED: Answered(302, "", "redirects to /"),
+    expected.UNREACHABLE: Unreachable(ErrorKind.TIMEOUT, "no answer"),
+    expected.LOCKED: Locked(),
+    expected.UNSENDABLE: Unsendable("damaged"),
+    expected.WITHDRAWN: Withdrawn(),
+}
+
+
+@dataclass(eq=False)
+class Held:
+    """A claim in a worker's hands."""
+
+    claim: Claim
+    parcel: Parcel
+    secret: str
+    until: datetime
+    how: str | None = None  # what came of it; None before the last look
+    started: datetime = START
+
+    def is_live(self, now: datetime) -> bool:
+        return self.parcel.lease == self.claim.lease and self.until > now
+
+
+@dataclass(eq=False)
+class Worker:
+    held: list[Held] = field(default_factory=list)
+    settled: list[Settlement] = field(default_factory=list)
+    roster: list[int] = field(default_factory=list)
+
+
+class Workers(World):
+    """Both of them, and what reaches the receivers."""
+
+    def __init__(self, vault: Vault) -> None:
+        super().__init__(vault)
+        self.workers = {"A": Worker(), "B": Worker()}
+
+    def due(self) -> list[Parcel]:
+        return [parcel for parcel in self.model.parcels.values() if parcel.is_due(self.now)]
+
+    def due_by_hook(self) -> dict[int, datetime]:
+        due: dict[int, datetime] = {}
+        for parcel in self.model.parcels.values():
+            if parcel.due is not None and parcel.hook.shop.included:
+                due[parcel.hook.id] = min(parcel.due, due.get(parcel.hook.id, parcel.due))
+        return due
+
+    def go_on(self, worker: str, room: int, answer: str) -> None:
+        """The next thing that a worker does: claim, send or settle."""
+        if not self.workers[worker].held:
+            self.call_the_roster(worker)
+            self.claim(worker, room)
+        elif self.unsent(worker):
+            self.post(worker, [answer], room)
+        else:
+            self.settle(worker, room)
+
+    def call_the_roster(self, worker: str) -> None:
+        rows = waiting_webhooks()
+        waiting = {row.webhook_id: row.first_due for row in rows}
+        down = {row.webhook_id for row in rows if row.is_down}
+        due = self.due_by_hook()
+        assert set(waiting) == set(due), "a webhook was forgotten, or one that may not be sent to"
+        assert all(same_due(waiting[each], due[each], self.now) for each in due)
+        assert down == {each for each in due if self.model.hooks[each].is_down}
+        self.workers[worker].roster = sorted(due)
+
+    def claim(self, worker: str, room: int) -> None:
+        wanted = dict.fromkeys(self.workers[worker].roster, room)
+        due = self.due()
+        claims = outbox.claim(wanted, SCHEDULE, self.now)
+        taken = [(claim, self._claimable(claim, due)) for claim in claims]
+        doomed = self._doomed(due)
+        counted = defaultdict(int)
+        for parcel in (*(parcel for _, parcel in taken), *doomed):
+            counted[parcel.hook.id] += 1
+        for hook_id in wanted:
+            owing = sum(parcel.hook.id == hook_id for parcel in due)
+            assert counted[hook_id] == min(room, owing), "due, there was room, and not claimed"
+        for parcel in doomed:
+            parcel.doomed(self.now)
+        for claim, parcel in sorted(taken, key=lambda pair: order(pair[1])):
+            self._take(worker, claim, parcel)
+
+    def _claimable(self, claim: Claim, due: list[Parcel]) -> Parcel:
+        parcel = self.model.parcels.get(claim.uuid)
+        assert parcel is not None, "claimed what is gone"
+        assert parcel in due, "claimed before it was due"
+        for worker in self.workers.values():
+            rivals = [held for held in worker.held if held.parcel is parcel]
+            assert not any(held.is_live(self.now) for held in rivals), "two live leases"
+        return parcel
+
+    def _doomed(self, due: list[Parcel]) -> list[Parcel]:
+        """Those that the claim ended instead, for all the workers they have cost."""
+        candidates = {parcel.uuid: parcel for parcel in due if parcel.is_doomed()}
+        if not candidates:
+            return []
+        ended = Delivery.select(Delivery.uuid).where(Delivery.status == "abandoned").tuples()
+        return [candidates[uuid] for (uuid,) in ended if uuid in candidates]
+
+    def _take(self, worker: str, claim: Claim, parcel: Parcel) -> None:
+        hook, event = parcel.hook, parcel.event
+        secret = self.vault.open(claim.sealed_secret, claim.business_id, claim.webhook_id)
+        parcel.claimed(claim.lease, self.now)
+        assert claim == Claim(
+            claim.id,
+            parcel.uuid,
+            claim.lease,
+            parcel.attempts + 1,
+            parcel.interruptions,
+            event.type,
+            event.payload,
+            event.created,
+            hook.id,
+            hook.shop.id,
+            hook.url,
+            claim.sealed_secret,
+            parcel.recovery,
+        )
+        assert claim.attempt <= expected.ATTEMPTS_LIMIT, "one attempt too many"
+        assert secret.reveal() == hook.secret
+        held = Held(claim, parcel, hook.secret, self.now + expected.LEASE)
+        self.workers[worker].held.append(held)
+
+    def unsent(self, worker: str = "AB") -> list[Held]:
+        return [held for name in worker for held in self.workers[name].held if held.how is None]
+
+    def ended(self, worker: str = "AB") -> list[Held]:
+        return [held for name in worker for held in self.workers[name].held if held.how]
+
+    def post(self, worker: str, round_of_answers: list[str], count: int) -> None:
+        batch = distinct(self.unsent(worker))[:count]
+        sendable = outbox.still_sendable([held.claim for held in batch])
+        for number, held in enumerate(batch):
+            hook = held.parcel.hook
+            stands = (
+                not hook.deleted
+                and hook.shop.included
+                and (held.claim.url, held.secret) == (hook.url, hook.secret)
+            )
+            assert (held.claim.id in sendable) is stands, "the last look was mistaken"
+            held.how = round_of_answers[number % len(round_of_answers)]
+            held.started = self.now + number * MICROSECOND
+            if stands:
+                self._receive(held)
+            else:
+                held.how = expected.WITHDRAWN
+
+    def _receive(self, held: Held) -> None:
+        """What the receiver sees and says."""
+        claim, parcel = held.claim, held.parcel
+        body = build_body(claim.event_type, claim.uuid, claim.created_at, claim.payload)
+        secret = self.vault.open(claim.sealed_secret, claim.business_id, claim.webhook_id)
+        assert body == parcel.body, "other bytes than were promised"
+        assert secret.sign(body) == parcel.signature, "signed with another secret"
+        assert all(post.body == body for post in parcel.posts), "a repeat with other bytes"
+        assert not parcel.hook.deleted, "a POST to a deleted webhook"
+        assert parcel.hook.shop.included, "a POST for a business without the option"
+        assert parcel.may_be_posted(claim.lease, held.until, self.now), "repeated without a cause"
+        accepted = held.how == expected.ACCEPTED
+        parcel.posts.append(Post(body, claim.lease, parcel.turn, accepted))
+
+    def settle(self, worker: str, count: int) -> None:
+        batch = self.ended(worker)[:count]
+        settlements = [
+            Settlement(held.claim, OUTCOMES[held.how], held.started, SECOND)
+            for held in batch
+            if held.how is not None
+        ]
+        recorded = outbox.settle(settlements, SCHEDULE, self.now)
+        done = {each.claim.uuid for each, _ in recorded}
+        ours = [
+            held
+            for held in batch
+            if held.parcel.uuid in self.model.parcels and held.parcel.lease == held.claim.lease
+        ]
+        assert done == {held.parcel.uuid for held in ours}, "a stale settle, or a lost one"
+        for held in sorted(ours, key=lambda held: held.started):
+            assert held.how is not None
+            held.parcel.settle(held.how, self.now)
+            held.parcel.ended(held.how, held.started, held.started + SECOND)
+        mine = self.workers[worker]
+        mine.held = [held for held in mine.held if held not in batch]
+        mine.settled = (mine.settled + settlements)[-5:]
+
+    def die(self, worker: str) -> None:
+        for held in self.workers[worker].held:
+            held.parcel.lost.add(held.claim.lease)
+        self.workers[worker] = Worker()
+
+    def recover_some(self, limit: int) -> bool:
+        """What was abandoned in an outage that is over is queued again, a webhook at a time."""
+        since = self.now - WINDOW
+        owing = [each for each in self.model.parcels.values() if each.may_recover(since)]
+        more = recover_some(limit, WINDOW, self.now)
+        queued = Delivery.select(Delivery.uuid).where(Delivery.status == "failed").tuples()
+        made = [each for each in owing if (each.uuid,) in set(queued)]
+        hooks = {parcel.hook for parcel in made}
+        assert len(hooks) <= 1
+        assert len(made) == min(limit, sum(each.hook in hooks for each in owing))
+        assert more or not owing, "abandoned in an outage, and forgotten"
+        for parcel in made:
+            parcel.start_again("failed", self.now, recovery="made")
+        return more
+
+    def recover_all(self) -> None:
+        for _ in range(60):
+            if not self.recover_some(100):
+                return
+        pytest.fail("recovery goes on for ever")
+
+    def drive_to_the_end(self) -> None:
+        """Every address works again."""
+        for _ in range(60):
+            due = self.due_by_hook()
+            if not due:
+                return
+            self.now = max(self.now, min(due.values()))
+            self.call_the_roster("A")
+            self.claim("A", 16)
+            self.post("A", [expected.ACCEPTED], 1000)
+            self.settle("A", 1000)
+            self.recover_all()
+        pytest.fail("it goes on for ever")
+
+
+def distinct(claimed: list[Held]) -> list[Held]:
+    """The last look answers with ids: one that is held twice is asked about in two questions."""
+    return list({held.claim.id: held for held in reversed(claimed)}.values())[::-1]
