@@ -131,14 +131,18 @@ def _health(
 
 def _glances(webhook_id: int) -> list[_Glance]:
     """At a webhook's latest deliveries, the newest first."""
-    is_attempted = fn.EXISTS(Attempt.select(SQL("1")).where(Attempt.delivery == Delivery.id))
+    # Not EXISTS, for which PostgreSQL may well read the whole log to answer for fifty.
+    attempt = Attempt.select(SQL("1")).where(Attempt.delivery == Delivery.id).limit(1)
     rows = (
-        Delivery.select(Delivery.id, Delivery.status, Delivery.due_at, is_attempted)
+        Delivery.select(Delivery.id, Delivery.status, Delivery.due_at, attempt.alias("attempt"))
         .where(Delivery.webhook == webhook_id)
         .order_by(Delivery.id.desc())
         .limit(HISTORY_LENGTH)
     )
-    return list(map(_Glance._make, rows.tuples()))
+    return [
+        _Glance(delivery_id, status, due_at, attempt is not None)
+        for delivery_id, status, due_at, attempt in rows.tuples()
+    ]
 
 
 def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]]:

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nlargest
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from peewee import SQL, fn
 from core.access import authorize, find_delivery, find_webhook
 from core.database import connection, one_of
 from core.delivery import ErrorKind, Recovery, Status
+from core.due import waiting_webhooks
 from core.events import SELECTABLE, EventType
 from core.models import (
     Attempt,
@@ -28,7 +31,6 @@ from core.models import (
     MemberKey,
     SelectedEvent,
     Webhook,
-    entitled,
 )
 from core.plans import Actor, Edition, Role, includes_webhooks
 from core.retention import TICK
@@ -204,12 +206,18 @@ def deliveries_of_business(
         standing = Webhook.select(Webhook.id).where(
             (Webhook.business == business_id) & Webhook.deleted_at.is_null()
         )
-        return _latest(Delivery.webhook.in_(standing), limit)
+        # One webhook at a time: asked for all, the engine would sort their whole histories.
+        latest = [_latest_ids(Delivery.webhook == row[0], limit) for row in standing.tuples()]
+        return delivery_rows(nlargest(limit, chain.from_iterable(latest)))
 
 
 def _latest(which: Any, limit: int) -> list[DeliveryRow]:
+    return delivery_rows(_latest_ids(which, limit))
+
+
+def _latest_ids(which: Any, limit: int) -> list[int]:
     latest = Delivery.select(Delivery.id).where(which).order_by(Delivery.id.desc()).limit(limit)
-    return delivery_rows([row[0] for row in latest.tuples()])
+    return [row[0] for row in latest.tuples()]
 
 
 def delivery_of_event(actor: Actor, webhook_id: int, event_id: int) -> DeliveryRow | None:
@@ -289,7 +297,9 @@ def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
         .where(one_of(Attempt.delivery, delivery_ids))
         .group_by(Attempt.delivery)
     )
-    rows = Attempt.select(Attempt.delivery, *_LOGGED).where(Attempt.id.in_(last_of_each)).tuples()
+    # Asked for in one statement, PostgreSQL may well read the whole log to find these few.
+    ids = [row[0] for row in last_of_each.tuples()]
+    rows = Attempt.select(Attempt.delivery, *_LOGGED).where(one_of(Attempt.id, ids)).tuples()
     return {delivery_id: _attempt_row(*logged) for delivery_id, *logged in rows}
 
 
@@ -354,11 +364,5 @@ def last_tick() -> datetime | None:
 
 def waiting_since(now: datetime) -> datetime | None:
     """The earliest due time of the deliveries that are due; None when none is."""
-    with connection():
-        return (
-            Delivery.select(fn.MIN(Delivery.due_at))
-            .join(Webhook)
-            .join(Business)
-            .where(Webhook.deleted_at.is_null() & entitled() & (Delivery.due_at <= now))
-            .scalar()
-        )
+    first_due = next((each.first_due for each in waiting_webhooks()), None)
+    return first_due if first_due is not None and first_due <= now else None

@@ -23,10 +23,10 @@ from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
+from long_history import LongHistory, keep_house
 from stage import (
     OPERATOR,
     SCHEDULE,
-    History,
     dispatcher,
     found,
     new_database,
@@ -69,7 +69,8 @@ class Installed:
         print(f"preparing {size:,} deliveries …", file=sys.stderr)
         urls = ["http://127.0.0.1/hook"] * WEBHOOKS
         self.businesses = found(url, key_file, urls, BUSINESSES)
-        History(size, WEBHOOKS, SPAN, LATELY, scheduled=SCHEDULED).fill()
+        LongHistory(size, WEBHOOKS, SPAN, LATELY, scheduled=SCHEDULED).fill(now())
+        keep_house()
         release_connection()
         self.size, self.now, self.samples = size, now(), Samples(list)
         self._database = proxy.obj
@@ -109,6 +110,8 @@ class Installed:
         with self._timed("history"):
             queries.deliveries(OPERATOR, turn % WEBHOOKS + 1)
         uuid = some_delivery(turn)
+        with self._timed("history of a business"):
+            queries.deliveries_of_business(OPERATOR, self.businesses[turn % BUSINESSES])
         with self._timed("delivery"):
             queries.delivery(OPERATOR, uuid)
         with self._timed("pulse"):
@@ -164,7 +167,8 @@ def costs(sizes: list[int], urls: list[str], folder: Path) -> dict[str, dict[int
 
 def fill_due(database: str, key_file: Path, url: str, count: int) -> None:
     found(database, key_file, [f"{url}{number}" for number in range(WEBHOOKS)], BUSINESSES)
-    History(0, WEBHOOKS, SPAN, due=count).fill()
+    LongHistory(0, WEBHOOKS, SPAN, due=count).fill(now())
+    keep_house()
     release_connection()
 
 
@@ -193,10 +197,10 @@ def memory(count: int, url: str) -> float:
 
 def print_costs(engine: str, measured: dict[str, dict[int, float]]) -> None:
     sizes = list(next(iter(measured.values())))
-    print(f"\n{engine + ', ms':<20}" + "".join(f"{size:>12,}" for size in sizes) + "       ratio")
+    print(f"\n{engine + ', ms':<24}" + "".join(f"{size:>12,}" for size in sizes) + "       ratio")
     for name, by_size in measured.items():
         figures = "".join(f"{value:>12.2f}" for value in by_size.values())
-        print(f"{name:<20}{figures}{by_size[sizes[-1]] / by_size[sizes[0]]:>12.2f}")
+        print(f"{name:<24}{figures}{by_size[sizes[-1]] / by_size[sizes[0]]:>12.2f}")
 
 
 def main(largest: int) -> None:
@@ -210,12 +214,9 @@ def main(largest: int) -> None:
         figures["PostgreSQL"] = full = costs(sizes, databases, folder / "pg")
         print_costs("PostgreSQL", full)
     with receiver() as url:
-        figures["memory"] = peaks = {
+        figures["memory"] = {
             count: memory(count, url) for count in (1000, 10 ** (largest - 1), 10**largest)
         }
-    print("\nA worker's memory at its peak, by deliveries due")
-    for count, peak in peaks.items():
-        print(f"{count:>12,}{peak:>8.0f} MB")
     write_results("growth", figures)
 
 

@@ -44,9 +44,26 @@ def screens(seconds: dict[str, float]) -> list[Row]:
     return [(name, _ms(value), "", "") for name, value in seconds.items()]
 
 
+def growth(figures: dict[str, dict[str, Any]]) -> list[Row]:
+    """What work costs with the shortest and with the longest history; memory by what is due."""
+    memory = figures["memory"].items()
+    return [
+        (f"{work}, {engine}", _grown(costs), "", "")
+        for engine, works in figures.items()
+        if engine != "memory"
+        for work, costs in works.items()
+    ] + [(f"memory, {int(due):,} due", f"{peak:.0f} MB", "", "") for due, peak in memory]
+
+
+def _grown(costs: dict[str, float]) -> str:
+    (few, less), *_, (many, more) = costs.items()
+    return f"{less:.2f} ms at {int(few):,}; {more:.2f} ms at {int(many):,} (× {more / less:.2f})"
+
+
 ROWS: dict[str, Callable[[Any], list[Row]]] = {
     "pipeline": pipeline,
     "latency": latency,
+    "growth": growth,
     "screens": screens,
 }
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from time import perf_counter
 
 from installation import Installation
-from stage import History, write_results
+from long_history import LongHistory, keep_house
+from stage import now, write_results
 from terminal import terminal
 
 from core.database import open_database
@@ -27,7 +28,8 @@ def prepare(folder: Path, count: int) -> Installation:
     installation.init()
     installation.add_webhook("https://example.com/hook")
     open_database(f"sqlite:///{folder / 'aurapos-webhooks.db'}")
-    History(settled=count, webhooks=1, over=count * EVERY).fill()
+    LongHistory(settled=count, webhooks=1, over=count * EVERY).fill(now())
+    keep_house()
     return installation
 
 
