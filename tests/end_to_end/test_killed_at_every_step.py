@@ -1,13 +1,19 @@
-"""A worker that dies at a step, for each step there is: what it left is carried on to its end."""
+"""A worker that dies at a step, for each step there is: what it left is carried on to its end.
+
+And one that only stood still, and comes back to what was carried on without it.
+"""
 
 import signal
 import sys
+import threading
 from collections import Counter
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dying_worker
 import pytest
+<<<<<<< HEAD
 from installation import FAST, Installation, wait_until
 from scene import MINUTE, SCHEDULE, add_webhook, silent
 from scripted import Scripted, posts_to
@@ -15,6 +21,15 @@ from scripted import Scripted, posts_to
 from core import outbox
 from core.database import transaction
 from core.delivery import Recovery, Status
+=======
+from history import posts_to
+from installation import FAST, Installation, Worker, wait_until
+from invariants import Evidence, assert_kept
+from scene import SCHEDULE, add_webhook, silent
+from scripted import Scripted, after, answer, receiving
+
+from core.delivery import ErrorKind, Status
+>>>>>>> 28aaae2fbcbecbc4a6c3355790bd95e9424783a5
 from core.events import EventType
 from core.intake import publish
 from core.invariants import Evidence, check
@@ -35,6 +50,7 @@ class Killed:
 
     def __init__(self, folder: Path, database: str, delivery: str) -> None:
         self.folder = folder
+        self.log = ""
         self.installed = Installation(
             folder,
             f'[database]\nurl = "{database}"\n[secrets]\nkey_file = "test.key"\n{FAST}{delivery}',
@@ -56,13 +72,15 @@ class Killed:
             Delivery.update(settled_at=now, due_at=None, **abandoned).execute()
             Webhook.update(down_since=now - MINUTE, up_since=now, is_recovering=True).execute()
 
+    def dying(self, *when: str) -> AbstractContextManager[Worker]:
+        command = [sys.executable, str(Path(dying_worker.__file__)), str(self.installed.config)]
+        return self.installed.worker(command=[*command, *when])
+
     def kill_at(self, step: Step, nth: int) -> None:
         """Run a worker that kills itself there, and see that it did."""
-        script = str(Path(dying_worker.__file__))
-        command = [sys.executable, script, str(self.installed.config), step, str(nth)]
-        with self.installed.worker(command=command) as worker:
+        with self.dying(step, str(nth)) as worker:
             assert worker.process.wait(30) == -signal.SIGKILL, "".join(worker.log)
-        self.log = "".join(worker.log)
+        self.log += "".join(worker.log)
 
     def carry_on(self) -> None:
         """Run the command's own worker until everything is delivered."""
@@ -114,3 +132,23 @@ def test_with_many_in_flight_none_is_lost_and_none_sent_more_than_twice(
     evidence = killed.evidence(receiver)
     assert check(evidence) == []
     assert set(Counter(post.delivery for post in evidence.posts).values()) <= {1, 2}
+
+
+def test_a_worker_that_stood_still_past_its_lease_settles_nothing(
+    tmp_path: Path, database: str, business: int, vault: Vault
+) -> None:
+    replaced, finish = Killed(tmp_path, database, ""), threading.Event()
+    with receiving(after(finish, answer(200)), answer(200)) as receiver:
+        replaced.publish(business, vault, receiver.url, events=1)
+        with replaced.dying() as stale:
+            wait_until(lambda: receiver.requests)
+            stale.process.send_signal(signal.SIGSTOP)
+            replaced.carry_on()
+            finish.set()
+            stale.process.send_signal(signal.SIGCONT)
+            assert stale.stop() == 0
+    evidence = replaced.evidence(receiver)
+    assert_kept(evidence)
+    [log] = evidence.history.attempts.values()
+    assert [row.error for row in log] == [ErrorKind.INTERRUPTED, None]
+    assert len(evidence.posts) == 2

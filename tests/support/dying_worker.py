@@ -1,7 +1,7 @@
 """The real worker, put together so that it can die where a test wants it to.
 
 As a script: `dying_worker.py CONFIG STEP NTH` ends itself with SIGKILL as it passes the step for
-the nth time.
+the nth time; `dying_worker.py CONFIG` works until it is told to end. Its leases are short.
 """
 
 import os
@@ -43,5 +43,6 @@ def die_at(step: Step, nth: int) -> Callable[[Step], None]:
 
 
 if __name__ == "__main__":
-    watch(die_at(Step(sys.argv[2]), int(sys.argv[3])))
+    if len(sys.argv) > 2:
+        watch(die_at(Step(sys.argv[2]), int(sys.argv[3])))
     run_worker(Path(sys.argv[1]), timedelta(seconds=1))
