@@ -99,7 +99,8 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @step(option=st.sampled_from((True, True, False)), shop=which)
     def switch_the_option(self, option: bool, shop: int) -> None:
-        """Off or on, an owner sees all that is theirs."""
+        """Something has just happened in the business; off or on, an owner sees all of it."""
+        self.world.publish(self._shop(0), TICKET, b"{}", None)
         self.world.switch(option)
         look_as(self.world.model, self._shop(shop))
 

@@ -15,6 +15,18 @@ from core.errors import NotFound
 from core.models import Attempt, Delivery, Event
 from core.plans import Actor
 
+COLUMNS = (
+    "event",
+    "webhook",
+    "status",
+    "attempts",
+    "interruptions",
+    "lease",
+    "created_at",
+    "settled_at",
+    "recovery",
+)
+
 
 def compare(world: Workers) -> None:
     """The tables and the model say the same, row by row."""
@@ -25,23 +37,32 @@ def compare(world: Workers) -> None:
     for uuid, parcel in parcels.items():
         due, *rest = rows[uuid]
         assert same_due(due, parcel.due, world.now), "due at another time"
-        assert rest == [
-            parcel.event.id,
-            parcel.hook.id,
-            parcel.status,
-            parcel.attempts,
-            parcel.interruptions,
-            parcel.lease,
-            parcel.created,
-            parcel.settled,
-            parcel.recovery,
-        ]
+        other = {
+            name: f"{stored} instead of {said}"
+            for name, stored, said in zip(COLUMNS, rest, _row(parcel), strict=True)
+            if stored != said
+        }
+        assert not other, f"a delivery is not as it should be: {other}"
         assert log[uuid] == parcel.log, "the attempt log is another"
         _bounds(world, parcel)
     events = dict(Event.select(Event.id, ~Event.fanned_out_at.is_null()).tuples())
     assert {each: bool(out) for each, out in events.items()} == {
         event.id: event.fanned_out for event in world.model.events.values()
     }, "an event appeared, was lost, or fanned out unseen"
+
+
+def _row(parcel: Parcel) -> tuple[object, ...]:
+    return (
+        parcel.event.id,
+        parcel.hook.id,
+        parcel.status,
+        parcel.attempts,
+        parcel.interruptions,
+        parcel.lease,
+        parcel.created,
+        parcel.settled,
+        parcel.recovery,
+    )
 
 
 def _delivery_rows() -> dict[Any, tuple[Any, ...]]:
@@ -87,21 +108,25 @@ def _bounds(world: Workers, parcel: Parcel) -> None:
         if held.parcel is parcel and held.is_live(world.now)
     ]
     assert len(live) <= 1, "two live leases"
-    assert parcel.attempts <= expected.ATTEMPTS_LIMIT
-    assert parcel.interruptions <= expected.INTERRUPTIONS_LIMIT + 1
+    assert parcel.attempts <= expected.ATTEMPTS_LIMIT, "one attempt too many"
+    assert parcel.interruptions <= expected.INTERRUPTIONS_LIMIT + 1, "interrupted for ever"
 
 
 def look_as(model: Model, shop: Shop) -> None:
     owner = owner_of(shop)
-    assert [row.id for row in queries.businesses(owner)] == [shop.id]
+    assert [row.id for row in queries.businesses(owner)] == [shop.id], "another's business"
     seen = {(row.id, row.url, frozenset(row.events)) for row in queries.webhooks(owner, shop.id)}
-    assert seen == {(each.id, each.url, each.events) for each in model.hooks_of(shop)}
+    assert seen == {(each.id, each.url, each.events) for each in model.hooks_of(shop)}, (
+        "other webhooks"
+    )
     parcels = model.parcels.values()
     mine = {each.uuid for each in parcels if each.hook.shop is shop}
     listed = queries.deliveries_of_business(owner, shop.id, limit=1000)
     assert {row.uuid for row in listed} == mine, "another's rows, or not all of one's own"
     for uuid in sorted(mine)[:1]:
-        assert queries.delivery(owner, str(uuid)).body == model.parcels[uuid].body
+        assert queries.delivery(owner, str(uuid)).body == model.parcels[uuid].body, (
+            "other bytes are shown"
+        )
     for other in model.shops.values():
         if other is not shop:
             _look_at_a_stranger(model, owner, other)

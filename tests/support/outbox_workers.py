@@ -87,8 +87,8 @@ class Workers(World):
         down = {row.webhook_id for row in rows if row.is_down}
         due = self.due_by_hook()
         assert set(waiting) == set(due), "a webhook was forgotten, or one that may not be sent to"
-        assert all(same_due(waiting[each], due[each], self.now) for each in due)
-        assert down == {each for each in due if self.model.hooks[each].is_down}
+        assert all(same_due(waiting[each], due[each], self.now) for each in due), "due too early"
+        assert down == {each for each in due if self.model.hooks[each].is_down}, "up, or down"
         self.workers[worker].roster = sorted(due)
 
     def claim(self, worker: str, room: int) -> None:
@@ -143,9 +143,9 @@ class Workers(World):
             hook.url,
             claim.sealed_secret,
             parcel.recovery,
-        )
+        ), f"a claim is not as it should be: {claim}"
         assert claim.attempt <= expected.ATTEMPTS_LIMIT, "one attempt too many"
-        assert secret.reveal() == hook.secret
+        assert secret.reveal() == hook.secret, "claimed with an old secret"
         held = Held(claim, parcel, hook.secret, self.now + expected.LEASE)
         self.workers[worker].held.append(held)
 
@@ -223,8 +223,8 @@ class Workers(World):
         queued = Delivery.select(Delivery.uuid).where(Delivery.status == "failed").tuples()
         made = [each for each in owing if (each.uuid,) in set(queued)]
         hooks = {parcel.hook for parcel in made}
-        assert len(hooks) <= 1
-        assert len(made) == min(limit, sum(each.hook in hooks for each in owing))
+        count = min(limit, sum(each.hook in hooks for each in owing))
+        assert (len(hooks) <= 1, len(made)) == (True, count), "recovered others"
         assert more or not owing, "abandoned in an outage, and forgotten"
         for parcel in made:
             parcel.start_again("failed", self.now, recovery="made")

@@ -50,7 +50,7 @@ class World:
     def publish(self, shop: Shop, event_type: str, payload: bytes, key: str | None) -> None:
         done = intake.publish(shop.id, event_type, payload, self.now, key=key, wake=silent)
         seen = self.model.seen(shop, key)
-        assert (done.not_included is None) is shop.included
+        assert (done.not_included is None) is shop.included, "the option was mistaken"
         if not shop.included:
             assert done.event_id is None
         elif seen is not None:
@@ -75,11 +75,11 @@ class World:
             webhook_id=None if only is None else only.id,
             wake=silent,
         )
-        assert recovered == self.model.recover(hooks, since, self.now)
+        assert recovered == self.model.recover(hooks, since, self.now), "recovered others"
 
     def prune(self, keep: timedelta) -> None:
         removed = retention.prune(self.now - keep, self.now)
-        assert removed == self.model.prune(self.now - keep)
+        assert removed == self.model.prune(self.now - keep), "pruned too much, or too little"
 
     def edit(self, hook: Hook, url: str | None, events: frozenset[str] | None) -> None:
         owner = owner_of(hook.shop)
@@ -113,7 +113,9 @@ class World:
             on_bad=lambda number, why: pytest.fail(f"line {number}: {why}"),
             on_progress=lambda _: None,
         )
-        assert (report.published, report.lines) == (len(fresh), len(pushed))
+        assert (report.published, report.lines) == (len(fresh), len(pushed)), (
+            "published twice, or not"
+        )
         self._learn_pushed(shop, fresh)
 
     def _learn_pushed(self, shop: Shop, fresh: set[str]) -> None:
@@ -129,7 +131,8 @@ class World:
         done = outbox.fan_out(limit, self.now)
         fresh = self._learn_fanned_out()
         assert all(event in ready for event in fresh), "fanned out for one without the option"
-        assert done.events == len(fresh) == min(limit, len(ready))
+        expected_count = min(limit, len(ready))
+        assert done.events == len(fresh) == expected_count, "left in the outbox, or miscounted"
         return done.events
 
     def _learn_fanned_out(self) -> list[Happening]:
