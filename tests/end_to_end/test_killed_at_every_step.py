@@ -13,23 +13,13 @@ from pathlib import Path
 
 import dying_worker
 import pytest
-<<<<<<< HEAD
-from installation import FAST, Installation, wait_until
+from installation import FAST, Installation, Worker, wait_until
 from scene import MINUTE, SCHEDULE, add_webhook, silent
-from scripted import Scripted, posts_to
+from scripted import Scripted, after, answer, posts_to, receiving
 
 from core import outbox
 from core.database import transaction
-from core.delivery import Recovery, Status
-=======
-from history import posts_to
-from installation import FAST, Installation, Worker, wait_until
-from invariants import Evidence, assert_kept
-from scene import SCHEDULE, add_webhook, silent
-from scripted import Scripted, after, answer, receiving
-
-from core.delivery import ErrorKind, Status
->>>>>>> 28aaae2fbcbecbc4a6c3355790bd95e9424783a5
+from core.delivery import ErrorKind, Recovery, Status
 from core.events import EventType
 from core.intake import publish
 from core.invariants import Evidence, check
@@ -148,7 +138,7 @@ def test_a_worker_that_stood_still_past_its_lease_settles_nothing(
             stale.process.send_signal(signal.SIGCONT)
             assert stale.stop() == 0
     evidence = replaced.evidence(receiver)
-    assert_kept(evidence)
+    assert check(evidence) == []
     [log] = evidence.history.attempts.values()
     assert [row.error for row in log] == [ErrorKind.INTERRUPTED, None]
     assert len(evidence.posts) == 2
