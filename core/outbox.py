@@ -71,7 +71,7 @@ def fan_out_business(business_id: int, limit: int, now: datetime) -> FannedOut:
     one empties its business's outbox first, in the same transaction at the end.
     """
     with transaction():
-        return _fan_out(_lock_outbox(_OF_BUSINESS == business_id, limit, wait=True), now)
+        return _fan_out(_lock_outbox(business_id == _OF_BUSINESS, limit, wait=True), now)
 
 
 def _lock_outbox(condition: object, limit: int, *, wait: bool = False) -> list[int]:
@@ -235,8 +235,8 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
     return list(map(Claim._make, rows.iterator()))
 
 
-def still_sendable(claims: Collection[Claim]) -> set[int]:
-    """The ids of the claims whose webhook still stands as it was when they were claimed.
+def still_sendable(claims: Collection[Claim]) -> set[Claim]:
+    """The claims whose webhook still stands as it was when they were claimed.
 
     Deleted, edited, given a new secret, or its business switched off: then nothing more is sent
     on the old terms.
@@ -257,9 +257,7 @@ def still_sendable(claims: Collection[Claim]) -> set[int]:
             if includes_webhooks(edition, option=option)
         }
     return {
-        claim.id
-        for claim in claims
-        if now.get(claim.webhook_id) == (claim.url, claim.sealed_secret)
+        claim for claim in claims if now.get(claim.webhook_id) == (claim.url, claim.sealed_secret)
     }
 
 

@@ -106,7 +106,9 @@ def _walk(table: Any, remove: Callable[[list[int]], int], before: datetime) -> i
 def _prune_deliveries(ids: list[int]) -> int:
     return (
         Delivery.delete()
-        .where(one_of(Delivery.id, ids) & Delivery.status.not_in(WAITING) & Delivery.lease.is_null())
+        .where(
+            one_of(Delivery.id, ids) & Delivery.status.not_in(WAITING) & Delivery.lease.is_null()
+        )
         .execute()
     )
 

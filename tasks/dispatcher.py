@@ -197,10 +197,11 @@ class Dispatcher:
         batch = self._unsettled[:_SETTLE_BATCH]
         if not (batch or wanted):
             return 0
+        leased_until = monotonic() + self._lease_for.total_seconds()
         settled, claims = await _in(self._writer, self._settle_and_claim, batch, wanted, until)
         self._settled(batch, settled, tally)
         for claim in claims:
-            self._start(claim, vault)
+            self._start(claim, vault, leased_until)
         claimed = Counter(claim.webhook_id for claim in claims)
         emptied = {each for each, share in wanted.items() if claimed[each] < share}
         if emptied:
@@ -238,22 +239,22 @@ class Dispatcher:
             self._clock(),
         )
 
-    def _start(self, claim: Claim, vault: OpenedOnce) -> None:
+    def _start(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> None:
         self._load.started(claim.webhook_id)
-        task = asyncio.create_task(self._attempt(claim, vault))
+        task = asyncio.create_task(self._attempt(claim, vault, leased_until))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
 
-    async def _attempt(self, claim: Claim, vault: OpenedOnce) -> None:
+    async def _attempt(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> None:
         started_at, begin = self._clock(), monotonic()
-        outcome = await self._outcome(claim, vault)
+        outcome = await self._outcome(claim, vault, leased_until)
         passed(Step.ANSWERED)
         duration = timedelta(seconds=monotonic() - begin)
         self._unsettled.append(Settlement(claim, outcome, started_at, duration))
         self._load.ended(claim.webhook_id, outcome)
         self._news.set()
 
-    async def _outcome(self, claim: Claim, vault: OpenedOnce) -> Outcome:
+    async def _outcome(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> Outcome:
         if not is_json(claim.payload):
             return Unsendable("the stored event was damaged")
         try:
@@ -268,11 +269,12 @@ class Dispatcher:
             claim.url,
             build_headers(claim.event_type, claim.uuid, secret.sign(body)),
             body,
-            partial(self._may_send, claim),
+            partial(self._may_send, claim, leased_until),
         )
 
-    async def _may_send(self, claim: Claim) -> bool:
-        wanted = await self._last_looks.may_send(claim)
+    async def _may_send(self, claim: Claim, leased_until: float) -> bool:
+        """Still wanted, and still ours: after a process stood still another may have sent it."""
+        wanted = await self._last_looks.may_send(claim) and monotonic() < leased_until
         if wanted:
             passed(Step.SENDING)
         return wanted

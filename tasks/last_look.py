@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 class LastLooks:
     """Puts the questions of many attempts together into one query at a time."""
 
-    def __init__(self, still_sendable: Callable[[list[Claim]], Awaitable[set[int]]]) -> None:
+    def __init__(self, still_sendable: Callable[[list[Claim]], Awaitable[set[Claim]]]) -> None:
         self._still_sendable = still_sendable
         self._asked: list[tuple[Claim, asyncio.Future[bool]]] = []
         self._answering: asyncio.Task[None] | None = None
@@ -38,5 +38,5 @@ class LastLooks:
                 sendable = set()
             for claim, answer in asked:
                 if not answer.done():
-                    answer.set_result(claim.id in sendable)
+                    answer.set_result(claim in sendable)
         self._answering = None

@@ -264,7 +264,7 @@ def test_a_claim_is_sendable_until_its_webhook_changes(business: int, vault: Vau
     publish_ticket(business)
     fan_out()
     claims = claim(webhook.id)
-    assert outbox.still_sendable(claims) == {claims[0].id}
+    assert outbox.still_sendable(claims) == {claims[0]}
     services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
     assert outbox.still_sendable(claims) == set()
 

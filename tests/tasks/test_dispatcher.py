@@ -1,6 +1,7 @@
 """Passes over real tables, on both engines, to real sockets."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from core.delivery import ErrorKind, Schedule, Status
 from core.directory import add_business, set_business
 from core.errors import BadKeyFile
 from core.models import Delivery, Event
+from core.outbox import LEASE, Claim
 from core.queries import DeliveryRow
 from core.sender import Sender
 from core.transport import GuardedTransport, tls_context
@@ -35,9 +37,12 @@ def make_dispatcher(
     timeout: timedelta = 10 * SECOND,
     clock: Callable[[], datetime] = lambda: NOON,
     open_vault: Callable[[], Vault] | None = None,
+    lease_for: timedelta = LEASE,
 ) -> Dispatcher:
     sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timeout)
-    return Dispatcher(sender, open_vault or (lambda: vault), SCHEDULE, limits, clock)
+    return Dispatcher(
+        sender, open_vault or (lambda: vault), SCHEDULE, limits, clock, lease_for=lease_for
+    )
 
 
 def run(
@@ -348,7 +353,7 @@ def test_what_cannot_be_looked_at_last_is_not_sent(
     server, webhooks = Server(), []
     look = outbox.still_sendable
 
-    def away(_: object) -> set[int]:
+    def away(_: object) -> set[Claim]:
         monkeypatch.setattr(outbox, "still_sendable", look)
         raise OperationalError("server closed the connection unexpectedly")
 
@@ -359,6 +364,28 @@ def test_what_cannot_be_looked_at_last_is_not_sent(
     monkeypatch.setattr(outbox, "still_sendable", away)
     assert run(server, scene, lambda: make_dispatcher(vault)).delivered == 1
     assert [row.attempts for row in rows(webhooks[0])] == [1]
+
+
+def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a process stood still: another worker may have sent it meanwhile."""
+    server, asked = Server(), []
+    look = outbox.still_sendable
+
+    def slow_at_first(claims: list[Claim]) -> set[Claim]:
+        if not asked:
+            threading.Event().wait(1.2)  # longer than the lease
+        asked.append(claims)
+        return look(claims)
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+
+    monkeypatch.setattr(outbox, "still_sendable", slow_at_first)
+    tally = run(server, scene, lambda: make_dispatcher(vault, lease_for=SECOND))
+    assert (len(asked), len(server.requests), tally.attempts) == (2, 1, 1)
 
 
 def test_a_stopped_dispatcher_settles_what_is_in_flight_and_claims_nothing_more(
