@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.database import transaction
+from core.database import one_of, transaction
 from core.delivery import WAITING
 from core.models import Delivery, Event, LastRun, Webhook
 
@@ -78,7 +78,7 @@ def _remove_deliveries_of(webhook_id: int) -> int:
             .where(Delivery.webhook == webhook_id)
             .limit(_BATCH)
         ]
-        return Delivery.delete().where(Delivery.id.in_(ids)).execute() if ids else 0
+        return Delivery.delete().where(one_of(Delivery.id, ids)).execute() if ids else 0
 
 
 def _walk(table: Any, remove: Callable[[list[int]], int], before: datetime) -> int:
@@ -106,16 +106,18 @@ def _walk(table: Any, remove: Callable[[list[int]], int], before: datetime) -> i
 def _prune_deliveries(ids: list[int]) -> int:
     return (
         Delivery.delete()
-        .where(Delivery.id.in_(ids) & Delivery.status.not_in(WAITING) & Delivery.lease.is_null())
+        .where(
+            one_of(Delivery.id, ids) & Delivery.status.not_in(WAITING) & Delivery.lease.is_null()
+        )
         .execute()
     )
 
 
 def _prune_events(ids: list[int]) -> int:
     """An event stays as long as a delivery, or the outbox, needs it."""
-    needed = Delivery.select(Delivery.event).where(Delivery.event.in_(ids))
+    needed = Delivery.select(Delivery.event).where(one_of(Delivery.event, ids))
     return (
         Event.delete()
-        .where(Event.id.in_(ids) & ~Event.fanned_out_at.is_null() & Event.id.not_in(needed))
+        .where(one_of(Event.id, ids) & ~Event.fanned_out_at.is_null() & Event.id.not_in(needed))
         .execute()
     )
