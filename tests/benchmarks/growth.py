@@ -55,7 +55,7 @@ EVENTS = 100
 BATCH = 100
 DELIVERIES = EVENTS * WEBHOOKS // BUSINESSES  # a round
 LATELY = 500  # within the last day
-LOOKS = 4  # a round
+LOOKS = 6  # a round
 ANSWER = Answered(200, '{"received": true}')
 TOOK = timedelta(milliseconds=250)
 POSTS = 20_000  # after which memory is read

@@ -88,13 +88,24 @@ _CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 _DAY = timedelta(days=1)
 _FILLED = ("event", "delivery", "attempt")
 _TICKET = b'{"total_tvac": 55.10}'
-_SQLITE = {"mod": "%", "uuid": "lower(hex(randomblob(16)))"}
-_POSTGRES = {"mod": "%%", "uuid": "md5(n::text)::uuid"}  # its random ones take their time
+# Like the program's: they go with time, and their rest is random.
+_SQLITE = {
+    "mod": "%",
+    "uuid": "printf('%012x7', created_at / 1000) || substr(noise, 1, 3) || '8' || substr(noise, 4)",
+    "noise": "lower(hex(randomblob(9)))",
+}
+_POSTGRES = {
+    "mod": "%%",
+    "uuid": "(lpad(to_hex(created_at / 1000), 12, '0') || '7' || substr(noise, 1, 3) || '8'"
+    " || substr(noise, 4, 15))::uuid",
+    "noise": "md5(n::text)",
+}
 _DEALT = """
     WITH RECURSIVE number(n) AS (
         SELECT CAST(1 AS BIGINT) UNION ALL SELECT n + 1 FROM number WHERE n < {count}
     ), dealt AS (
-        SELECT n, 1 + n {mod} {webhooks} AS webhook_id, n * 7919 {mod} 1000 AS luck,
+        SELECT n, 1 + n {mod} {webhooks} AS webhook_id,
+        n * 7919 {mod} 1000 AS luck, {noise} AS noise,
         {now} - CASE WHEN n > {settled} THEN 0 WHEN n > {older} THEN ({settled} - n) * {late_step}
                      ELSE {day} + ({older} - n) * {step} END AS created_at
         FROM number
