@@ -159,15 +159,15 @@ class Scene:
         """Something that an owner does."""
         shop = self._chance.choice(self.shops)
         webhook = self._chance.choice(shop.webhooks)
-        match self._chance.randrange(4):
+        match self._chance.randrange(10):
             case 0:
                 services.delete_webhook(OPERATOR, webhook.id, now())
                 shop.webhooks.remove(webhook)
                 self._add_webhook(shop, webhook.events)
-            case 1:
+            case 1 | 2 | 3:
                 renewed = services.regenerate_secret(OPERATOR, webhook.id, now(), vault=self._vault)
                 self.secrets[webhook.id].append(renewed)
-            case 2:
+            case 4 | 5 | 6:
                 services.send_test(OPERATOR, webhook.id, now(), wake=self._wake)
             case _:
                 self._redeliver(webhook)
