@@ -95,6 +95,8 @@ class Killed:
         )
 
 
+@pytest.mark.fault(1, "kill -9 before the POST")
+@pytest.mark.fault(3, "kill -9 between the 200 and the commit")
 @each_step
 def test_only_what_was_answered_and_not_settled_is_sent_again_and_once(
     tmp_path: Path, database: str, business: int, vault: Vault, receiver: Scripted, step: Step

@@ -76,6 +76,7 @@ def test_a_stopped_worker_finishes_what_is_in_flight(
 
 
 @pytest.mark.slow
+@pytest.mark.fault(2, "kill -9 while the POST is open")
 def test_a_killed_worker_s_post_is_made_again_with_the_same_bytes_and_uses_up_no_attempt(
     installed: Installation,
 ) -> None:
