@@ -258,7 +258,10 @@ class Workers:
 
 
 def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
-    """The run itself; what is left of it."""
+    """The run itself; what is left of it.
+
+    Whether all was on time is not asked: workers that are killed three times a second fall behind.
+    """
     chance = random.Random(plan.seed)
     scene, progress = Scene(config, receiver, chance), Progress()
     log = config.with_name("workers.log")
@@ -281,7 +284,6 @@ def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
         published=[key for shop in scene.shops for key in shop.keys],
         secrets=scene.secrets,
         places={path.name: path.read_bytes() for path in config.parent.iterdir()},
-        healthy={post.url for post in receiver.posts},
     )
 
 
