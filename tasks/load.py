@@ -27,9 +27,9 @@ class Limits:
 class Load:
     """What is in flight to each webhook, and how much more it may have.
 
-    A webhook gets one at a time until its first answer, and then its whole share; with each attempt
-    that it leaves without an answer half as much, down to one, until it answers again. Those that
-    answer go first, then those not known yet, then the silent; of equals, who has least in flight.
+    A webhook that leaves an attempt without an answer gets half as much at a time, down to one,
+    and its whole share back with its first answer. Those that answer go first, then those not known
+    yet, then the silent; of equals, who has least in flight.
     """
 
     limits: Limits
@@ -40,8 +40,7 @@ class Load:
         return self.limits.concurrency - self._in_flight.total()
 
     def room_for(self, webhook_id: int) -> int:
-        silences = self._silences.get(webhook_id)
-        share = 1 if silences is None else self.limits.per_webhook >> silences
+        share = self.limits.per_webhook >> self._silences.get(webhook_id, 0)
         return max(1, share) - self._in_flight.get(webhook_id, 0)
 
     def started(self, webhook_id: int) -> None:
@@ -67,17 +66,22 @@ class Load:
         room = self.room()
         takers = [each for each in webhook_ids if self.room_for(each) > 0]
         unproven = min(room, self.limits.unproven - self._unproven_in_flight())
-        part = max(1, room // max(1, len(takers)))
+        part = _part(room, len(takers))
+        unproven_part = _part(unproven, sum(not self._is_proven(each) for each in takers))
         shares: dict[int, int] = {}
         for webhook_id in nsmallest(room, takers, key=self._rank):
-            is_proven = self._silences.get(webhook_id) == 0
-            share = min(part, room if is_proven else min(room, unproven), self.room_for(webhook_id))
-            if share <= 0:
-                continue
-            shares[webhook_id] = share
-            room -= share
-            unproven -= 0 if is_proven else share
+            if self._is_proven(webhook_id):
+                share = min(part, room, self.room_for(webhook_id))
+            else:
+                share = min(unproven_part, room, unproven, self.room_for(webhook_id))
+                unproven -= max(0, share)
+            if share > 0:
+                shares[webhook_id] = share
+                room -= share
         return shares
+
+    def _is_proven(self, webhook_id: int) -> bool:
+        return self._silences.get(webhook_id) == 0
 
     def _rank(self, webhook_id: int) -> tuple[bool, bool, int]:
         silences = self._silences.get(webhook_id)
@@ -87,5 +91,9 @@ class Load:
         return sum(
             count
             for webhook_id, count in self._in_flight.items()
-            if self._silences.get(webhook_id) != 0
+            if not self._is_proven(webhook_id)
         )
+
+
+def _part(room: int, takers: int) -> int:
+    return max(1, room // max(1, takers))

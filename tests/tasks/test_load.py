@@ -33,13 +33,10 @@ def test_no_webhook_gets_more_than_its_own_limit() -> None:
     assert load.share_out([ONE]) == {ONE: 1}
 
 
-def test_a_webhook_is_called_once_before_it_is_called_often() -> None:
-    load = Load(Limits(256, 16))
-    assert load.share_out([ONE, TWO]) == {ONE: 1, TWO: 1}
-    start(load, {ONE: 1})
-    assert load.share_out([ONE]) == {}
-    load.ended(ONE, ANSWER)
+def test_where_many_are_unknown_all_are_called_before_any_is_called_twice() -> None:
+    load, unknown = Load(Limits(256, 16)), list(range(120))
     assert load.share_out([ONE]) == {ONE: 16}
+    assert load.share_out(unknown) == dict.fromkeys(unknown, 1)
 
 
 def test_a_silent_webhook_gets_half_as_much_with_each_silence_and_never_none() -> None:
