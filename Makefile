@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 RIVAL := .venv-bench/.ready
+# Many tests wait for something, so more processes than cores are of use.
+PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test backlog soak check fmt bench pictures lock clean
@@ -31,8 +33,8 @@ demo: $(READY) ## The whole thing on a throw-away database: real sales, signed a
 	@$(BIN)/aurapos-webhooks demo
 
 test: $(READY) ## Every test, then those of the installed program on PostgreSQL and Redis as well
-	@$(BIN)/python -m pytest -n auto
-	@$(BIN)/python -m pytest -n auto --servers
+	@$(BIN)/python -m pytest -n $(PROCESSES)
+	@$(BIN)/python -m pytest -n $(PROCESSES) --servers
 
 backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them killed; some minutes
 	@$(BIN)/python -m pytest tests/end_to_end/test_many_workers.py --deliveries 100000 -v --durations 0

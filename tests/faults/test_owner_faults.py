@@ -13,7 +13,7 @@ from scene import NOON
 from scripted import Request, Scripted, after, answer, receiving
 from terminal import terminal
 
-from core import outbox
+from core.due import waiting_webhooks
 from core.models import Delivery, Event
 from core.retention import prune
 
@@ -57,7 +57,7 @@ def test_what_lands_after_a_deletion_is_ignored(installation: Installation, prun
     assert len({each.headers["X-AuraPOS-Delivery"] for each in flight.receiver.requests}) == 2
     assert "no webhook 1" in installation.fails("delivery", "list", "--webhook", "1")
     assert Delivery.select().where(Delivery.webhook == 1).count() == (0 if pruned else 1)
-    assert outbox.waiting_webhooks() == []
+    assert waiting_webhooks() == []
 
 
 def signed(request: Request, secret: str) -> bool:
