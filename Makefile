@@ -55,6 +55,7 @@ fmt: $(READY) ## Format and mend what can be mended
 bench: $(READY) $(RIVAL) ## Measure rate, latency, growth and screens; prints tables and writes bench/results/
 	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/pipeline.py
 	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/latency.py
+	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/fairness.py
 	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/growth.py
 	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/screens.py
 	@$(BIN)/python tests/benchmarks/report.py

@@ -29,15 +29,21 @@ def pipeline(rates: dict[str, float]) -> list[Row]:
 
 def latency(cases: dict[str, dict[str, float]]) -> list[Row]:
     """From publication to arrival."""
-    return [
-        (
-            f"publish → arrival, {name}",
-            "; ".join(f"{quantile} {_ms(seconds)}" for quantile, seconds in case.items()),
-            "",
-            "",
-        )
-        for name, case in cases.items()
+    return [(f"publish → arrival, {name}", _spread(case), "", "") for name, case in cases.items()]
+
+
+def fairness(figures: dict[str, dict[str, float]]) -> list[Row]:
+    """How late a healthy webhook's deliveries are, and how fast they go, beside those that hang."""
+    late = ("publish → arrival, beside 10 that hang", _spread(figures["lateness"]), "", "")
+    rates = figures["deliveries_per_second"].items()
+    return [late] + [
+        (f"20 healthy webhooks beside {slow} that hang", f"{rate:,.0f} POSTs/s", "", "")
+        for slow, rate in rates
     ]
+
+
+def _spread(case: dict[str, float]) -> str:
+    return "; ".join(f"{quantile} {_ms(seconds)}" for quantile, seconds in case.items())
 
 
 def screens(seconds: dict[str, float]) -> list[Row]:
@@ -63,6 +69,7 @@ def _grown(costs: dict[str, float]) -> str:
 ROWS: dict[str, Callable[[Any], list[Row]]] = {
     "pipeline": pipeline,
     "latency": latency,
+    "fairness": fairness,
     "growth": growth,
     "screens": screens,
 }
