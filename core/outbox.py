@@ -338,6 +338,7 @@ def _apply(verdict: Verdict, lease: int, ids: Sequence[int], now: datetime) -> s
         Delivery.update(changes)
         .where(one_of(Delivery.id, ids) & (Delivery.lease == lease) & ~fn.EXISTS(gone))
         .returning(Delivery.id)
+        .tuples()
         .execute()
     )
-    return {row.id for row in rows}
+    return {row[0] for row in rows}

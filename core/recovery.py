@@ -41,7 +41,7 @@ def note_outages(ended: Collection[Ended]) -> None:
     """
     if _are_well(ended):
         return
-    before = _addresses(ended, locked=True)
+    before = _locked_addresses(ended)
     first_ended_at = _first_ended_at([each.delivery_id for each in ended if each.abandoned])
     after, victims = dict(before), list[int]()
     for each in ended:
@@ -62,19 +62,22 @@ def note_outages(ended: Collection[Ended]) -> None:
 
 def _are_well(ended: Collection[Ended]) -> bool:
     """Nearly always: everything was accepted, and no address was down."""
-    return all(each.accepted for each in ended) and not any(
-        address.outage is not None and address.outage.until is None
-        for address in _addresses(ended).values()
+    if not all(each.accepted for each in ended):
+        return False
+    down = Webhook.select(Webhook.id).where(
+        one_of(Webhook.id, {each.webhook_id for each in ended})
+        & ~Webhook.down_since.is_null()
+        & Webhook.up_since.is_null()
     )
+    return not down.exists()
 
 
-def _addresses(ended: Collection[Ended], *, locked: bool = False) -> dict[int, _Address]:
-    query = (
+def _locked_addresses(ended: Collection[Ended]) -> dict[int, _Address]:
+    rows = row_lock(
         Webhook.select(Webhook.id, Webhook.down_since, Webhook.up_since, Webhook.is_recovering)
         .where(one_of(Webhook.id, {each.webhook_id for each in ended}))
         .order_by(Webhook.id)  # two workers that lock several must lock them in one order
     )
-    rows = row_lock(query) if locked else query
     return {
         webhook_id: _Address(Outage(since, until) if since else None, is_recovering)
         for webhook_id, since, until, is_recovering in rows.tuples()
