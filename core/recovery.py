@@ -45,8 +45,6 @@ def note_outages(ended: Collection[Ended]) -> None:
     first_ended_at = _first_ended_at([each.delivery_id for each in ended if each.abandoned])
     after, victims = dict(before), list[int]()
     for each in ended:
-        if each.webhook_id not in before:
-            continue  # pruned
         known = after[each.webhook_id]
         outage = outage_after(known.outage, each.started_at, each.ended_at, accepted=each.accepted)
         # Every attempt of it was made in the outage, so every one failed with all the others.

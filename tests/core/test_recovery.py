@@ -52,10 +52,15 @@ def attempt(webhook_id: int, outcome: Outcome, now: datetime) -> list[int]:
     return [each.id for each in claims]
 
 
-def recover(now: datetime, window: timedelta = WINDOW) -> list[int]:
-    """Run the recoveries there are; says which deliveries are waiting then."""
-    while recover_some(2, window, now):
+def queue_again(now: datetime) -> None:
+    """Run the recoveries there are, in several batches."""
+    while recover_some(2, WINDOW, now):
         pass
+
+
+def recover(now: datetime) -> list[int]:
+    """Run the recoveries there are; says which deliveries are waiting then."""
+    queue_again(now)
     return [each.id for w in waiting_webhooks() for each in claim(w.webhook_id, now, 100)]
 
 
@@ -94,8 +99,7 @@ def test_once_for_each_delivery(business: int, webhook: int) -> None:
     succeed(business, webhook, 3)
     claims = outbox.claim({webhook: 16}, SCHEDULE, NOON + 3 * HOUR)
     assert claims == []
-    while recover_some(500, WINDOW, NOON + 3 * HOUR):
-        pass
+    queue_again(NOON + 3 * HOUR)
     assert len(attempt(webhook, GONE, NOON + 4 * HOUR)) == 2
     succeed(business, webhook, 5)
     assert recover(NOON + 6 * HOUR) == []
@@ -150,8 +154,7 @@ def test_a_delivery_whose_every_attempt_was_in_the_outage_is_sent_again_however_
     hanging = claim(webhook, now)
     publish(business, now)
     attempt(webhook, OK, now + 2 * SECOND)
-    while recover_some(500, WINDOW, now + 3 * SECOND):
-        pass
+    queue_again(now + 3 * SECOND)
     two = replace(SCHEDULE, max_attempts=2)
     outbox.settle([Settlement(hanging[0], GONE, now, 10 * SECOND)], two, now + 10 * SECOND)
     assert recover(now + MINUTE) == [claims[0].id]
@@ -160,8 +163,7 @@ def test_a_delivery_whose_every_attempt_was_in_the_outage_is_sent_again_however_
 def test_the_attempts_of_a_recovery_are_logged_as_such(business: int, webhook: int) -> None:
     fail(business, webhook, 1)
     succeed(business, webhook, 2)
-    while recover_some(500, WINDOW, NOON + 3 * HOUR):
-        pass
+    queue_again(NOON + 3 * HOUR)
     attempt(webhook, OK, NOON + 3 * HOUR)
     row = queries.deliveries(MARIE, webhook)[1]
     log = queries.delivery(MARIE, str(row.uuid)).attempts
@@ -174,8 +176,7 @@ def test_what_an_owner_sends_again_is_no_recovery_and_may_be_recovered_again(
 ) -> None:
     [abandoned] = fail(business, webhook, 1)
     succeed(business, webhook, 2)
-    while recover_some(500, WINDOW, NOON + 3 * HOUR):
-        pass
+    queue_again(NOON + 3 * HOUR)
     attempt(webhook, GONE, NOON + 3 * HOUR)
     uuid = str(queries.deliveries(MARIE, webhook)[1].uuid)
     services.redeliver(MARIE, uuid, NOON + 4 * HOUR, wake=silent)
@@ -189,8 +190,7 @@ def test_what_an_owner_sends_again_is_no_recovery_and_may_be_recovered_again(
 def test_fresh_deliveries_go_before_what_is_sent_again(business: int, webhook: int) -> None:
     abandoned = fail(business, webhook, 1, 2)
     succeed(business, webhook, 3)
-    while recover_some(500, WINDOW, NOON + 3 * HOUR):
-        pass
+    queue_again(NOON + 3 * HOUR)
     publish(business, NOON + 4 * HOUR)
     [fresh] = claim(webhook, NOON + 4 * HOUR, room=1)
     assert fresh.id > max(abandoned)
