@@ -66,6 +66,7 @@ class Evidence:
     places: Mapping[str, bytes] = field(default_factory=dict)  # to look for secrets in
     deletions: Mapping[int, datetime] = field(default_factory=dict)  # when each had returned
     healthy: Collection[str] = ()  # URLs that always answer
+    set_back: timedelta = timedelta()  # how far the clock was, at the most
     history: History = field(default_factory=History)
 
     @cached_property
@@ -280,12 +281,13 @@ def _misdirected(evidence: Evidence) -> Iterator[str]:
     history = evidence.history
     for delivery, posts, _ in evidence.known():
         webhook = history.webhooks[delivery.webhook]
-        yield from _not_theirs(history.events[delivery.event], webhook, history)
+        yield from _not_theirs(history.events[delivery.event], webhook, evidence)
         for url in {post.url for post in posts} - history.urls[webhook.id]:
             yield f"delivery {delivery.uuid} of webhook {webhook.id} was sent to {url}"
 
 
-def _not_theirs(event: Row, webhook: Row, history: History) -> Iterator[str]:
+def _not_theirs(event: Row, webhook: Row, evidence: Evidence) -> Iterator[str]:
+    history = evidence.history
     told = f"event {event.id} went to webhook {webhook.id}"
     never_edited = history.selecting_since[webhook.id] == webhook.created_at
     if event.business != webhook.business:
@@ -294,7 +296,8 @@ def _not_theirs(event: Row, webhook: Row, history: History) -> Iterator[str]:
         yield f"{told}, which did not ask for this ping"
     elif never_edited and not history.selects(webhook, event):
         yield f"{told}, which did not select it"
-    if event.fanned_out_at is not None and event.fanned_out_at < webhook.created_at:
+    fanned_out_at = event.fanned_out_at
+    if fanned_out_at is not None and fanned_out_at + evidence.set_back < webhook.created_at:
         yield f"{told}, which is younger"
 
 
@@ -321,7 +324,7 @@ def _late(evidence: Evidence) -> Iterator[str]:
         if webhook.url not in evidence.healthy or history.restarts(delivery):
             continue
         for due, started in _due_and_started(history.events[delivery.event], posts, log, evidence):
-            if started - due > PROMPT:
+            if started - due > PROMPT + evidence.set_back:
                 late = (started - due).total_seconds()
                 yield f"delivery {delivery.uuid} was sent {late:.1f} s after it was due"
 

@@ -19,6 +19,8 @@ from core.directory import add_business
 from core.schema import migrate
 from core.vault import Vault, create_key_file, load_vault
 
+pytest_plugins = ["checked"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -13,17 +13,19 @@ from pathlib import Path
 
 import dying_worker
 import pytest
+from checked import evidence
 from installation import FAST, Installation, Worker, wait_until
-from scene import MINUTE, SCHEDULE, add_webhook, silent
-from scripted import Scripted, after, answer, posts_to, receiving
+from notes import notes
+from scene import MINUTE, add_webhook, silent
+from scripted import Scripted, after, answer, receiving
 
 from core import outbox
 from core.database import transaction
 from core.delivery import ErrorKind, Recovery, Status
 from core.events import EventType
 from core.intake import publish
-from core.invariants import Evidence, check
-from core.models import Delivery, Webhook
+from core.invariants import check
+from core.models import Attempt, Delivery, Webhook
 from core.steps import Step
 from core.vault import Vault
 
@@ -39,19 +41,18 @@ class Killed:
     """An installation with events to deliver, whose worker is killed and then replaced."""
 
     def __init__(self, folder: Path, database: str, delivery: str) -> None:
-        self.folder = folder
-        self.log = ""
         self.installed = Installation(
             folder,
             f'[database]\nurl = "{database}"\n[secrets]\nkey_file = "test.key"\n{FAST}{delivery}',
         )
 
     def publish(self, business: int, vault: Vault, url: str, events: int) -> None:
-        self.webhook = add_webhook(vault, business, url, now=datetime.now(UTC))
+        add_webhook(vault, business, url, now=datetime.now(UTC))
         self.keys = [f"c-{number}" for number in range(events)]
         for key in self.keys:
             now = datetime.now(UTC)
             publish(business, EventType.CLIENT_CREATED, b"{}", now, key=key, wake=silent)
+        notes().published += self.keys
         self._abandon_the_first(datetime.now(UTC))
 
     def _abandon_the_first(self, now: datetime) -> None:
@@ -70,29 +71,16 @@ class Killed:
         """Run a worker that kills itself there, and see that it did."""
         with self.dying(step, str(nth)) as worker:
             assert worker.process.wait(30) == -signal.SIGKILL, "".join(worker.log)
-        self.log += "".join(worker.log)
 
     def carry_on(self) -> None:
         """Run the command's own worker until everything is delivered."""
         with self.installed.worker() as worker:
             wait_until(self._all_delivered, 45)
             assert worker.stop() == 0
-        self.log += "".join(worker.log)
 
     def _all_delivered(self) -> bool:
         delivered = Delivery.select().where(Delivery.status == Status.DELIVERED)
         return bool(delivered.count() == len(self.keys))
-
-    def evidence(self, receiver: Scripted) -> Evidence:
-        files = {path.name: path.read_bytes() for path in self.folder.iterdir()}
-        return Evidence(
-            posts_to(receiver),
-            SCHEDULE,
-            published=self.keys,
-            secrets={self.webhook.id: [self.webhook.secret]},
-            places={**files, "the workers' log": self.log.encode()},
-            healthy=[receiver.url],
-        )
 
 
 @pytest.mark.fault(1, "kill -9 before the POST")
@@ -105,11 +93,9 @@ def test_only_what_was_answered_and_not_settled_is_sent_again_and_once(
     killed.publish(business, vault, receiver.url, events=3)
     killed.kill_at(step, 1)
     killed.carry_on()
-    evidence = killed.evidence(receiver)
-    assert check(evidence) == []
-    posts = sorted(Counter(post.delivery for post in evidence.posts).values())
+    posts = sorted(Counter(post.delivery for post in receiver.posts).values())
     assert posts == [1, 1, 2 if step in SENT_AGAIN else 1]
-    interruptions = sum(row.interruptions for row in evidence.history.deliveries.values())
+    interruptions = sum(row.interruptions for row in Delivery.select())
     assert interruptions == (step in LEASED)
 
 
@@ -121,9 +107,8 @@ def test_with_many_in_flight_none_is_lost_and_none_sent_more_than_twice(
     killed.publish(business, vault, receiver.url, events=50)
     killed.kill_at(step, 2)
     killed.carry_on()
-    evidence = killed.evidence(receiver)
-    assert check(evidence) == []
-    assert set(Counter(post.delivery for post in evidence.posts).values()) <= {1, 2}
+    assert check(evidence()) == []
+    assert set(Counter(post.delivery for post in receiver.posts).values()) <= {1, 2}
 
 
 def test_a_worker_that_stood_still_past_its_lease_settles_nothing(
@@ -139,8 +124,7 @@ def test_a_worker_that_stood_still_past_its_lease_settles_nothing(
             finish.set()
             stale.process.send_signal(signal.SIGCONT)
             assert stale.stop() == 0
-    evidence = replaced.evidence(receiver)
-    assert check(evidence) == []
-    [log] = evidence.history.attempts.values()
-    assert [row.error for row in log] == [ErrorKind.INTERRUPTED, None]
-    assert len(evidence.posts) == 2
+    assert check(evidence()) == []
+    attempts = Attempt.select().order_by(Attempt.id)
+    assert [row.error for row in attempts] == [ErrorKind.INTERRUPTED, None]
+    assert len(receiver.posts) == 2

@@ -17,7 +17,7 @@ from counting import Counted, counting
 from installation import COMMAND, FAST, Installation, Storage, Worker, wait_until
 from restartable import postgres
 from scene import close_database
-from scripted import answer, receiving
+from scripted import answer, receiving, telling
 
 from core.config import load_config
 from core.database import connection, open_database, proxy, transaction
@@ -133,9 +133,10 @@ def test_workers_share_a_backlog_and_post_each_delivery_once(
 def test_a_backlog_wakes_the_workers_that_the_push_s_own_wake_did_not_reach(
     tmp_path: Path, installed: Installation
 ) -> None:
+    @telling(200)
     def slowly(connection: socket.socket) -> None:
         threading.Event().wait(0.2)  # as long as a receiver takes
-        answer(200)(connection)
+        answer(200).do(connection)
 
     quiet = [*COMMAND, "--config", str(installed.config), "worker"]
     with receiving(slowly) as receiver, ExitStack() as stack:

@@ -11,6 +11,7 @@ TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
+@pytest.mark.checks_by_itself("the soak ends with the checker, in a process of its own")
 @pytest.mark.fault(34, "1,000 random kill -9 over a long run, seeded")
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_twenty_kills_lose_nothing_and_repeat_only_what_they_interrupted(engine: str) -> None:

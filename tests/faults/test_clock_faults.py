@@ -1,5 +1,6 @@
 """Clocks that are set back, leap ahead or change for summer, under a running worker."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from installation import FAST, SHORT_MINUTES, Installation, wait_until
+from notes import notes
 from scene import in_flight
-from scripted import Act, Request, answer, receiving
+from scripted import Act, Request, answer, receiving, telling
 
 from core import queries
 from core.models import Delivery
@@ -25,6 +27,7 @@ class Clock:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "offset"
+        self._seconds = 0
         self.is_off_by(0)
         self.command = [sys.executable, str(SHIFTED), str(self._file)]
 
@@ -32,6 +35,8 @@ class Clock:
         new = self._file.with_suffix(".new")
         new.write_text(str(seconds))
         new.replace(self._file)  # never seen half written
+        notes().set_back += timedelta(seconds=max(0, self._seconds - seconds))
+        self._seconds = seconds
 
 
 @pytest.fixture
@@ -49,9 +54,10 @@ def shifted(tmp_path: Path, database: str, clock: Clock) -> Installation:
     return installation
 
 
-def hang(connection: object) -> None:
+@telling(None)
+def hang(connection: socket.socket) -> None:
     """Say nothing until the other side gives up."""
-    connection.recv(1)  # type: ignore[attr-defined]  # a socket
+    connection.recv(1)
 
 
 @pytest.mark.fault(10, "clock back 1 h")
@@ -104,14 +110,14 @@ class Counted:
         self._now = 0
         self._lock = threading.Lock()
 
-    def act(self, connection: object) -> None:
+    def answer(self, connection: socket.socket) -> None:
         with self._lock:
             self._now += 1
             self.most = max(self.most, self._now)
         time.sleep(0.05)  # as long as a receiver takes
         with self._lock:
             self._now -= 1
-        answer(200)(connection)  # type: ignore[arg-type]  # the socket it was given
+        answer(200).do(connection)
 
 
 @pytest.mark.fault(11, "clock forward 3 d")
@@ -120,7 +126,7 @@ def test_a_backlog_that_is_due_at_once_drains_under_its_caps(
 ) -> None:
     counted = Counted()
     acts: list[Act] = [answer(500)] * 30
-    with receiving(*acts, counted.act) as receiver, shifted.worker() as worker:
+    with receiving(*acts, Act(200, counted.answer)) as receiver, shifted.worker() as worker:
         worker.wait_for(STARTED)
         shifted.add_webhook(receiver.url)
         shifted.push(30)

@@ -1,7 +1,5 @@
 """What people change while a POST is on its way: on both engines."""
 
-import hashlib
-import hmac
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 from installation import Installation, Worker, wait_until
-from scene import NOON
+from scene import DAY
 from scripted import Request, Scripted, after, answer, receiving
 from terminal import terminal
 
 from core.due import waiting_webhooks
 from core.models import Delivery, Event
 from core.retention import prune
+from core.signing import Secret
 
 STARTED = "worker started"
 
@@ -46,10 +45,10 @@ def mid_flight(installation: Installation, status: int) -> Iterator[MidFlight]:
 @pytest.mark.parametrize("pruned", [False, True], ids=["kept", "pruned"])
 def test_what_lands_after_a_deletion_is_ignored(installation: Installation, pruned: bool) -> None:
     with mid_flight(installation, 500) as flight:
-        other = installation.add_webhook(flight.receiver.url)["id"]
-        installation.ok("webhook", "delete", "1", "--yes")
+        other = installation.add_webhook(f"{flight.receiver.url}/other")["id"]
+        installation.delete_webhook()
         if pruned:
-            prune(NOON, datetime.now(UTC))
+            prune(datetime.now(UTC) - DAY, datetime.now(UTC))
         flight.land()
         installation.emit()
         wait_until(lambda: len(flight.receiver.requests) == 2)
@@ -60,15 +59,14 @@ def test_what_lands_after_a_deletion_is_ignored(installation: Installation, prun
     assert waiting_webhooks() == []
 
 
-def signed(request: Request, secret: str) -> bool:
-    digest = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest()
-    return request.headers["X-AuraPOS-Signature"] == f"sha256={digest}"
+def signed(request: Request, secret: Secret) -> bool:
+    return request.headers["X-AuraPOS-Signature"] == secret.sign(request.body)
 
 
 @pytest.mark.fault(27, "secret regenerated mid-flight")
 def test_the_attempt_after_a_new_secret_is_signed_with_it(installation: Installation) -> None:
     with mid_flight(installation, 500) as flight:
-        secret = installation.json("webhook", "regenerate-secret", "1")["secret"]
+        secret = installation.regenerate_secret()
         flight.land()
         wait_until(lambda: len(flight.receiver.requests) == 2)
         flight.worker.wait_for("delivered")

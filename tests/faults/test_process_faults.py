@@ -1,6 +1,7 @@
 """Workers that stop, hang behind and crowd: on both engines."""
 
 import signal
+import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from installation import Installation, wait_until
 from scene import SECOND, has_ticked, nothing_waits
-from scripted import Act, Request, after, answer, receiving
+from scripted import Act, Request, after, answer, receiving, telling
 
 from core.database import transaction
 from core.models import Delivery
@@ -69,7 +70,8 @@ class Crowd:
     def expecting(self, count: int) -> Act:
         """Answers come once that many wait together, so that nobody answers too early."""
 
-        def act(connection: object) -> None:
+        @telling(200)
+        def act(connection: socket.socket) -> None:
             with self._lock:
                 self._now += 1
                 self.most = max(self.most, self._now)
@@ -78,7 +80,7 @@ class Crowd:
             self._enough.wait(20)
             with self._lock:
                 self._now -= 1
-            answer(200)(connection)  # type: ignore[arg-type]  # the socket it was given
+            answer(200).do(connection)
 
         return act
 

@@ -19,8 +19,10 @@ from pathlib import Path
 import pytest
 import trustme
 from installation import FAST, Installation, wait_until
+from notes import Notes, begin_notes, notes
+from restartable import free_port
 from scene import OPERATOR, add_webhook
-from scripted import Act, Request, Scripted, answer, receiving, say
+from scripted import Act, Request, Scripted, answer, receiving, say, status_in, telling
 
 from core import queries
 from core.database import open_database
@@ -33,6 +35,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 HTTP2_SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
 
 
+@telling(None)
 def hang(connection: socket.socket) -> None:
     """Say nothing until the other side gives up."""
     connection.recv(1)
@@ -41,6 +44,7 @@ def hang(connection: socket.socket) -> None:
 def drip(head: bytes, drop: bytes, pause: float) -> Act:
     """Say `head`, then a drop at a time until nobody listens."""
 
+    @telling(status_in(head))
     def act(connection: socket.socket) -> None:
         with suppress(OSError):
             connection.sendall(head)
@@ -54,6 +58,7 @@ def drip(head: bytes, drop: bytes, pause: float) -> Act:
 def flood(head: bytes, drop: bytes) -> Act:
     """Say `head`, then as much as is taken."""
 
+    @telling(status_in(head))
     def act(connection: socket.socket) -> None:
         with suppress(OSError):
             connection.sendall(head)
@@ -67,6 +72,7 @@ def flood(head: bytes, drop: bytes) -> Act:
 def reset(first: bytes = b"") -> Act:
     """Say this much, and once it can have been read, reset the connection."""
 
+    @telling(status_in(first))
     def act(connection: socket.socket) -> None:
         connection.sendall(first)
         time.sleep(0.3)  # a reset discards what has not been read
@@ -145,6 +151,7 @@ class Run:
     memory: int  # bytes that the worker grew by at the most
     healthy_wait: float  # seconds until a healthy address got the same event
     exit_code: int
+    notes: Notes  # for each of its tests
 
 
 @contextmanager
@@ -153,8 +160,7 @@ def all_receivers() -> Iterator[dict[str, Scripted]]:
         receivers = {name: stack.enter_context(receiving(act)) for name, act in ACTS.items()}
         for name, tls in CERTIFICATES.items():
             receivers[name] = stack.enter_context(receiving(answer(200), tls=tls))
-        with receiving() as gone:
-            receivers["refused"] = gone
+        receivers["refused"] = Scripted([], url=f"http://127.0.0.1:{free_port()}/hook")
         yield receivers
 
 
@@ -177,11 +183,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     vault = load_vault(folder / "aurapos-webhooks.key")
     with all_receivers() as receivers, receiving() as healthy, installed.worker() as worker:
         worker.wait_for("worker started")
-        add_webhook(vault, 1, healthy.url)
+        add_webhook(vault, 1, healthy.url, now=datetime.now(UTC))
         installed.push(50)
         wait_until(lambda: len(healthy.requests) == 50)
         before = most = resident(worker.process.pid)
-        hooks = {name: add_webhook(vault, 1, each.url).id for name, each in receivers.items()}
+        now = datetime.now(UTC)
+        hooks = {
+            name: add_webhook(vault, 1, each.url, now=now).id for name, each in receivers.items()
+        }
         published = time.monotonic()
         installed.emit()
 
@@ -194,7 +203,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         wait_until(all_ended, 40)
         exit_code = worker.stop()
         ended = {name: ended_as(hooks[name], each) for name, each in receivers.items()}
-    return Run(ended, most - before, healthy.requests[50].at - published, exit_code)
+    return Run(ended, most - before, healthy.requests[50].at - published, exit_code, notes())
 
 
 def ended_as(webhook_id: int, receiver: Scripted) -> Ended:
@@ -204,6 +213,12 @@ def ended_as(webhook_id: int, receiver: Scripted) -> Ended:
 
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def of_the_run(run: Run) -> None:
+    """Each test is held to what became of all of them."""
+    begin_notes(run.notes)
 
 
 @pytest.mark.fault(15, "refused")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from disks import Disk, PageLimit, mounting_is_allowed, small_disk
 from installation import FAST, SHORT_MINUTES, Installation, Storage, Worker, wait_until
-from restartable import postgres, redis_server
+from restartable import Postgres, postgres, redis_server
 from scene import has_ticked, nothing_waits
 from scripted import Scripted, after, answer, receiving
 from terminal import terminal
@@ -138,11 +138,19 @@ def test_a_full_disk_fails_one_action_and_stops_the_sending_until_there_is_room(
     assert len({request.headers["X-AuraPOS-Delivery"] for request in receiver.requests}) == 41
 
 
+@pytest.fixture
+def tables() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
 @pytest.mark.fault(8, "PostgreSQL restarts mid-tick")
-def test_a_worker_goes_on_after_postgresql_crashed_under_it(tmp_path: Path) -> None:
+def test_a_worker_goes_on_after_postgresql_crashed_under_it(
+    tmp_path: Path, tables: Postgres
+) -> None:
     finish = threading.Event()
-    with postgres() as server, receiving(after(finish, answer(200))) as receiver:
-        storage = Storage(server.url, server.url)
+    with receiving(after(finish, answer(200))) as receiver:
+        storage = Storage(tables.url, tables.url)
         installed = Installation(tmp_path, FAST, storage, SHORT_MINUTES)
         installed.init()
         installed.add_webhook(receiver.url)
@@ -150,7 +158,7 @@ def test_a_worker_goes_on_after_postgresql_crashed_under_it(tmp_path: Path) -> N
         with installed.worker() as worker:
             worker.wait_for(STARTED)
             wait_until(lambda: len(receiver.requests) == 16)
-            server.restart()
+            tables.restart()
             finish.set()
             wait_until(lambda: len(receiver.requests) == 40, 30)
             installed.emit()

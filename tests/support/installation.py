@@ -10,8 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+from notes import notes
+
+from core.signing import Secret
 
 COMMAND = [sys.executable, "-m", "tui.cli"]
 
@@ -32,6 +38,8 @@ allow_networks = ["127.0.0.0/8"]
 retry_after = ["0.2s"]
 timeout = "5s"
 """
+
+_SHOW_SECRETS = {"create", "regenerate-secret"}
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
@@ -70,6 +78,10 @@ class Installation:
         self.command = command
         self.config = folder / "c.toml"
         self.config.write_text(storage.toml + config)
+        self._said: list[bytes] = []
+        notes().configs.append(self.config)
+        notes().folders.add(folder)
+        notes().said["what the command said"] = lambda: b"".join(self._said)
 
     def run(
         self, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None
@@ -83,6 +95,8 @@ class Installation:
             check=False,
             env={**os.environ, **(env or {})},
         )
+        if not _SHOW_SECRETS.intersection(args):
+            self._said += [done.stdout, done.stderr]
         return subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
         )
@@ -110,10 +124,24 @@ class Installation:
         self.ok("init", "--business", "Chez Marie", "--edition", edition, "--owner", "marie")
 
     def add_webhook(self, url: str) -> Any:
-        return self.json("webhook", "create", url, "--all-events")
+        webhook = self.json("webhook", "create", url, "--all-events")
+        notes().secrets[webhook["id"]].append(Secret(webhook["secret"]))
+        return webhook
+
+    def regenerate_secret(self, webhook_id: int = 1) -> Secret:
+        told = self.json("webhook", "regenerate-secret", str(webhook_id))
+        notes().secrets[webhook_id].append(secret := Secret(told["secret"]))
+        return secret
+
+    def delete_webhook(self, webhook_id: int = 1) -> None:
+        self.ok("webhook", "delete", str(webhook_id), "--yes")
+        notes().deletions[webhook_id] = datetime.now(UTC)
 
     def emit(self, payload: str = '{"total_tvac": 55.10}') -> int:
-        return int(self.json("emit", "ticket.created", stdin=payload.encode())["event_id"])
+        key = uuid4().hex
+        emitted = self.json("emit", "ticket.created", "--key", key, stdin=payload.encode())
+        notes().published.append(key)
+        return int(emitted["event_id"])
 
     def push(self, count: int, first: int = 0) -> None:
         """That many events at once: new clients, numbered from `first`."""
@@ -123,6 +151,7 @@ class Installation:
         ]
         done = self.run("sync", stdin="\n".join(map(json.dumps, changes)).encode())
         assert done.returncode == 0, done.stderr  # where it may also tell how far it is
+        notes().published += [str(change["key"]) for change in changes]
 
     def deliveries(self, webhook_id: int = 1) -> Any:
         return self.json("delivery", "list", "--webhook", str(webhook_id))
@@ -148,6 +177,7 @@ class Installation:
             env={**os.environ, **(env or {})},
         )
         worker = Worker(process)
+        notes().said[f"the log of worker {process.pid}"] = lambda: "".join(worker.log).encode()
         try:
             yield worker
         finally:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from notes import notes
+
 from core.history import Post
 
 
@@ -38,6 +40,7 @@ class Recording:
 def recording(replying: Replying) -> Iterator[Recording]:
     """A receiver on 127.0.0.1 until the block ends."""
     recorded, ready = Recording(replying), threading.Event()
+    notes().receivers.append(recorded)
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
+from notes import notes
+
 from core import queries
 from core.database import connection, proxy, release_connection
 from core.delivery import Schedule
@@ -41,7 +43,9 @@ def add_webhook(
     events: tuple[EventType, ...] = SELECTABLE,
     now: datetime = NOON,
 ) -> NewWebhook:
-    return create_webhook(MARIE, business_id, url, events, now, policy=DEVELOPMENT, vault=vault)
+    new = create_webhook(MARIE, business_id, url, events, now, policy=DEVELOPMENT, vault=vault)
+    notes().secrets[new.id].append(new.secret)
+    return new
 
 
 def publish_ticket(business_id: int, now: datetime = NOON, payload: bytes = TICKET) -> int:

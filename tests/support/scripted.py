@@ -1,18 +1,29 @@
 """A receiver in a thread, whose answers are written down beforehand, and what it saw."""
 
+import io
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
+from typing import BinaryIO
+
+from notes import notes
 
 from core.history import Post
 
-Act = Callable[[socket.socket], None]
-"""What to do with a connection whose request has been read."""
+
+@dataclass(frozen=True)
+class Act:
+    """What to do with a connection whose request has been read, and the status that this tells."""
+
+    status: int | None
+    do: Callable[[socket.socket], None]
 
 
 @dataclass(frozen=True)
@@ -21,6 +32,7 @@ class Request:
     line: str
     headers: dict[str, str]
     body: bytes
+    status: int | None = None  # that it gets, also if its sender has gone by then
 
 
 @dataclass
@@ -34,29 +46,46 @@ class Scripted:
 
     def act(self, request: Request) -> Act:
         with self._lock:
-            self.requests.append(request)
-            return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+            act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+            self.requests.append(replace(request, status=act.status))
+            return act
+
+    @property
+    def posts(self) -> list[Post]:
+        scheme = self.url.partition("://")[0]
+        return [_post(request, scheme) for request in self.requests]
 
 
-def posts_to(scripted: Scripted, status: int | None = 200) -> list[Post]:
-    """The log of a receiver that answered everything with `status`."""
-    booted = datetime.now(UTC) - timedelta(seconds=monotonic())
-    return [_post(request, booted, status) for request in scripted.requests]
+def _post(request: Request, scheme: str) -> Post:
+    url = f"{scheme}://{request.headers['Host']}{request.line.split()[1]}"
+    at = datetime.now(UTC) - timedelta(seconds=monotonic() - request.at)
+    return Post(at, url, request.headers, request.body, request.status)
 
 
-def _post(request: Request, booted: datetime, status: int | None) -> Post:
-    url = f"http://{request.headers['Host']}{request.line.split()[1]}"
-    at = booted + timedelta(seconds=request.at)
-    return Post(at, url, request.headers, request.body, status)
+def post_of(raw: bytes, status: int | None) -> Post:
+    """A request of these bytes that has just been answered so."""
+    [request] = _requests(io.BytesIO(raw))
+    return _post(replace(request, status=status), "http")
+
+
+def telling(status: int | None) -> Callable[[Callable[[socket.socket], None]], Act]:
+    """Makes an act of a function, that answers with this status; None: with none."""
+    return partial(Act, status)
+
+
+def status_in(raw: bytes) -> int | None:
+    found = re.match(rb"HTTP/1\.1 (\d{3}) ", raw)
+    return None if found is None else int(found[1])
 
 
 def answer(status: int, body: bytes = b"ok", *headers: str) -> Act:
     head = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", *headers]
     whole = "\r\n".join(head).encode() + b"\r\n\r\n" + body
-    return lambda connection: connection.sendall(whole)
+    return Act(status, lambda connection: connection.sendall(whole))
 
 
 def say(raw: bytes) -> Act:
+    @telling(status_in(raw))
     def act(connection: socket.socket) -> None:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_RDWR)
@@ -67,22 +96,26 @@ def say(raw: bytes) -> Act:
 def after(event: threading.Event, then: Act) -> Act:
     """Wait for the test (half a minute at most), then act."""
 
+    @telling(then.status)
     def act(connection: socket.socket) -> None:
         event.wait(30)
-        then(connection)
+        then.do(connection)
 
     return act
 
 
 @contextmanager
 def receiving(*acts: Act, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
-    """A scripted receiver on 127.0.0.1 until the block ends."""
+    """A scripted receiver on 127.0.0.1 until the block ends; without acts it accepts everything."""
     scripted = Scripted(list(acts) or [answer(200)])
     connections: list[socket.socket] = []
     threads: list[threading.Thread] = []
     server = socket.create_server(("127.0.0.1", 0), backlog=256)
     scheme = "https" if tls else "http"
     scripted.url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/hook"
+    notes().receivers.append(scripted)
+    if not acts:
+        notes().healthy.add(scripted.url)
 
     def accept() -> None:
         with suppress(OSError):
@@ -113,17 +146,21 @@ def _serve(plain: socket.socket, scripted: Scripted, tls: ssl.SSLContext | None)
         connection = tls.wrap_socket(plain, server_side=True) if tls else plain
         with connection, connection.makefile("rb") as stream:
             for request in _requests(stream):
-                scripted.act(request)(connection)
+                scripted.act(request).do(connection)
 
 
-def _requests(stream: Iterable[bytes]) -> Iterator[Request]:
-    lines = iter(stream)
-    for first in lines:
+def _requests(stream: BinaryIO) -> Iterator[Request]:
+    """The whole requests that come; one that is cut short is none."""
+    for first in stream:
         headers = {}
-        for line in lines:
+        for line in stream:
             if line == b"\r\n":
                 break
             name, _, value = line.decode("latin-1").partition(":")
             headers[name] = value.strip()
-        body = stream.read(int(headers.get("Content-Length", 0)))  # type: ignore[attr-defined]
-        yield Request(monotonic(), first.decode("latin-1").strip(), headers, body)
+        else:
+            return
+        length = int(headers.get("Content-Length", 0))
+        body = stream.read(length)
+        if len(body) == length:
+            yield Request(monotonic(), first.decode("latin-1").strip(), headers, body)

@@ -11,6 +11,7 @@ from typing import Any
 import pexpect
 import pyte
 from installation import COMMAND
+from notes import notes
 
 UP, DOWN, TAB, ESC, ENTER, SAVE = "\x1b[A", "\x1b[B", "\t", "\x1b", "\r", "\x13"
 _QUIET = 0.4  # seconds of silence after which an answer is whole
@@ -94,8 +95,10 @@ def terminal_with(
     inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     env: Any = {**inherited, "TERM": "xterm-256color", **environment}
     process = pexpect.spawn(argv[0], argv[1:], cwd=str(folder), env=env, dimensions=(rows, columns))
+    opened = Terminal(process, columns, rows)
+    notes().said[f"the terminal of process {process.pid}"] = lambda: opened.written
     try:
-        yield Terminal(process, columns, rows)
+        yield opened
     finally:
         process.close(force=True)
 

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from notes import notes
 from peewee import OperationalError
 from scene import DEVELOPMENT, MARIE, NOON, OPERATOR, SECOND, add_webhook, publish_ticket
+from scripted import post_of
 from wire import Talk, read_request, response, talking
 
 from core import outbox, queries, services
@@ -17,6 +19,7 @@ from core.database import transaction
 from core.delivery import ErrorKind, Schedule, Status
 from core.directory import add_business, set_business
 from core.errors import BadKeyFile
+from core.history import Post
 from core.models import Delivery, Event
 from core.outbox import LEASE, Claim
 from core.queries import DeliveryRow
@@ -39,6 +42,7 @@ def make_dispatcher(
     open_vault: Callable[[], Vault] | None = None,
     lease_for: timedelta = LEASE,
 ) -> Dispatcher:
+    notes().schedule = SCHEDULE
     sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timeout)
     return Dispatcher(
         sender, open_vault or (lambda: vault), SCHEDULE, limits, clock, lease_for=lease_for
@@ -71,11 +75,15 @@ class Server:
     def __init__(self, *answers: int) -> None:
         self._answers: Iterator[int] = iter(answers)
         self.requests: list[bytes] = []
+        self.posts: list[Post] = []
+        notes().receivers.append(self)
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            self.requests.append(await read_request(reader))
-            writer.write(response(next(self._answers, 200)))
+            request, status = await read_request(reader), next(self._answers, 200)
+            self.requests.append(request)
+            self.posts.append(post_of(request, status))
+            writer.write(response(status))
             await writer.drain()
 
     def paths(self) -> Counter[str]:
