@@ -157,6 +157,17 @@ def test_an_edited_and_a_resigned_webhook_are_in_order(play: Play, vault: Vault)
     assert check(play.evidence(secrets={play.webhook.id: [earlier, play.secret]})) == []
 
 
+def test_a_clock_that_was_set_back_makes_nothing_younger_and_nothing_late(play: Play) -> None:
+    play.publish()
+    play.fan_out()
+    play.wait(2 * MINUTE)
+    play.attempt(OK, 200)
+    Webhook.update(created_at=play.now).execute()
+    known = {"healthy": [play.webhook.url], "set_back": 2 * MINUTE}
+    assert check(play.evidence(**known)) == []
+    assert set(play.broken(**known | {"set_back": SECOND})) == {Rule.MISDIRECTED, Rule.LATE}
+
+
 # Each way to break one
 
 
@@ -394,9 +405,9 @@ def test_an_event_that_was_not_selected_is_seen(play: Play) -> None:
 def test_an_event_older_than_the_webhook_is_seen(play: Play) -> None:
     play.delivers()
     Webhook.update(created_at=play.now + MINUTE).execute()
-    assert play.broken() == {
-        Rule.MISDIRECTED: [f"event 1 went to webhook {play.webhook.id}, which is younger"]
-    }
+    younger = [f"event 1 went to webhook {play.webhook.id}, which is younger"]
+    assert play.broken() == {Rule.MISDIRECTED: younger}
+    assert play.broken(set_back=SECOND) == {Rule.MISDIRECTED: younger}
 
 
 def test_a_body_at_another_webhook_s_url_is_seen(play: Play) -> None:
