@@ -113,8 +113,12 @@ def test_no_post_starts_once_delete_has_returned(installed: Installation) -> Non
             wait_until(lambda: len(receiver.requests) == 16)
             installed.delete_webhook()
             finish.set()
+            installed.add_webhook(f"{receiver.url}/other")
+            installed.emit()
+            wait_until(lambda: len(receiver.requests) == 17)
             assert worker.stop() == 0
-    assert len(receiver.requests) == 16
+    assert receiver.requests[16].line.split()[1] == "/hook/other"
+    assert len(receiver.requests) == 17
 
 
 def children(pid: int) -> list[int]:
