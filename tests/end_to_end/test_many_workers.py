@@ -5,13 +5,16 @@
 
 import json
 import re
+import signal
 import socket
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import dying_worker
 import pytest
 from counting import Counted, counting
 from installation import COMMAND, FAST, Installation, Storage, Worker, wait_until
@@ -23,10 +26,12 @@ from core.config import load_config
 from core.database import connection, open_database, proxy, transaction
 from core.delivery import ErrorKind, Status
 from core.models import Attempt, Delivery, Event
+from core.steps import Step
 
 WEBHOOKS = 8
 CONCURRENCY = 64
 PATIENCE = 300  # seconds
+LEASE = 5  # seconds, of the worker that dies
 
 
 @pytest.fixture
@@ -61,15 +66,19 @@ def fill(installed: Installation, url: str, backlog: int) -> None:
     open_database(load_config(installed.config).database.url)
 
 
+def quiet(installed: Installation) -> list[str]:
+    """A worker that tells of passes, not of each delivery."""
+    return [*COMMAND, "--config", str(installed.config), "worker"]
+
+
 @contextmanager
-def starting_together(installed: Installation, count: int) -> Iterator[list[Worker]]:
-    """So many workers, none of which can begin before all have started."""
-    quiet = [*COMMAND, "--config", str(installed.config), "worker"]
+def starting_together(installed: Installation, *commands: list[str]) -> Iterator[list[Worker]]:
+    """A worker of each command, none of which can begin before all have started."""
     with ExitStack() as stack:
         with transaction():  # on SQLite that alone keeps every other writer waiting
             if proxy.for_update:
                 proxy.execute_sql("LOCK TABLE event")
-            workers = [stack.enter_context(installed.worker(command=quiet)) for _ in range(count)]
+            workers = [stack.enter_context(installed.worker(command=each)) for each in commands]
             for worker in workers:
                 worker.wait_for("worker started", 60)
         yield workers
@@ -119,7 +128,7 @@ def test_workers_share_a_backlog_and_post_each_delivery_once(
     storage = Storage() if engine == "SQLite" else request.getfixturevalue("servers")
     installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
     fill(installed, receiver.url, backlog)
-    with starting_together(installed, count) as workers:
+    with starting_together(installed, *[quiet(installed)] * count) as workers:
         wait_until(lambda: len(receiver) >= backlog and all_is_settled(), PATIENCE)
         assert [worker.stop() for worker in workers] == [0] * count
     posted = [post.delivery_id for post in receiver.posts()]
@@ -138,10 +147,11 @@ def test_a_backlog_wakes_the_workers_that_the_push_s_own_wake_did_not_reach(
         threading.Event().wait(0.2)  # as long as a receiver takes
         answer(200).do(connection)
 
-    quiet = [*COMMAND, "--config", str(installed.config), "worker"]
     with receiving(slowly) as receiver, ExitStack() as stack:
         installed.add_webhook(receiver.url)
-        workers = [stack.enter_context(installed.worker(command=quiet)) for _ in range(2)]
+        workers = [
+            stack.enter_context(installed.worker(command=quiet(installed))) for _ in range(2)
+        ]
         for worker in workers:
             worker.wait_for("worker started", 60)
         installed.push(600)
@@ -171,9 +181,10 @@ def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had
 ) -> None:
     installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", servers)
     fill(installed, receiver.url, backlog)
-    with starting_together(installed, count) as workers:
-        wait_until(lambda: len(receiver) > backlog // 5, PATIENCE)
-        workers[0].process.kill()
+    dying = [sys.executable, str(Path(dying_worker.__file__)), str(installed.config)]
+    dying += [Step.ANSWERED, str(backlog // 5 // count), str(LEASE)]
+    with starting_together(installed, dying, *[quiet(installed)] * (count - 1)) as workers:
+        assert workers[0].process.wait(PATIENCE) == -signal.SIGKILL
         posted_before = len(receiver)
         wait_until(all_is_settled, PATIENCE)
         assert [worker.stop() for worker in workers[1:]] == [0] * (count - 1)
@@ -189,7 +200,7 @@ def test_a_postgresql_restarted_among_workers_loses_nothing(
         storage = Storage(tables.url, redis_url)
         installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
         fill(installed, receiver.url, backlog)
-        with starting_together(installed, 2) as workers:
+        with starting_together(installed, quiet(installed), quiet(installed)) as workers:
             wait_until(lambda: len(receiver) > backlog // 5, PATIENCE)
             tables.restart()
             posted_before = len(receiver)

@@ -1,7 +1,8 @@
 """The real worker, put together so that it can die where a test wants it to.
 
 As a script: `dying_worker.py CONFIG STEP NTH` ends itself with SIGKILL as it passes the step for
-the nth time; `dying_worker.py CONFIG` works until it is told to end. Its leases are short.
+the nth time; `dying_worker.py CONFIG` works until it is told to end. Its leases are short: one
+second, or as many as are named last.
 """
 
 import os
@@ -43,6 +44,7 @@ def die_at(step: Step, nth: int) -> Callable[[Step], None]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        watch(die_at(Step(sys.argv[2]), int(sys.argv[3])))
-    run_worker(Path(sys.argv[1]), timedelta(seconds=1))
+    _, config, *death = sys.argv
+    if death:
+        watch(die_at(Step(death[0]), int(death[1])))
+    run_worker(Path(config), timedelta(seconds=int(death[2]) if len(death) > 2 else 1))
