@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -62,6 +63,7 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
 class GuardedTransport(httpx.AsyncBaseTransport):
     """POSTs to public addresses only, over connections kept alive for a few seconds.
 
+    Bodies are sent whole, from memory.
     Raises AttemptFailed where no status arrives, and NotWanted where the last look said no.
     It must be used and closed inside one event loop.
     """
@@ -99,11 +101,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def _send_once(self, request: httpx.Request) -> aiohttp.ClientResponse:
         return await self._open_session().request(
             request.method,
-            URL(str(request.url), encoded=True),
-            data=await request.aread(),
+            _encoded(str(request.url)),
+            data=aiohttp.BytesPayload(request.read()),
             headers=CIMultiDict(
-                (name.decode("ascii"), value.decode("latin-1"))
-                for name, value in request.headers.raw
+                [
+                    (name.decode("ascii"), value.decode("latin-1"))
+                    for name, value in request.headers.raw
+                ]
             ),
             allow_redirects=False,
         )
@@ -132,9 +136,8 @@ class _RawBody(httpx.AsyncByteStream):
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._answer.content.iter_any():
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._answer.content.iter_any()
 
     async def aclose(self) -> None:
         self._answer.close()  # a connection whose body was read to its end is back already
@@ -239,6 +242,11 @@ def _hand_over(
         loop.call_soon_threadsafe(settle)
     except RuntimeError:  # the loop was closed while the lookup hung: nobody waits any more
         return
+
+
+@lru_cache(maxsize=4096)
+def _encoded(url: str) -> URL:
+    return URL(url, encoded=True)
 
 
 def _resolved(host: str, address: str, port: int) -> ResolveResult:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 class LastLooks:
     """Puts the questions of many attempts together into one query at a time."""
 
-    def __init__(self, still_sendable: Callable[[list[Claim]], Awaitable[set[Claim]]]) -> None:
+    def __init__(self, still_sendable: Callable[[list[Claim]], Awaitable[list[bool]]]) -> None:
         self._still_sendable = still_sendable
         self._asked: list[tuple[Claim, asyncio.Future[bool]]] = []
         self._answering: asyncio.Task[None] | None = None
@@ -35,8 +35,8 @@ class LastLooks:
             except PeeweeException as error:
                 # What cannot be asked is not sent: it could not be recorded either.
                 log.error("nothing is sent: %s", explain(error))
-                sendable = set()
-            for claim, answer in asked:
+                sendable = [False] * len(asked)
+            for (_, answer), may_send in zip(asked, sendable, strict=True):
                 if not answer.done():
-                    answer.set_result(claim in sendable)
+                    answer.set_result(may_send)
         self._answering = None

@@ -361,7 +361,7 @@ def test_what_cannot_be_looked_at_last_is_not_sent(
     server, webhooks = Server(), []
     look = outbox.still_sendable
 
-    def away(_: object) -> set[Claim]:
+    def away(_: object) -> list[bool]:
         monkeypatch.setattr(outbox, "still_sendable", look)
         raise OperationalError("server closed the connection unexpectedly")
 
@@ -381,7 +381,7 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
     server, asked = Server(), []
     look = outbox.still_sendable
 
-    def slow_at_first(claims: list[Claim]) -> set[Claim]:
+    def slow_at_first(claims: list[Claim]) -> list[bool]:
         if not asked:
             threading.Event().wait(1.2)  # longer than the lease
         asked.append(claims)
