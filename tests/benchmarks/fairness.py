@@ -19,11 +19,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
+from checked import evidence
 from installation import Installation, wait_until
 from plot import line_plot
 from report import RESULTS
 from scripted import Scripted, receiving
-from stage import OPERATOR, POLICY, dispatcher, now, prepare, receiver, write_results
+from stage import (
+    OPERATOR,
+    POLICY,
+    dispatcher,
+    hold_to_invariants,
+    now,
+    prepare,
+    receiver,
+    write_results,
+)
 
 from core.config import load_config
 from core.database import open_database
@@ -90,6 +100,7 @@ def lateness(folder: Path) -> list[float]:
             worker.wait_for("worker started")
             seconds = publish_all(installation, business, healthy)
             worker.stop()
+        hold_to_invariants(evidence())
     return seconds
 
 

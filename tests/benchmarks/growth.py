@@ -91,8 +91,7 @@ class Installed:
             self._prune()
 
     def _deliver(self) -> None:
-        for business in self.businesses:
-            publish(business, EVENTS // BUSINESSES, self.now)
+        publish(self.businesses, EVENTS // BUSINESSES, self.now)
         with self._timed("fan out 100 events"):
             outbox.fan_out(EVENTS, self.now)
         wanted = dict.fromkeys(range(1, WEBHOOKS + 1), BATCH // WEBHOOKS)

@@ -14,10 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from checked import evidence
 from installation import FAST, Installation, wait_until
 from scripted import Scripted, receiving
 from servers import redis_server
-from stage import new_database, now, postgres, write_results
+from stage import hold_to_invariants, new_database, now, postgres, write_results
 
 from core.config import load_config
 from core.database import open_database
@@ -62,6 +63,7 @@ def case(database: str, queue: str) -> list[float]:
             worker.wait_for("worker started")
             seconds = publish_all(installation.config, receiver)
             assert worker.stop() == 0
+        hold_to_invariants(evidence())
     return seconds
 
 

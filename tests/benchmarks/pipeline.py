@@ -1,8 +1,9 @@
 """How fast deliveries go beside bare HTTP clients and beside django-webhook on Celery and Redis:
 same receiver, same payload, one run.
 
-Each case runs in processes of its own. Prints a table of medians and writes them to
-bench/results/pipeline.json. Machines are noisy, so what counts is the ratios.
+Each case runs in processes of its own, and what it has left behind is held to the invariants.
+Prints a table of medians and writes them to bench/results/pipeline.json. Machines are noisy, so
+what counts is the ratios.
 """
 
 import asyncio
@@ -23,16 +24,22 @@ from servers import redis_server
 from stage import (
     AT_ONCE,
     PAYLOAD,
+    SCHEDULE,
     dispatcher,
+    hold_to_invariants,
     new_database,
     now,
     postgres,
+    posts_at,
     prepare,
     receiver,
     write_results,
 )
 
 from core.database import open_database
+from core.invariants import Evidence
+from core.models import Webhook
+from core.vault import load_vault
 from tasks.engine import spare_the_collector
 
 ROUNDS = 3
@@ -112,6 +119,16 @@ async def drain(database: str, key_file: Path) -> None:
     print(tally.delivered, flush=True)
 
 
+def examine(database: str, key_file: Path, url: str) -> None:
+    """End the run if what was drained was not delivered as it must be."""
+    open_database(database)
+    vault = load_vault(key_file)
+    secrets = {
+        row.id: [vault.open(bytes(row.secret), row.business_id, row.id)] for row in Webhook.select()
+    }
+    hold_to_invariants(Evidence(posts_at(url), SCHEDULE, secrets=secrets))
+
+
 # In the process that measures
 
 
@@ -161,6 +178,7 @@ def rival_rate(case: Case, url: str, server: str, redis: str) -> float:
 
 def case_rate(case: Case, url: str, server: str) -> float:
     """Deliveries per second, from the word to the end of the last worker."""
+    posts_at(url)  # of the case before
     with tempfile.TemporaryDirectory() as folder:
         key_file = Path(folder) / "key"
         database = new_database(server) if case.postgres else f"sqlite:///{folder}/bench.db"
@@ -187,6 +205,7 @@ def case_rate(case: Case, url: str, server: str) -> float:
             worker.stdin.flush()
         delivered = sum(int(worker.communicate()[0]) for worker in workers)
         seconds = perf_counter() - begin
+        subprocess.run([*command, "examine", database, key_file, url], check=True)
     expected = POSTS // case.addresses * case.addresses
     assert delivered == expected, f"{delivered} of {expected} were delivered"
     return delivered / seconds
@@ -203,6 +222,8 @@ if __name__ == "__main__":
         case ["prepare", database, key_file, url, addresses]:
             urls = [f"{url}{each}" for each in range(int(addresses))]
             prepare(database, Path(key_file), urls, POSTS // int(addresses))
+        case ["examine", database, key_file, url]:
+            examine(database, Path(key_file), url)
         case ["drain", database, key_file]:
             asyncio.run(drain(database, Path(key_file)))
         case _:

