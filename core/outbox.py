@@ -209,7 +209,7 @@ def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: dat
 
 
 def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
-    rows = (
+    query = (
         Delivery.select(
             Delivery.id,
             Delivery.uuid,
@@ -230,9 +230,13 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
         .join(Webhook)
         .where(one_of(Delivery.id, ids) & (Delivery.lease == lease) & Webhook.deleted_at.is_null())
         .order_by(Delivery.id)
-        .tuples()
     )
-    return list(map(Claim._make, rows.iterator()))
+    # peewee would look at each column of each row, which costs more than the rest of the claim.
+    to_uuid, to_time = Delivery.uuid.python_value, Event.created_at.python_value
+    return [
+        Claim._make((row[0], to_uuid(row[1]), *row[2:7], to_time(row[7]), *row[8:]))
+        for row in proxy.execute(query)
+    ]
 
 
 def still_sendable(claims: Sequence[Claim]) -> list[bool]:

@@ -1,6 +1,5 @@
 """The only outbound HTTP: one guarded POST → one Outcome."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import cast
 import httpx
 
 from core.cleaning import clean, clean_body
+from core.deadlines import Deadlines
 from core.delivery import (
     RESPONSE_LIMIT,
     Answered,
@@ -35,7 +35,7 @@ class Sender:
 
     def __init__(self, transport: httpx.AsyncBaseTransport, timeout: timedelta) -> None:
         self._transport = transport
-        self._timeout = timeout.total_seconds()
+        self._deadlines = Deadlines(timeout.total_seconds())
 
     async def post(
         self, url: str, headers: Sequence[tuple[str, str]], body: bytes, last_look: LastLook
@@ -50,15 +50,14 @@ class Sender:
                 stream=httpx.ByteStream(body),  # `content` would add headers that aiohttp adds
                 extensions={LAST_LOOK: last_look},
             )
-            async with asyncio.timeout(self._timeout):
-                await attempt.run(self._transport, request)
+            await self._deadlines.hold(attempt.run(self._transport, request))
         except NotWanted:
             return Withdrawn()
         except AttemptFailed as failure:
             return attempt.outcome() or Unreachable(failure.kind, failure.detail[:_DETAIL_LIMIT])
         except TimeoutError:
-            seconds = f"no answer in {self._timeout:g} s"
-            return attempt.outcome() or Unreachable(ErrorKind.TIMEOUT, seconds)
+            detail = f"no answer in {self._deadlines.seconds:g} s"
+            return attempt.outcome() or Unreachable(ErrorKind.TIMEOUT, detail)
         except Exception as error:  # noqa: BLE001 - any fault in an attempt is its outcome
             return attempt.outcome() or _unforeseen(error)
         return attempt.outcome() or Unreachable(ErrorKind.PROTOCOL, "no status")

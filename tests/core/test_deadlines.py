@@ -1,0 +1,106 @@
+"""One time limit for many tasks: who is over it is told so, and nobody else."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from core.deadlines import Deadlines
+
+SHORT = 0.05  # seconds
+
+
+def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+    async def main() -> list[Any]:
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    return asyncio.run(main())
+
+
+async def returning(value: object) -> object:
+    await asyncio.sleep(0)
+    return value
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+def test_what_is_in_time_returns_and_what_is_not_is_a_timeout() -> None:
+    deadlines = Deadlines(SHORT)
+    prompt, late, other = together(
+        deadlines.hold(returning("done")), deadlines.hold(never()), deadlines.hold(never())
+    )
+    assert prompt == "done"
+    assert isinstance(late, TimeoutError)
+    assert isinstance(other, TimeoutError)
+
+
+def test_one_that_begins_later_has_as_long() -> None:
+    deadlines = Deadlines(SHORT)
+
+    async def lasted() -> float:
+        begin = asyncio.get_running_loop().time()
+        with pytest.raises(TimeoutError):
+            await deadlines.hold(never())
+        return asyncio.get_running_loop().time() - begin
+
+    async def one_after_the_other() -> list[float]:
+        return [await lasted(), await lasted()]
+
+    [both] = together(one_after_the_other())
+    assert min(both) >= SHORT
+
+
+def test_an_error_of_the_work_is_its_own() -> None:
+    async def failing() -> None:
+        raise ValueError("of its own")
+
+    [outcome] = together(Deadlines(SHORT).hold(failing()))
+    assert isinstance(outcome, ValueError)
+
+
+def test_who_is_cancelled_by_another_is_cancelled_and_not_late() -> None:
+    deadlines = Deadlines(60)
+
+    async def main() -> bool:
+        task = asyncio.create_task(deadlines.hold(never()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert asyncio.run(main())
+
+
+def test_after_a_timeout_the_task_goes_on_as_if_it_had_never_been_cancelled() -> None:
+    deadlines = Deadlines(SHORT)
+
+    async def main() -> int:
+        with pytest.raises(TimeoutError):
+            await deadlines.hold(never())
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    assert asyncio.run(main()) == 0
+
+
+def test_work_that_turns_its_end_into_an_error_of_its_own_leaves_no_trace_either() -> None:
+    deadlines = Deadlines(SHORT)
+
+    async def stubborn() -> None:
+        try:
+            await never()
+        except asyncio.CancelledError:
+            raise ConnectionError from None
+
+    async def main() -> int:
+        with pytest.raises(ConnectionError):
+            await deadlines.hold(stubborn())
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    assert asyncio.run(main()) == 0
