@@ -192,7 +192,7 @@ def _start_again(which: object, status: Status, now: datetime) -> int:
         which & Delivery.status.not_in(WAITING)
     )
     waiting = Delivery.update(due_at=now).where(
-        which & Delivery.status.in_(WAITING) & Delivery.lease.is_null()
+        which & Delivery.status.in_(WAITING) & Delivery.lease.is_null() & (Delivery.due_at > now)
     )
     brought_forward = waiting.execute()
     return int(brought_forward + settled.execute())

@@ -22,9 +22,9 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "shop"
 django.setup()
 
 from django.core.management import call_command  # noqa: E402 - after setup()
-from django_webhook.models import Webhook, WebhookEvent  # noqa: E402
-from django_webhook.tasks import fire_webhook  # noqa: E402
-from shop import app  # noqa: E402
+from django_webhook.models import Webhook, WebhookEvent  # noqa: E402 - after setup()
+from django_webhook.tasks import fire_webhook  # noqa: E402 - after setup()
+from shop import app  # noqa: E402 - after setup()
 
 HERE = Path(__file__).parent
 WARM_UP = 100

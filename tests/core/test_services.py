@@ -275,6 +275,12 @@ def test_a_waiting_delivery_is_only_brought_forward(business: int, webhook: int)
     assert (row.status, row.attempts, row.next_attempt_at) == ("failed", 3, NOON)
 
 
+def test_an_overdue_delivery_keeps_its_place(business: int, webhook: int) -> None:
+    services.redeliver(MARIE, delivery_of(webhook), NOON + DAY, wake=silent)
+    [row] = queries.deliveries(MARIE, webhook)
+    assert row.next_attempt_at == NOON
+
+
 def test_a_delivery_in_flight_is_left_to_its_attempt(business: int, webhook: int) -> None:
     [claimed] = outbox.claim({webhook: 1}, SCHEDULE, NOON)
     services.redeliver(MARIE, str(claimed.uuid), NOON, wake=silent)
