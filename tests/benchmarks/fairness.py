@@ -30,6 +30,7 @@ from stage import (
     dispatcher,
     hold_to_invariants,
     now,
+    posts_at,
     prepare,
     receiver,
     write_results,
@@ -150,6 +151,8 @@ def main() -> None:
         for slow in SLOW:
             print(f"fairness: {HEALTHY} healthy beside {slow} that hang", file=sys.stderr)
             rates[slow] = float(apart("drained", url, str(slow)))
+            posts = posts_at(url)
+            assert len({post.delivery for post in posts}) == len(posts) >= HEALTHY * DUE_EACH
     write_results("fairness", {"lateness": late, "deliveries_per_second": rates})
     plot = line_plot(
         f"Deliveries per second to {HEALTHY} healthy webhooks",
