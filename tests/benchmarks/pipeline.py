@@ -42,7 +42,7 @@ from core.models import Webhook
 from core.vault import load_vault
 from tasks.engine import spare_the_collector
 
-ROUNDS = 3
+ROUNDS = 5
 POSTS = 20_000
 SLOW_POSTS = 2000  # for the client whose pool rescans every connection
 RIVAL_POSTS = 1000
