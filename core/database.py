@@ -42,19 +42,13 @@ class Sqlite(SqliteDatabase):
     """SQLite with write-ahead logging, whose writers take their turns fairly.
 
     SQLite's own busy handler starves a writer for seconds when others keep coming, so a BEGIN is
-    tried again here, with jitter. A statement that changes many rows keeps what would undo it in
-    memory: in a temporary file, as is the default, it would cost a quarter of settling.
+    tried again here, with jitter.
     """
 
     def __init__(self, path: str) -> None:
         super().__init__(
             path,
-            pragmas={
-                "journal_mode": "wal",
-                "synchronous": 1,
-                "foreign_keys": 1,
-                "temp_store": "memory",
-            },
+            pragmas={"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1},
             timeout=0.02,
             lock_type="IMMEDIATE",
             returning_clause=True,
@@ -147,10 +141,13 @@ def transaction() -> Iterator[None]:
 def hold_connection() -> None:
     """Keep this thread's SQLite connection open: opening one costs more than most transactions.
 
-    PostgreSQL's come from a pool, and only one taken from it anew survives a restart of the server.
+    What would undo a statement that changes many rows is kept in memory: in a file, as is SQLite's
+    default, it is a quarter of what settling costs. PostgreSQL's connections come from a pool, and
+    only one taken from it anew survives a restart of the server.
     """
     if not proxy.for_update:
         proxy.connect(reuse_if_open=True)
+        proxy.execute_sql("PRAGMA temp_store = memory")
 
 
 def release_connection() -> None:

@@ -26,13 +26,15 @@ class Deadlines:
         """What `work` returns; its task is held to one deadline at a time."""
         loop = asyncio.get_running_loop()
         task = cast("asyncio.Task[Any]", asyncio.current_task(loop))
+        cancelled_before = task.cancelling()
         self._due[task] = loop.time() + self.seconds
         if self._timer is None:
             self._timer = loop.call_at(self._due[task], self._look)
         try:
             return await work
         except asyncio.CancelledError:
-            if task in self._due or task.cancelling() > 1:  # by somebody else
+            by_us = task not in self._due
+            if not by_us or task.cancelling() > cancelled_before + 1:
                 raise
             raise TimeoutError from None
         finally:

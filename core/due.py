@@ -92,7 +92,7 @@ def _less(wanted: Mapping[int, int], found: Counter[int]) -> dict[int, int]:
 
 _COLUMNS = """due.webhook_id, due.id, due.lease, due.leased_at,
     due.attempts, due.interruptions, due.recovery"""
-# One row of all: the thread gives up the GIL for each row, and a busy loop is slow to return it.
+# One row of all: SQLite's driver gives up the GIL for each, and a busy loop is slow to return it.
 _FIND = f"""
     SELECT json_group_array(json_array({_COLUMNS}))
     FROM json_each(?) AS wanted CROSS JOIN delivery AS due ON due.id IN (

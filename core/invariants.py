@@ -66,7 +66,7 @@ class Evidence:
     places: Mapping[str, bytes] = field(default_factory=dict)  # to look for secrets in
     deletions: Mapping[int, datetime] = field(default_factory=dict)  # when each had returned
     healthy: Collection[str] = ()  # URLs that always answer
-    set_back: timedelta = timedelta()  # how far the clock was, at the most
+    set_back: timedelta = timedelta()  # the sum of the clock's steps back
     history: History = field(default_factory=History)
 
     @cached_property

@@ -30,7 +30,7 @@ class Sender:
     """Makes attempts, each within `timeout` from its name lookup to its answer's headers.
 
     Whatever happens inside an attempt is its outcome, never an exception, so that no receiver can
-    end the worker or its neighbours.
+    end the worker or its neighbours. It must be used and closed inside one event loop.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, timeout: timedelta) -> None:

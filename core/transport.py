@@ -101,13 +101,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def _send_once(self, request: httpx.Request) -> aiohttp.ClientResponse:
         return await self._open_session().request(
             request.method,
-            _encoded(str(request.url)),
+            _aiohttp_url(str(request.url)),
             data=aiohttp.BytesPayload(request.read()),
             headers=CIMultiDict(
-                [
-                    (name.decode("ascii"), value.decode("latin-1"))
-                    for name, value in request.headers.raw
-                ]
+                (name.decode("ascii"), value.decode("latin-1"))
+                for name, value in request.headers.raw
             ),
             allow_redirects=False,
         )
@@ -128,6 +126,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+@lru_cache(maxsize=4096)
+def _aiohttp_url(url: str) -> URL:
+    return URL(url, encoded=True)
 
 
 class _RawBody(httpx.AsyncByteStream):
@@ -242,11 +245,6 @@ def _hand_over(
         loop.call_soon_threadsafe(settle)
     except RuntimeError:  # the loop was closed while the lookup hung: nobody waits any more
         return
-
-
-@lru_cache(maxsize=4096)
-def _encoded(url: str) -> URL:
-    return URL(url, encoded=True)
 
 
 def _resolved(host: str, address: str, port: int) -> ResolveResult:

@@ -26,7 +26,9 @@ from stage import (
     PAYLOAD,
     SCHEDULE,
     dispatcher,
+    forget_posts,
     hold_to_invariants,
+    known_secrets,
     new_database,
     now,
     postgres,
@@ -38,8 +40,6 @@ from stage import (
 
 from core.database import open_database
 from core.invariants import Evidence
-from core.models import Webhook
-from core.vault import load_vault
 from tasks.engine import spare_the_collector
 
 ROUNDS = 5
@@ -122,11 +122,7 @@ async def drain(database: str, key_file: Path) -> None:
 def examine(database: str, key_file: Path, url: str) -> None:
     """End the run if what was drained was not delivered as it must be."""
     open_database(database)
-    vault = load_vault(key_file)
-    secrets = {
-        row.id: [vault.open(bytes(row.secret), row.business_id, row.id)] for row in Webhook.select()
-    }
-    hold_to_invariants(Evidence(posts_at(url), SCHEDULE, secrets=secrets))
+    hold_to_invariants(Evidence(posts_at(url), SCHEDULE, secrets=known_secrets(key_file)))
 
 
 # In the process that measures
@@ -178,7 +174,7 @@ def rival_rate(case: Case, url: str, server: str, redis: str) -> float:
 
 def case_rate(case: Case, url: str, server: str) -> float:
     """Deliveries per second, from the word to the end of the last worker."""
-    posts_at(url)  # of the case before
+    forget_posts(url)
     with tempfile.TemporaryDirectory() as folder:
         key_file = Path(folder) / "key"
         database = new_database(server) if case.postgres else f"sqlite:///{folder}/bench.db"

@@ -31,26 +31,31 @@ class _Receiver:
                 key.data(key.fileobj)
 
     def _accept(self, server: socket.socket) -> None:
-        connection, _ = server.accept()
+        try:
+            connection, _ = server.accept()
+        except OSError:  # it has gone already
+            return
+        connection.setblocking(True)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pending[connection] = b""
         self._selector.register(connection, selectors.EVENT_READ, self._read)
 
     def _read(self, connection: socket.socket) -> None:
+        pending = self._pending[connection]
         try:
             data = connection.recv(_READ)
+            pending += data
+            while end := _end(pending):
+                connection.sendall(self._answer(pending[:end]))
+                pending = pending[end:]
         except ConnectionError:
             data = b""
-        if not data:
-            self._selector.unregister(connection)
-            del self._pending[connection]
-            connection.close()
+        if data:
+            self._pending[connection] = pending
             return
-        pending = self._pending[connection] + data
-        while end := _end(pending):
-            connection.sendall(self._answer(pending[:end]))
-            pending = pending[end:]
-        self._pending[connection] = pending
+        self._selector.unregister(connection)
+        del self._pending[connection]
+        connection.close()
 
     def _answer(self, request: bytes) -> bytes:
         if request.startswith(b"POST"):

@@ -25,11 +25,12 @@ from core.directory import add_business
 from core.events import SELECTABLE, EventType
 from core.history import Post
 from core.invariants import Evidence, check
-from core.models import Event
+from core.models import Event, Webhook
 from core.plans import Actor
 from core.schema import migrate
 from core.sender import Sender
 from core.services import create_webhook
+from core.signing import Secret
 from core.transport import GuardedTransport, tls_context
 from core.url_policy import UrlPolicy
 from core.vault import create_key_file, load_vault
@@ -122,6 +123,19 @@ def posts_at(url: str) -> list[Post]:
         replace(post_of(raw.encode("latin-1"), 200), at=datetime.fromtimestamp(at, UTC))
         for at, raw in httpx.delete(url, timeout=60).json()
     ]
+
+
+def forget_posts(url: str) -> None:
+    """Have the receiver begin anew."""
+    httpx.delete(url, timeout=60)
+
+
+def known_secrets(key_file: Path) -> dict[int, list[Secret]]:
+    """Each webhook's in the bound database."""
+    vault = load_vault(key_file)
+    return {
+        row.id: [vault.open(bytes(row.secret), row.business_id, row.id)] for row in Webhook.select()
+    }
 
 
 def hold_to_invariants(evidence: Evidence) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -40,17 +41,15 @@ def test_what_is_in_time_returns_and_what_is_not_is_a_timeout() -> None:
 def test_one_that_begins_later_has_as_long() -> None:
     deadlines = Deadlines(SHORT)
 
-    async def lasted() -> float:
+    async def lasted(pause: float) -> float:
+        await asyncio.sleep(pause)
         begin = asyncio.get_running_loop().time()
         with pytest.raises(TimeoutError):
             await deadlines.hold(never())
         return asyncio.get_running_loop().time() - begin
 
-    async def one_after_the_other() -> list[float]:
-        return [await lasted(), await lasted()]
-
-    [both] = together(one_after_the_other())
-    assert min(both) >= SHORT
+    all_of_them = together(lasted(0), lasted(SHORT / 2), lasted(3 * SHORT))
+    assert min(all_of_them) >= SHORT
 
 
 def test_an_error_of_the_work_is_its_own() -> None:
@@ -72,6 +71,37 @@ def test_who_is_cancelled_by_another_is_cancelled_and_not_late() -> None:
         return task.cancelled()
 
     assert asyncio.run(main())
+
+
+def test_who_is_late_and_cancelled_by_another_too_is_cancelled() -> None:
+    deadlines = Deadlines(0)
+
+    async def main() -> bool:
+        task = asyncio.create_task(deadlines.hold(never()))
+        for _ in range(10):  # turns of the loop, until the one in which it was late
+            if task.cancelling():
+                break
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert asyncio.run(main())
+
+
+def test_who_was_cancelled_once_and_went_on_can_be_late_all_the_same() -> None:
+    deadlines = Deadlines(SHORT)
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            await deadlines.hold(never())
+
+    asyncio.run(main())
 
 
 def test_after_a_timeout_the_task_goes_on_as_if_it_had_never_been_cancelled() -> None:

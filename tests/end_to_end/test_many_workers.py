@@ -31,7 +31,7 @@ from core.steps import Step
 WEBHOOKS = 8
 CONCURRENCY = 64
 PATIENCE = 300  # seconds
-LEASE = 5  # seconds, of the worker that dies
+LEASE = 15  # seconds, of the worker that dies: longer than its timeout
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had
     installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", servers)
     fill(installed, receiver.url, backlog)
     dying = [sys.executable, str(Path(dying_worker.__file__)), str(installed.config)]
-    dying += [Step.ANSWERED, str(backlog // 5 // count), str(LEASE)]
+    dying += [Step.ANSWERED, str(CONCURRENCY), str(LEASE)]
     with starting_together(installed, dying, *[quiet(installed)] * (count - 1)) as workers:
         assert workers[0].process.wait(PATIENCE) == -signal.SIGKILL
         posted_before = len(receiver)

@@ -160,6 +160,7 @@ def all_receivers() -> Iterator[dict[str, Scripted]]:
         receivers = {name: stack.enter_context(receiving(act)) for name, act in ACTS.items()}
         for name, tls in CERTIFICATES.items():
             receivers[name] = stack.enter_context(receiving(answer(200), tls=tls))
+        # Not one that runs: without acts it would count as healthy, and nobody must listen there.
         receivers["refused"] = Scripted([], url=f"http://127.0.0.1:{free_port()}/hook")
         yield receivers
 

@@ -81,7 +81,7 @@ class Installation:
         self._said: list[bytes] = []
         notes().configs.append(self.config)
         notes().folders.add(folder)
-        notes().said["what the command said"] = lambda: b"".join(self._said)
+        notes().said[f"what the command said in {folder}"] = lambda: b"".join(self._said)
 
     def run(
         self, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None

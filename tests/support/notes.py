@@ -31,7 +31,7 @@ class Notes:
     healthy: set[str] = field(default_factory=set)  # URLs that always answer
     folders: set[Path] = field(default_factory=set)  # no file in them has a secret
     said: dict[str, Callable[[], bytes]] = field(default_factory=dict)  # nor has any of this
-    set_back: timedelta = timedelta()  # how far a clock was set back
+    set_back: timedelta = timedelta()  # the sum of a clock's steps back
 
 
 _now = [Notes()]
