@@ -247,6 +247,23 @@ def test_a_withdrawn_attempt_leaves_no_trace_and_is_due_at_once(
     assert again.attempt == 1
 
 
+def test_of_attempts_settled_together_those_whose_lease_was_lost_change_nothing(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    for _ in range(3):
+        publish_ticket(business)
+    fan_out()
+    first, lost, last = claim(webhook.id)
+    with transaction():
+        Delivery.update(due_at=NOON).where(Delivery.id == lost.id).execute()
+    [claimed_since] = claim(webhook.id)
+    settlements = [Settlement(each, OK, NOON, SECOND) for each in (first, lost, last)]
+    settled = outbox.settle(settlements, SCHEDULE, NOON)
+    assert [each.claim for each, _ in settled] == [first, last]
+    assert settle([claimed_since], OK) == 1
+
+
 def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
