@@ -65,9 +65,10 @@ def test_only_the_soak_is_checked_elsewhere(listing: Any) -> None:
 SAMPLE = """
 import pytest
 from notes import notes
-from scene import close_database
+from scene import NOON, close_database
 
-from core.database import open_database
+from core.database import open_database, transaction
+from core.models import Business, Webhook
 from core.schema import migrate
 
 pytestmark = pytest.mark.fault(1, "a sample")
@@ -85,6 +86,12 @@ def test_in_order(database):
 def test_that_lost_an_event(database):
     notes().published.append("t-1")
 
+def test_with_a_secret_that_was_not_noted(database):
+    times = {"created_at": NOON, "updated_at": NOON}
+    with transaction():
+        shop = Business.create(name="A", edition="group", option=False, created_at=NOON)
+        Webhook.create(business=shop, url="https://example.com/", secret=b"sealed", **times)
+
 def test_without_tables():
     pass
 
@@ -94,7 +101,7 @@ def test_checked_elsewhere():
 """
 
 
-def test_a_fault_s_test_that_breaks_an_invariant_or_leaves_no_tables_fails(
+def test_a_fault_s_test_that_breaks_an_invariant_or_leaves_nothing_to_check_fails(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     assert request.config.pluginmanager.hasplugin("checked")
@@ -104,8 +111,10 @@ def test_a_fault_s_test_that_breaks_an_invariant_or_leaves_no_tables_fails(
     assert {name: outcome for outcome, name in outcomes} == {
         "in_order": "PASSED",
         "that_lost_an_event": "FAILED",
+        "with_a_secret_that_was_not_noted": "FAILED",
         "without_tables": "FAILED",
         "checked_elsewhere": "PASSED",
     }
     assert "the event t-1 was committed and is gone" in told
     assert "must leave tables to check" in told
+    assert "secret or a receiver was not noted" in told

@@ -30,8 +30,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         if "tmp_path" in pyfuncitem.funcargs:
             notes().folders.add(pyfuncitem.funcargs["tmp_path"])
         with _its_database(pyfuncitem):
-            assert check(evidence()) == []
+            found = evidence()
+            assert check(found) == []
+            assert _is_whole(found), "a webhook's secret or a receiver was not noted"
     return outcome
+
+
+def _is_whole(found: Evidence) -> bool:
+    """Whether the checker was told of every secret there is, and of who answered."""
+    usable = {row.id for row in found.history.webhooks.values() if row.secret is not None}
+    answered = any(row.http_status for log in found.history.attempts.values() for row in log)
+    return usable <= found.secrets.keys() and (not answered or bool(found.posts))
 
 
 @contextmanager
