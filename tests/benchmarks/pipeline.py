@@ -42,7 +42,7 @@ from core.database import open_database
 from core.invariants import Evidence
 from tasks.engine import spare_the_collector
 
-ROUNDS = 7
+ROUNDS = 5
 POSTS = 40_000  # so that a run's beginning and end weigh little
 SLOW_ROUNDS = 3  # one in so many is for the slow ones too
 SLOW_POSTS = 2000  # for the client whose pool rescans every connection
