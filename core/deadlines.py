@@ -33,8 +33,8 @@ class Deadlines:
         try:
             return await work
         except asyncio.CancelledError:
-            by_us = task not in self._due
-            if not by_us or task.cancelling() > cancelled_before + 1:
+            by_another = task in self._due or task.cancelling() > cancelled_before + 1
+            if by_another:
                 raise
             raise TimeoutError from None
         finally:

@@ -104,33 +104,28 @@ def test_who_was_cancelled_once_and_went_on_can_be_late_all_the_same() -> None:
     asyncio.run(main())
 
 
-def test_after_a_timeout_the_task_goes_on_as_if_it_had_never_been_cancelled() -> None:
-    deadlines = Deadlines(SHORT)
+def cancellations_after(work: Coroutine[Any, Any, Any], error: type[Exception]) -> int:
+    """How many its task still counts once `work` was late and this was raised."""
 
     async def main() -> int:
-        with pytest.raises(TimeoutError):
-            await deadlines.hold(never())
+        with pytest.raises(error):
+            await Deadlines(SHORT).hold(work)
         task = asyncio.current_task()
         assert task is not None
         return task.cancelling()
 
-    assert asyncio.run(main()) == 0
+    return asyncio.run(main())
+
+
+def test_after_a_timeout_the_task_goes_on_as_if_it_had_never_been_cancelled() -> None:
+    assert cancellations_after(never(), TimeoutError) == 0
 
 
 def test_work_that_turns_its_end_into_an_error_of_its_own_leaves_no_trace_either() -> None:
-    deadlines = Deadlines(SHORT)
-
     async def stubborn() -> None:
         try:
             await never()
         except asyncio.CancelledError:
             raise ConnectionError from None
 
-    async def main() -> int:
-        with pytest.raises(ConnectionError):
-            await deadlines.hold(stubborn())
-        task = asyncio.current_task()
-        assert task is not None
-        return task.cancelling()
-
-    assert asyncio.run(main()) == 0
+    assert cancellations_after(stubborn(), ConnectionError) == 0
