@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from core.database import insert_rows
+from core.database import Prepared, prepare_insert
 from core.delivery import Answered, ErrorKind, Interrupted, Outcome, Unreachable, Unsendable
 from core.models import Attempt
 
@@ -49,7 +49,12 @@ def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:
             raise ValueError(f"{type(outcome).__name__} is no attempt")
 
 
-def log_attempts(rows: Iterable[Row]) -> None:
+def prepare_log(rows: Iterable[Row]) -> Prepared | None:
+    """What writes these into the log; None where there is nothing to write."""
     logged = list(rows)
-    if logged:
-        insert_rows(Attempt, _FIELDS, logged)
+    return prepare_insert(Attempt, _FIELDS, logged) if logged else None
+
+
+def log_attempts(rows: Iterable[Row]) -> None:
+    if log := prepare_log(rows):
+        log.run()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from peewee import (
     SQL,
@@ -206,13 +206,29 @@ def one_of(field: Field, values: Collection[int]) -> NodeList:
     return NodeList((field, SQL("IN (SELECT value FROM json_each(?))", [json.dumps(list(values))])))
 
 
-def insert_rows(table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> None:
-    """Insert many rows in one statement, each in the order of `fields`."""
+class Prepared(NamedTuple):
+    """A statement with its values, made where nobody waits: in a transaction it only runs."""
+
+    sql: str
+    values: list[Any]
+
+    def run(self) -> None:
+        proxy.execute_sql(*self)
+
+
+def prepare_insert(
+    table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]
+) -> Prepared:
+    """One statement that inserts many rows, each in the order of `fields`."""
     one = f"({', '.join([proxy.param] * len(fields))})"
     name = table._meta.table_name  # noqa: SLF001 - peewee's public name for it
     columns = ", ".join(field.column_name for field in fields)
     convert = [field.db_value for field in fields]
-    proxy.execute_sql(
+    return Prepared(
         f"INSERT INTO {name} ({columns}) VALUES {', '.join([one] * len(rows))}",
         [to_db(value) for row in rows for to_db, value in zip(convert, row, strict=True)],
     )
+
+
+def insert_rows(table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> None:
+    prepare_insert(table, fields, rows).run()

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from peewee import JOIN, SQL, NodeList, fn
 
-from core.attempts import attempt_row, log_attempts
-from core.database import connection, insert_rows, one_of, proxy, transaction
+from core.attempts import attempt_row, log_attempts, prepare_log
+from core.database import Prepared, connection, insert_rows, one_of, proxy, transaction
 from core.delivery import (
     Answered,
     Interrupted,
@@ -168,19 +168,20 @@ def claim(
     none of its attempts, and after too many interruptions it is abandoned instead.
     """
     lease = secrets.randbits(63)
-    with transaction():
-        rows = due_deliveries(wanted, now)
-        if not rows:
-            return []
-        doomed = _note_interruptions([row for row in rows if row.lease is not None], schedule, now)
-        ids = [row.id for row in rows if row.id not in doomed]
-        Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
-            one_of(Delivery.id, ids) & (Delivery.due_at <= now)
-        ).execute()
-        claims = _claims(ids, lease)
-        passed(Step.CLAIMING)
-    passed(Step.CLAIMED)
-    return claims
+    with connection():
+        with transaction():
+            rows = due_deliveries(wanted, now)
+            if not rows:
+                return []
+            interrupted = [row for row in rows if row.lease is not None]
+            doomed = _note_interruptions(interrupted, schedule, now)
+            ids = [row.id for row in rows if row.id not in doomed]
+            Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
+                one_of(Delivery.id, ids) & (Delivery.due_at <= now)
+            ).execute()
+            passed(Step.CLAIMING)
+        passed(Step.CLAIMED)
+        return _claims(ids, lease)  # leased, they are ours to read; and nobody has to wait for it
 
 
 def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: datetime) -> set[int]:
@@ -287,28 +288,38 @@ def settle(
         verdict = after_attempt(
             settlement.outcome, claimed.attempt, claimed.interruptions, schedule, now
         )
-        by_verdict[verdict, claimed.lease].append(settlement)
-    settled = []
+        by_verdict[verdict, claimed.lease].append((settlement, verdict))
+    judged = [pair for group in by_verdict.values() for pair in group]
+    # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
+    log, ended = _attempt_log(judged), _ended(judged)
     with transaction():
+        settled = []
         for (verdict, lease), group in by_verdict.items():
-            ours = _apply(verdict, lease, [each.claim.id for each in group], now)
-            settled += [(each, verdict) for each in group if each.claim.id in ours]
-        log_attempts(
-            attempt_row(
-                each.claim.id,
-                each.claim.attempt,
-                each.started_at,
-                each.duration,
-                each.outcome,
-                recovery=each.claim.recovery == Recovery.MADE,
-            )
-            for each, _ in settled
-            if not isinstance(each.outcome, Withdrawn | Locked)
-        )
-        note_outages(_ended(settled))
+            ours = _apply(verdict, lease, [each.claim.id for each, _ in group], now)
+            settled += [pair for pair in group if pair[0].claim.id in ours]
+        if len(settled) < len(judged):
+            log, ended = _attempt_log(settled), _ended(settled)
+        if log:
+            log.run()
+        note_outages(ended)
         passed(Step.SETTLING)
     passed(Step.SETTLED)
     return settled
+
+
+def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> Prepared | None:
+    return prepare_log(
+        attempt_row(
+            each.claim.id,
+            each.claim.attempt,
+            each.started_at,
+            each.duration,
+            each.outcome,
+            recovery=each.claim.recovery == Recovery.MADE,
+        )
+        for each, _ in settled
+        if not isinstance(each.outcome, Withdrawn | Locked)
+    )
 
 
 def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:

@@ -7,6 +7,7 @@ become due meanwhile, so that a retry starts at its time and not up to a minute 
 import asyncio
 import gc
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -23,6 +24,7 @@ _PATIENCE = 60.0  # seconds: a tick is never further away
 _PAUSE = 0.05  # seconds between two passes at the least
 _PAUSE_AFTER_ERROR = 2.0
 _ALLOCATIONS_A_LOOK = 10_000
+_TURN_OF_A_THREAD = 0.0005  # seconds that it keeps Python while another waits for it
 
 
 class Engine:
@@ -42,7 +44,7 @@ class Engine:
 
     def start(self) -> None:
         if self._thread is None:
-            spare_the_collector()
+            suit_a_worker()
             self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
             self._thread.start()
             self._started.wait()
@@ -114,11 +116,14 @@ class Engine:
             return
 
 
-def spare_the_collector() -> None:
-    """Let the garbage collector look at what a pass makes, not at what was imported.
+def suit_a_worker() -> None:
+    """Give this process's Python the settings that suit a busy worker.
 
-    At its usual pace it takes a fifth of a busy worker's time and finds nothing: an attempt leaves
-    no cycles.
+    The garbage collector looks at what a pass makes, not at what was imported: at its usual pace it
+    takes a fifth of the time and finds nothing, for an attempt leaves no cycles. The thread that
+    holds the database's lock waits less for its turn at the interpreter, so other workers do too:
+    with two on SQLite the machine stands idle for 4 % of the time instead of 5.
     """
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS_A_LOOK)
+    sys.setswitchinterval(_TURN_OF_A_THREAD)

@@ -44,7 +44,7 @@ from core.health import overview, pulse
 from core.models import Delivery
 from core.outbox import Settlement
 from core.vitals import vitals
-from tasks.engine import spare_the_collector
+from tasks.engine import suit_a_worker
 
 ROUNDS = 25
 SMALLEST, LARGEST = 3, 6  # powers of ten
@@ -175,7 +175,7 @@ async def drain(database: str, key_file: Path) -> None:
     """A worker that stops after POSTS: what its memory came to, in MB."""
     open_database(database)
     worker = dispatcher(key_file)
-    spare_the_collector()
+    suit_a_worker()
     tally = await worker.drain(
         now, lambda tally: worker.stop() if tally.delivered >= POSTS else None
     )

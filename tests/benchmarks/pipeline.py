@@ -40,7 +40,7 @@ from stage import (
 
 from core.database import open_database
 from core.invariants import Evidence
-from tasks.engine import spare_the_collector
+from tasks.engine import suit_a_worker
 
 ROUNDS = 5
 POSTS = 40_000  # so that a run's beginning and end weigh little
@@ -112,7 +112,7 @@ async def drain(database: str, key_file: Path) -> None:
     """One worker's part: says that it is ready, waits for the word, and delivers what is due."""
     open_database(database)
     worker = dispatcher(key_file)
-    spare_the_collector()
+    suit_a_worker()
     print("ready", flush=True)
     sys.stdin.readline()
     tally = await worker.drain(now)
