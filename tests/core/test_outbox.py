@@ -30,7 +30,7 @@ from core.delivery import (
 from core.directory import add_business, set_business
 from core.due import waiting_webhooks
 from core.events import EventType
-from core.models import Attempt, Delivery
+from core.models import Attempt, Delivery, Webhook
 from core.outbox import LEASE, Claim, Settlement
 from core.queries import DeliveryRow
 from core.vault import Vault
@@ -197,8 +197,10 @@ def test_a_settle_after_the_lease_was_lost_changes_nothing(business: int, vault:
     fresh = claim(webhook.id, now=NOON + LEASE)
     assert settle(stale, BROKEN, NOON + LEASE) == 0
     assert settle(fresh, OK, NOON + LEASE) == 1
-    row = only_delivery(webhook.id)
-    assert (row.status, row.attempts, row.http_status) == (Status.DELIVERED, 1, 200)
+    detail = queries.delivery(MARIE, str(only_delivery(webhook.id).uuid))
+    assert (detail.delivery.status, detail.delivery.attempts) == (Status.DELIVERED, 1)
+    assert [each.error for each in detail.attempts] == [ErrorKind.INTERRUPTED, None]
+    assert Webhook.get_by_id(webhook.id).down_since is None
 
 
 def test_five_failures_follow_the_schedule_and_then_it_is_abandoned(
@@ -261,6 +263,8 @@ def test_of_attempts_settled_together_those_whose_lease_was_lost_change_nothing(
     settlements = [Settlement(each, OK, NOON, SECOND) for each in (first, lost, last)]
     settled = outbox.settle(settlements, SCHEDULE, NOON)
     assert [each.claim for each, _ in settled] == [first, last]
+    logged = Attempt.select(Attempt.delivery).where(Attempt.http_status == OK.http_status)
+    assert [delivery_id for [delivery_id] in logged.tuples()] == [first.id, last.id]
     assert settle([claimed_since], OK) == 1
 
 
