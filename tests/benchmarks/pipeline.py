@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -78,19 +78,25 @@ RIVALS: dict[str, Case] = {
 # In the processes of the cases
 
 
-async def together(posts: int, post: Callable[[], Awaitable[object]]) -> float:
-    """POSTs per second with AT_ONCE in flight."""
+async def on_the_word(work: Callable[[], Awaitable[int]]) -> None:
+    """Say ready, wait for the word, and say how many POSTs the work came to."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(await work(), flush=True)
+
+
+async def together(posts: int, post: Callable[[], Awaitable[object]]) -> int:
+    """POST so often with AT_ONCE in flight."""
 
     async def some() -> None:
         for _ in range(posts // AT_ONCE):
             await post()
 
-    begin = perf_counter()
     await asyncio.gather(*(some() for _ in range(AT_ONCE)))
-    return posts // AT_ONCE * AT_ONCE / (perf_counter() - begin)
+    return posts // AT_ONCE * AT_ONCE
 
 
-async def bare_aiohttp(url: str) -> float:
+async def bare_aiohttp(url: str) -> int:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def post() -> None:
@@ -100,24 +106,38 @@ async def bare_aiohttp(url: str) -> float:
         return await together(POSTS, post)
 
 
-async def stock_httpx(url: str) -> float:
+async def stock_httpx(url: str) -> int:
     async with httpx.AsyncClient() as client:
         return await together(SLOW_POSTS, lambda: client.post(url, content=PAYLOAD))
 
 
-CLIENTS = {BARE: bare_aiohttp, (STOCK := "stock httpx.AsyncClient"): stock_httpx}
+@dataclass(frozen=True)
+class Client:
+    """A bare HTTP client in so many processes."""
+
+    work: Callable[[str], Awaitable[int]]
+    processes: int = 1
+
+
+CLIENTS = {
+    BARE: Client(bare_aiohttp),
+    f"{BARE}, 2 processes": Client(bare_aiohttp, 2),  # how far this machine goes with a second one
+    (STOCK := "stock httpx.AsyncClient"): Client(stock_httpx),
+}
 
 
 async def drain(database: str, key_file: Path) -> None:
-    """One worker's part: says that it is ready, waits for the word, and delivers what is due."""
+    """One worker's part: delivers what is due."""
     open_database(database)
     worker = dispatcher(key_file)
     suit_a_worker()
-    print("ready", flush=True)
-    sys.stdin.readline()
-    tally = await worker.drain(now)
-    await worker.close()
-    print(tally.delivered, flush=True)
+
+    async def work() -> int:
+        tally = await worker.drain(now)
+        await worker.close()
+        return tally.delivered
+
+    await on_the_word(work)
 
 
 def examine(database: str, key_file: Path, url: str) -> None:
@@ -153,7 +173,36 @@ def measure() -> dict[str, float]:
 
 
 def client_rate(name: str, url: str) -> float:
-    return float(subprocess.check_output([sys.executable, __file__, "client", name, url]))
+    posts, seconds = run_at_once(["client", name, url], CLIENTS[name].processes)
+    return posts / seconds
+
+
+def run_at_once(part: Sequence[str | Path], processes: int) -> tuple[int, float]:
+    """The POSTs of so many processes with this part, and the seconds from the word to the last's
+    end: of its work, not of Python.
+    """
+    running = [
+        subprocess.Popen(
+            [sys.executable, __file__, *part],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(processes)
+    ]
+    for each in running:
+        assert each.stdout is not None
+        each.stdout.readline()
+    begin = perf_counter()
+    for each in running:
+        assert each.stdin is not None
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    posts = sum(int(each.stdout.readline()) for each in running if each.stdout)
+    seconds = perf_counter() - begin
+    for each in running:
+        each.communicate()
+    return posts, seconds
 
 
 def rival_rate(case: Case, url: str, server: str, redis: str) -> float:
@@ -177,7 +226,7 @@ def rival_rate(case: Case, url: str, server: str, redis: str) -> float:
 
 
 def case_rate(case: Case, url: str, server: str) -> float:
-    """Deliveries per second, from the word until the last worker says that it is done."""
+    """Deliveries per second of what is prepared for the case, held to the invariants."""
     forget_posts(url)
     with tempfile.TemporaryDirectory() as folder:
         key_file = Path(folder) / "key"
@@ -186,27 +235,7 @@ def case_rate(case: Case, url: str, server: str) -> float:
         subprocess.run(
             [*command, "prepare", database, key_file, url, str(case.addresses)], check=True
         )
-        workers = [
-            subprocess.Popen(
-                [*command, "drain", database, key_file],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(case.workers)
-        ]
-        for worker in workers:
-            assert worker.stdout is not None
-            worker.stdout.readline()
-        begin = perf_counter()
-        for worker in workers:
-            assert worker.stdin is not None
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-        delivered = sum(int(worker.stdout.readline()) for worker in workers if worker.stdout)
-        seconds = perf_counter() - begin  # not with Python's own end, as for the bare clients
-        for worker in workers:
-            worker.communicate()
+        delivered, seconds = run_at_once(["drain", database, key_file], case.workers)
         subprocess.run([*command, "examine", database, key_file, url], check=True)
     expected = POSTS // case.addresses * case.addresses
     assert delivered == expected, f"{delivered} of {expected} were delivered"
@@ -220,7 +249,7 @@ def main() -> None:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["client", name, url]:
-            print(asyncio.run(CLIENTS[name](url)))
+            asyncio.run(on_the_word(lambda: CLIENTS[name].work(url)))
         case ["prepare", database, key_file, url, addresses]:
             urls = [f"{url}{each}" for each in range(int(addresses))]
             prepare(database, Path(key_file), urls, POSTS // int(addresses))
