@@ -18,6 +18,7 @@ _FIELDS = (
     Attempt.response,
     Attempt.recovery,
 )
+_INSERT_BATCH = 500
 _LONGEST = timedelta(microseconds=2**31 - 1)  # what the column holds: 35 minutes
 Row = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool]
 
@@ -49,12 +50,15 @@ def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:
             raise ValueError(f"{type(outcome).__name__} is no attempt")
 
 
-def prepare_log(rows: Iterable[Row]) -> Prepared | None:
-    """What writes these into the log; None where there is nothing to write."""
+def prepare_log(rows: Iterable[Row]) -> list[Prepared]:
+    """What writes these into the log, in statements that no engine finds too long."""
     logged = list(rows)
-    return prepare_insert(Attempt, _FIELDS, logged) if logged else None
+    return [
+        prepare_insert(Attempt, _FIELDS, logged[start : start + _INSERT_BATCH])
+        for start in range(0, len(logged), _INSERT_BATCH)
+    ]
 
 
 def log_attempts(rows: Iterable[Row]) -> None:
-    if log := prepare_log(rows):
-        log.run()
+    for statement in prepare_log(rows):
+        statement.run()

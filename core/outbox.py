@@ -299,15 +299,15 @@ def settle(
             settled += [pair for pair in group if pair[0].claim.id in ours]
         if len(settled) < len(judged):
             log, ended = _attempt_log(settled), _ended(settled)
-        if log:
-            log.run()
+        for statement in log:
+            statement.run()
         note_outages(ended)
         passed(Step.SETTLING)
     passed(Step.SETTLED)
     return settled
 
 
-def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> Prepared | None:
+def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared]:
     return prepare_log(
         attempt_row(
             each.claim.id,

@@ -38,7 +38,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _FAN_OUT_BATCH = 500
-_SETTLE_BATCH = 200
 _RECOVER_BATCH = 500
 _ROSTER_FOR = 1.0  # seconds until webhooks that have become due are looked for again
 
@@ -184,7 +183,7 @@ class Dispatcher:
             _log(settlement, verdict)
 
     async def _take_turn(self, vault: OpenedOnce, until: datetime, tally: Tally) -> int:
-        """Settle what has ended and start as much as there is room for; says how much that is.
+        """Settle all that has ended and start as much as there is room for; says how much that is.
 
         Both in one call of the writer: each crossing between the threads costs as much as a few
         deliveries.
@@ -194,7 +193,7 @@ class Dispatcher:
             if monotonic() >= self._roster_until:
                 await self._call_the_roster(until, tally)
             wanted = self._load.share_out(self._roster)
-        batch = self._unsettled[:_SETTLE_BATCH]
+        batch = list(self._unsettled)  # a part would let it grow, until leases end unsettled
         if not (batch or wanted):
             return 0
         leased_until = monotonic() + self._lease_for.total_seconds()

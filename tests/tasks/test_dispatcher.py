@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from notes import notes
@@ -14,16 +15,17 @@ from scene import DEVELOPMENT, MARIE, NOON, OPERATOR, SECOND, add_webhook, publi
 from scripted import post_of
 from wire import Talk, read_request, response, talking
 
-from core import outbox, queries, services
+from core import outbox, queries, services, steps
 from core.database import transaction
 from core.delivery import ErrorKind, Schedule, Status
 from core.directory import add_business, set_business
 from core.errors import BadKeyFile
 from core.history import Post
 from core.models import Delivery, Event
-from core.outbox import LEASE, Claim
+from core.outbox import LEASE, Claim, Settlement
 from core.queries import DeliveryRow
 from core.sender import Sender
+from core.steps import Step
 from core.transport import GuardedTransport, tls_context
 from core.vault import Vault, load_vault
 from tasks.dispatcher import Dispatcher, Tally
@@ -180,6 +182,33 @@ def test_no_webhook_has_more_in_flight_than_its_share(business: int, vault: Vaul
     tally = run(talk, scene, lambda: make_dispatcher(vault, limits=Limits(64, 5)))
     assert tally.delivered == 30
     assert most == 5
+
+
+def test_whatever_has_ended_is_settled_in_the_next_turn(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, sizes, answered, all_answered = outbox.settle, list[int](), Counter(), threading.Event()
+
+    def count(step: Step) -> None:
+        answered[step] += 1
+        if answered[Step.ANSWERED] == 600:
+            all_answered.set()
+
+    def settle_slowly(batch: list[Settlement], *rest: Any) -> Any:
+        assert all_answered.wait(30)
+        sizes.append(len(batch))
+        return settle(batch, *rest)
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        for _ in range(600):
+            publish_ticket(business)
+
+    monkeypatch.setattr(steps, "_watcher", count)
+    monkeypatch.setattr(outbox, "settle", settle_slowly)
+    tally = run(Server(), scene, lambda: make_dispatcher(vault, limits=Limits(1024, 1024)))
+    assert tally.delivered == 600
+    assert len(sizes) <= 3  # the first to end, all the others, and what was left at the close
 
 
 def test_webhooks_that_hang_do_not_hold_up_one_that_answers(business: int, vault: Vault) -> None:
