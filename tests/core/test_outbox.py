@@ -197,8 +197,9 @@ def test_a_settle_after_the_lease_was_lost_changes_nothing(business: int, vault:
     fresh = claim(webhook.id, now=NOON + LEASE)
     assert settle(stale, BROKEN, NOON + LEASE) == 0
     assert settle(fresh, OK, NOON + LEASE) == 1
-    detail = queries.delivery(MARIE, str(only_delivery(webhook.id).uuid))
-    assert (detail.delivery.status, detail.delivery.attempts) == (Status.DELIVERED, 1)
+    row = only_delivery(webhook.id)
+    assert (row.status, row.attempts, row.http_status) == (Status.DELIVERED, 1, 200)
+    detail = queries.delivery(MARIE, str(row.uuid))
     assert [each.error for each in detail.attempts] == [ErrorKind.INTERRUPTED, None]
     assert Webhook.get_by_id(webhook.id).down_since is None
 
