@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from core.database import Prepared, prepare_insert
+from core.database import Prepared, insert_rows, prepare_inserts
 from core.delivery import Answered, ErrorKind, Interrupted, Outcome, Unreachable, Unsendable
 from core.models import Attempt
 
@@ -18,7 +18,6 @@ _FIELDS = (
     Attempt.response,
     Attempt.recovery,
 )
-_INSERT_BATCH = 500
 _LONGEST = timedelta(microseconds=2**31 - 1)  # what the column holds: 35 minutes
 Row = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool]
 
@@ -51,14 +50,9 @@ def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:
 
 
 def prepare_log(rows: Iterable[Row]) -> list[Prepared]:
-    """What writes these into the log, in statements that no engine finds too long."""
-    logged = list(rows)
-    return [
-        prepare_insert(Attempt, _FIELDS, logged[start : start + _INSERT_BATCH])
-        for start in range(0, len(logged), _INSERT_BATCH)
-    ]
+    """What writes these into the log."""
+    return prepare_inserts(Attempt, _FIELDS, list(rows))
 
 
 def log_attempts(rows: Iterable[Row]) -> None:
-    for statement in prepare_log(rows):
-        statement.run()
+    insert_rows(Attempt, _FIELDS, list(rows))

@@ -31,6 +31,7 @@ SQLITE_PREFIX = "sqlite:///"
 _BUSY_PATIENCE = 30.0  # seconds a writer waits for its turn before the action fails
 _BUSY_PAUSE = (0.0002, 0.001)  # seconds of jitter between two tries of a BEGIN
 _CONNECT_TIMEOUT = 10  # seconds
+_INSERT_BATCH = 500  # rows a statement
 _POOL_SIZE = 20
 _STALE_AFTER = 300  # seconds
 
@@ -216,19 +217,24 @@ class Prepared(NamedTuple):
         proxy.execute_sql(*self)
 
 
-def prepare_insert(
+def prepare_inserts(
     table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]
-) -> Prepared:
-    """One statement that inserts many rows, each in the order of `fields`."""
+) -> list[Prepared]:
+    """What inserts these rows, each in the order of `fields`, none too long for any engine."""
     one = f"({', '.join([proxy.param] * len(fields))})"
     name = table._meta.table_name  # noqa: SLF001 - peewee's public name for it
     columns = ", ".join(field.column_name for field in fields)
     convert = [field.db_value for field in fields]
-    return Prepared(
-        f"INSERT INTO {name} ({columns}) VALUES {', '.join([one] * len(rows))}",
-        [to_db(value) for row in rows for to_db, value in zip(convert, row, strict=True)],
-    )
+    batches = (rows[start : start + _INSERT_BATCH] for start in range(0, len(rows), _INSERT_BATCH))
+    return [
+        Prepared(
+            f"INSERT INTO {name} ({columns}) VALUES {', '.join([one] * len(batch))}",
+            [to_db(value) for row in batch for to_db, value in zip(convert, row, strict=True)],
+        )
+        for batch in batches
+    ]
 
 
 def insert_rows(table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> None:
-    prepare_insert(table, fields, rows).run()
+    for statement in prepare_inserts(table, fields, rows):
+        statement.run()

@@ -37,7 +37,6 @@ from core.steps import Step, passed
 LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
 
-_INSERT_BATCH = 500
 # The + keeps SQLite from looking through all that a business ever published, by another index,
 # for what is in the outbox.
 _OF_BUSINESS = NodeList((SQL("+"), Event.business))
@@ -101,8 +100,7 @@ def _fan_out(event_ids: list[int], now: datetime) -> FannedOut:
         Delivery.attempts,
         Delivery.interruptions,
     ]
-    for start in range(0, len(rows), _INSERT_BATCH):
-        insert_rows(Delivery, columns, rows[start : start + _INSERT_BATCH])
+    insert_rows(Delivery, columns, rows)
     Event.update(fanned_out_at=now).where(
         one_of(Event.id, event_ids) & Event.fanned_out_at.is_null()
     ).execute()
