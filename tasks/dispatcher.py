@@ -161,10 +161,11 @@ class Dispatcher:
             self._settled(batch, settled, Tally())
         except PeeweeException as error:
             log.error("outcomes could not be recorded, so attempts will repeat: %s", explain(error))
-        await self._sender.close()
-        for thread in (self._writer, self._reader):
-            await _in(thread, release_connection)
-            thread.shutdown()
+        finally:
+            await self._sender.close()
+            for thread in (self._writer, self._reader):
+                await _in(thread, release_connection)
+                thread.shutdown()
 
     async def _wait_for_news(self) -> None:
         try:

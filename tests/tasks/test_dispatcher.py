@@ -187,11 +187,12 @@ def test_no_webhook_has_more_in_flight_than_its_share(business: int, vault: Vaul
 def test_whatever_has_ended_is_settled_in_the_next_turn(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    due = 450  # few enough to be fanned out and claimed in one turn: nothing starts after it
     settle, sizes, answered, all_answered = outbox.settle, list[int](), Counter(), threading.Event()
 
     def count(step: Step) -> None:
         answered[step] += 1
-        if answered[Step.ANSWERED] == 600:
+        if answered[Step.ANSWERED] == due:
             all_answered.set()
 
     def settle_slowly(batch: list[Settlement], *rest: Any) -> Any:
@@ -201,14 +202,14 @@ def test_whatever_has_ended_is_settled_in_the_next_turn(
 
     def scene(url: str) -> None:
         add_webhook(vault, business, url)
-        for _ in range(600):
+        for _ in range(due):
             publish_ticket(business)
 
     monkeypatch.setattr(steps, "_watcher", count)
     monkeypatch.setattr(outbox, "settle", settle_slowly)
     tally = run(Server(), scene, lambda: make_dispatcher(vault, limits=Limits(1024, 1024)))
-    assert tally.delivered == 600
-    assert len(sizes) <= 3  # the first to end, all the others, and what was left at the close
+    assert tally.delivered == due
+    assert sum(size > 0 for size in sizes) <= 2  # the first to end, and all the others
 
 
 def test_webhooks_that_hang_do_not_hold_up_one_that_answers(business: int, vault: Vault) -> None:
