@@ -453,3 +453,19 @@ def test_a_stopped_dispatcher_settles_what_is_in_flight_and_claims_nothing_more(
 
     assert asyncio.run(main()) == Tally(events=2, attempts=1, delivered=1)
     assert Delivery.select().where(Delivery.status == Status.PENDING).count() == 1
+
+
+def test_a_close_that_cannot_settle_still_lets_everything_go(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+
+    monkeypatch.setattr(outbox, "settle", broken)
+    with pytest.raises(ZeroDivisionError):
+        run(Server(), scene, lambda: make_dispatcher(vault))
+    assert not [each for each in threading.enumerate() if each.name.startswith("writer")]
