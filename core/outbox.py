@@ -6,7 +6,7 @@ Every write states its condition, and losing is normal: another worker was there
 import secrets
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -158,9 +158,16 @@ class Claim(NamedTuple):
 
 
 def claim(
-    wanted: Mapping[int, int], schedule: Schedule, now: datetime, lease_for: timedelta = LEASE
+    wanted: Mapping[int, int],
+    schedule: Schedule,
+    due_by: datetime,
+    clock: Callable[[], datetime] | None = None,
+    lease_for: timedelta = LEASE,
 ) -> list[Claim]:
-    """Lease due deliveries, up to `wanted[webhook_id]` of each webhook.
+    """Lease what is due at `due_by`, up to `wanted[webhook_id]` of each webhook.
+
+    The lease runs from what `clock` says once it is our turn to write, by default `due_by`: a wait
+    for others, or a pass that began long ago, must not shorten it.
 
     A delivery whose lease ran out was interrupted: that is written into its attempt log, uses up
     none of its attempts, and after too many interruptions it is abandoned instead.
@@ -168,14 +175,15 @@ def claim(
     lease = secrets.randbits(63)
     with connection():
         with transaction():
-            rows = due_deliveries(wanted, now)
+            now = clock() if clock is not None else due_by
+            rows = due_deliveries(wanted, due_by)
             if not rows:
                 return []
             interrupted = [row for row in rows if row.lease is not None]
             doomed = _note_interruptions(interrupted, schedule, now)
             ids = [row.id for row in rows if row.id not in doomed]
             Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
-                one_of(Delivery.id, ids) & (Delivery.due_at <= now)
+                one_of(Delivery.id, ids) & (Delivery.due_at <= due_by)
             ).execute()
             passed(Step.CLAIMING)
         passed(Step.CLAIMED)

@@ -197,8 +197,9 @@ class Dispatcher:
         batch = list(self._unsettled)  # a part would let it grow, until leases end unsettled
         if not (batch or wanted):
             return 0
-        leased_until = monotonic() + self._lease_for.total_seconds()
-        settled, claims = await _in(self._writer, self._settle_and_claim, batch, wanted, until)
+        settled, claims, leased_until = await _in(
+            self._writer, self._settle_and_claim, batch, wanted, until
+        )
         self._settled(batch, settled, tally)
         for claim in claims:
             self._start(claim, vault, leased_until)
@@ -210,11 +211,16 @@ class Dispatcher:
 
     def _settle_and_claim(
         self, batch: list[Settlement], wanted: dict[int, int], until: datetime
-    ) -> tuple[list[tuple[Settlement, Verdict]], list[Claim]]:
+    ) -> tuple[list[tuple[Settlement, Verdict]], list[Claim], float]:
         """In the writer. Settled once more because claiming failed, outcomes change nothing."""
         settled = outbox.settle(batch, self._schedule, self._clock()) if batch else []
-        claims = outbox.claim(wanted, self._schedule, until, self._lease_for) if wanted else []
-        return settled, claims
+        leased_until = monotonic() + self._lease_for.total_seconds()  # at the least
+        claims = (
+            outbox.claim(wanted, self._schedule, until, self._clock, self._lease_for)
+            if wanted
+            else []
+        )
+        return settled, claims, leased_until
 
     async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
         """Which webhooks have something due, once the outbox has given up its next events."""

@@ -17,7 +17,7 @@ from scene import (
 )
 
 from core import outbox, queries, services
-from core.database import transaction
+from core.database import proxy, transaction
 from core.delivery import (
     INTERRUPTIONS_LIMIT,
     Answered,
@@ -157,6 +157,22 @@ def test_an_expired_lease_is_claimed_again_without_using_up_an_attempt(
     detail = queries.delivery(MARIE, str(again.uuid))
     assert [attempt.error for attempt in detail.attempts] == [ErrorKind.INTERRUPTED]
     assert detail.delivery.attempts == 0
+
+
+def test_a_lease_runs_from_when_it_was_our_turn_to_write(business: int, vault: Vault) -> None:
+    """Not from when the pass began: a `tick` with much to do takes minutes."""
+    webhook, moment = add_webhook(vault, business), NOON + MINUTE
+    publish_ticket(business)
+    fan_out()
+
+    def clock() -> datetime:
+        assert proxy.in_transaction()
+        return moment
+
+    [claimed] = outbox.claim({webhook.id: 1}, SCHEDULE, NOON, clock)
+    assert claim(webhook.id, now=moment + LEASE - SECOND) == []
+    [again] = claim(webhook.id, now=moment + LEASE)
+    assert again.id == claimed.id
 
 
 def test_a_lease_that_ran_out_days_ago_is_claimed_again(business: int, vault: Vault) -> None:

@@ -469,3 +469,21 @@ def test_a_close_that_cannot_settle_still_lets_everything_go(
     with pytest.raises(ZeroDivisionError):
         run(Server(), scene, lambda: make_dispatcher(vault))
     assert not [each for each in threading.enumerate() if each.name.startswith("writer")]
+
+
+def test_a_lease_lasts_its_whole_time_in_a_pass_that_began_long_ago(
+    business: int, vault: Vault
+) -> None:
+    later, leased_until = NOON + 10 * LEASE, []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        leased_until.append(Delivery.get().due_at)
+        writer.write(response(200))
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+
+    assert run(talk, scene, lambda: make_dispatcher(vault, clock=lambda: later)).delivered == 1
+    assert leased_until == [later + LEASE]
