@@ -19,7 +19,16 @@ from peewee import PeeweeException
 
 from core import outbox
 from core.database import explain, hold_connection, release_connection
-from core.delivery import Locked, Outcome, Schedule, Status, Unsendable, Verdict, Withdrawn
+from core.delivery import (
+    Interrupted,
+    Locked,
+    Outcome,
+    Schedule,
+    Status,
+    Unsendable,
+    Verdict,
+    Withdrawn,
+)
 from core.due import waiting_webhooks
 from core.errors import BadKeyFile
 from core.outbox import LEASE, Claim, Settlement
@@ -105,11 +114,9 @@ class Dispatcher:
         self._unsettled: list[Settlement] = []
         self._news = asyncio.Event()
         self._stopping = False
-        self._writer = _database_thread("writer")
-        self._reader = _database_thread("reader")
-        self._last_looks = LastLooks(
-            lambda claims: _in(self._reader, outbox.still_sendable, claims)
-        )
+        self._writer = DatabaseThread("writer")
+        self._reader = DatabaseThread("reader")
+        self._last_looks = LastLooks(lambda claims: self._reader.run(outbox.still_sendable, claims))
 
     def look(self) -> None:
         """Look for new work at once, also in the middle of a pass."""
@@ -147,7 +154,7 @@ class Dispatcher:
 
     async def next_due(self) -> datetime | None:
         """When the earliest waiting delivery is due; in the past if there is work now."""
-        waiting = await _in(self._writer, waiting_webhooks)
+        waiting = await self._writer.run(waiting_webhooks)
         return waiting[0].first_due if waiting else None
 
     async def close(self) -> None:
@@ -157,15 +164,14 @@ class Dispatcher:
             await asyncio.wait(self._in_flight)
         try:
             batch = self._unsettled
-            settled = await _in(self._writer, outbox.settle, batch, self._schedule, self._clock())
+            settled = await self._writer.run(outbox.settle, batch, self._schedule, self._clock())
             self._settled(batch, settled, Tally())
         except PeeweeException as error:
             log.error("outcomes could not be recorded, so attempts will repeat: %s", explain(error))
         finally:
             await self._sender.close()
             for thread in (self._writer, self._reader):
-                await _in(thread, release_connection)
-                thread.shutdown()
+                await thread.close()
 
     async def _wait_for_news(self) -> None:
         try:
@@ -197,8 +203,8 @@ class Dispatcher:
         batch = list(self._unsettled)  # a part would let it grow, until leases end unsettled
         if not (batch or wanted):
             return 0
-        settled, claims, leased_until = await _in(
-            self._writer, self._settle_and_claim, batch, wanted, until
+        settled, claims, leased_until = await self._writer.run(
+            self._settle_and_claim, batch, wanted, until
         )
         self._settled(batch, settled, tally)
         for claim in claims:
@@ -226,23 +232,19 @@ class Dispatcher:
         """Which webhooks have something due, once the outbox has given up its next events."""
         self._roster_until = monotonic() + _ROSTER_FOR
         if self._roster and self._on_backlog is not None:  # more than can be started here
-            await _in(self._writer, self._on_backlog)
-        fanned_out = await _in(self._writer, outbox.fan_out, _FAN_OUT_BATCH, until)
+            await self._writer.run(self._on_backlog)
+        fanned_out = await self._writer.run(outbox.fan_out, _FAN_OUT_BATCH, until)
         tally.events += fanned_out.events
         if fanned_out.events == _FAN_OUT_BATCH or await self._recover():
             self.look()
-        waiting = await _in(self._writer, waiting_webhooks)
+        waiting = await self._writer.run(waiting_webhooks)
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
         self._roster = [each.webhook_id for each in waiting if each.first_due <= until]
 
     async def _recover(self) -> bool:
         """Whether there was something to queue again after an outage: then there may be more."""
-        return bool(self._recovery_window) and await _in(
-            self._writer,
-            recover_some,
-            _RECOVER_BATCH,
-            self._recovery_window,
-            self._clock(),
+        return bool(self._recovery_window) and await self._writer.run(
+            recover_some, _RECOVER_BATCH, self._recovery_window, self._clock()
         )
 
     def _start(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> None:
@@ -253,12 +255,15 @@ class Dispatcher:
 
     async def _attempt(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> None:
         started_at, begin = self._clock(), monotonic()
-        outcome = await self._outcome(claim, vault, leased_until)
-        passed(Step.ANSWERED)
-        duration = timedelta(seconds=monotonic() - begin)
-        self._unsettled.append(Settlement(claim, outcome, started_at, duration))
-        self._load.ended(claim.webhook_id, outcome)
-        self._news.set()
+        outcome: Outcome = Interrupted()  # by a fault of ours: the lease runs out, as after a crash
+        try:
+            outcome = await self._outcome(claim, vault, leased_until)
+            passed(Step.ANSWERED)
+            duration = timedelta(seconds=monotonic() - begin)
+            self._unsettled.append(Settlement(claim, outcome, started_at, duration))
+        finally:
+            self._load.ended(claim.webhook_id, outcome)
+            self._news.set()
 
     async def _outcome(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> Outcome:
         if not is_json(claim.payload):
@@ -286,14 +291,26 @@ class Dispatcher:
         return wanted
 
 
-def _database_thread(name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=hold_connection)
+class DatabaseThread:
+    """Where calls to the database run, one after the other, over a connection that stays open."""
 
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-async def _in(
-    thread: ThreadPoolExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-) -> T:
-    return await asyncio.get_running_loop().run_in_executor(thread, partial(call, *args, **kwargs))
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `call` returns or raises, or what opening the connection does: then it is tried
+        anew at the next call.
+        """
+
+        def connected() -> T:
+            hold_connection()
+            return call(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, connected)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._pool, release_connection)
+        self._pool.shutdown()
 
 
 def _log(settlement: Settlement, verdict: Verdict) -> None:

@@ -28,15 +28,22 @@ class LastLooks:
         return await answer
 
     async def _answer(self) -> None:
-        while self._asked:
-            asked, self._asked = self._asked, []
-            try:
-                sendable = await self._still_sendable([claim for claim, _ in asked])
-            except PeeweeException as error:
-                # What cannot be asked is not sent: it could not be recorded either.
-                log.error("nothing is sent: %s", explain(error))
-                sendable = [False] * len(asked)
-            for (_, answer), may_send in zip(asked, sendable, strict=True):
-                if not answer.done():
-                    answer.set_result(may_send)
-        self._answering = None
+        try:
+            while self._asked:
+                asked, self._asked = self._asked, []
+                sendable = await self._look([claim for claim, _ in asked])
+                for (_, answer), may_send in zip(asked, sendable, strict=True):
+                    if not answer.done():
+                        answer.set_result(may_send)
+        finally:
+            self._answering = None
+
+    async def _look(self, claims: list[Claim]) -> list[bool]:
+        """What cannot be asked is not sent: it could not be recorded either."""
+        try:
+            return await self._still_sendable(claims)
+        except PeeweeException as error:
+            log.error("nothing is sent: %s", explain(error))
+        except Exception:  # whoever asked must not wait for ever
+            log.exception("nothing is sent")
+        return [False] * len(claims)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from core.sender import Sender
 from core.steps import Step
 from core.transport import GuardedTransport, tls_context
 from core.vault import Vault, load_vault
+from tasks import dispatcher
 from tasks.dispatcher import Dispatcher, Tally
 from tasks.load import Limits
 
@@ -424,6 +426,55 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
     monkeypatch.setattr(outbox, "still_sendable", slow_at_first)
     tally = run(server, scene, lambda: make_dispatcher(vault, lease_for=SECOND))
     assert (len(asked), len(server.requests), tally.attempts) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["reader", "writer"])
+def test_a_connection_that_cannot_be_opened_is_tried_anew(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As when for a moment there are no file descriptors left."""
+    hold, refused = dispatcher.hold_connection, []
+
+    def refuse_once() -> None:
+        if threading.current_thread().name.startswith(name) and not refused:
+            refused.append(name)
+            raise OperationalError("unable to open database file")
+        hold()
+
+    async def main() -> int:
+        async with talking(Server()) as port:
+            add_webhook(vault, business, f"http://127.0.0.1:{port}/")
+            publish_ticket(business)
+            passing = make_dispatcher(vault)
+            with suppress(OperationalError):
+                await passing.drain(lambda: NOON)
+            await passing.drain(lambda: NOON)
+            await passing.close()
+        return Delivery.select().where(Delivery.status == Status.DELIVERED).count()
+
+    monkeypatch.setattr(dispatcher, "hold_connection", refuse_once)
+    assert (asyncio.run(main()), refused) == (1, [name])
+
+
+def test_an_attempt_that_breaks_off_gives_its_place_to_the_next(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, build, broken = Server(), dispatcher.build_body, []
+
+    def break_once(*args: Any) -> bytes:
+        if not broken:
+            broken.append(args)
+            raise ZeroDivisionError
+        return build(*args)
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+        publish_ticket(business)
+
+    monkeypatch.setattr(dispatcher, "build_body", break_once)
+    assert run(server, scene, lambda: make_dispatcher(vault, limits=Limits(1, 1))).delivered == 1
+    assert Delivery.get(Delivery.status == Status.PENDING).due_at == NOON + LEASE
 
 
 def test_a_stopped_dispatcher_settles_what_is_in_flight_and_claims_nothing_more(
