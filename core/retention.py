@@ -23,29 +23,40 @@ def record_tick(consumer: str, now: datetime) -> None:
     _record(TICK + consumer, now)
 
 
-def prune_daily(keep: timedelta, now: datetime) -> int | None:
+def _never() -> bool:
+    return False
+
+
+def prune_daily(
+    keep: timedelta, now: datetime, is_stopping: Callable[[], bool] = _never
+) -> int | None:
     """Prune if a day has passed since anyone did; returns the deliveries removed, None if not.
 
     The day counts from the database, since a scheduler's own daily job is missed by every
-    consumer that is restarted at that minute.
+    consumer that is restarted at that minute. Told to stop, it ends after its batch, and whoever
+    asks next goes on.
     """
     with transaction():
         last = LastRun.get_or_none(LastRun.job == _PRUNE)
         if last is not None and now - last.at < _DAY:
             return None
         _record(_PRUNE, now)
-    return prune(now - keep, now)
+    removed = prune(now - keep, now, is_stopping)
+    if is_stopping():
+        with transaction():
+            LastRun.delete().where(LastRun.job == _PRUNE).execute()
+    return removed
 
 
-def prune(before: datetime, now: datetime) -> int:
+def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _never) -> int:
     """Remove what was settled and created before `before`, and all deliveries of deleted webhooks.
 
     Of a deleted webhook the row stays that says when: screens, scripts and the trail know webhooks
     by their ids, and SQLite gives the highest to the next one once its row is gone.
     """
-    removed = _prune_deleted_webhooks()
-    removed += _walk(Delivery, _prune_deliveries, before)
-    _walk(Event, _prune_events, before)
+    removed = _prune_deleted_webhooks(is_stopping)
+    removed += _walk(Delivery, _prune_deliveries, before, is_stopping)
+    _walk(Event, _prune_events, before, is_stopping)
     with transaction():
         LastRun.delete().where(LastRun.job.startswith(TICK) & (LastRun.at < now - _DAY)).execute()
     return removed
@@ -58,13 +69,15 @@ def _record(job: str, now: datetime) -> None:
         ).execute()
 
 
-def _prune_deleted_webhooks() -> int:
+def _prune_deleted_webhooks(is_stopping: Callable[[], bool]) -> int:
     removed = 0
     with transaction():
         gone = [row.id for row in Webhook.select(Webhook.id).where(~Webhook.deleted_at.is_null())]
     for webhook_id in gone:
         while batch := _remove_deliveries_of(webhook_id):
             removed += batch
+            if is_stopping():
+                return removed
         with transaction():  # what was left of its pings
             Event.delete().where(Event.webhook == webhook_id).execute()
     return removed
@@ -81,13 +94,18 @@ def _remove_deliveries_of(webhook_id: int) -> int:
         return Delivery.delete().where(one_of(Delivery.id, ids)).execute() if ids else 0
 
 
-def _walk(table: Any, remove: Callable[[list[int]], int], before: datetime) -> int:
+def _walk(
+    table: Any,
+    remove: Callable[[list[int]], int],
+    before: datetime,
+    is_stopping: Callable[[], bool],
+) -> int:
     """Offer a table's rows that are old enough, oldest first, to `remove`, batch by batch.
 
     Ids go with time, so the walk ends at the first batch that holds a younger row.
     """
     removed, last_id = 0, 0
-    while True:
+    while not is_stopping():
         with transaction():
             rows = list(
                 table.select(table.id, table.created_at)
@@ -99,8 +117,9 @@ def _walk(table: Any, remove: Callable[[list[int]], int], before: datetime) -> i
             old = [row_id for row_id, created_at in rows if created_at < before]
             removed += remove(old) if old else 0
         if len(old) < _BATCH:
-            return removed
+            break
         last_id = rows[-1][0]
+    return removed
 
 
 def _prune_deliveries(ids: list[int]) -> int:

@@ -23,7 +23,7 @@ from yarl import URL
 
 from core.cleaning import clean
 from core.delivery import ErrorKind
-from core.errors import BlockedUrl
+from core.errors import BadConfig, BlockedUrl
 from core.url_policy import UrlPolicy
 
 LastLook = Callable[[], Awaitable[bool]]
@@ -52,10 +52,19 @@ class NotWanted(Exception):
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Certificate verification as usual, trusting one more authority when `ca_file` names one."""
+    """Certificate verification as usual, trusting one more authority when `ca_file` names one.
+
+    Raises BadConfig when that file is not one of PEM certificates.
+    """
     context = httpx.create_ssl_context()
     if ca_file:
-        context.load_verify_locations(cafile=ca_file)
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:
+            raise BadConfig(
+                f"[delivery] ca_file {ca_file} cannot be used ({_words(error)}): name a readable "
+                "file of PEM certificates."
+            ) from None
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -14,6 +14,7 @@ from core.retention import TICK
 
 MINUTE = timedelta(minutes=1)
 _WORST = 10
+_LIVES_WITHIN = 5 * MINUTE  # of its last tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def vitals(now: datetime) -> Vitals:
             failed_last_minute=failed,
             failing_webhooks=len(failing),
             worst=tuple(failing[:_WORST]),
-            consumers=_consumers(),
+            consumers=_consumers(now),
         )
 
 
@@ -108,6 +109,11 @@ def _failing() -> list[FailingWebhook]:
     return [FailingWebhook(*row) for row in rows]
 
 
-def _consumers() -> tuple[tuple[str, datetime], ...]:
+def _consumers(now: datetime) -> tuple[tuple[str, datetime], ...]:
+    """Those that live, and where none does the one that was the last to."""
     rows = LastRun.select().where(LastRun.job.startswith(TICK)).order_by(LastRun.at.desc())
-    return tuple((row.job.removeprefix(TICK), row.at) for row in rows)
+    return tuple(
+        (row.job.removeprefix(TICK), row.at)
+        for number, row in enumerate(rows)
+        if number == 0 or now - row.at < _LIVES_WITHIN
+    )

@@ -59,16 +59,23 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     """The Huey whose consumer delivers, and its engine, started and stopped with the consumer."""
     open_database(config.database.url)
     require_current()
+    tls_context(config.delivery.ca_file)  # a mistake in it is told now
     huey = open_configured_queue(config)
-    engine = Engine(lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=ring), utc_now)
     name = f"{socket.gethostname()} {os.getpid()}"
 
-    def tick() -> None:
-        engine.look()
+    def tell_that_it_lives() -> None:
         record_tick(name, utc_now())
-        removed = prune_daily(config.history.keep, utc_now())
+
+    def prune() -> None:
+        removed = prune_daily(config.history.keep, utc_now(), lambda: engine.is_stopping)
         if removed is not None:
             log.info("history pruned", extra={"deliveries": removed})
+
+    engine = Engine(
+        lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=ring),
+        utc_now,
+        [tell_that_it_lives, prune],
+    )
 
     @huey.on_startup()
     def start() -> None:
@@ -79,7 +86,9 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     def stop() -> None:
         engine.stop()
 
-    ring = unfailing(register(huey, tick, engine.look))  # a wake is taken by one consumer only
+    ring = unfailing(
+        register(huey, engine.tick, engine.look)
+    )  # a wake is taken by one consumer only
     return huey, engine
 
 

@@ -8,17 +8,15 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
-from typing import ParamSpec, TypeVar
 
 from peewee import PeeweeException
 
 from core import outbox
-from core.database import explain, hold_connection, release_connection
+from core.database import explain
 from core.delivery import (
     Interrupted,
     Locked,
@@ -38,13 +36,11 @@ from core.sender import Sender
 from core.signing import Secret, build_body, build_headers
 from core.steps import Step, passed
 from core.vault import Vault
+from tasks.database_thread import DatabaseThread
 from tasks.last_look import LastLooks
 from tasks.load import Limits, Load
 
 log = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _FAN_OUT_BATCH = 500
 _RECOVER_BATCH = 500
@@ -289,28 +285,6 @@ class Dispatcher:
         if wanted:
             passed(Step.SENDING)
         return wanted
-
-
-class DatabaseThread:
-    """Where calls to the database run, one after the other, over a connection that stays open."""
-
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
-
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `call` returns or raises, or what opening the connection does: then it is tried
-        anew at the next call.
-        """
-
-        def connected() -> T:
-            hold_connection()
-            return call(*args, **kwargs)
-
-        return await asyncio.get_running_loop().run_in_executor(self._pool, connected)
-
-    async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._pool, release_connection)
-        self._pool.shutdown()
 
 
 def _log(settlement: Settlement, verdict: Verdict) -> None:

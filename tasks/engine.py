@@ -7,15 +7,20 @@ become due meanwhile, so that a retry starts at its time and not up to a minute 
 import asyncio
 import gc
 import logging
+import os
+import resource
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from peewee import PeeweeException
 
 from core.database import explain
 from core.errors import WebhooksError
+from tasks.chores import Chore
 from tasks.dispatcher import Dispatcher
 
 log = logging.getLogger(__name__)
@@ -25,65 +30,103 @@ _PAUSE = 0.05  # seconds between two passes at the least
 _PAUSE_AFTER_ERROR = 2.0
 _ALLOCATIONS_A_LOOK = 50_000  # twice what a full load in flight holds
 _TURN_OF_A_THREAD = 0.0005  # seconds that it keeps Python while another waits for it
+_FILES = 16_384  # open at once, sockets among them: more than the most POSTs in flight need
 
 
 class Engine:
-    """Runs passes until it is stopped."""
+    """Runs passes, and its chores beside them, until it is stopped; it can be started again."""
 
     def __init__(
-        self, make_dispatcher: Callable[[], Dispatcher], clock: Callable[[], datetime]
+        self,
+        make_dispatcher: Callable[[], Dispatcher],
+        clock: Callable[[], datetime],
+        chores: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._make_dispatcher = make_dispatcher
         self._clock = clock
+        self._works = chores
         self._loop: asyncio.AbstractEventLoop | None = None
         self._dispatcher: Dispatcher | None = None
+        self._chores: list[Chore] = []
         self._woken = asyncio.Event()
-        self._stopping = False
         self._started = threading.Event()
         self._thread: threading.Thread | None = None
+        self.is_stopping = False
+        self.failure: Exception | None = None
 
     def start(self) -> None:
         if self._thread is None:
             suit_a_worker()
+            self.is_stopping = False
+            self._started.clear()
             self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
             self._thread.start()
             self._started.wait()
 
     def look(self) -> None:
         """Look for work now; many calls become one pass."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._look)
+        self._call(self._look)
+
+    def tick(self) -> None:
+        """Look for work, and do the chores."""
+        self._call(self._tick)
 
     def stop(self) -> None:
         """Claim nothing more, finish what is in flight, and end."""
-        if self._thread is None or self._loop is None:
+        if self._thread is None:
             return
-        self._loop.call_soon_threadsafe(self._stop)
+        self._call(self._stop)
         self._thread.join()
         self._thread = None
+
+    def _call(self, what: Callable[[], None]) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # closed: the thread has ended meanwhile
+                self._loop.call_soon_threadsafe(what)
 
     def _look(self) -> None:
         self._woken.set()
         if self._dispatcher is not None:
             self._dispatcher.look()
 
+    def _tick(self) -> None:
+        self._look()
+        for chore in self._chores:
+            chore.call()
+
     def _stop(self) -> None:
-        self._stopping = True
+        self.is_stopping = True
         self._woken.set()
         if self._dispatcher is not None:
             self._dispatcher.stop()
 
     def _run(self) -> None:
-        asyncio.run(self._main())
+        try:
+            asyncio.run(self._main())
+        except Exception as error:
+            # A worker that goes on without its engine would only look alive.
+            log.exception("the engine broke, so this worker ends")
+            self.failure = error
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            self._started.set()
 
     async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
         self._dispatcher = self._make_dispatcher()
+        self._chores = [Chore(work) for work in self._works]
+        running = [asyncio.create_task(chore.run()) for chore in self._chores]
+        self._loop = asyncio.get_running_loop()
         self._started.set()
-        while not self._stopping:
-            self._woken.clear()
-            await self._sleep(await self._pass(self._dispatcher))
-        await self._dispatcher.close()
+        try:
+            while not self.is_stopping:
+                self._woken.clear()
+                await self._sleep(await self._pass(self._dispatcher))
+        finally:
+            for chore in self._chores:
+                chore.stop()
+            await self._dispatcher.close()
+            await asyncio.gather(*running)
 
     async def _pass(self, dispatcher: Dispatcher) -> float:
         """One pass; returns how many seconds to sleep unless woken."""
@@ -122,8 +165,13 @@ def suit_a_worker() -> None:
     The garbage collector looks at what a pass makes, not at what was imported, and not at what is
     merely in flight: at its usual pace it takes a fifth of the time and finds nothing, for only an
     attempt without an answer leaves cycles. The thread that holds the database's lock waits less
-    for its turn at the interpreter, so other workers wait less for the lock.
+    for its turn at the interpreter, so other workers wait less for the lock. And a socket for each
+    POST in flight is more than most shells allow, though the system would.
     """
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS_A_LOOK)
     sys.setswitchinterval(_TURN_OF_A_THREAD)
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

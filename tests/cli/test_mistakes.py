@@ -99,6 +99,15 @@ def test_a_bad_configuration_names_the_file_the_key_and_what_would_be_right(
     assert "c.toml" in told
 
 
+@pytest.mark.parametrize("command", ["worker", "tick"])
+def test_an_authority_that_cannot_be_read_is_told(installed: Installation, command: str) -> None:
+    config = installed.config.read_text()
+    installed.config.write_text(config.replace("[delivery]", '[delivery]\nca_file = "gone.pem"'))
+    told = installed.fails(command)
+    assert "ca_file" in told
+    assert "name a readable file of PEM certificates" in told
+
+
 def test_a_missing_configuration_says_how_to_make_one(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
     installation.config.unlink()

@@ -16,7 +16,7 @@ from scene import (
 
 from core import outbox, queries, retention, services
 from core.database import transaction
-from core.delivery import Answered
+from core.delivery import Answered, Status
 from core.directory import set_business
 from core.events import EventType
 from core.intake import publish
@@ -159,6 +159,24 @@ def test_the_daily_job_runs_once_a_day_whoever_asks(business: int) -> None:
     assert retention.prune_daily(KEEP, NOON) == 0
     assert retention.prune_daily(KEEP, NOON + DAY - SECOND) is None
     assert retention.prune_daily(KEEP, NOON + DAY) == 0
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_daily_job_told_to_stop_ends_after_its_batch_and_the_next_goes_on(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch, is_deleted: bool
+) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 3)
+    webhook = add_webhook(vault, business)
+    for _ in range(7):
+        publish_ticket(business)
+    outbox.fan_out(500, NOON)
+    Delivery.update(status=Status.DELIVERED, due_at=None).execute()
+    if is_deleted:
+        Webhook.update(deleted_at=NOON).where(Webhook.id == webhook.id).execute()
+    later = NOON + KEEP + DAY
+    assert retention.prune_daily(KEEP, later, lambda: Delivery.select().count() < 7) == 3
+    assert retention.prune_daily(KEEP, later) == 4
+    assert retention.prune_daily(KEEP, later) is None
 
 
 def test_a_consumer_s_ticks_are_one_row_and_go_when_it_has_gone(business: int) -> None:

@@ -70,3 +70,13 @@ def test_every_consumer_is_named_with_its_last_tick(database: str) -> None:
     record_tick("till 1", NOON)
     record_tick("till 2", NOON + SECOND)
     assert vitals(NOON).consumers == (("till 2", NOON + SECOND), ("till 1", NOON))
+
+
+def test_a_consumer_that_has_ended_is_not_named_for_long_unless_it_was_the_last(
+    database: str,
+) -> None:
+    assert database
+    record_tick("ended", NOON)
+    assert vitals(NOON + 10 * MINUTE).consumers == (("ended", NOON),)
+    record_tick("lives", NOON + 10 * MINUTE)
+    assert vitals(NOON + 10 * MINUTE).consumers == (("lives", NOON + 10 * MINUTE),)

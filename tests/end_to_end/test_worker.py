@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from installation import FAST, Installation, Storage, wait_until
+from installation import FAST, Installation, Storage, command_after, wait_until
 from scripted import Scripted, after, answer, receiving
 
 STARTED = "worker started"
@@ -73,6 +73,20 @@ def test_a_stopped_worker_finishes_what_is_in_flight(
             assert worker.process.wait(30) == 0
     assert [row["status"] for row in installed.deliveries()] == ["delivered"]
     assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "broken", ["tasks.consumer.make_dispatcher", "tasks.dispatcher.waiting_webhooks"]
+)
+def test_a_worker_whose_engine_breaks_ends_so_that_it_is_started_anew(
+    installed: Installation, broken: str
+) -> None:
+    module = broken.rpartition(".")[0]
+    installed.command = command_after(f"import {module}\n{broken} = None")
+    with installed.worker() as worker:
+        assert worker.process.wait(30) not in {0, None}
+        worker.reader.join(15)
+    assert "TypeError" in "".join(worker.log)
 
 
 @pytest.mark.slow

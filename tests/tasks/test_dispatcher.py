@@ -29,7 +29,7 @@ from core.sender import Sender
 from core.steps import Step
 from core.transport import GuardedTransport, tls_context
 from core.vault import Vault, load_vault
-from tasks import dispatcher
+from tasks import database_thread, dispatcher
 from tasks.dispatcher import Dispatcher, Tally
 from tasks.load import Limits
 
@@ -433,7 +433,7 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """As when for a moment there are no file descriptors left."""
-    hold, refused = dispatcher.hold_connection, []
+    hold, refused = database_thread.hold_connection, []
 
     def refuse_once() -> None:
         if threading.current_thread().name.startswith(name) and not refused:
@@ -452,7 +452,7 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
             await passing.close()
         return Delivery.select().where(Delivery.status == Status.DELIVERED).count()
 
-    monkeypatch.setattr(dispatcher, "hold_connection", refuse_once)
+    monkeypatch.setattr(database_thread, "hold_connection", refuse_once)
     assert (asyncio.run(main()), refused) == (1, [name])
 
 

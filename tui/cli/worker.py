@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from core.config import Config
+from core.errors import WebhooksError
 from core.outbox import LEASE
 from tasks.consumer import assemble, make_dispatcher
 from tasks.dispatcher import Tally
@@ -65,6 +66,10 @@ def consume(config: Config, *, lease_for: timedelta = LEASE) -> None:
     log.info("worker started", extra={"pid": os.getpid()})
     consumer.run()
     engine.stop()  # on ctrl+C Huey does not wait for its own threads
+    if engine.failure is not None:
+        raise WebhooksError(
+            "The worker broke; its log says how. Whoever supervises it starts it anew."
+        )
     log.info("worker stopped", extra={"pid": os.getpid()})
 
 

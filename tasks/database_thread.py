@@ -1,0 +1,33 @@
+"""A thread for the database, so that a slow commit never delays the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from core.database import hold_connection, release_connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DatabaseThread:
+    """Where calls to the database run, one after the other, over a connection that stays open."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `call` returns or raises, or what opening the connection does: then it is tried
+        anew at the next call.
+        """
+
+        def connected() -> T:
+            hold_connection()
+            return call(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, connected)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._pool, release_connection)
+        self._pool.shutdown()

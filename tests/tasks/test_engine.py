@@ -1,0 +1,92 @@
+"""The engine's own thread: passes, chores, and starting anew."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from installation import wait_until
+from peewee import OperationalError
+from scene import DEVELOPMENT, SCHEDULE, SECOND, add_webhook, publish_ticket
+from scripted import Scripted
+
+from core.sender import Sender
+from core.transport import GuardedTransport, tls_context
+from core.vault import Vault
+from tasks import chores
+from tasks.dispatcher import Dispatcher
+from tasks.engine import Engine
+from tasks.load import Limits
+from tasks.wiring import utc_now
+
+
+@contextmanager
+def running(vault: Vault, *works: Callable[[], None]) -> Iterator[Engine]:
+    def make_dispatcher() -> Dispatcher:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), 10 * SECOND)
+        return Dispatcher(sender, lambda: vault, SCHEDULE, Limits(16, 16), utc_now)
+
+    engine = Engine(make_dispatcher, utc_now, works)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+def test_an_engine_that_was_stopped_can_be_started_again(
+    business: int, vault: Vault, receiver: Scripted
+) -> None:
+    """As Huey does when it starts its worker anew."""
+    add_webhook(vault, business, receiver.url)
+    with running(vault) as engine:
+        for posts in range(1, 4):
+            publish_ticket(business)
+            engine.look()
+            wait_until(lambda posts=posts: len(receiver.requests) == posts)
+            engine.stop()
+            engine.start()
+
+
+def test_chores_are_done_at_each_tick(database: str, vault: Vault) -> None:
+    assert database
+    done = threading.Semaphore(0)
+    with running(vault, done.release) as engine:
+        for _ in range(3):
+            engine.tick()
+            assert done.acquire(timeout=15)
+
+
+def test_chores_are_done_without_ticks_too_and_again_after_a_failure(
+    database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ticks of a queue go to any one of its consumers, so the others must not wait for one."""
+    assert database
+    monkeypatch.setattr(chores, "_MINUTE", 0.01)
+    done = threading.Semaphore(0)
+
+    def fail() -> None:
+        done.release()
+        raise OperationalError("no answer")
+
+    with running(vault, fail):
+        for _ in range(3):
+            assert done.acquire(timeout=15)
+
+
+def test_a_chore_that_takes_long_holds_nothing_up_and_is_told_to_end(
+    business: int, vault: Vault, receiver: Scripted
+) -> None:
+    add_webhook(vault, business, receiver.url)
+    begun = threading.Event()
+
+    def prune() -> None:
+        begun.set()
+        wait_until(lambda: engine.is_stopping, 60)
+
+    with running(vault, prune) as engine:
+        engine.tick()
+        assert begun.wait(15)
+        publish_ticket(business)
+        engine.look()
+        wait_until(lambda: receiver.requests)
