@@ -29,12 +29,15 @@ class Load:
 
     A webhook that leaves an attempt without an answer gets half as much at a time, down to one,
     and its whole share back with its first answer. Those that answer go first, then those not known
-    yet, then the silent; of equals, who has least in flight.
+    yet, then the silent, the least so first; of equals, who has least in flight, and then whose turn
+    was longest ago: so each has its turn, however many wait.
     """
 
     limits: Limits
     _in_flight: Counter[int] = field(default_factory=Counter)
     _silences: dict[int, int] = field(default_factory=dict)  # since the last answer, of all known
+    _turns: dict[int, int] = field(default_factory=dict)  # of each the last, counted from 1
+    _turn: int = 0
 
     def room(self) -> int:
         return self.limits.concurrency - self._in_flight.total()
@@ -45,6 +48,8 @@ class Load:
 
     def started(self, webhook_id: int) -> None:
         self._in_flight[webhook_id] += 1
+        self._turn += 1
+        self._turns[webhook_id] = self._turn
 
     def ended(self, webhook_id: int, outcome: Outcome) -> None:
         self._in_flight[webhook_id] -= 1
@@ -54,12 +59,13 @@ class Load:
             case Answered():
                 self._silences[webhook_id] = 0
             case Unreachable():
-                self._silences[webhook_id] = self._silences.get(webhook_id, 0) + 1
+                silences = self._silences.get(webhook_id, 0) + 1
+                self._silences[webhook_id] = min(silences, self._most_silences)
 
     def assume_silent(self, webhook_ids: Iterable[int]) -> None:
         """What others have seen of webhooks that this process has not called yet."""
         for webhook_id in webhook_ids:
-            self._silences.setdefault(webhook_id, self.limits.per_webhook.bit_length())
+            self._silences.setdefault(webhook_id, self._most_silences)
 
     def share_out(self, webhook_ids: list[int]) -> dict[int, int]:
         """How many deliveries to claim for each webhook: equal parts of the room there is."""
@@ -80,12 +86,18 @@ class Load:
                 room -= share
         return shares
 
+    @property
+    def _most_silences(self) -> int:
+        """That make a difference: after so many a webhook's share is down to one."""
+        return self.limits.per_webhook.bit_length()
+
     def _is_proven(self, webhook_id: int) -> bool:
         return self._silences.get(webhook_id) == 0
 
-    def _rank(self, webhook_id: int) -> tuple[bool, bool, int]:
+    def _rank(self, webhook_id: int) -> tuple[int, bool, int, int]:
         silences = self._silences.get(webhook_id)
-        return bool(silences), silences is None, self._in_flight.get(webhook_id, 0)
+        in_flight, turn = self._in_flight.get(webhook_id, 0), self._turns.get(webhook_id, 0)
+        return silences or 0, silences is None, in_flight, turn
 
     def _unproven_in_flight(self) -> int:
         return sum(

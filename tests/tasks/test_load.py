@@ -88,6 +88,30 @@ def test_among_equals_who_has_least_in_flight_goes_first() -> None:
     assert load.share_out([ONE, TWO]) == {TWO: 1}
 
 
+def test_however_many_are_silent_each_has_its_turn() -> None:
+    """Though they come in the same order each time, the longest due first."""
+    load, silent = Load(Limits(8, 2)), list(range(100, 115))
+    load.assume_silent(silent)
+    tried = []
+    for _ in range(5):
+        shares = load.share_out(silent)
+        assert len(shares) == 6
+        start(load, shares)
+        for webhook_id in shares:
+            load.ended(webhook_id, SILENCE)
+        tried += shares
+    assert tried == silent * 2
+
+
+def test_who_answered_of_late_goes_before_those_long_silent() -> None:
+    load = Load(Limits(2, 16))
+    load.assume_silent([ONE])
+    proven(load, TWO)
+    load.started(TWO)
+    load.ended(TWO, SILENCE)
+    assert list(load.share_out([ONE, TWO])) == [TWO]
+
+
 def test_what_cannot_take_more_does_not_make_the_others_parts_smaller() -> None:
     load = Load(Limits(20, 16))
     proven(load, ONE, TWO)
