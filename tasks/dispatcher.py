@@ -103,6 +103,7 @@ class Dispatcher:
         self._recovery_window = recovery_window
         self._lease_for = lease_for
         self._on_backlog = on_backlog
+        self._calling: asyncio.Future[None] | None = None
         self._load = Load(limits)
         self._roster: list[int] = []
         self._roster_until = 0.0
@@ -227,8 +228,8 @@ class Dispatcher:
     async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
         """Which webhooks have something due, once the outbox has given up its next events."""
         self._roster_until = monotonic() + _ROSTER_FOR
-        if self._roster and self._on_backlog is not None:  # more than can be started here
-            await self._writer.run(self._on_backlog)
+        if self._roster:  # more than can be started here
+            self._call_others()
         fanned_out = await self._writer.run(outbox.fan_out, _FAN_OUT_BATCH, until)
         tally.events += fanned_out.events
         if fanned_out.events == _FAN_OUT_BATCH or await self._recover():
@@ -236,6 +237,11 @@ class Dispatcher:
         waiting = await self._writer.run(waiting_webhooks)
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
         self._roster = [each.webhook_id for each in waiting if each.first_due <= until]
+
+    def _call_others(self) -> None:
+        """Nobody waits for it: a queue that hangs must not hold up what is in hand."""
+        if self._on_backlog is not None and (self._calling is None or self._calling.done()):
+            self._calling = asyncio.get_running_loop().run_in_executor(None, self._on_backlog)
 
     async def _recover(self) -> bool:
         """Whether there was something to queue again after an outage: then there may be more."""

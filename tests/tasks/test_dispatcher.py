@@ -44,12 +44,17 @@ def make_dispatcher(
     timeout: timedelta = 10 * SECOND,
     clock: Callable[[], datetime] = lambda: NOON,
     open_vault: Callable[[], Vault] | None = None,
-    lease_for: timedelta = LEASE,
+    on_backlog: Callable[[], None] | None = None,
 ) -> Dispatcher:
     notes().schedule = SCHEDULE
     sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timeout)
     return Dispatcher(
-        sender, open_vault or (lambda: vault), SCHEDULE, limits, clock, lease_for=lease_for
+        sender,
+        open_vault or (lambda: vault),
+        SCHEDULE,
+        limits,
+        clock,
+        on_backlog=on_backlog,
     )
 
 
@@ -410,12 +415,12 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a process stood still: another worker may have sent it meanwhile."""
-    server, asked = Server(), []
-    look = outbox.still_sendable
+    server, asked, stood_still = Server(), list[list[Claim]](), 0.0
+    look, monotonic = outbox.still_sendable, dispatcher.monotonic
 
     def slow_at_first(claims: list[Claim]) -> list[bool]:
-        if not asked:
-            threading.Event().wait(1.2)  # longer than the lease
+        nonlocal stood_still
+        stood_still = LEASE.total_seconds()
         asked.append(claims)
         return look(claims)
 
@@ -424,8 +429,35 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
         publish_ticket(business)
 
     monkeypatch.setattr(outbox, "still_sendable", slow_at_first)
-    tally = run(server, scene, lambda: make_dispatcher(vault, lease_for=SECOND))
+    monkeypatch.setattr(dispatcher, "monotonic", lambda: monotonic() + stood_still)
+    tally = run(server, scene, lambda: make_dispatcher(vault))
     assert (len(asked), len(server.requests), tally.attempts) == (2, 1, 1)
+
+
+def test_a_queue_that_hangs_holds_no_delivery_up(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_ROSTER_FOR", 0.0)
+    server, rings, answered = Server(), [], threading.Event()
+
+    def ring() -> None:
+        rings.append(len(server.requests))
+        assert answered.wait(30)
+
+    async def main() -> int:
+        async with talking(server) as port:
+            add_webhook(vault, business, f"http://127.0.0.1:{port}/")
+            for _ in range(20):
+                publish_ticket(business)
+            passing = make_dispatcher(vault, limits=Limits(2, 2), on_backlog=ring)
+            tally = await passing.drain(lambda: NOON)
+            answered.set()
+            await passing.close()
+            return tally.delivered
+
+    assert asyncio.run(main()) == 20
+    assert len(rings) == 1
+    assert rings[0] < 20
 
 
 @pytest.mark.parametrize("name", ["reader", "writer"])
