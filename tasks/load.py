@@ -29,8 +29,8 @@ class Load:
 
     A webhook that leaves an attempt without an answer gets half as much at a time, down to one,
     and its whole share back with its first answer. Those that answer go first, then those not known
-    yet, then the silent, the least so first; of equals, who has least in flight, then whose turn was
-    longest ago: so each has its turn, however many wait.
+    yet, then the silent, the least so first; of equals, who has least in flight, then whose turn
+    was longest ago: so each has its turn, however many wait.
     """
 
     limits: Limits
