@@ -103,7 +103,7 @@ class Installation:
 
     def ok(self, *args: str | Path, stdin: bytes = b"") -> str:
         done = self.run(*args, stdin=stdin)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
         return done.stdout
 
     def json(self, *args: str | Path, stdin: bytes = b"") -> Any:
