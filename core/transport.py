@@ -12,12 +12,13 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, cast
 
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -35,7 +36,7 @@ LAST_LOOK = "aurapos_last_look"
 _KEEP_ALIVE = 5.0  # seconds; a receiver that closes earlier costs an immediate second connection
 _LOOKUPS_AT_ONCE = 1024  # threads that mostly wait; lookups that hang must leave room for others
 _last_look: ContextVar[LastLook] = ContextVar("last_look")
-_reused: ContextVar[bool] = ContextVar("reused")
+_conversation: ContextVar["_Conversation | None"] = ContextVar("conversation")
 
 
 class AttemptFailed(httpx.TransportError):
@@ -90,11 +91,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def _send(self, request: httpx.Request) -> aiohttp.ClientResponse:
         """Send once; and once more when a reused connection died before any byte came back."""
-        _reused.set(False)
+        _conversation.set(None)
         try:
             return await self._send_once(request)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            if not _reused.get():
+            conversation = _conversation.get()
+            if conversation is None or not conversation.is_reused or conversation.is_answered:
                 raise
         return await self._send_once(request)
 
@@ -146,23 +148,42 @@ class _RawBody(httpx.AsyncByteStream):
         self._answer.close()  # a connection whose body was read to its end is back already
 
 
+class _Conversation(ResponseHandler):
+    """A connection's side that reads, and what is known of the request that is under way on it.
+
+    aiohttp's errors do not say whether a part of an answer came before the end.
+    """
+
+    is_reused: bool | None = None  # None before its first request
+    is_answered = False  # as much as a byte of it
+
+    def begin(self) -> None:
+        self.is_reused, self.is_answered = self.is_reused is not None, False
+
+    def data_received(self, data: bytes) -> None:
+        self.is_answered = True
+        super().data_received(data)
+
+
 class _GuardedConnector(aiohttp.TCPConnector):
     def __init__(self, policy: UrlPolicy, context: ssl.SSLContext) -> None:
+        self._lookups = _GuardedResolver(policy)
         super().__init__(
             ssl=context,
-            resolver=_GuardedResolver(policy),
+            resolver=self._lookups,
             use_dns_cache=False,
             limit=0,
             keepalive_timeout=_KEEP_ALIVE,
             socket_factory=_socket_factory(policy),
         )
+        self._factory = cast("partial[ResponseHandler]", partial(_Conversation, loop=self._loop))
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
         """A connection, new or kept, for a request that is still wanted now that it is there."""
         connection = await super().connect(*args, **kwargs)
-        protocol: Any = connection.protocol
-        _reused.set(getattr(protocol, "was_used", False))
-        protocol.was_used = True
+        conversation = cast("_Conversation", connection.protocol)
+        conversation.begin()
+        _conversation.set(conversation)
         try:
             wanted = await _last_look.get()()
         except BaseException:
@@ -172,6 +193,10 @@ class _GuardedConnector(aiohttp.TCPConnector):
             connection.close()
             raise NotWanted
         return connection
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        await super().close(abort_ssl=abort_ssl)
+        await self._lookups.close()  # aiohttp closes only a resolver that it made
 
 
 class _GuardedResolver(AbstractResolver):
@@ -220,8 +245,10 @@ class _GuardedResolver(AbstractResolver):
             return await found
 
     async def close(self) -> None:
-        for lookup in self._under_way.values():
+        lookups = list(self._under_way.values())
+        for lookup in lookups:
             lookup.cancel()
+        await asyncio.gather(*lookups, return_exceptions=True)
 
 
 def _getaddrinfo(host: str) -> list[str]:

@@ -256,6 +256,30 @@ def test_a_kept_connection_that_has_died_costs_no_attempt() -> None:
     assert post(talk, times=2) == [Answered(200, "thanks")] * 2
 
 
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"HTTP/1.1 500 Oops\r\nContent-Le",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"\r\n",
+        b"H",
+    ],
+    ids=["half a head", "an interim answer", "an empty line", "one byte"],
+)
+def test_a_kept_connection_that_dies_in_its_answer_is_not_tried_again(beginning: bytes) -> None:
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in (OK, beginning):
+            seen.append(await read_request(reader))
+            writer.write(answer)
+
+    first, second = post(talk, times=2)
+    assert first == Answered(200, "thanks")
+    assert kind(second) is ErrorKind.PROTOCOL
+    assert len(seen) == 2
+
+
 def test_a_new_connection_that_dies_is_not_tried_again() -> None:
     conversations = []
 
@@ -326,6 +350,28 @@ def test_a_hanging_lookup_ends_with_the_attempt(monkeypatch: pytest.MonkeyPatch)
     released.set()
     assert kind(outcome) is ErrorKind.TIMEOUT
     assert monotonic() - begin < 3
+
+
+def test_closing_leaves_no_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        released.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    async def run() -> None:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), SHORT)
+        outcome = await sender.post("http://slow.example.com/", HEADERS, BODY, wanted)
+        assert kind(outcome) is ErrorKind.TIMEOUT
+        assert len(asyncio.all_tasks()) == 2
+        await sender.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        asyncio.run(run())
+    finally:
+        released.set()
 
 
 def test_lookups_that_hang_hold_up_neither_the_loop_nor_the_lookups_of_others(
