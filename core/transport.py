@@ -6,6 +6,7 @@ the socket's making, so that whatever is dialled was checked, and nothing is loo
 """
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -35,6 +36,7 @@ LAST_LOOK = "aurapos_last_look"
 
 _KEEP_ALIVE = 5.0  # seconds; a receiver that closes earlier costs an immediate second connection
 _LOOKUPS_AT_ONCE = 1024  # threads that mostly wait; lookups that hang must leave room for others
+_NO_DESCRIPTOR_LEFT = {errno.EMFILE, errno.ENFILE}
 _last_look: ContextVar[LastLook] = ContextVar("last_look")
 _conversation: ContextVar["_Conversation | None"] = ContextVar("conversation")
 
@@ -52,6 +54,10 @@ class NotWanted(Exception):
     """The last look said no: nothing was sent."""
 
 
+class NoDescriptorLeft(Exception):
+    """This process, or its machine, can open nothing more: nothing was sent."""
+
+
 def tls_context(ca_file: str) -> ssl.SSLContext:
     """Certificate verification as usual, trusting one more authority when `ca_file` names one."""
     context = httpx.create_ssl_context()
@@ -65,7 +71,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     """POSTs to public addresses only, over connections kept alive for a few seconds.
 
     Bodies are sent whole, from memory.
-    Raises AttemptFailed where no status arrives, and NotWanted where the last look said no.
+    Raises AttemptFailed where no status arrives, NotWanted where the last look said no, and
+    NoDescriptorLeft.
     It must be used and closed inside one event loop.
     """
 
@@ -81,6 +88,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         except BlockedUrl as error:
             raise AttemptFailed(ErrorKind.BLOCKED, str(error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR_LEFT:
+                raise NoDescriptorLeft from error
             raise AttemptFailed(*_explain(error)) from error
         return httpx.Response(
             answer.status,

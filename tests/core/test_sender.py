@@ -1,7 +1,9 @@
 """What a receiver can do to an attempt, and the outcome it is."""
 
 import asyncio
+import errno
 import itertools
+import os
 import socket
 import ssl
 import struct
@@ -16,7 +18,7 @@ import trustme
 from scene import DEVELOPMENT
 from wire import Talk, answering, read_request, response, talking
 
-from core.delivery import Answered, ErrorKind, Outcome, Unreachable, Withdrawn
+from core.delivery import Answered, ErrorKind, Outcome, Starved, Unreachable, Withdrawn
 from core.sender import Sender
 from core.transport import GuardedTransport, tls_context
 from core.url_policy import UrlPolicy
@@ -136,6 +138,28 @@ def test_a_refused_connection_has_its_own_word() -> None:
 
     outcome = asyncio.run(run())
     assert outcome == Unreachable(ErrorKind.CONNECT, "Connection refused")
+
+
+@pytest.mark.parametrize("shortage", [errno.EMFILE, errno.ENFILE])
+def test_a_machine_without_file_descriptors_is_no_fault_of_the_receivers(
+    shortage: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nothing_left(*_: object) -> socket.socket:
+        raise OSError(shortage, os.strerror(shortage))
+
+    async def run() -> list[Outcome]:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        async with talking(answering(OK)) as port:
+            url = f"http://127.0.0.1:{port}/hook"
+            monkeypatch.setattr(socket, "socket", nothing_left)
+            starved = [await sender.post(url, HEADERS, BODY, wanted) for _ in range(3)]
+            monkeypatch.undo()
+            outcomes = [*starved, await sender.post(url, HEADERS, BODY, wanted)]
+            await sender.close()
+            return outcomes
+
+    assert asyncio.run(run()) == [Starved()] * 3 + [Answered(200, "thanks")]
+    assert caplog.text.count("raise LimitNOFILE or lower [delivery] concurrency") == 1
 
 
 @pytest.mark.parametrize(
