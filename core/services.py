@@ -86,8 +86,9 @@ def edit_webhook(
     selected = _selection(events) if events is not None else None
     with transaction():
         webhook = _usable_webhook(actor, webhook_id)
-        if target is not None:
-            Webhook.update(url=target, updated_at=now).where(_standing(webhook_id)).execute()
+        changes = {"updated_at": now} | ({} if target is None else {"url": target})
+        # First, so that of two edits at once the second waits, and sees the first one's events.
+        Webhook.update(changes).where(_standing(webhook_id)).execute()
         if selected is not None:
             SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
             _select(webhook_id, selected)

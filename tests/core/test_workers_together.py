@@ -11,6 +11,7 @@ import pytest
 from installation import wait_until
 from scene import (
     DAY,
+    DEVELOPMENT,
     MARIE,
     NOON,
     SCHEDULE,
@@ -20,7 +21,7 @@ from scene import (
     silent,
 )
 
-from core import outbox, services, steps
+from core import outbox, queries, services, steps
 from core.database import connection, proxy
 from core.delivery import Answered, Status
 from core.models import Delivery
@@ -145,6 +146,36 @@ def test_a_new_webhook_waits_for_what_is_being_fanned_out(
         assert fanned_out.result(20) == outbox.FannedOut(1, 0)
         assert new.result(20)
     assert Delivery.select().count() == 0
+
+
+@ONLY_POSTGRESQL
+def test_of_two_edits_at_once_the_later_one_stays(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = add_webhook(vault, business)
+    there, go_on, note = threading.Event(), threading.Event(), services.note
+
+    def pause(*args: Any, **told: Any) -> None:
+        if not there.is_set():
+            there.set()
+            go_on.wait(20)
+        note(*args, **told)
+
+    def edit(event: str) -> None:
+        services.edit_webhook(MARIE, webhook.id, NOON, events=[event], policy=DEVELOPMENT)
+
+    monkeypatch.setattr(services, "note", pause)
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            first = pool.submit(edit, "client.created")
+            assert there.wait(20)
+            second = pool.submit(edit, "client.updated")
+            wait_until(waits_for_a_lock)
+        finally:
+            go_on.set()
+        first.result(20)
+        second.result(20)
+    assert queries.webhook(MARIE, webhook.id).events == ("client.updated",)
 
 
 RECOVERIES: dict[str, Callable[[int], object]] = {
