@@ -98,7 +98,12 @@ class Locked:
     """Nothing was sent: the webhook's secret cannot be opened, so nothing could be signed."""
 
 
-Outcome = Answered | Unreachable | Interrupted | Unsendable | Withdrawn | Locked
+@dataclass(frozen=True, slots=True)
+class Starved:
+    """Nothing was sent: our own machine had no file descriptor left to connect with."""
+
+
+Outcome = Answered | Unreachable | Interrupted | Unsendable | Withdrawn | Locked | Starved
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ class Verdict:
     counts: bool = True
 
 
-LOCKED_WAIT = timedelta(minutes=1)
+_UNTIL_MENDED = timedelta(minutes=1)  # what an operator has to mend is looked at again
 
 
 def after_attempt(
@@ -155,7 +160,7 @@ def after_attempt(
             return Verdict(Status.ABANDONED, None, counts=False)
         case Withdrawn():
             return Verdict(None, now, counts=False)
-        case Locked():
-            return Verdict(None, now + LOCKED_WAIT, counts=False)
+        case Locked() | Starved():
+            return Verdict(None, now + _UNTIL_MENDED, counts=False)
         case _:
             assert_never(outcome)

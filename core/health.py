@@ -8,12 +8,12 @@ from enum import StrEnum
 from itertools import islice, takewhile
 from typing import NamedTuple
 
-from peewee import SQL, fn
+from peewee import SQL, NodeList, fn
 
 from core.access import authorize
 from core.by_time import first_id_since
 from core.database import connection
-from core.delivery import Status
+from core.delivery import ErrorKind, Recovery, Status
 from core.models import Attempt, AuditEntry, Delivery, TimeField
 from core.plans import Actor, includes_webhooks
 from core.queries import (
@@ -30,12 +30,15 @@ HOURS = 24
 _HOUR = timedelta(hours=1)
 _HOUR_US = 3_600_000_000
 
+# The + keeps PostgreSQL from reading the whole log backwards for the last attempt of a delivery.
+_NOT_BY_INDEX = NodeList((SQL("+"), Attempt.id))
+
 
 class State(StrEnum):
     """How a webhook is, by its latest deliveries."""
 
     OK = "ok"
-    FAILING = "FAILING"  # the latest that was attempted failed
+    FAILING = "FAILING"  # the latest that is judged failed
     NEVER = "never"  # nothing was attempted yet
 
 
@@ -98,9 +101,10 @@ class _Glance(NamedTuple):
     """Of a delivery what its webhook's health is read from."""
 
     id: int
-    status: Status
     due_at: datetime | None
     is_attempted: bool
+    is_judged: bool
+    was_accepted: bool  # by its last attempt
 
 
 def _healths(rows: list[WebhookRow], now: datetime) -> tuple[Health, ...]:
@@ -122,26 +126,49 @@ def _latest_attempted(glances: Iterable[list[_Glance]]) -> list[int]:
 def _health(
     row: WebhookRow, seen: list[_Glance], latest: DeliveryRow | None, hours: tuple[Hour, ...]
 ) -> Health:
-    statuses = (each.status for each in seen if each.is_attempted)
-    in_a_row = sum(1 for _ in takewhile(lambda status: status != Status.DELIVERED, statuses))
+    judged = (each for each in seen if each.is_judged)
+    in_a_row = sum(1 for _ in takewhile(lambda each: not each.was_accepted, judged))
     state = State.NEVER if latest is None else State.FAILING if in_a_row else State.OK
     waiting = [each.due_at for each in seen if each.due_at is not None]
     return Health(row, state, in_a_row, latest, min(waiting, default=None), hours)
 
 
 def _glances(webhook_id: int) -> list[_Glance]:
-    """At a webhook's latest deliveries, the newest first."""
-    # Not EXISTS, for which PostgreSQL may well read the whole log to answer for fifty.
-    attempt = Attempt.select(SQL("1")).where(Attempt.delivery == Delivery.id).limit(1)
+    """At a webhook's latest deliveries, the newest first.
+
+    Each is judged by its last attempt, so that sending it again changes nothing until that ends;
+    what was queued again after an outage is not, since its address has been seen to be back.
+    """
+    last_status = (
+        Attempt.select(fn.COALESCE(Attempt.http_status, 0))
+        .where(
+            (Attempt.delivery == Delivery.id)
+            & (Attempt.error.is_null() | (Attempt.error != ErrorKind.INTERRUPTED))
+        )
+        .order_by(_NOT_BY_INDEX.desc())
+        .limit(1)
+    )
     rows = (
-        Delivery.select(Delivery.id, Delivery.status, Delivery.due_at, attempt.alias("attempt"))
+        Delivery.select(
+            Delivery.id,
+            Delivery.due_at,
+            Delivery.attempts,
+            Delivery.recovery,
+            last_status.alias("last_status"),
+        )
         .where(Delivery.webhook == webhook_id)
         .order_by(Delivery.id.desc())
         .limit(HISTORY_LENGTH)
     )
     return [
-        _Glance(delivery_id, status, due_at, attempt is not None)
-        for delivery_id, status, due_at, attempt in rows.tuples()
+        _Glance(
+            delivery_id,
+            due_at,
+            is_attempted=status is not None,
+            is_judged=status is not None and (attempts > 0 or recovery != Recovery.MADE),
+            was_accepted=status is not None and 200 <= status <= 299,
+        )
+        for delivery_id, due_at, attempts, recovery, status in rows.tuples()
     ]
 
 

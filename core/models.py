@@ -217,5 +217,9 @@ def entitled() -> Expression:
 
 
 def row_lock(query: Any, **how: Any) -> Any:
-    """The query with its rows locked, where the engine locks rows; SQLite locks the database."""
-    return query.for_update(**how) if proxy.for_update else query
+    """The query with its rows locked, where the engine locks rows; SQLite locks the database.
+
+    Against whoever changes or locks them, not against who inserts what refers to them: PostgreSQL's
+    strongest lock would have settling and fanning out wait for each other.
+    """
+    return query.for_update("FOR NO KEY UPDATE", **how) if proxy.for_update else query

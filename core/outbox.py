@@ -22,6 +22,7 @@ from core.delivery import (
     Outcome,
     Recovery,
     Schedule,
+    Starved,
     Status,
     Unreachable,
     Verdict,
@@ -324,7 +325,7 @@ def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared
             recovery=each.claim.recovery == Recovery.MADE,
         )
         for each, _ in settled
-        if not isinstance(each.outcome, Withdrawn | Locked)
+        if not isinstance(each.outcome, Withdrawn | Locked | Starved)
     )
 
 

@@ -142,7 +142,7 @@ def _recovering_webhook() -> int | None:
 
 
 def _abandoned_in_outage(webhook_id: int, limit: int, since: datetime) -> list[int]:
-    rows = (
+    rows = row_lock(
         Delivery.select(Delivery.id)
         .where(
             (Delivery.webhook == webhook_id)
@@ -150,7 +150,7 @@ def _abandoned_in_outage(webhook_id: int, limit: int, since: datetime) -> list[i
             & (Delivery.settled_at >= since)
             & (Delivery.recovery == Recovery.DUE)
         )
-        .order_by(Delivery.id)
+        .order_by(Delivery.id)  # as an owner's recovery locks them
         .limit(limit)
     )
     return [row[0] for row in rows.tuples()]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
+from time import monotonic
 from typing import cast
 
 import httpx
@@ -15,15 +16,17 @@ from core.delivery import (
     Answered,
     ErrorKind,
     Outcome,
+    Starved,
     Unreachable,
     Withdrawn,
 )
-from core.transport import LAST_LOOK, AttemptFailed, LastLook, NotWanted
+from core.transport import LAST_LOOK, AttemptFailed, LastLook, NoDescriptorLeft, NotWanted
 
 log = logging.getLogger(__name__)
 
 _BODY_BYTES = 8192  # read at most; what is shown is cut from it
 _DETAIL_LIMIT = 200
+_TOLD_FOR = 60.0  # seconds
 
 
 class Sender:
@@ -36,6 +39,7 @@ class Sender:
     def __init__(self, transport: httpx.AsyncBaseTransport, timeout: timedelta) -> None:
         self._transport = transport
         self._deadlines = Deadlines(timeout.total_seconds())
+        self._told_until = 0.0
 
     async def post(
         self, url: str, headers: Sequence[tuple[str, str]], body: bytes, last_look: LastLook
@@ -53,6 +57,9 @@ class Sender:
             await self._deadlines.hold(attempt.run(self._transport, request))
         except NotWanted:
             return Withdrawn()
+        except NoDescriptorLeft:
+            self._tell_of_descriptors()
+            return Starved()
         except AttemptFailed as failure:
             return attempt.outcome() or Unreachable(failure.kind, failure.detail[:_DETAIL_LIMIT])
         except TimeoutError:
@@ -61,6 +68,15 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - any fault in an attempt is its outcome
             return attempt.outcome() or _unforeseen(error)
         return attempt.outcome() or Unreachable(ErrorKind.PROTOCOL, "no status")
+
+    def _tell_of_descriptors(self) -> None:
+        """Once for the many attempts that it meets."""
+        if monotonic() >= self._told_until:
+            self._told_until = monotonic() + _TOLD_FOR
+            log.error(
+                "this machine has no file descriptors left, so deliveries wait a minute: "
+                "raise LimitNOFILE or lower [delivery] concurrency"
+            )
 
     async def close(self) -> None:
         await self._transport.aclose()

@@ -17,7 +17,7 @@ from core.delivery import WAITING, Status
 from core.errors import BadInput
 from core.events import SELECTABLE, EventType
 from core.intake import Wake, selectable_type
-from core.models import Delivery, Event, SelectedEvent, Webhook
+from core.models import Delivery, Event, SelectedEvent, Webhook, row_lock
 from core.outbox import fan_out_business
 from core.plans import Actor
 from core.signing import SECRET_BYTES, Secret
@@ -86,8 +86,9 @@ def edit_webhook(
     selected = _selection(events) if events is not None else None
     with transaction():
         webhook = _usable_webhook(actor, webhook_id)
-        if target is not None:
-            Webhook.update(url=target, updated_at=now).where(_standing(webhook_id)).execute()
+        changes = {"updated_at": now} | ({} if target is None else {"url": target})
+        # First, so that of two edits at once the second waits, and sees the first one's events.
+        Webhook.update(changes).where(_standing(webhook_id)).execute()
         if selected is not None:
             SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
             _select(webhook_id, selected)
@@ -188,9 +189,10 @@ def _start_again(which: object, status: Status, now: datetime) -> int:
     What is fresh goes before what failed, so many at once start as failed ones.
     """
     anew = {"attempts": 0, "interruptions": 0, "settled_at": None, "recovery": None}
-    settled = Delivery.update(status=status, due_at=now, **anew).where(
-        which & Delivery.status.not_in(WAITING)
-    )
+    is_settled = which & Delivery.status.not_in(WAITING)
+    # Two recoveries of the same deliveries must lock them in one order.
+    in_order = row_lock(Delivery.select(Delivery.id).where(is_settled).order_by(Delivery.id))
+    settled = Delivery.update(status=status, due_at=now, **anew).where(Delivery.id.in_(in_order))
     waiting = Delivery.update(due_at=now).where(
         which & Delivery.status.in_(WAITING) & Delivery.lease.is_null() & (Delivery.due_at > now)
     )

@@ -6,18 +6,20 @@ the socket's making, so that whatever is dialled was checked, and nothing is loo
 """
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, cast
 
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -34,8 +36,9 @@ LAST_LOOK = "aurapos_last_look"
 
 _KEEP_ALIVE = 5.0  # seconds; a receiver that closes earlier costs an immediate second connection
 _LOOKUPS_AT_ONCE = 1024  # threads that mostly wait; lookups that hang must leave room for others
+_NO_DESCRIPTOR_LEFT = {errno.EMFILE, errno.ENFILE}
 _last_look: ContextVar[LastLook] = ContextVar("last_look")
-_reused: ContextVar[bool] = ContextVar("reused")
+_conversation: ContextVar["_Conversation | None"] = ContextVar("conversation")
 
 
 class AttemptFailed(httpx.TransportError):
@@ -49,6 +52,10 @@ class AttemptFailed(httpx.TransportError):
 
 class NotWanted(Exception):
     """The last look said no: nothing was sent."""
+
+
+class NoDescriptorLeft(Exception):
+    """This process, or its machine, can open nothing more: nothing was sent."""
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
@@ -73,7 +80,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     """POSTs to public addresses only, over connections kept alive for a few seconds.
 
     Bodies are sent whole, from memory.
-    Raises AttemptFailed where no status arrives, and NotWanted where the last look said no.
+    Raises AttemptFailed where no status arrives, NotWanted where the last look said no, and
+    NoDescriptorLeft.
     It must be used and closed inside one event loop.
     """
 
@@ -89,6 +97,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         except BlockedUrl as error:
             raise AttemptFailed(ErrorKind.BLOCKED, str(error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR_LEFT:
+                raise NoDescriptorLeft from error
             raise AttemptFailed(*_explain(error)) from error
         return httpx.Response(
             answer.status,
@@ -99,11 +109,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def _send(self, request: httpx.Request) -> aiohttp.ClientResponse:
         """Send once; and once more when a reused connection died before any byte came back."""
-        _reused.set(False)
+        _conversation.set(None)
         try:
             return await self._send_once(request)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            if not _reused.get():
+            conversation = _conversation.get()
+            if conversation is None or not conversation.is_reused or conversation.is_answered:
                 raise
         return await self._send_once(request)
 
@@ -155,23 +166,42 @@ class _RawBody(httpx.AsyncByteStream):
         self._answer.close()  # a connection whose body was read to its end is back already
 
 
+class _Conversation(ResponseHandler):
+    """A connection's side that reads, and what is known of the request that is under way on it.
+
+    aiohttp's errors do not say whether a part of an answer came before the end.
+    """
+
+    is_reused: bool | None = None  # None before its first request
+    is_answered = False  # as much as a byte of it
+
+    def begin(self) -> None:
+        self.is_reused, self.is_answered = self.is_reused is not None, False
+
+    def data_received(self, data: bytes) -> None:
+        self.is_answered = True
+        super().data_received(data)
+
+
 class _GuardedConnector(aiohttp.TCPConnector):
     def __init__(self, policy: UrlPolicy, context: ssl.SSLContext) -> None:
+        self._lookups = _GuardedResolver(policy)
         super().__init__(
             ssl=context,
-            resolver=_GuardedResolver(policy),
+            resolver=self._lookups,
             use_dns_cache=False,
             limit=0,
             keepalive_timeout=_KEEP_ALIVE,
             socket_factory=_socket_factory(policy),
         )
+        self._factory = cast("partial[ResponseHandler]", partial(_Conversation, loop=self._loop))
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
         """A connection, new or kept, for a request that is still wanted now that it is there."""
         connection = await super().connect(*args, **kwargs)
-        protocol: Any = connection.protocol
-        _reused.set(getattr(protocol, "was_used", False))
-        protocol.was_used = True
+        conversation = cast("_Conversation", connection.protocol)
+        conversation.begin()
+        _conversation.set(conversation)
         try:
             wanted = await _last_look.get()()
         except BaseException:
@@ -181,6 +211,10 @@ class _GuardedConnector(aiohttp.TCPConnector):
             connection.close()
             raise NotWanted
         return connection
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        await super().close(abort_ssl=abort_ssl)
+        await self._lookups.close()  # aiohttp closes only a resolver that it made
 
 
 class _GuardedResolver(AbstractResolver):
@@ -229,8 +263,10 @@ class _GuardedResolver(AbstractResolver):
             return await found
 
     async def close(self) -> None:
-        for lookup in self._under_way.values():
+        lookups = list(self._under_way.values())
+        for lookup in lookups:
             lookup.cancel()
+        await asyncio.gather(*lookups, return_exceptions=True)
 
 
 def _getaddrinfo(host: str) -> list[str]:

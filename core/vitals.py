@@ -97,10 +97,13 @@ def _failing() -> list[FailingWebhook]:
     rows = (
         Delivery.select(Webhook.id, Webhook.url, count)
         .join(Webhook)
+        .join(Business)
         .where(
             Delivery.due_at.is_null(is_null=False)
             & (Delivery.status == Status.FAILED)
+            & (Delivery.attempts > 0)  # none yet where it was queued again
             & Webhook.deleted_at.is_null()
+            & entitled()
         )
         .group_by(Webhook.id, Webhook.url)
         .order_by(count.desc(), Webhook.id)

@@ -28,12 +28,12 @@ def make_policy(delivery: DeliveryConfig) -> UrlPolicy:
     return UrlPolicy(allow_http=delivery.allow_http, allow_networks=delivery.allow_networks)
 
 
-def open_configured_queue(config: Config, *, create: bool = False) -> "Huey":
+def open_configured_queue(config: Config, *, create: bool = False, to_ring: bool = False) -> "Huey":
     from tasks.queue import open_queue  # noqa: PLC0415 - Huey brings every storage it knows
 
     key = load_vault(Path(config.secrets.key_file)).queue_key()
-    return open_queue(config.queue.url, key, create=create)
+    return open_queue(config.queue.url, key, create=create, to_ring=to_ring)
 
 
 def make_wake(config: Config) -> Callable[[], None]:
-    return bell(lambda: open_configured_queue(config))
+    return bell(lambda: open_configured_queue(config, to_ring=True))

@@ -15,6 +15,7 @@ from core.delivery import (
     Locked,
     Outcome,
     Schedule,
+    Starved,
     Status,
     Unreachable,
     Unsendable,
@@ -78,6 +79,7 @@ def test_what_can_never_be_sent_is_abandoned_without_an_attempt() -> None:
 
 def test_what_was_not_sent_waits_and_uses_up_no_attempt() -> None:
     assert decide(Withdrawn()) == Verdict(None, NOON, counts=False)
+    assert decide(Starved()) == Verdict(None, NOON + MINUTE, counts=False)
     assert decide(Locked()) == Verdict(None, NOON + MINUTE, counts=False)
 
 
@@ -91,7 +93,7 @@ def test_an_answer_has_its_word(status: int, error: ErrorKind | None) -> None:
 OUTCOMES = st.one_of(
     st.integers(100, 999).map(lambda status: Answered(status, "")),
     st.sampled_from(ErrorKind).map(lambda error: Unreachable(error, "")),
-    st.sampled_from([Interrupted(), Withdrawn(), Locked(), Unsendable("")]),
+    st.sampled_from([Interrupted(), Withdrawn(), Locked(), Starved(), Unsendable("")]),
 )
 SCHEDULES = st.builds(
     Schedule,

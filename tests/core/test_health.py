@@ -2,14 +2,25 @@
 
 from datetime import timedelta
 
-from scene import DAY, MARIE, MINUTE, NOON, SCHEDULE, SECOND, add_webhook, publish_ticket
+from scene import (
+    DAY,
+    MARIE,
+    MINUTE,
+    NOON,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+    silent,
+)
 
-from core import outbox
+from core import outbox, services
 from core.database import transaction
-from core.delivery import Answered, Outcome
+from core.delivery import Answered, Outcome, Schedule
 from core.health import HOURS, Hour, State, overview, pulse
 from core.models import Delivery
-from core.outbox import Settlement
+from core.outbox import Claim, Settlement
+from core.recovery import recover_some
 from core.retention import record_tick
 from core.vault import Vault
 
@@ -39,6 +50,69 @@ def test_a_webhook_is_ok_failing_or_never_called(business: int, vault: Vault) ->
     assert seen.worst is not None
     assert (seen.worst.webhook.id, seen.worst.failed_in_a_row) == (bad.id, 3)
     assert seen.worst.next_attempt_at == NOON + MINUTE
+
+
+def published(business_id: int, vault: Vault, deliveries: int) -> list[Claim]:
+    """What is claimed of a new webhook, the oldest first."""
+    webhook = add_webhook(vault, business_id)
+    for _ in range(deliveries):
+        publish_ticket(business_id)
+    outbox.fan_out(deliveries, NOON)
+    return outbox.claim({webhook.id: deliveries}, SCHEDULE, NOON)
+
+
+def settle(claimed: Claim, http_status: int, now: timedelta, max_attempts: int = 5) -> None:
+    ended = Settlement(claimed, Answered(http_status, ""), NOON + now, SECOND)
+    outbox.settle([ended], Schedule(SCHEDULE.retry_after, max_attempts), NOON + now + SECOND)
+
+
+def state(business_id: int) -> tuple[State, int]:
+    [health] = overview(MARIE, business_id, NOON + DAY).webhooks
+    return health.state, health.failed_in_a_row
+
+
+def test_sending_one_again_changes_nothing_until_its_attempt_ends(
+    business: int, vault: Vault
+) -> None:
+    failed, delivered = published(business, vault, 2)
+    settle(failed, 503, SECOND, max_attempts=1)
+    settle(delivered, 200, SECOND)
+    services.redeliver(MARIE, str(delivered.uuid), NOON + MINUTE, wake=silent)
+    assert state(business) == (State.OK, 0)
+    [again] = outbox.claim({delivered.webhook_id: 1}, SCHEDULE, NOON + MINUTE)
+    settle(again, 503, MINUTE, max_attempts=1)
+    assert state(business) == (State.FAILING, 2)
+    services.redeliver(MARIE, str(delivered.uuid), NOON + HOUR, wake=silent)
+    assert state(business) == (State.FAILING, 2)
+
+
+def test_an_attempt_that_was_interrupted_says_nothing(business: int, vault: Vault) -> None:
+    delivered, interrupted = published(business, vault, 2)
+    outbox.claim({delivered.webhook_id: 2}, SCHEDULE, NOON + MINUTE)  # its lease had run out
+    assert state(business) == (State.NEVER, 0)
+    delivered, interrupted = outbox.claim({delivered.webhook_id: 2}, SCHEDULE, NOON + HOUR)
+    settle(delivered, 200, HOUR)
+    assert state(business) == (State.OK, 0)
+    settle(interrupted, 503, HOUR)
+    for hours in (2, 3):
+        outbox.claim({interrupted.webhook_id: 1}, SCHEDULE, NOON + hours * HOUR)
+    assert state(business) == (State.FAILING, 1)
+
+
+def test_what_was_queued_again_after_an_outage_says_nothing_until_it_is_attempted(
+    business: int, vault: Vault
+) -> None:
+    waiting, abandoned = published(business, vault, 2)
+    settle(waiting, 503, SECOND)
+    settle(abandoned, 503, 2 * SECOND, max_attempts=1)
+    assert state(business) == (State.FAILING, 2)
+    [waiting] = outbox.claim({waiting.webhook_id: 1}, SCHEDULE, NOON + HOUR)
+    settle(waiting, 200, HOUR)
+    assert state(business) == (State.FAILING, 1)
+    assert recover_some(10, DAY, NOON + HOUR)
+    assert state(business) == (State.OK, 0)
+    attempt(abandoned.webhook_id, Answered(503, ""), 2 * HOUR)
+    assert state(business) == (State.FAILING, 1)
 
 
 def test_the_strip_counts_a_day_by_hours(business: int, vault: Vault) -> None:

@@ -22,7 +22,9 @@ from core.delivery import (
     INTERRUPTIONS_LIMIT,
     Answered,
     ErrorKind,
+    Locked,
     Outcome,
+    Starved,
     Status,
     Unreachable,
     Withdrawn,
@@ -254,15 +256,21 @@ def test_every_attempt_is_kept(business: int, vault: Vault) -> None:
     ]
 
 
-def test_a_withdrawn_attempt_leaves_no_trace_and_is_due_at_once(
-    business: int, vault: Vault
+@pytest.mark.parametrize(
+    ("outcome", "wait"),
+    [(Withdrawn(), timedelta()), (Locked(), MINUTE), (Starved(), MINUTE)],
+    ids=["withdrawn", "locked", "starved"],
+)
+def test_an_attempt_that_was_not_made_leaves_no_trace_and_is_due_again(
+    business: int, vault: Vault, outcome: Outcome, wait: timedelta
 ) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
     fan_out()
-    settle(claim(webhook.id), Withdrawn())
+    settle(claim(webhook.id), outcome)
     assert Attempt.select().count() == 0
-    [again] = claim(webhook.id)
+    assert [each.first_due for each in waiting_webhooks()] == [NOON + wait]
+    [again] = claim(webhook.id, now=NOON + wait)
     assert again.attempt == 1
 
 

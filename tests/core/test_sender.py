@@ -1,7 +1,9 @@
 """What a receiver can do to an attempt, and the outcome it is."""
 
 import asyncio
+import errno
 import itertools
+import os
 import socket
 import ssl
 import struct
@@ -16,7 +18,7 @@ import trustme
 from scene import DEVELOPMENT
 from wire import Talk, answering, read_request, response, talking
 
-from core.delivery import Answered, ErrorKind, Outcome, Unreachable, Withdrawn
+from core.delivery import Answered, ErrorKind, Outcome, Starved, Unreachable, Withdrawn
 from core.sender import Sender
 from core.transport import GuardedTransport, tls_context
 from core.url_policy import UrlPolicy
@@ -138,6 +140,28 @@ def test_a_refused_connection_has_its_own_word() -> None:
     assert outcome == Unreachable(ErrorKind.CONNECT, "Connection refused")
 
 
+@pytest.mark.parametrize("shortage", [errno.EMFILE, errno.ENFILE])
+def test_a_machine_without_file_descriptors_is_no_fault_of_the_receivers(
+    shortage: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nothing_left(*_: object) -> socket.socket:
+        raise OSError(shortage, os.strerror(shortage))
+
+    async def run() -> list[Outcome]:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        async with talking(answering(OK)) as port:
+            url = f"http://127.0.0.1:{port}/hook"
+            monkeypatch.setattr(socket, "socket", nothing_left)
+            starved = [await sender.post(url, HEADERS, BODY, wanted) for _ in range(3)]
+            monkeypatch.undo()
+            outcomes = [*starved, await sender.post(url, HEADERS, BODY, wanted)]
+            await sender.close()
+            return outcomes
+
+    assert asyncio.run(run()) == [Starved()] * 3 + [Answered(200, "thanks")]
+    assert caplog.text.count("raise LimitNOFILE or lower [delivery] concurrency") == 1
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -256,6 +280,30 @@ def test_a_kept_connection_that_has_died_costs_no_attempt() -> None:
     assert post(talk, times=2) == [Answered(200, "thanks")] * 2
 
 
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"HTTP/1.1 500 Oops\r\nContent-Le",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"\r\n",
+        b"H",
+    ],
+    ids=["half a head", "an interim answer", "an empty line", "one byte"],
+)
+def test_a_kept_connection_that_dies_in_its_answer_is_not_tried_again(beginning: bytes) -> None:
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in (OK, beginning):
+            seen.append(await read_request(reader))
+            writer.write(answer)
+
+    first, second = post(talk, times=2)
+    assert first == Answered(200, "thanks")
+    assert kind(second) is ErrorKind.PROTOCOL
+    assert len(seen) == 2
+
+
 def test_a_new_connection_that_dies_is_not_tried_again() -> None:
     conversations = []
 
@@ -326,6 +374,28 @@ def test_a_hanging_lookup_ends_with_the_attempt(monkeypatch: pytest.MonkeyPatch)
     released.set()
     assert kind(outcome) is ErrorKind.TIMEOUT
     assert monotonic() - begin < 3
+
+
+def test_closing_leaves_no_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        released.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    async def run() -> None:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), SHORT)
+        outcome = await sender.post("http://slow.example.com/", HEADERS, BODY, wanted)
+        assert kind(outcome) is ErrorKind.TIMEOUT
+        assert len(asyncio.all_tasks()) == 2
+        await sender.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        asyncio.run(run())
+    finally:
+        released.set()
 
 
 def test_lookups_that_hang_hold_up_neither_the_loop_nor_the_lookups_of_others(

@@ -1,14 +1,19 @@
 """What is put on the queue, and what becomes of it."""
 
+import socket
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from huey import Huey, MemoryHuey
 from huey.exceptions import HueyException
 
+from core.config import Config, QueueConfig, SecretsConfig
 from core.errors import BadConfig
+from core.vault import create_key_file
 from tasks.jobs import bell, register
 from tasks.queue import open_queue
+from tasks.wiring import make_wake
 
 
 def run_all(huey: Huey) -> None:
@@ -73,6 +78,21 @@ def test_a_queue_that_is_away_is_no_error_to_who_rings_it(
 
 def test_a_redis_that_is_away_is_told_at_the_first_ring(caplog: pytest.LogCaptureFixture) -> None:
     bell(lambda: open_queue("redis://127.0.0.1:1/0", b"key"))()
+    assert "waits for the next tick" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["redis", "postgresql"])
+def test_a_queue_that_takes_connections_and_never_answers_keeps_nobody_waiting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    create_key_file(tmp_path / "test.key")
+    secrets = SecretsConfig(str(tmp_path / "test.key"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # nobody accepts; the system answers
+        url = f"{kind}://127.0.0.1:{silent.getsockname()[1]}/0"
+        wake = make_wake(Config(queue=QueueConfig(url), secrets=secrets))
+        begin = monotonic()
+        wake()
+        assert monotonic() - begin < 4
     assert "waits for the next tick" in caplog.text
 
 
