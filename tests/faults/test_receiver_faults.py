@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import trustme
 from installation import FAST, Installation, wait_until
+from memory import resident
 from notes import Notes, begin_notes, notes
 from restartable import free_port
 from scene import OPERATOR, add_webhook
@@ -163,13 +163,6 @@ def all_receivers() -> Iterator[dict[str, Scripted]]:
         # Not one that runs: without acts it would count as healthy, and nobody must listen there.
         receivers["refused"] = Scripted([], url=f"http://127.0.0.1:{free_port()}/hook")
         yield receivers
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process holds."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found.group(1)) * 1024
 
 
 @pytest.fixture(scope="module")
