@@ -24,13 +24,12 @@ from time import perf_counter
 
 from long_history import LongHistory, keep_house
 from memory import most_resident
+from scene import OPERATOR
 from stage import (
-    OPERATOR,
     SCHEDULE,
     dispatcher,
     found,
     new_database,
-    now,
     postgres,
     publish,
     receiver,
@@ -45,6 +44,7 @@ from core.models import Delivery
 from core.outbox import Settlement
 from core.vitals import vitals
 from tasks.engine import suit_a_worker
+from tasks.wiring import utc_now as now
 
 ROUNDS = 25
 SMALLEST, LARGEST = 3, 6  # powers of ten
