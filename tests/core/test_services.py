@@ -137,6 +137,7 @@ def test_every_action_is_in_the_audit_trail_once_and_never_with_a_secret(
     ]
     with transaction():
         for row in AuditEntry.select().dicts():
+            assert (row["at"], row["origin"]) == (NOON, "test")
             assert "whsec_" not in repr(row)
 
 
