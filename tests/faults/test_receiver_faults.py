@@ -22,7 +22,7 @@ from memory import resident
 from notes import Notes, begin_notes, notes
 from restartable import free_port
 from scene import OPERATOR, add_webhook
-from scripted import Act, Request, Scripted, answer, receiving, say, status_in, telling
+from scripted import Act, Request, Scripted, answer, hang, receiving, say, status_in, telling
 
 from core import queries
 from core.database import open_database
@@ -33,12 +33,6 @@ from core.vitals import vitals
 AUTHORITY = trustme.CA()
 OK = b"HTTP/1.1 200 OK\r\n"
 HTTP2_SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
-
-
-@telling(None)
-def hang(connection: socket.socket) -> None:
-    """Say nothing until the other side gives up."""
-    connection.recv(1)
 
 
 def drip(head: bytes, drop: bytes, pause: float) -> Act:
