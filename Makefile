@@ -39,7 +39,7 @@ test: $(READY) ## Every test, then those of the installed program on PostgreSQL 
 backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them killed; some minutes
 	@$(BIN)/python -m pytest tests/end_to_end/test_many_workers.py --deliveries 100000 -v --durations 0
 
-soak: $(READY) ## Kill workers 1,000 times during a long run: nothing may be lost (SOAK="--seed 7")
+soak: $(READY) ## Kill workers 1,000 times during a long run: nothing may be lost (SOAK="--seed 7": its choices again)
 	@PYTHONPATH=tests/support:tests/benchmarks $(BIN)/python tests/soak.py $(SOAK)
 
 check: $(READY) ## Format, lint, types and the direction of imports

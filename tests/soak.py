@@ -1,9 +1,14 @@
 """A long run in which workers are killed with SIGKILL at random, and nothing may be lost.
 
 Two workers deliver what a register keeps pushing, while owners act and receivers answer, fail,
-hang and hang up. One of the workers after the other is killed, at moments that the seed decides;
-now and then one is stopped until its leases have run out, and goes on.
+hang and hang up. One of the workers after the other is killed; now and then one is stopped until
+its leases have run out, and goes on.
 At the end everything must be in order: see core/invariants.py. Ends with 1 if it is not.
+
+The same seed makes the same choices: how long until the nth kill and of which worker, in which shop
+the nth push is, what an owner does after the nth kill to which webhook, what a receiver does with a
+body's nth POST. It does not make the same run: what a worker is at when it is killed, how many
+pushes there are and what there is to choose from are up to the machine.
 """
 
 import argparse
@@ -80,6 +85,11 @@ class Plan:
     deliveries: int
 
 
+def chance_of(seed: int, what: object, number: int) -> random.Random:
+    """Chance for that alone: how often something else was left to chance changes nothing in it."""
+    return random.Random(f"{seed} {what} {number}")
+
+
 class Replies:
     """What receivers do with each POST: the seed decides, whatever the order they come in."""
 
@@ -90,7 +100,7 @@ class Replies:
     def __call__(self, path: str, body: bytes) -> Reply:
         which = path, body.partition(b'"payload":')[2]
         self._seen[which] += 1
-        chance = random.Random(f"{self._seed} {which} {self._seen[which]}")
+        chance = chance_of(self._seed, which, self._seen[which])
         return chance.choices(
             [Reply(200, chance.uniform(0, 0.05)), Reply(500), Reply(None), Reply(200, 1.5)],
             [950, 35, 10, 5],
@@ -109,16 +119,16 @@ class Shop:
 class Scene:
     """What is outside the workers: registers, owners, receivers."""
 
-    def __init__(self, config_path: Path, receiver: Recording, chance: random.Random) -> None:
+    def __init__(self, config_path: Path, receiver: Recording, seed: int) -> None:
         config = load_config(config_path)
         open_database(config.database.url)
         self._vault = load_vault(Path(config.secrets.key_file))
         self._receiver = receiver
-        self._chance = chance
+        self._seed = seed
         self._wake = make_wake(config)
         self.schedule = Schedule(config.delivery.retry_after, config.delivery.max_attempts)
         self.secrets: defaultdict[int, list[Secret]] = defaultdict(list)
-        self._made = 0
+        self._made = self._pushes = 0
         second = add_business(OPERATOR, "Chez Paul", "group", None, now())
         self.shops = [Shop(1), Shop(second)]
         for shop in self.shops:
@@ -137,13 +147,15 @@ class Scene:
     def keep_busy(self, deliveries: int) -> None:
         """Push until so many deliveries have been asked for, and enough of them wait."""
         while self.asked_for() < deliveries or self.waiting() < BACKLOG:
-            self._push(self._chance.choice(self.shops))
+            self._push()
 
     def asked_for(self) -> int:
         """Roughly the deliveries there are and those that the outbox will become."""
         return int(Delivery.select(fn.MAX(Delivery.id)).scalar() or 0) + _in_outbox()
 
-    def _push(self, shop: Shop) -> None:
+    def _push(self) -> None:
+        self._pushes += 1
+        shop = chance_of(self._seed, "push", self._pushes).choice(self.shops)
         first = len(shop.keys)
         shop.keys += [f"{shop.business}-{number}" for number in range(first, first + PUSH)]
         lines = [_change(key) for key in shop.keys[max(0, first - PUSHED_AGAIN) :]]
@@ -155,11 +167,12 @@ class Scene:
         due = Delivery.due_at.is_null(False) & Delivery.webhook.in_(standing)
         return int(Delivery.select().where(due).count()) + _in_outbox()
 
-    def act(self) -> None:
-        """Something that an owner does."""
-        shop = self._chance.choice(self.shops)
-        webhook = self._chance.choice(shop.webhooks)
-        match self._chance.randrange(10):
+    def act(self, kill: int) -> None:
+        """Something that an owner does after that kill."""
+        chance = chance_of(self._seed, "act", kill)
+        shop = chance.choice(self.shops)
+        webhook = chance.choice(shop.webhooks)
+        match chance.randrange(10):
             case 0:
                 services.delete_webhook(OPERATOR, webhook.id, now())
                 shop.webhooks.remove(webhook)
@@ -262,13 +275,13 @@ def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
 
     Whether all was on time is not asked: workers that are killed three times a second fall behind.
     """
-    chance = random.Random(plan.seed)
-    scene, progress = Scene(config, receiver, chance), Progress()
+    scene, progress = Scene(config, receiver, plan.seed), Progress()
     log = config.with_name("workers.log")
     workers = Workers(config, log)
     for kill in range(1, plan.kills + 1):
         scene.keep_busy(plan.deliveries * kill // plan.kills)
-        sleep(chance.uniform(*BETWEEN_KILLS))  # the moment of the kill is what the seed decides
+        chance = chance_of(plan.seed, "kill", kill)
+        sleep(chance.uniform(*BETWEEN_KILLS))  # how long is what the seed decides
         workers.kill_one(chance)
         _now_and_then(kill, scene, workers)
         progress.show(_bar(kill, plan.kills, len(receiver.posts)))
@@ -291,7 +304,7 @@ def _now_and_then(kill: int, scene: Scene, workers: Workers) -> None:
     if not workers.all_run():
         return  # what it was about to send when it was stopped, it sends: nothing may be deleted
     if kill % ACT_EVERY == 0:
-        scene.act()
+        scene.act(kill)
     if kill % STOP_EVERY == 0:
         workers.stop_one()
 
@@ -364,7 +377,7 @@ def main() -> int:
         print(f"{name:<52}{figure:>10,}")
     if broken or told["still waiting"]:
         print(*(f"{each.rule}: {each.sentence}" for each in broken[:TOLD]), sep="\n")
-        print(f"The run is kept in {folder}; again with --seed {plan.seed}.")
+        print(f"The run is kept in {folder}; the same choices again: --seed {plan.seed}.")
         return 1
     shutil.rmtree(root)
     return 0

@@ -6,12 +6,11 @@ does everything on each of them in turn, so that a noisy machine is noisy for al
 looks, and prunes as much as it delivered, as its databases' clock goes on: no history grows.
 
 Prints tables of medians, and what a worker's memory comes to with so many deliveries due; writes
-them to bench/results/growth.json.
+them to bench/results/growth.json. Needs Linux, whose /proc tells a process's peak of memory.
 """
 
 import argparse
 import asyncio
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,13 +23,13 @@ from pathlib import Path
 from time import perf_counter
 
 from long_history import LongHistory, keep_house
+from memory import most_resident
+from scene import OPERATOR
 from stage import (
-    OPERATOR,
     SCHEDULE,
     dispatcher,
     found,
     new_database,
-    now,
     postgres,
     publish,
     receiver,
@@ -45,6 +44,7 @@ from core.models import Delivery
 from core.outbox import Settlement
 from core.vitals import vitals
 from tasks.engine import suit_a_worker
+from tasks.wiring import utc_now as now
 
 ROUNDS = 25
 SMALLEST, LARGEST = 3, 6  # powers of ten
@@ -181,11 +181,11 @@ async def drain(database: str, key_file: Path) -> None:
     )
     await worker.close()
     assert tally.delivered
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(most_resident() / 2**20)
 
 
 def memory(count: int, url: str) -> float:
-    """Each step in a process of its own: one that is started inherits its parent's peak."""
+    """Each step in a process of its own, so that the worker holds nothing but its own."""
     print(f"draining {count:,} due deliveries …", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__]

@@ -7,7 +7,6 @@ bench/results/latency.json.
 
 import json
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,16 +17,17 @@ from checked import evidence
 from installation import FAST, Installation, wait_until
 from scripted import Scripted, receiving
 from servers import redis_server
-from stage import hold_to_invariants, new_database, now, postgres, write_results
+from stage import hold_to_invariants, new_database, postgres, spread, write_results
 
 from core.config import load_config
 from core.database import open_database
 from core.intake import Wake, publish
 from tasks.wiring import make_wake
+from tasks.wiring import utc_now as now
 
 EVENTS = 200
 WARM_UP = 10
-GAPS = (0.02, 0.2)  # seconds, evenly spread: no two events make one pass
+GAPS = (0.1, 0.3)  # seconds, evenly spread: as a rule an event has arrived before the next
 SEED = 2026
 SQLITE = "sqlite:///latency.db"
 
@@ -88,8 +88,7 @@ def measure() -> dict[str, dict[str, float]]:
 def figures(name: str, urls: tuple[str, str]) -> dict[str, float]:
     print(f"latency: {name}", file=sys.stderr)
     seconds = json.loads(subprocess.check_output([sys.executable, __file__, *urls]))
-    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
-    return {"p50": cuts[49], "p99": cuts[98], "worst": max(seconds)}
+    return spread(seconds)
 
 
 if __name__ == "__main__":

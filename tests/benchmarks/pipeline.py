@@ -25,12 +25,12 @@ from stage import (
     AT_ONCE,
     PAYLOAD,
     SCHEDULE,
+    SHIPPED,
     dispatcher,
     forget_posts,
     hold_to_invariants,
     known_secrets,
     new_database,
-    now,
     postgres,
     posts_at,
     prepare,
@@ -41,6 +41,7 @@ from stage import (
 from core.database import open_database
 from core.invariants import Evidence
 from tasks.engine import suit_a_worker
+from tasks.wiring import utc_now as now
 
 ROUNDS = 5
 POSTS = 40_000  # so that a run's beginning and end weigh little
@@ -58,6 +59,11 @@ class Case:
     addresses: int = 1
     workers: int = 1
     postgres: bool = False
+
+    @property
+    def per_webhook(self) -> int:
+        """One address has all the places to itself; of more each has what it has as shipped."""
+        return AT_ONCE if self.addresses == 1 else SHIPPED.per_webhook
 
 
 CASES: dict[str, Case] = {
@@ -126,10 +132,10 @@ CLIENTS = {
 }
 
 
-async def drain(database: str, key_file: Path) -> None:
+async def drain(database: str, key_file: Path, per_webhook: int) -> None:
     """One worker's part: delivers what is due."""
     open_database(database)
-    worker = dispatcher(key_file)
+    worker = dispatcher(key_file, per_webhook)
     suit_a_worker()
 
     async def work() -> int:
@@ -235,7 +241,8 @@ def case_rate(case: Case, url: str, server: str) -> float:
         subprocess.run(
             [*command, "prepare", database, key_file, url, str(case.addresses)], check=True
         )
-        delivered, seconds = run_at_once(["drain", database, key_file], case.workers)
+        drain_it = ["drain", database, key_file, str(case.per_webhook)]
+        delivered, seconds = run_at_once(drain_it, case.workers)
         subprocess.run([*command, "examine", database, key_file, url], check=True)
     expected = POSTS // case.addresses * case.addresses
     assert delivered == expected, f"{delivered} of {expected} were delivered"
@@ -255,7 +262,7 @@ if __name__ == "__main__":
             prepare(database, Path(key_file), urls, POSTS // int(addresses))
         case ["examine", database, key_file, url]:
             examine(database, Path(key_file), url)
-        case ["drain", database, key_file]:
-            asyncio.run(drain(database, Path(key_file)))
+        case ["drain", database, key_file, per_webhook]:
+            asyncio.run(drain(database, Path(key_file), int(per_webhook)))
         case _:
             main()

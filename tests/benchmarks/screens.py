@@ -12,10 +12,11 @@ from time import perf_counter
 
 from installation import Installation
 from long_history import LongHistory, keep_house
-from stage import now, write_results
+from stage import write_results
 from terminal import terminal
 
 from core.database import open_database
+from tasks.wiring import utc_now as now
 
 ROUNDS = 5
 FEW, MANY = 1_000, 1_000_000

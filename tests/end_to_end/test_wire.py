@@ -7,7 +7,7 @@ import re
 
 import pytest
 from installation import Installation, wait_until
-from scripted import Act, Scripted, answer, receiving, say, telling
+from scripted import Act, Scripted, answer, hang, receiving, say
 
 PAYLOAD = (
     '{"total": 55.10, "big": 1234567890123456789012345, "nom": "é", '
@@ -111,11 +111,6 @@ def test_a_third_attempt_that_is_accepted_ends_it(installed: Installation) -> No
     assert (row["status"], row["attempts"], len(receiver.requests)) == ("delivered", 3, 3)
     log = installed.json("delivery", "show", row["delivery_id"])["attempt_log"]
     assert [attempt["http_status"] for attempt in log] == [500, 503, 200]
-
-
-@telling(None)
-def hang(_: object) -> None:
-    """Say nothing until the other side gives up."""
 
 
 @pytest.mark.parametrize(

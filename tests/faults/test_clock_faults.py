@@ -12,7 +12,7 @@ import pytest
 from installation import FAST, SHORT_MINUTES, Installation, wait_until
 from notes import notes
 from scene import in_flight
-from scripted import Act, Request, answer, receiving, telling
+from scripted import Act, Request, answer, hang, receiving
 
 from core import queries
 from core.models import Delivery
@@ -52,12 +52,6 @@ def shifted(tmp_path: Path, database: str, clock: Clock) -> Installation:
     installation = Installation(tmp_path, config, command=clock.command)
     installation.init()
     return installation
-
-
-@telling(None)
-def hang(connection: socket.socket) -> None:
-    """Say nothing until the other side gives up."""
-    connection.recv(1)
 
 
 @pytest.mark.fault(10, "clock back 1 h")

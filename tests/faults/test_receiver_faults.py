@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import trustme
 from installation import FAST, Installation, wait_until
+from memory import resident
 from notes import Notes, begin_notes, notes
 from restartable import free_port
 from scene import OPERATOR, add_webhook
-from scripted import Act, Request, Scripted, answer, receiving, say, status_in, telling
+from scripted import Act, Request, Scripted, answer, hang, receiving, say, status_in, telling
 
 from core import queries
 from core.database import open_database
@@ -33,12 +33,6 @@ from core.vitals import vitals
 AUTHORITY = trustme.CA()
 OK = b"HTTP/1.1 200 OK\r\n"
 HTTP2_SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
-
-
-@telling(None)
-def hang(connection: socket.socket) -> None:
-    """Say nothing until the other side gives up."""
-    connection.recv(1)
 
 
 def drip(head: bytes, drop: bytes, pause: float) -> Act:
@@ -163,13 +157,6 @@ def all_receivers() -> Iterator[dict[str, Scripted]]:
         # Not one that runs: without acts it would count as healthy, and nobody must listen there.
         receivers["refused"] = Scripted([], url=f"http://127.0.0.1:{free_port()}/hook")
         yield receivers
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process holds."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found.group(1)) * 1024
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from core.events import SELECTABLE, EventType
 from core.intake import publish
 from core.models import Delivery, Event
 from core.plans import Actor
+from core.queries import DeliveryRow
 from core.services import NewWebhook, create_webhook
 from core.url_policy import UrlPolicy
 from core.vault import Vault
@@ -52,6 +53,11 @@ def publish_ticket(business_id: int, now: datetime = NOON, payload: bytes = TICK
     publication = publish(business_id, EventType.TICKET_CREATED, payload, now, wake=silent)
     assert publication.event_id is not None
     return publication.event_id
+
+
+def only_delivery(webhook_id: int) -> DeliveryRow:
+    [row] = queries.deliveries(MARIE, webhook_id)
+    return row
 
 
 def in_flight() -> int:

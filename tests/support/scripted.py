@@ -93,6 +93,12 @@ def say(raw: bytes) -> Act:
     return act
 
 
+@telling(None)
+def hang(connection: socket.socket) -> None:
+    """Say nothing until the other side gives up."""
+    connection.recv(1)
+
+
 def after(event: threading.Event, then: Act) -> Act:
     """Wait for the test (half a minute at most), then act."""
 

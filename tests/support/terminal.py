@@ -13,7 +13,7 @@ import pyte
 from installation import COMMAND
 from notes import notes
 
-UP, DOWN, TAB, ESC, ENTER, SAVE = "\x1b[A", "\x1b[B", "\t", "\x1b", "\r", "\x13"
+DOWN, TAB, ENTER, SAVE = "\x1b[B", "\t", "\r", "\x13"
 _QUIET = 0.4  # seconds of silence after which an answer is whole
 
 

@@ -220,32 +220,79 @@ def test_whatever_has_ended_is_settled_in_the_next_turn(
 
 
 def test_webhooks_that_hang_do_not_hold_up_one_that_answers(business: int, vault: Vault) -> None:
-    arrivals: list[float] = []
+    """It comes last of many that are not known yet either, and waits for one call to each."""
+    hanging, due, hung = 40, 10, 0
+    hung_before: list[int] = []  # each POST to the one that answers
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal hung
         while True:
-            request = await read_request(reader)
-            if b" /healthy " in request.split(b"\r\n")[0]:
-                arrivals.append(asyncio.get_running_loop().time())
+            if b" /healthy " in await read_request(reader):
+                hung_before.append(hung)
+                writer.write(response(200))
+            else:
+                hung += 1
+
+    async def main() -> None:
+        async with talking(talk) as port:
+            for _ in range(hanging):
+                add_webhook(vault, business, f"http://127.0.0.1:{port}/hangs")
+            add_webhook(vault, business, f"http://127.0.0.1:{port}/healthy")
+            for _ in range(due):
+                publish_ticket(business)
+            passing = make_dispatcher(vault, limits=Limits(16, 8), timeout=SECOND / 2)
+            await passing.drain(
+                lambda: NOON, lambda tally: passing.stop() if tally.delivered == due else None
+            )
+            await passing.close()
+
+    asyncio.run(main())
+    assert len(hung_before) == due
+    assert max(hung_before) < 2 * hanging  # of the hundreds that are due
+
+
+def test_one_that_has_answered_finds_room_however_many_hang(business: int, vault: Vault) -> None:
+    limits, hanging, hung = Limits(16, 8), 40, 0
+    other = add_business(OPERATOR, "Chez Paul", "group", "marie", NOON)
+    hung_before: list[int] = []  # each POST to the one that answers
+
+    async def main() -> None:
+        full, came, let_go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal hung
+            while True:
+                if b" /healthy " in await read_request(reader):
+                    hung_before.append(hung)
+                    came.set()
+                else:
+                    hung += 1
+                    if hung == limits.unproven:
+                        full.set()
+                    await let_go.wait()
                 writer.write(response(200))
 
-    async def main() -> Tally:
-        async with talking(talk) as port:
-            for each in range(6):
-                add_webhook(vault, business, f"http://127.0.0.1:{port}/hangs{each}")
-            add_webhook(vault, business, f"http://127.0.0.1:{port}/healthy")
-            for _ in range(10):
-                publish_ticket(business)
-            passing = make_dispatcher(vault, limits=Limits(32, 8), timeout=SECOND / 4)
-            begin = asyncio.get_running_loop().time()
-            tally = await passing.drain(lambda: NOON)
+        async with talking(talk) as port, asyncio.timeout(30):
+            passing = make_dispatcher(vault, limits=limits)
+            add_webhook(vault, other, f"http://127.0.0.1:{port}/healthy")
+            publish_ticket(other)
+            await passing.drain(lambda: NOON)
+            for _ in range(hanging):
+                add_webhook(vault, business, f"http://127.0.0.1:{port}/hangs")
+            publish_ticket(business)
+            draining = asyncio.create_task(passing.drain(lambda: NOON))
+            await full.wait()
+            came.clear()
+            publish_ticket(other)
+            passing.look()
+            await came.wait()
+            passing.stop()
+            let_go.set()
+            await draining
             await passing.close()
-            arrivals[:] = [at - begin for at in arrivals]
-            return tally
 
-    tally = asyncio.run(main())
-    assert (tally.delivered, tally.failed) == (10, 60)
-    assert max(arrivals) < 1
+    asyncio.run(main())
+    assert hung_before == [0, limits.unproven]  # all that there was room for, and none had ended
 
 
 def test_a_webhook_deleted_before_the_first_byte_is_not_called(
@@ -396,18 +443,21 @@ def test_what_cannot_be_looked_at_last_is_not_sent(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, webhooks = Server(), []
-    look = outbox.still_sendable
+    look, sent_before = outbox.still_sendable, list[int]()  # each look
 
-    def away(_: object) -> list[bool]:
-        monkeypatch.setattr(outbox, "still_sendable", look)
-        raise OperationalError("server closed the connection unexpectedly")
+    def away_at_first(claims: list[Claim]) -> list[bool]:
+        sent_before.append(len(server.requests))
+        if len(sent_before) == 1:
+            raise OperationalError("server closed the connection unexpectedly")
+        return look(claims)
 
     def scene(url: str) -> None:
         webhooks.append(add_webhook(vault, business, url).id)
         publish_ticket(business)
 
-    monkeypatch.setattr(outbox, "still_sendable", away)
+    monkeypatch.setattr(outbox, "still_sendable", away_at_first)
     assert run(server, scene, lambda: make_dispatcher(vault)).delivered == 1
+    assert sent_before == [0, 0]
     assert [row.attempts for row in rows(webhooks[0])] == [1]
 
 

@@ -1,11 +1,7 @@
 """Whatever comes from outside, no screen draws a character that a terminal would obey."""
 
-import base64
-import json
-import unicodedata
-from pathlib import Path
-
 import pytest
+from hostile import BODIES, harmful
 from rich.segment import Segment
 from rich.style import Style
 from scene import NOON, OPERATOR, SECOND
@@ -26,18 +22,9 @@ from tui.screens.notice import Notice
 from tui.screens.secret import ShownSecret
 from tui.untrusted import NothingHidden, cell, untrusted
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "hostile_bodies.json"
-BODIES = [
-    base64.b64decode(body["bytes"]).decode("utf-8", "replace")
-    for body in json.loads(VECTORS.read_text())
-]
-ALL_OF_THEM = "".join(BODIES)
-HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+TEXTS = [body.decode("utf-8", "replace") for body in BODIES.values()]
+ALL_OF_THEM = "".join(TEXTS)
 TALL = (120, 60)
-
-
-def harmful(text: str) -> set[str]:
-    return {each for each in text if unicodedata.category(each) in HARMFUL} - {"\n"}
 
 
 def storable(text: str) -> str:
@@ -49,7 +36,7 @@ def storable(text: str) -> str:
 def attacked(empty: Desk, vault: Vault) -> Desk:
     """As if nothing had been cleaned when it was stored: every body in every column there is."""
     fill(vault, 1)
-    for number, body in enumerate(BODIES, start=500):
+    for number, body in enumerate(TEXTS, start=500):
         at = NOON + number * SECOND
         text = storable(body)
         outcome = (503, ErrorKind.STATUS, text, text)
@@ -92,7 +79,7 @@ def test_no_delivery_does(attacked: Desk) -> None:
 
     async def script(pilot: Pilot[None]) -> None:
         await press(pilot, "h", "enter")
-        for _ in BODIES:
+        for _ in TEXTS:
             assert harmful(drawn(app)) == set()
             await press(pilot, "j")
 
@@ -128,7 +115,7 @@ def test_what_is_typed_and_pasted_does_not_either(empty: Desk) -> None:
     play(app, script, TALL)
 
 
-@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("body", TEXTS)
 def test_the_one_constructor_leaves_nothing_hidden(body: str) -> None:
     assert harmful(untrusted(body).plain) == set()
     assert harmful(cell(body).plain) == set()
@@ -141,7 +128,7 @@ def test_markup_is_text() -> None:
     assert cell(text).plain == text
 
 
-@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("body", TEXTS)
 def test_the_net_catches_what_came_another_way(body: str) -> None:
     line = NothingHidden().apply([Segment(body, Style())], Color(0, 0, 0))
     assert harmful("".join(segment.text for segment in line)) == set()

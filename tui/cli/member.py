@@ -26,7 +26,9 @@ def member() -> None:
 
 @member.command()
 @click.argument("login")
-@click.option("--role", default=Role.OWNER, show_default=True, help=f"One of {', '.join(Role)}.")
+@click.option(
+    "--role", default=Role.OWNER.value, show_default=True, help=f"One of {', '.join(Role)}."
+)
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -28,6 +28,8 @@ _PREFIX = "aurapos_webhooks_"
 @pass_program
 def status(program: Program, *, as_json: bool, prometheus: bool, once: bool) -> None:
     """What is due, in flight and failing, how fast it goes and who ticks; live on a terminal."""
+    if as_json and prometheus:
+        raise click.UsageError("--json and --prometheus exclude each other: leave one of them out.")
     program.open()
     if as_json:
         print_json(_shape(vitals(utc_now())))
