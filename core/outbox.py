@@ -49,8 +49,10 @@ class FannedOut:
     deliveries: int
 
 
-def fan_out(limit: int, now: datetime) -> FannedOut:
-    """Turn up to `limit` events of the outbox into deliveries, due now.
+def fan_out(limit: int, due_at: datetime, clock: Callable[[], datetime] | None = None) -> FannedOut:
+    """Turn up to `limit` events of the outbox into deliveries due at `due_at`, which is when the
+    pass began; they are made at what `clock` says once it is our turn to write, by default the
+    same.
 
     Events of a business without webhooks stay in the outbox until it has them again.
     """
@@ -58,7 +60,7 @@ def fan_out(limit: int, now: datetime) -> FannedOut:
         event_ids = _lock_outbox(
             _OF_BUSINESS.in_(Business.select(Business.id).where(entitled())), limit
         )
-        fanned_out = _fan_out(event_ids, now)
+        fanned_out = _fan_out(event_ids, due_at, clock() if clock is not None else due_at)
         passed(Step.FANNING_OUT)
     passed(Step.FANNED_OUT)
     return fanned_out
@@ -71,7 +73,7 @@ def fan_out_business(business_id: int, limit: int, now: datetime) -> FannedOut:
     one empties its business's outbox first, in the same transaction at the end.
     """
     with transaction():
-        return _fan_out(_lock_outbox(business_id == _OF_BUSINESS, limit, wait=True), now)
+        return _fan_out(_lock_outbox(business_id == _OF_BUSINESS, limit, wait=True), now, now)
 
 
 def _lock_outbox(condition: object, limit: int, *, wait: bool = False) -> list[int]:
@@ -84,11 +86,11 @@ def _lock_outbox(condition: object, limit: int, *, wait: bool = False) -> list[i
     return [row[0] for row in row_lock(pending, skip_locked=not wait).tuples()]
 
 
-def _fan_out(event_ids: list[int], now: datetime) -> FannedOut:
+def _fan_out(event_ids: list[int], due_at: datetime, now: datetime) -> FannedOut:
     if not event_ids:
         return FannedOut(0, 0)
     rows = [
-        (_new_uuid(now), event_id, webhook_id, Status.PENDING, now, now, 0, 0)
+        (_new_uuid(now), event_id, webhook_id, Status.PENDING, due_at, now, 0, 0)
         for event_id, webhook_id in _receivers(event_ids)
     ]
     columns = [

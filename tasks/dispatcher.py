@@ -230,7 +230,7 @@ class Dispatcher:
         self._roster_until = monotonic() + _ROSTER_FOR
         if self._roster:  # more than can be started here
             self._call_others()
-        fanned_out = await self._writer.run(outbox.fan_out, _FAN_OUT_BATCH, until)
+        fanned_out = await self._writer.run(outbox.fan_out, _FAN_OUT_BATCH, until, self._clock)
         tally.events += fanned_out.events
         if fanned_out.events == _FAN_OUT_BATCH or await self._recover():
             self.look()

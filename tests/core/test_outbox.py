@@ -156,6 +156,15 @@ def test_an_expired_lease_is_claimed_again_without_using_up_an_attempt(
     assert detail.delivery.attempts == 0
 
 
+def test_what_a_long_pass_fans_out_is_made_now_and_due_in_it(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    outbox.fan_out(500, NOON, lambda: NOON + MINUTE)
+    row = Delivery.get()
+    assert (row.created_at, row.event.fanned_out_at) == (NOON + MINUTE, NOON + MINUTE)
+    assert len(claim(webhook.id, now=NOON)) == 1
+
+
 def test_a_lease_runs_from_when_it_was_our_turn_to_write(business: int, vault: Vault) -> None:
     """Not from when the pass began: a `tick` with much to do takes minutes."""
     webhook, moment = add_webhook(vault, business), NOON + MINUTE
