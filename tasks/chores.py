@@ -48,4 +48,6 @@ class Chore:
                 await self._thread.run(self._work)
             except PeeweeException as error:
                 log.error("a chore waits for the next minute: %s", explain(error))
+            except Exception:  # a fault of ours in one chore ends neither it nor deliveries
+                log.exception("a chore broke off; it is tried again in a minute")
         await self._thread.close()

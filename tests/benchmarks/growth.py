@@ -221,7 +221,13 @@ def main(largest: int) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What things cost as the history grows.")
-    parser.add_argument("--largest", type=int, default=LARGEST, help="history, a power of ten")
+    parser.add_argument(
+        "--largest",
+        type=int,
+        choices=range(SMALLEST + 1, 9),
+        default=LARGEST,
+        help="history, a power of ten",
+    )
     parser.add_argument("--due", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--drain", nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()

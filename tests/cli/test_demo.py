@@ -133,5 +133,5 @@ def test_a_demonstration_interrupted_ends_its_worker(tmp_path: Path) -> None:
         )
         [worker] = [int(line) for line in found.stdout.split()]
         playing.send_signal(signal.SIGINT)
-        assert playing.wait(30) != 0
+        assert playing.wait(60) != 0  # more than it gives its worker to end
     wait_until(lambda: not Path(f"/proc/{worker}").exists())

@@ -57,8 +57,9 @@ def test_chores_are_done_at_each_tick(database: str, vault: Vault) -> None:
             assert done.acquire(timeout=15)
 
 
+@pytest.mark.parametrize("failure", [OperationalError("no answer"), ZeroDivisionError()])
 def test_chores_are_done_without_ticks_too_and_again_after_a_failure(
-    database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     """The ticks of a queue go to any one of its consumers, so the others must not wait for one."""
     assert database
@@ -67,7 +68,7 @@ def test_chores_are_done_without_ticks_too_and_again_after_a_failure(
 
     def fail() -> None:
         done.release()
-        raise OperationalError("no answer")
+        raise failure
 
     with running(vault, fail):
         for _ in range(3):
