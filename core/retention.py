@@ -12,7 +12,7 @@ from core.delivery import WAITING
 from core.models import Delivery, Event, LastRun, Webhook
 
 _BATCH = 500
-_DAY = timedelta(days=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _PRUNE = "prune"
 TICK = "tick "
 """What a consumer's row in LastRun begins with; the consumer's name follows."""
@@ -33,19 +33,30 @@ def prune_daily(
     """Prune if a day has passed since anyone did; returns the deliveries removed, None if not.
 
     The day counts from the database, since a scheduler's own daily job is missed by every
-    consumer that is restarted at that minute. Told to stop, it ends after its batch, and whoever
-    asks next goes on.
+    consumer that is restarted at that minute. Told to stop, it ends after its batch; cut short in
+    whatever way, it is gone on with an hour later.
     """
-    with transaction():
-        last = LastRun.get_or_none(LastRun.job == _PRUNE)
-        if last is not None and now - last.at < _DAY:
-            return None
-        _record(_PRUNE, now)
+    if not _is_ours_to_prune(now):
+        return None
     removed = prune(now - keep, now, is_stopping)
-    if is_stopping():
-        with transaction():
-            LastRun.delete().where(LastRun.job == _PRUNE).execute()
+    if not is_stopping():
+        _record(_PRUNE, now)
     return removed
+
+
+def _is_ours_to_prune(now: datetime) -> bool:
+    """Whether a day has passed; if so, nobody else is told that for an hour."""
+    with transaction():
+        taken = (
+            LastRun.insert(job=_PRUNE, at=now - _DAY + _HOUR)
+            .on_conflict(
+                conflict_target=[LastRun.job],
+                preserve=[LastRun.at],
+                where=LastRun.at <= now - _DAY,
+            )
+            .returning(LastRun.job)
+        )
+        return len(taken.execute()) > 0
 
 
 def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _never) -> int:
@@ -74,10 +85,10 @@ def _prune_deleted_webhooks(is_stopping: Callable[[], bool]) -> int:
     with transaction():
         gone = [row.id for row in Webhook.select(Webhook.id).where(~Webhook.deleted_at.is_null())]
     for webhook_id in gone:
-        while batch := _remove_deliveries_of(webhook_id):
+        while not is_stopping() and (batch := _remove_deliveries_of(webhook_id)):
             removed += batch
-            if is_stopping():
-                return removed
+        if is_stopping():
+            break
         with transaction():  # what was left of its pings
             Event.delete().where(Event.webhook == webhook_id).execute()
     return removed

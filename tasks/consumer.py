@@ -21,7 +21,7 @@ from core.transport import GuardedTransport, tls_context
 from core.vault import load_vault
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
-from tasks.jobs import register, unfailing
+from tasks.jobs import aside, register, unfailing
 from tasks.load import Limits
 from tasks.wiring import (
     CONFIG_VARIABLE,
@@ -38,7 +38,7 @@ def make_dispatcher(
     config: Config,
     *,
     lease_for: timedelta = LEASE,
-    on_backlog: Callable[[], None] | None = None,
+    on_backlog: Callable[[], None] = lambda: None,
 ) -> Dispatcher:
     """A dispatcher for the event loop it is first used in."""
     delivery = config.delivery
@@ -86,9 +86,8 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     def stop() -> None:
         engine.stop()
 
-    ring = unfailing(
-        register(huey, engine.tick, engine.look)
-    )  # a wake is taken by one consumer only
+    # A wake is taken by one consumer only: with a backlog each calls the next.
+    ring = aside(unfailing(register(huey, engine.tick, engine.look)))
     return huey, engine
 
 

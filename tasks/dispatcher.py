@@ -82,7 +82,10 @@ class OpenedOnce:
 
 
 class Dispatcher:
-    """Runs passes, one at a time, in the one event loop that it is used in."""
+    """Runs passes, one at a time, in the one event loop that it is used in.
+
+    `on_backlog` is called, and must return at once, when there is more than can be started here.
+    """
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class Dispatcher:
         *,
         recovery_window: timedelta = timedelta(),
         lease_for: timedelta = LEASE,
-        on_backlog: Callable[[], None] | None = None,
+        on_backlog: Callable[[], None] = lambda: None,
     ) -> None:
         self._sender = sender
         self._open_vault = open_vault
@@ -103,7 +106,6 @@ class Dispatcher:
         self._recovery_window = recovery_window
         self._lease_for = lease_for
         self._on_backlog = on_backlog
-        self._calling: asyncio.Future[None] | None = None
         self._load = Load(limits)
         self._roster: list[int] = []
         self._roster_until = 0.0
@@ -229,7 +231,7 @@ class Dispatcher:
         """Which webhooks have something due, once the outbox has given up its next events."""
         self._roster_until = monotonic() + _ROSTER_FOR
         if self._roster:  # more than can be started here
-            self._call_others()
+            self._on_backlog()
         fanned_out = await self._writer.run(outbox.fan_out, _FAN_OUT_BATCH, until, self._clock)
         tally.events += fanned_out.events
         if fanned_out.events == _FAN_OUT_BATCH or await self._recover():
@@ -237,11 +239,6 @@ class Dispatcher:
         waiting = await self._writer.run(waiting_webhooks)
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
         self._roster = [each.webhook_id for each in waiting if each.first_due <= until]
-
-    def _call_others(self) -> None:
-        """Nobody waits for it: a queue that hangs must not hold up what is in hand."""
-        if self._on_backlog is not None and (self._calling is None or self._calling.done()):
-            self._calling = asyncio.get_running_loop().run_in_executor(None, self._on_backlog)
 
     async def _recover(self) -> bool:
         """Whether there was something to queue again after an outage: then there may be more."""

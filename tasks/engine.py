@@ -73,11 +73,12 @@ class Engine:
 
     def stop(self) -> None:
         """Claim nothing more, finish what is in flight, and end."""
-        if self._thread is None:
-            return
-        self._call(self._stop)
-        self._thread.join()
-        self._thread = None
+        thread = self._thread
+        if thread is not None:
+            self._started.wait()
+            self._call(self._stop)
+            thread.join()
+            self._thread = None
 
     def _call(self, what: Callable[[], None]) -> None:
         if self._loop is not None:
@@ -123,6 +124,7 @@ class Engine:
                 self._woken.clear()
                 await self._sleep(await self._pass(self._dispatcher))
         finally:
+            self.is_stopping = True  # also where a pass broke
             for chore in self._chores:
                 chore.stop()
             await self._dispatcher.close()

@@ -5,6 +5,7 @@ a row in the tables.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,28 @@ def unfailing(ring: Callable[[], None]) -> Callable[[], None]:
             log.warning("the queue does not answer, so delivery waits for the next tick: %s", told)
 
     return wake
+
+
+def aside(ring: Callable[[], None]) -> Callable[[], None]:
+    """What has a thread of its own ring, which nobody waits for: a queue may hang. Calls while it
+    rings become one.
+    """
+    called = threading.Event()
+    thread: threading.Thread | None = None
+
+    def serve() -> None:
+        while called.wait():
+            called.clear()
+            ring()
+
+    def call() -> None:
+        nonlocal thread
+        if thread is None or not thread.is_alive():  # the first time, and after a fork
+            thread = threading.Thread(target=serve, name="bell", daemon=True)
+            thread.start()
+        called.set()
+
+    return call
 
 
 def _nothing() -> None:

@@ -11,6 +11,8 @@ from core.outbox import Claim
 
 log = logging.getLogger(__name__)
 
+_PAUSE_AFTER_ERROR = 1.0  # seconds
+
 
 class LastLooks:
     """Puts the questions of many attempts together into one query at a time."""
@@ -46,4 +48,5 @@ class LastLooks:
             log.error("nothing is sent: %s", explain(error))
         except Exception:  # whoever asked must not wait for ever
             log.exception("nothing is sent")
+        await asyncio.sleep(_PAUSE_AFTER_ERROR)  # they are due again at once
         return [False] * len(claims)

@@ -162,7 +162,7 @@ def test_the_daily_job_runs_once_a_day_whoever_asks(business: int) -> None:
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])
-def test_a_daily_job_told_to_stop_ends_after_its_batch_and_the_next_goes_on(
+def test_a_daily_job_told_to_stop_ends_after_its_batch_and_the_next_hour_s_goes_on(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch, is_deleted: bool
 ) -> None:
     monkeypatch.setattr(retention, "_BATCH", 3)
@@ -175,8 +175,9 @@ def test_a_daily_job_told_to_stop_ends_after_its_batch_and_the_next_goes_on(
         Webhook.update(deleted_at=NOON).where(Webhook.id == webhook.id).execute()
     later = NOON + KEEP + DAY
     assert retention.prune_daily(KEEP, later, lambda: Delivery.select().count() < 7) == 3
-    assert retention.prune_daily(KEEP, later) == 4
-    assert retention.prune_daily(KEEP, later) is None
+    assert retention.prune_daily(KEEP, later + 59 * MINUTE) is None
+    assert retention.prune_daily(KEEP, later + 60 * MINUTE) == 4
+    assert retention.prune_daily(KEEP, later + 120 * MINUTE) is None
 
 
 def test_a_consumer_s_ticks_are_one_row_and_go_when_it_has_gone(business: int) -> None:

@@ -1,5 +1,6 @@
 """The engine's own thread: passes, chores, and starting anew."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from scripted import Scripted
 from core.sender import Sender
 from core.transport import GuardedTransport, tls_context
 from core.vault import Vault
-from tasks import chores
+from tasks import chores, dispatcher
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
 from tasks.load import Limits
@@ -79,11 +80,12 @@ def test_a_chore_that_takes_long_holds_nothing_up_and_is_told_to_end(
     business: int, vault: Vault, receiver: Scripted
 ) -> None:
     add_webhook(vault, business, receiver.url)
-    begun = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def prune() -> None:
         begun.set()
         wait_until(lambda: engine.is_stopping, 60)
+        ended.set()
 
     with running(vault, prune) as engine:
         engine.tick()
@@ -91,3 +93,28 @@ def test_a_chore_that_takes_long_holds_nothing_up_and_is_told_to_end(
         publish_ticket(business)
         engine.look()
         wait_until(lambda: receiver.requests)
+    assert ended.is_set()
+
+
+def test_an_engine_that_breaks_ends_its_chores_and_its_process(
+    database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert database
+    begun, ended, killed = threading.Event(), threading.Event(), threading.Event()
+
+    def break_off() -> None:
+        assert begun.wait(15)
+        raise ZeroDivisionError
+
+    def prune() -> None:
+        begun.set()
+        wait_until(lambda: engine.is_stopping, 60)
+        ended.set()
+
+    monkeypatch.setattr(chores, "_MINUTE", 0.01)
+    monkeypatch.setattr(dispatcher, "waiting_webhooks", break_off)
+    monkeypatch.setattr(os, "kill", lambda *_: killed.set())
+    with running(vault, prune) as engine:
+        assert killed.wait(15)
+    assert ended.is_set()
+    assert isinstance(engine.failure, ZeroDivisionError)

@@ -9,6 +9,7 @@ from scene import MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
 from core import outbox, services
 from core.outbox import LEASE, Claim
 from core.vault import Vault
+from tasks import last_look
 from tasks.last_look import LastLooks
 
 
@@ -40,8 +41,9 @@ def test_a_claim_on_old_terms_is_not_sent_because_a_newer_one_of_its_delivery_is
 
 @pytest.mark.parametrize("trouble", [OperationalError("no answer"), RuntimeError("anything else")])
 def test_a_look_that_fails_sends_nothing_and_the_next_is_answered(
-    business: int, vault: Vault, trouble: Exception
+    business: int, vault: Vault, trouble: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(last_look, "_PAUSE_AFTER_ERROR", 0.0)
     claim, troubles = claimed(vault, business), [trouble]
 
     async def look(asked: list[Claim]) -> list[bool]:
