@@ -256,20 +256,17 @@ def still_sendable(claims: Sequence[Claim]) -> list[bool]:
     Deleted, edited, given a new secret, or its business switched off: then nothing more is sent
     on the old terms.
     """
+    standing = (
+        Webhook.select(Webhook.id, Webhook.url, Webhook.secret, Business.edition, Business.option)
+        .join(Business)
+        .where(one_of(Webhook.id, {claim.webhook_id for claim in claims}))
+        .where(Webhook.deleted_at.is_null())
+    )
     with connection():
-        rows = (
-            Webhook.select(
-                Webhook.id, Webhook.url, Webhook.secret, Business.edition, Business.option
-            )
-            .join(Business)
-            .where(one_of(Webhook.id, {claim.webhook_id for claim in claims}))
-            .where(Webhook.deleted_at.is_null())
-            .tuples()
-        )
         now = {
             webhook_id: (url, bytes(secret))
-            for webhook_id, url, secret, edition, option in rows
-            if includes_webhooks(edition, option=option)
+            for webhook_id, url, secret, edition, option in proxy.execute(standing)
+            if includes_webhooks(edition, option=bool(option))
         }
     return [now.get(claim.webhook_id) == (claim.url, claim.sealed_secret) for claim in claims]
 
