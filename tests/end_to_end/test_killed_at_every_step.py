@@ -119,7 +119,7 @@ def test_a_worker_that_stood_still_past_its_lease_settles_nothing(
         replaced.publish(business, vault, receiver.url, events=1)
         with replaced.dying() as stale:
             wait_until(lambda: receiver.requests)
-            stale.process.send_signal(signal.SIGSTOP)
+            stale.stand_still()
             replaced.carry_on()
             finish.set()
             stale.process.send_signal(signal.SIGCONT)

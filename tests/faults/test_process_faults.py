@@ -43,7 +43,7 @@ def test_a_worker_that_resumes_past_its_lease_settles_nothing(installation: Inst
             wait_until(lambda: receiver.requests)
             # Stopped between two transactions: on SQLite a lock would be stopped with it.
             wait_until(has_ticked)
-            first.process.send_signal(signal.SIGSTOP)
+            first.stand_still()
             let_leases_run_out()
             with installation.worker() as second:
                 second.wait_for("delivered")

@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 from notes import notes
 
+from core.database import proxy
 from core.signing import Secret
 
 COMMAND = [sys.executable, "-m", "tui.cli"]
@@ -49,6 +51,18 @@ def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)  # between two looks at a condition
     return outcome
+
+
+def is_free_to_write() -> bool:
+    """Whether nobody is writing to the bound database, where only one can."""
+    if proxy.for_update:
+        return True
+    with closing(sqlite3.connect(proxy.obj.database, timeout=0)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -204,6 +218,18 @@ class Worker:
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(signum)
         return self.process.wait(30)
+
+    def stand_still(self) -> None:
+        """Stop it outside any transaction: on SQLite all others would wait for it."""
+        wait_until(self._stands_still)
+
+    def _stands_still(self) -> bool:
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
+        if is_free_to_write():
+            return True
+        self.process.send_signal(signal.SIGCONT)
+        return False
 
     def _read(self) -> None:
         assert self.process.stderr is not None
