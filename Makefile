@@ -33,8 +33,8 @@ demo: $(READY) ## The whole thing on a throw-away database: real sales, signed a
 	@$(BIN)/aurapos-webhooks demo
 
 test: $(READY) ## Every test, then those of the installed program on PostgreSQL and Redis as well
-	@$(BIN)/python -m pytest -n $(PROCESSES)
-	@$(BIN)/python -m pytest -n $(PROCESSES) --servers
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal --servers
 
 backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them killed; some minutes
 	@$(BIN)/python -m pytest tests/end_to_end/test_many_workers.py --deliveries 100000 -v --durations 0
