@@ -16,7 +16,7 @@ from scene import (
 
 from core import outbox, queries, retention, services
 from core.database import transaction
-from core.delivery import Answered, Status
+from core.delivery import Answered
 from core.directory import set_business
 from core.events import EventType
 from core.intake import publish
@@ -33,6 +33,16 @@ def deliver(webhook_id: int, status: int = 200) -> None:
     outbox.settle(settlements, SCHEDULE, NOON)
 
 
+def add_delivered(business: int, vault: Vault, count: int) -> int:
+    """A new webhook's id, and so many tickets delivered to it."""
+    webhook = add_webhook(vault, business)
+    for _ in range(count):
+        publish_ticket(business)
+    outbox.fan_out(10, NOON)
+    deliver(webhook.id)
+    return webhook.id
+
+
 def counts() -> tuple[int, int, int]:
     with transaction():
         return tuple(table.select().count() for table in (Event, Delivery, Attempt))  # type: ignore[return-value]  # three
@@ -42,11 +52,7 @@ def test_settled_deliveries_go_with_their_attempts_and_events(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "_BATCH", 2)
-    webhook = add_webhook(vault, business)
-    for _ in range(5):
-        publish_ticket(business)
-    outbox.fan_out(10, NOON)
-    deliver(webhook.id)
+    add_delivered(business, vault, 5)
     assert counts() == (5, 5, 5)
     assert retention.prune(NOON, NOON) == 0
     assert retention.prune(NOON + MINUTE, NOON) == 5
@@ -166,13 +172,9 @@ def test_a_daily_job_told_to_stop_ends_after_its_batch_and_the_next_hour_s_goes_
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch, is_deleted: bool
 ) -> None:
     monkeypatch.setattr(retention, "_BATCH", 3)
-    webhook = add_webhook(vault, business)
-    for _ in range(7):
-        publish_ticket(business)
-    outbox.fan_out(500, NOON)
-    Delivery.update(status=Status.DELIVERED, due_at=None).execute()
+    webhook_id = add_delivered(business, vault, 7)
     if is_deleted:
-        Webhook.update(deleted_at=NOON).where(Webhook.id == webhook.id).execute()
+        Webhook.update(deleted_at=NOON).where(Webhook.id == webhook_id).execute()
     later = NOON + KEEP + DAY
     assert retention.prune_daily(KEEP, later, lambda: Delivery.select().count() < 7) == 3
     assert retention.prune_daily(KEEP, later + 59 * MINUTE) is None
