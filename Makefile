@@ -40,7 +40,7 @@ backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them kille
 	@$(BIN)/python -m pytest tests/end_to_end/test_many_workers.py --deliveries 100000 -v --durations 0
 
 soak: $(READY) ## Kill workers 1,000 times during a long run: nothing may be lost (SOAK="--seed 7": its choices again)
-	@PYTHONPATH=tests/support:tests/benchmarks $(BIN)/python tests/soak.py $(SOAK)
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 check: $(READY) ## Format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
@@ -53,12 +53,12 @@ fmt: $(READY) ## Format and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 bench: $(READY) $(RIVAL) ## Measure rate, latency, growth and screens; prints tables and writes bench/results/
-	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/pipeline.py
-	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/latency.py
-	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/fairness.py
-	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/growth.py
-	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/screens.py
-	@$(BIN)/python tests/benchmarks/report.py
+	@$(BIN)/python -m tests.benchmarks.pipeline
+	@$(BIN)/python -m tests.benchmarks.latency
+	@$(BIN)/python -m tests.benchmarks.fairness
+	@$(BIN)/python -m tests.benchmarks.growth
+	@$(BIN)/python -m tests.benchmarks.screens
+	@$(BIN)/python -m tests.benchmarks.report
 
 SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README

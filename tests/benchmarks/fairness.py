@@ -20,24 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from checked import evidence
-from installation import Installation, wait_until
-from notes import notes
-from plot import line_plot
-from report import RESULTS
-from scene import DEVELOPMENT, OPERATOR
-from scripted import Scripted, receiving
-from stage import (
-    dispatcher,
-    hold_to_invariants,
-    known_secrets,
-    posts_at,
-    prepare,
-    receiver,
-    spread,
-    write_results,
-)
-
 from core.config import load_config
 from core.database import open_database
 from core.directory import add_business
@@ -49,6 +31,23 @@ from tasks.dispatcher import Tally
 from tasks.engine import suit_a_worker
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
+from tests.benchmarks.plot import line_plot
+from tests.benchmarks.report import RESULTS
+from tests.benchmarks.stage import (
+    dispatcher,
+    hold_to_invariants,
+    known_secrets,
+    posts_at,
+    prepare,
+    receiver,
+    spread,
+    write_results,
+)
+from tests.support.checked import evidence
+from tests.support.installation import Installation, wait_until
+from tests.support.notes import notes
+from tests.support.scene import DEVELOPMENT, OPERATOR
+from tests.support.scripted import Scripted, receiving
 
 HANGING, BACKLOG = 10, 10_000
 EVENTS, GAPS, SEED = 300, (0.05, 0.25), 2026  # gaps in seconds, evenly spread

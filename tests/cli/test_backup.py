@@ -7,9 +7,10 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from installation import FAST, Installation, Storage, wait_until
-from scripted import after, answer, receiving
-from terminal import terminal
+
+from tests.support.installation import FAST, Installation, Storage, wait_until
+from tests.support.scripted import after, answer, receiving
+from tests.support.terminal import terminal
 
 DATABASE = "aurapos-webhooks.db"
 

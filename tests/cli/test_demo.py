@@ -9,13 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from installation import COMMAND, Installation, command_after, wait_until
-from scene import NOON
 
 from core.errors import BadInput
 from core.events import SELECTABLE
 from core.payload import parse_change
 from core.signing import Secret
+from tests.support.installation import COMMAND, Installation, command_after, wait_until
+from tests.support.scene import NOON
 from tui.cli.receiver import Answer, Received, Receiver
 from tui.cli.sales import Sales
 

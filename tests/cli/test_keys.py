@@ -5,9 +5,10 @@ import shlex
 import subprocess
 
 import pytest
-from installation import Installation, wait_until
-from scripted import Scripted, answer, receiving
-from terminal import terminal
+
+from tests.support.installation import Installation, wait_until
+from tests.support.scripted import Scripted, answer, receiving
+from tests.support.terminal import terminal
 
 TYPE, KEY = (
     "ssh-ed25519",

@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from installation import COMMAND, Installation
+
+from tests.support.installation import COMMAND, Installation
 
 INIT = ("init", "--business", "Chez Marie", "--edition", "group", "--owner", "marie")
 

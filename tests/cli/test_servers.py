@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from installation import FAST, Installation, Storage, wait_until
-from restartable import Postgres, Redis, free_port, postgres, redis_server
-from scripted import Scripted
+
+from tests.support.installation import FAST, Installation, Storage, wait_until
+from tests.support.restartable import Postgres, Redis, free_port, postgres, redis_server
+from tests.support.scripted import Scripted
 
 PASSWORD = "s3cret-word"
 

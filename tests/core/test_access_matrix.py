@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scene import DEVELOPMENT, NOON, OPERATOR, add_webhook, publish_ticket, silent
 
 from core import health, outbox, queries, services
 from core.directory import add_business
@@ -16,6 +15,7 @@ from core.errors import NotFound
 from core.events import EventType
 from core.plans import Actor
 from core.vault import Vault
+from tests.support.scene import DEVELOPMENT, NOON, OPERATOR, add_webhook, publish_ticket, silent
 
 PAUL = Actor("paul", "test")
 NOBODYS = "7f3a1c52-0000-0000-0000-000000000000"

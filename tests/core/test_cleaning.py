@@ -1,11 +1,11 @@
 """Nothing from outside reaches a terminal, a log or the database as it came."""
 
 import pytest
-from hostile import BODIES, harmful
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cleaning import clean, clean_body
+from tests.support.hostile import BODIES, harmful
 
 
 def harmless(text: str) -> bool:

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scene import MINUTE, NOON, SCHEDULE
 
 from core.delivery import (
     INTERRUPTIONS_LIMIT,
@@ -23,6 +22,7 @@ from core.delivery import (
     Withdrawn,
     after_attempt,
 )
+from tests.support.scene import MINUTE, NOON, SCHEDULE
 
 REFUSED = Answered(500, "")
 SILENT = Unreachable(ErrorKind.TIMEOUT, "")

@@ -1,13 +1,13 @@
 """Operators' set-up: businesses, members and keys, on both engines."""
 
 import pytest
-from scene import NOON, OPERATOR
 
 from core import queries
 from core.database import transaction
 from core.directory import add_business, add_member, parse_public_key, remove_member, set_business
 from core.errors import BadInput, NotFound
 from core.models import AuditEntry
+from tests.support.scene import NOON, OPERATOR
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINLDP7Kgfu3QpkeyQbdw9xEBbh8fM4X1ShX8z9GkPRpp"
 FINGERPRINT = "SHA256:qBt5vloUfQ9cPoF3tggKxQPPWby9E2qhkJg6tPsxdXg"

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from long_history import LongHistory, keep_house
-from scene import DAY, MARIE, NOON, SCHEDULE, SECOND, add_webhook, publish_ticket, silent
 
 from core import health, outbox, queries, retention, services
 from core.database import proxy, transaction
@@ -22,6 +20,17 @@ from core.outbox import Settlement
 from core.recovery import recover_some
 from core.vault import Vault
 from core.vitals import vitals
+from tests.support.long_history import LongHistory, keep_house
+from tests.support.scene import (
+    DAY,
+    MARIE,
+    NOON,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+    silent,
+)
 
 WEBHOOKS = 20
 SHORT, LONG = 1_000, 20_000

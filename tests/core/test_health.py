@@ -2,7 +2,16 @@
 
 from datetime import timedelta
 
-from scene import (
+from core import outbox, services
+from core.database import transaction
+from core.delivery import Answered, Outcome, Schedule
+from core.health import HOURS, Hour, State, overview, pulse
+from core.models import Delivery
+from core.outbox import Claim, Settlement
+from core.recovery import recover_some
+from core.retention import record_tick
+from core.vault import Vault
+from tests.support.scene import (
     DAY,
     MARIE,
     MINUTE,
@@ -13,16 +22,6 @@ from scene import (
     publish_ticket,
     silent,
 )
-
-from core import outbox, services
-from core.database import transaction
-from core.delivery import Answered, Outcome, Schedule
-from core.health import HOURS, Hour, State, overview, pulse
-from core.models import Delivery
-from core.outbox import Claim, Settlement
-from core.recovery import recover_some
-from core.retention import record_tick
-from core.vault import Vault
 
 HOUR = timedelta(hours=1)
 

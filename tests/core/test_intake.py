@@ -5,7 +5,6 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 
 import pytest
-from scene import NOON, OPERATOR, TICKET, publish_ticket, silent
 
 from core.database import transaction
 from core.directory import add_business, set_business
@@ -14,6 +13,7 @@ from core.events import EventType
 from core.intake import SyncReport, publish, read_lines, record_change, sync
 from core.models import Event
 from core.payload import LINE_LIMIT, parse_change
+from tests.support.scene import NOON, OPERATOR, TICKET, publish_ticket, silent
 
 CREATED = EventType.TICKET_CREATED
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from scene import DEVELOPMENT, MARIE, MINUTE, NOON, OPERATOR, SCHEDULE, SECOND, add_webhook, silent
 
 from core import outbox, services
 from core.database import proxy
@@ -20,6 +19,17 @@ from core.outbox import LEASE, Settlement
 from core.services import NewWebhook
 from core.signing import build_body, build_headers
 from core.vault import Vault
+from tests.support.scene import (
+    DEVELOPMENT,
+    MARIE,
+    MINUTE,
+    NOON,
+    OPERATOR,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    silent,
+)
 
 OK = Answered(200, "ok")
 BROKEN = Answered(500, "oops")

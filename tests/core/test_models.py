@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from peewee import OperationalError
-from scene import NOON
 
 from core.database import explain, open_database, release_connection, transaction
 from core.models import LastRun
 from core.retention import record_tick
 from core.schema import migrate
+from tests.support.scene import NOON
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """When an address is down, by its attempts alone."""
 
-from scene import MINUTE, NOON
-
 from core.outage import Outage, outage_after
+from tests.support.scene import MINUTE, NOON
 
 
 def run(*attempts: tuple[float, float, bool]) -> Outage | None:

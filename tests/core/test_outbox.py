@@ -3,19 +3,6 @@
 from datetime import datetime, timedelta
 
 import pytest
-from scene import (
-    DAY,
-    MARIE,
-    MINUTE,
-    NOON,
-    OPERATOR,
-    SCHEDULE,
-    SECOND,
-    add_webhook,
-    only_delivery,
-    publish_ticket,
-    silent,
-)
 
 from core import outbox, queries, services
 from core.database import proxy, transaction
@@ -36,6 +23,19 @@ from core.events import EventType
 from core.models import Attempt, Delivery, Webhook
 from core.outbox import LEASE, Claim, Settlement
 from core.vault import Vault
+from tests.support.scene import (
+    DAY,
+    MARIE,
+    MINUTE,
+    NOON,
+    OPERATOR,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    only_delivery,
+    publish_ticket,
+    silent,
+)
 
 OK = Answered(200, "thanks")
 BROKEN = Answered(500, "oops")

@@ -9,7 +9,6 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-import outbox_model as expected
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -20,16 +19,17 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from outbox_checks import compare, ended_well, look_as
-from outbox_model import Hook, Parcel, Shop
-from outbox_workers import Workers
-from outbox_world import order, refused_without_the_option
-from scene import DAY, MINUTE, SCHEDULE, SECOND
 
 from core import outbox
 from core.database import proxy, transaction
 from core.models import TABLES
 from core.vault import Vault
+from tests.support import outbox_model as expected
+from tests.support.outbox_checks import compare, ended_well, look_as
+from tests.support.outbox_model import Hook, Parcel, Shop
+from tests.support.outbox_workers import Workers
+from tests.support.outbox_world import order, refused_without_the_option
+from tests.support.scene import DAY, MINUTE, SCHEDULE, SECOND
 
 HOOKS_OF_A_SHOP = 3
 KEPT = 2  # webhooks that are left standing, so that no run idles

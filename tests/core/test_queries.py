@@ -4,19 +4,6 @@ import json
 from datetime import timedelta
 
 import pytest
-from scene import (
-    DAY,
-    MARIE,
-    MINUTE,
-    NOON,
-    OPERATOR,
-    SCHEDULE,
-    SECOND,
-    add_webhook,
-    only_delivery,
-    publish_ticket,
-    silent,
-)
 
 from core import outbox, queries, services
 from core.database import transaction
@@ -29,6 +16,19 @@ from core.outbox import Settlement
 from core.plans import Actor
 from core.queries import HISTORY_LENGTH
 from core.vault import Vault
+from tests.support.scene import (
+    DAY,
+    MARIE,
+    MINUTE,
+    NOON,
+    OPERATOR,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    only_delivery,
+    publish_ticket,
+    silent,
+)
 
 MISSING = "7f3a1c52-0000-0000-0000-000000000000"
 

@@ -4,7 +4,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from scene import (
+
+from core import outbox, queries, services
+from core.delivery import Answered, ErrorKind, Outcome, Status, Unreachable, Unsendable
+from core.directory import add_business, set_business
+from core.due import waiting_webhooks
+from core.outbox import Claim, Settlement
+from core.recovery import recover_some
+from core.vault import Vault
+from tests.support.scene import (
     MARIE,
     MINUTE,
     NOON,
@@ -15,14 +23,6 @@ from scene import (
     publish_ticket,
     silent,
 )
-
-from core import outbox, queries, services
-from core.delivery import Answered, ErrorKind, Outcome, Status, Unreachable, Unsendable
-from core.directory import add_business, set_business
-from core.due import waiting_webhooks
-from core.outbox import Claim, Settlement
-from core.recovery import recover_some
-from core.vault import Vault
 
 OK, BROKEN = Answered(200, ""), Answered(503, "")
 GONE = Unreachable(ErrorKind.CONNECT, "Connection refused")

@@ -1,7 +1,17 @@
 """What is forgotten, and what must not be, on both engines."""
 
 import pytest
-from scene import (
+
+from core import outbox, queries, retention, services
+from core.database import transaction
+from core.delivery import Answered
+from core.directory import set_business
+from core.events import EventType
+from core.intake import publish
+from core.models import Attempt, AuditEntry, Delivery, Event, LastRun, Webhook
+from core.outbox import Settlement
+from core.vault import Vault
+from tests.support.scene import (
     DAY,
     MARIE,
     MINUTE,
@@ -13,16 +23,6 @@ from scene import (
     publish_ticket,
     silent,
 )
-
-from core import outbox, queries, retention, services
-from core.database import transaction
-from core.delivery import Answered
-from core.directory import set_business
-from core.events import EventType
-from core.intake import publish
-from core.models import Attempt, AuditEntry, Delivery, Event, LastRun, Webhook
-from core.outbox import Settlement
-from core.vault import Vault
 
 KEEP = 90 * DAY
 

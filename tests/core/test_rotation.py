@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from scene import MARIE, NOON, add_webhook
 
 from core import services
 from core.database import transaction
@@ -12,6 +11,7 @@ from core.models import Webhook
 from core.rotation import lost_secrets, seal_anew
 from core.signing import Secret
 from core.vault import Vault, add_key, create_key_file, drop_old_keys, load_vault
+from tests.support.scene import MARIE, NOON, add_webhook
 
 
 @pytest.fixture

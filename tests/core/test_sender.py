@@ -15,13 +15,13 @@ from time import monotonic
 import httpx
 import pytest
 import trustme
-from scene import DEVELOPMENT
-from wire import Talk, answering, read_request, response, talking
 
 from core.delivery import Answered, ErrorKind, Outcome, Starved, Unreachable, Withdrawn
 from core.sender import Sender
 from core.transport import GuardedTransport, tls_context
 from core.url_policy import UrlPolicy
+from tests.support.scene import DEVELOPMENT
+from tests.support.wire import Talk, answering, read_request, response, talking
 
 BODY = b'{"event":"ping"}'
 HEADERS = [("Content-Type", "application/json"), ("X-AuraPOS-Event", "ping")]

@@ -4,19 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scene import (
-    DAY,
-    DEVELOPMENT,
-    MARIE,
-    MINUTE,
-    NOON,
-    OPERATOR,
-    SCHEDULE,
-    add_webhook,
-    only_delivery,
-    publish_ticket,
-    silent,
-)
 
 from core import outbox, queries, services
 from core.database import transaction
@@ -29,6 +16,19 @@ from core.outbox import Settlement
 from core.plans import Actor
 from core.url_policy import UrlPolicy
 from core.vault import Vault
+from tests.support.scene import (
+    DAY,
+    DEVELOPMENT,
+    MARIE,
+    MINUTE,
+    NOON,
+    OPERATOR,
+    SCHEDULE,
+    add_webhook,
+    only_delivery,
+    publish_ticket,
+    silent,
+)
 
 CREATED = EventType.TICKET_CREATED
 

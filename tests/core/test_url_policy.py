@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scene import DEVELOPMENT
 
 from core.errors import BlockedUrl
 from core.url_policy import UrlPolicy
+from tests.support.scene import DEVELOPMENT
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "urls.csv"
 PUBLIC = UrlPolicy()

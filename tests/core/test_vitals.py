@@ -1,7 +1,5 @@
 """What the operator is told of the whole installation, on both engines."""
 
-from scene import MARIE, MINUTE, NOON, OPERATOR, SCHEDULE, SECOND, add_webhook, publish_ticket
-
 from core import outbox, services
 from core.attempts import attempt_row, log_attempts
 from core.database import transaction
@@ -11,6 +9,16 @@ from core.models import Delivery
 from core.retention import record_tick
 from core.vault import Vault
 from core.vitals import FailingWebhook, vitals
+from tests.support.scene import (
+    MARIE,
+    MINUTE,
+    NOON,
+    OPERATOR,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+)
 
 
 def attempted(delivery_id: int, seconds_ago: int, http_status: int) -> None:

@@ -8,8 +8,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from installation import wait_until
-from scene import (
+
+from core import outbox, queries, services, steps
+from core.database import connection, proxy
+from core.delivery import Answered, Status
+from core.models import Delivery
+from core.outbox import Settlement
+from core.recovery import recover_some
+from core.steps import Step
+from core.vault import Vault
+from tests.support.installation import wait_until
+from tests.support.scene import (
     DAY,
     DEVELOPMENT,
     MARIE,
@@ -20,15 +29,6 @@ from scene import (
     publish_ticket,
     silent,
 )
-
-from core import outbox, queries, services, steps
-from core.database import connection, proxy
-from core.delivery import Answered, Status
-from core.models import Delivery
-from core.outbox import Settlement
-from core.recovery import recover_some
-from core.steps import Step
-from core.vault import Vault
 
 Pause = Callable[[Step], tuple[threading.Event, threading.Event]]
 ONLY_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

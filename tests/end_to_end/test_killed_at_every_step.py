@@ -11,13 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import dying_worker
 import pytest
-from checked import evidence
-from installation import FAST, Installation, Worker, wait_until
-from notes import notes
-from scene import MINUTE, add_webhook, silent
-from scripted import Scripted, after, answer, receiving
 
 from core import outbox
 from core.database import transaction
@@ -28,6 +22,12 @@ from core.invariants import check
 from core.models import Attempt, Delivery, Webhook
 from core.steps import Step
 from core.vault import Vault
+from tests.support import dying_worker
+from tests.support.checked import evidence
+from tests.support.installation import FAST, Installation, Worker, wait_until
+from tests.support.notes import notes
+from tests.support.scene import MINUTE, add_webhook, silent
+from tests.support.scripted import Scripted, after, answer, receiving
 
 SENT_AGAIN = {Step.ANSWERED, Step.SETTLING}
 """Here the receiver has the POST and the tables do not say so: it is made once more."""

@@ -14,19 +14,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import dying_worker
 import pytest
-from counting import Counted, counting
-from installation import COMMAND, FAST, Installation, Storage, Worker, wait_until
-from restartable import postgres
-from scene import close_database
-from scripted import answer, receiving, telling
 
 from core.config import load_config
 from core.database import connection, open_database, proxy, transaction
 from core.delivery import ErrorKind, Status
 from core.models import Attempt, Delivery, Event
 from core.steps import Step
+from tests.support import dying_worker
+from tests.support.counting import Counted, counting
+from tests.support.installation import COMMAND, FAST, Installation, Storage, Worker, wait_until
+from tests.support.restartable import postgres
+from tests.support.scene import close_database
+from tests.support.scripted import answer, receiving, telling
 
 WEBHOOKS = 8
 CONCURRENCY = 64

@@ -4,12 +4,11 @@ import signal
 import threading
 from pathlib import Path
 
-from installation import FAST, Installation, Storage, wait_until
-from scripted import after, answer, receiving
-from terminal import terminal
-
 from core.database import open_database, proxy
 from core.models import TABLES
+from tests.support.installation import FAST, Installation, Storage, wait_until
+from tests.support.scripted import after, answer, receiving
+from tests.support.terminal import terminal
 
 
 def everything_in(folder: Path) -> dict[str, bytes]:

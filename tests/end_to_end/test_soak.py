@@ -1,13 +1,12 @@
 """A short soak, for what `make soak` does at length."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
@@ -17,8 +16,8 @@ TESTS = Path(__file__).parents[1]
 def test_twenty_kills_lose_nothing_and_repeat_only_what_they_interrupted(engine: str) -> None:
     options = ["--seed", "7", "--kills", "20", "--deliveries", "1000", "--engine", engine]
     done = subprocess.run(
-        [sys.executable, TESTS / "soak.py", *options],
-        env={**os.environ, "PYTHONPATH": f"{TESTS / 'support'}:{TESTS / 'benchmarks'}"},
+        [sys.executable, "-m", "tests.soak", *options],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=180,

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from installation import Installation, wait_until
-from terminal import Terminal, terminal_with
+
+from tests.support.installation import Installation, wait_until
+from tests.support.terminal import Terminal, terminal_with
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from installation import FAST, Installation, wait_until
-from scripted import Scripted, answer, receiving
-from terminal import DOWN, ENTER, SAVE, TAB, Terminal, terminal
+
+from tests.support.installation import FAST, Installation, wait_until
+from tests.support.scripted import Scripted, answer, receiving
+from tests.support.terminal import DOWN, ENTER, SAVE, TAB, Terminal, terminal
 
 SLOW_RETRIES = FAST.replace('["0.2s"]', '["1h"]')
 SECRET = r"whsec_[A-Za-z0-9_-]{43}"

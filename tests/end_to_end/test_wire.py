@@ -6,8 +6,9 @@ import json
 import re
 
 import pytest
-from installation import Installation, wait_until
-from scripted import Act, Scripted, answer, hang, receiving, say
+
+from tests.support.installation import Installation, wait_until
+from tests.support.scripted import Act, Scripted, answer, hang, receiving, say
 
 PAYLOAD = (
     '{"total": 55.10, "big": 1234567890123456789012345, "nom": "é", '

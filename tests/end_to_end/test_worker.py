@@ -10,8 +10,9 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from installation import FAST, Installation, Storage, command_after, wait_until
-from scripted import Scripted, after, answer, receiving
+
+from tests.support.installation import FAST, Installation, Storage, command_after, wait_until
+from tests.support.scripted import Scripted, after, answer, receiving
 
 STARTED = "worker started"
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from installation import FAST, Installation, Storage
+
+from tests.support.installation import FAST, Installation, Storage
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from installation import Installation, command_after
-from scripted import Scripted
+
+from tests.support.installation import Installation, command_after
+from tests.support.scripted import Scripted
 
 NAME = "hooks.example.net"
 TURNED_INSIDE = command_after(f"""

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from installation import FAST, SHORT_MINUTES, Installation, wait_until
-from notes import notes
-from scene import in_flight
-from scripted import Act, Request, answer, hang, receiving
 
 from core import queries
 from core.models import Delivery
+from tests.support.installation import FAST, SHORT_MINUTES, Installation, wait_until
+from tests.support.notes import notes
+from tests.support.scene import in_flight
+from tests.support.scripted import Act, Request, answer, hang, receiving
 
 STARTED = "worker started"
 SHIFTED = Path(__file__).parents[1] / "support" / "shifted.py"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_listing import VARIABLE
+
+from tests.support.fault_listing import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "faults.md"
@@ -24,7 +25,7 @@ def run_pytest(folder: Path, *args: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *args],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support"), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -37,7 +38,8 @@ def run_pytest(folder: Path, *args: str, **environment: str) -> str:
 def listing(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What pytest collects."""
     file = tmp_path_factory.mktemp("listing") / "listing.json"
-    collect = ("--collect-only", "-q", "--snapshot-warn-unused", "-p", "fault_listing")
+    plugin = ("-p", "tests.support.fault_listing")
+    collect = ("--collect-only", "-q", "--snapshot-warn-unused", *plugin)
     run_pytest(ROOT, *collect, **{VARIABLE: str(file)})
     return json.loads(file.read_text())
 
@@ -64,8 +66,8 @@ def test_only_the_soak_is_checked_elsewhere(listing: Any) -> None:
 
 SAMPLE = """
 import pytest
-from notes import notes
-from scene import NOON, close_database
+from tests.support.notes import notes
+from tests.support.scene import NOON, close_database
 
 from core.database import open_database, transaction
 from core.models import Business, Webhook
@@ -104,9 +106,10 @@ def test_checked_elsewhere():
 def test_a_fault_s_test_that_breaks_an_invariant_or_leaves_nothing_to_check_fails(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    assert request.config.pluginmanager.hasplugin("checked")
+    assert request.config.pluginmanager.hasplugin("tests.support.checked")
     (tmp_path / "test_sample.py").write_text(SAMPLE)
-    told = run_pytest(tmp_path, "-p", "checked", "-rA", "-W", "ignore", "--rootdir", str(tmp_path))
+    plugin = ("-p", "tests.support.checked")
+    told = run_pytest(tmp_path, *plugin, "-rA", "-W", "ignore", "--rootdir", str(tmp_path))
     outcomes = re.findall(r"^(PASSED|FAILED) test_sample.py::test_(\w+)", told, re.MULTILINE)
     assert {name: outcome for outcome, name in outcomes} == {
         "in_order": "PASSED",

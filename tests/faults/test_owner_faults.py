@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
-from installation import Installation, Worker, wait_until
-from scene import DAY
-from scripted import Request, Scripted, after, answer, receiving
-from terminal import terminal
 
 from core.due import waiting_webhooks
 from core.models import Delivery, Event
 from core.retention import prune
 from core.signing import Secret
+from tests.support.installation import Installation, Worker, wait_until
+from tests.support.scene import DAY
+from tests.support.scripted import Request, Scripted, after, answer, receiving
+from tests.support.terminal import terminal
 
 STARTED = "worker started"
 

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from installation import Installation, wait_until
-from scene import SECOND, has_ticked, nothing_waits
-from scripted import Act, Request, after, answer, receiving, telling
 
 from core.database import transaction
 from core.models import Delivery
+from tests.support.installation import Installation, wait_until
+from tests.support.scene import SECOND, has_ticked, nothing_waits
+from tests.support.scripted import Act, Request, after, answer, receiving, telling
 
 STARTED = "worker started"
 

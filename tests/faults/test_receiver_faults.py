@@ -17,18 +17,28 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from installation import FAST, Installation, wait_until
-from memory import resident
-from notes import Notes, begin_notes, notes
-from restartable import free_port
-from scene import OPERATOR, add_webhook
-from scripted import Act, Request, Scripted, answer, hang, receiving, say, status_in, telling
 
 from core import queries
 from core.database import open_database
 from core.queries import DeliveryRow
 from core.vault import load_vault
 from core.vitals import vitals
+from tests.support.installation import FAST, Installation, wait_until
+from tests.support.memory import resident
+from tests.support.notes import Notes, begin_notes, notes
+from tests.support.restartable import free_port
+from tests.support.scene import OPERATOR, add_webhook
+from tests.support.scripted import (
+    Act,
+    Request,
+    Scripted,
+    answer,
+    hang,
+    receiving,
+    say,
+    status_in,
+    telling,
+)
 
 AUTHORITY = trustme.CA()
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -10,14 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from disks import Disk, PageLimit, mounting_is_allowed, small_disk
-from installation import FAST, SHORT_MINUTES, Installation, Storage, Worker, wait_until
-from restartable import Postgres, postgres, redis_server
-from scene import has_ticked, nothing_waits
-from scripted import Scripted, after, answer, receiving
-from terminal import terminal
 
 from core.database import open_database
+from tests.support.disks import Disk, PageLimit, mounting_is_allowed, small_disk
+from tests.support.installation import (
+    FAST,
+    SHORT_MINUTES,
+    Installation,
+    Storage,
+    Worker,
+    wait_until,
+)
+from tests.support.restartable import Postgres, postgres, redis_server
+from tests.support.scene import has_ticked, nothing_waits
+from tests.support.scripted import Scripted, after, answer, receiving
+from tests.support.terminal import terminal
 
 STARTED = "worker started"
 DATABASE = "aurapos-webhooks.db"

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from notes import Notes, begin_notes, notes
-from scene import SCHEDULE, close_database
 
 from core.config import load_config
 from core.database import open_database, proxy
 from core.delivery import Schedule
 from core.invariants import Evidence, check
+from tests.support.notes import Notes, begin_notes, notes
+from tests.support.scene import SCHEDULE, close_database
 
 
 @pytest.hookimpl(tryfirst=True)

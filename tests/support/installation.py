@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from notes import notes
-
 from core.database import proxy
 from core.signing import Secret
+from tests.support.notes import notes
 
 COMMAND = [sys.executable, "-m", "tui.cli"]
 

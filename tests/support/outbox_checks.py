@@ -4,16 +4,16 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import outbox_model as expected
 import pytest
-from outbox_model import Model, Parcel, Shop
-from outbox_workers import Workers
-from outbox_world import owner_of, same_due
 
 from core import queries
 from core.errors import NotFound
 from core.models import Attempt, Delivery, Event
 from core.plans import Actor
+from tests.support import outbox_model as expected
+from tests.support.outbox_model import Model, Parcel, Shop
+from tests.support.outbox_workers import Workers
+from tests.support.outbox_world import owner_of, same_due
 
 COLUMNS = (
     "event",

@@ -4,11 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import outbox_model as expected
 import pytest
-from outbox_model import Parcel, Post
-from outbox_world import START, World, order, same_due
-from scene import SCHEDULE, SECOND
 
 from core import outbox
 from core.delivery import Answered, ErrorKind, Locked, Outcome, Unreachable, Unsendable, Withdrawn
@@ -18,6 +14,10 @@ from core.outbox import Claim, Settlement
 from core.recovery import recover_some
 from core.signing import build_body
 from core.vault import Vault
+from tests.support import outbox_model as expected
+from tests.support.outbox_model import Parcel, Post
+from tests.support.outbox_world import START, World, order, same_due
+from tests.support.scene import SCHEDULE, SECOND
 
 WINDOW = timedelta(hours=12)
 MICROSECOND = timedelta(microseconds=1)

@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-import outbox_model as expected
 import pytest
-from outbox_model import Happening, Hook, Model, Parcel, Shop
-from scene import DEVELOPMENT, NOON, OPERATOR, silent
 
 from core import intake, outbox, retention, services
 from core.directory import add_business, set_business
@@ -16,6 +13,9 @@ from core.errors import NotIncluded
 from core.models import Delivery, Event
 from core.plans import Actor
 from core.vault import Vault
+from tests.support import outbox_model as expected
+from tests.support.outbox_model import Happening, Hook, Model, Parcel, Shop
+from tests.support.scene import DEVELOPMENT, NOON, OPERATOR, silent
 
 START = NOON + timedelta(milliseconds=123, microseconds=456)
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from notes import notes
-
 from core.history import Post
+from tests.support.notes import notes
 
 
 class Reply(NamedTuple):

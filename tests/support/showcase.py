@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from scene import DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, silent
 from textual.pilot import Pilot
 
 import tui.app
@@ -18,6 +17,7 @@ from core.plans import Actor
 from core.retention import TICK
 from core.services import create_webhook
 from core.vault import Vault
+from tests.support.scene import DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, silent
 from tui.app import WebhooksApp
 from tui.desk import Desk
 from tui.page import Page

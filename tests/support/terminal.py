@@ -10,8 +10,9 @@ from typing import Any
 
 import pexpect
 import pyte
-from installation import COMMAND
-from notes import notes
+
+from tests.support.installation import COMMAND
+from tests.support.notes import notes
 
 DOWN, TAB, ENTER, SAVE = "\x1b[B", "\t", "\r", "\x13"
 _QUIET = 0.4  # seconds of silence after which an answer is whole

@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notes import notes
 from peewee import OperationalError
-from scene import DEVELOPMENT, MARIE, NOON, OPERATOR, SECOND, add_webhook, publish_ticket
-from scripted import post_of
-from wire import Talk, read_request, response, talking
 
 from core import outbox, queries, services, steps
 from core.database import transaction
@@ -33,6 +29,18 @@ from tasks import database_thread, dispatcher
 from tasks.dispatcher import Dispatcher, Tally
 from tasks.jobs import aside
 from tasks.load import Limits
+from tests.support.notes import notes
+from tests.support.scene import (
+    DEVELOPMENT,
+    MARIE,
+    NOON,
+    OPERATOR,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+)
+from tests.support.scripted import post_of
+from tests.support.wire import Talk, read_request, response, talking
 
 SCHEDULE = Schedule((SECOND,), 3)
 LIMITS = Limits(256, 16)

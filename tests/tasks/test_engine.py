@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from installation import wait_until
 from peewee import OperationalError
-from scene import DEVELOPMENT, SCHEDULE, SECOND, add_webhook, publish_ticket
-from scripted import Scripted
 
 from core.sender import Sender
 from core.transport import GuardedTransport, tls_context
@@ -19,6 +16,9 @@ from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
 from tasks.load import Limits
 from tasks.wiring import utc_now
+from tests.support.installation import wait_until
+from tests.support.scene import DEVELOPMENT, SCHEDULE, SECOND, add_webhook, publish_ticket
+from tests.support.scripted import Scripted
 
 
 @contextmanager

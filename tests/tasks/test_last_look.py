@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 from peewee import OperationalError
-from scene import MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
 
 from core import outbox, services
 from core.outbox import LEASE, Claim
 from core.vault import Vault
 from tasks import last_look
 from tasks.last_look import LastLooks
+from tests.support.scene import MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
 
 
 def may_send(claims: list[Claim]) -> list[bool]:

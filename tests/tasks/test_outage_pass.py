@@ -5,9 +5,6 @@ import json
 from collections import Counter
 from datetime import timedelta
 
-from scene import DEVELOPMENT, MARIE, MINUTE, NOON, SCHEDULE, SECOND, add_webhook, publish_ticket
-from wire import read_request, response, talking
-
 from core import queries
 from core.delivery import Status
 from core.models import Delivery
@@ -16,6 +13,17 @@ from core.transport import GuardedTransport, tls_context
 from core.vault import Vault
 from tasks.dispatcher import Dispatcher
 from tasks.load import Limits
+from tests.support.scene import (
+    DEVELOPMENT,
+    MARIE,
+    MINUTE,
+    NOON,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+)
+from tests.support.wire import read_request, response, talking
 
 HOUR = timedelta(hours=1)
 

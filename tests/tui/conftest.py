@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installation import Storage
 from pytest_textual_snapshot import SVGImageExtension
-from scene import NOON, OPERATOR, close_database
-from showcase import fill, make_desk
 
 from core.database import open_database
 from core.directory import add_business
 from core.schema import migrate
 from core.vault import Vault
+from tests.support.installation import Storage
+from tests.support.scene import NOON, OPERATOR, close_database
+from tests.support.showcase import fill, make_desk
 from tui.app import WebhooksApp
 from tui.desk import Desk
 

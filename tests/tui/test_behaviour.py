@@ -5,8 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from scene import MINUTE, NOON, OPERATOR, SECOND
-from showcase import (
+from textual.pilot import Pilot
+
+from core import queries
+from core.database import proxy, transaction
+from core.delivery import Status
+from core.directory import add_business, add_member, remove_member, set_business
+from core.events import SELECTABLE
+from core.models import AuditEntry, Delivery, Event
+from core.plans import Actor
+from core.signing import Secret
+from core.vault import Vault
+from tests.support.scene import MINUTE, NOON, OPERATOR, SECOND
+from tests.support.showcase import (
     CI,
     OK,
     PAY,
@@ -22,17 +33,6 @@ from showcase import (
     typed,
     uuid_of,
 )
-from textual.pilot import Pilot
-
-from core import queries
-from core.database import proxy, transaction
-from core.delivery import Status
-from core.directory import add_business, add_member, remove_member, set_business
-from core.events import SELECTABLE
-from core.models import AuditEntry, Delivery, Event
-from core.plans import Actor
-from core.signing import Secret
-from core.vault import Vault
 from tui.app import IDLE_LIMIT, WebhooksApp
 from tui.desk import Desk
 from tui.screens.secret import ShownSecret

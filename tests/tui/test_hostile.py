@@ -1,11 +1,8 @@
 """Whatever comes from outside, no screen draws a character that a terminal would obey."""
 
 import pytest
-from hostile import BODIES, harmful
 from rich.segment import Segment
 from rich.style import Style
-from scene import NOON, OPERATOR, SECOND
-from showcase import CI, OnePage, add_delivery, drawn, fill, make_desk, play, press, quiet
 from textual.color import Color
 from textual.pilot import Pilot
 
@@ -16,6 +13,19 @@ from core.events import SELECTABLE
 from core.models import AuditEntry, Business, Webhook
 from core.signing import Secret
 from core.vault import Vault
+from tests.support.hostile import BODIES, harmful
+from tests.support.scene import NOON, OPERATOR, SECOND
+from tests.support.showcase import (
+    CI,
+    OnePage,
+    add_delivery,
+    drawn,
+    fill,
+    make_desk,
+    play,
+    press,
+    quiet,
+)
 from tui.app import WebhooksApp
 from tui.desk import Desk
 from tui.screens.notice import Notice

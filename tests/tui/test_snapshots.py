@@ -6,16 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import MINUTE, NOON, OPERATOR
-from showcase import (
-    OnePage,
-    abandoned_in_outage,
-    forget_the_past,
-    keys,
-    make_desk,
-    register_three,
-    typed,
-)
 
 from core import queries
 from core.database import proxy
@@ -24,6 +14,16 @@ from core.directory import add_business, set_business
 from core.plans import Actor
 from core.signing import Secret
 from core.vault import Vault
+from tests.support.scene import MINUTE, NOON, OPERATOR
+from tests.support.showcase import (
+    OnePage,
+    abandoned_in_outage,
+    forget_the_past,
+    keys,
+    make_desk,
+    register_three,
+    typed,
+)
 from tui.app import WebhooksApp
 from tui.desk import Desk
 from tui.screens.secret import ShownSecret

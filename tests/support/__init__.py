@@ -1,0 +1,1 @@
+"""What the tests share: CONTRIBUTING.md tells what is where."""
