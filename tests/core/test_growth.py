@@ -152,7 +152,7 @@ def test_no_statement_of_every_day_reads_the_history(
     assert most < (ROWS if proxy.for_update else STEPS), statement
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("length", [SHORT, LONG])
 def test_nor_does_one_once_someone_has_given_sqlite_its_statistics(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch, length: int

@@ -31,7 +31,7 @@ from tests.support.scene import (
 )
 
 Pause = Callable[[Step], tuple[threading.Event, threading.Event]]
-ONLY_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+ONLY_POSTGRESQL = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from uuid import uuid4
 from core.database import proxy
 from core.signing import Secret
 from tests.support.notes import notes
+from tests.support.ready import ready_command
 
 COMMAND = [sys.executable, "-m", "tui.cli"]
 
@@ -40,6 +41,7 @@ retry_after = ["0.2s"]
 timeout = "5s"
 """
 
+_PATIENCE = 90  # seconds for one command
 _SHOW_SECRETS = {"create", "regenerate-secret"}
 
 
@@ -99,19 +101,26 @@ class Installation:
     def run(
         self, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*self.command, "--config", str(self.config), *map(str, args)],
-            input=stdin,
-            capture_output=True,
-            cwd=self.folder,
-            timeout=90,
-            check=False,
-            env={**os.environ, **(env or {})},
-        )
+        done = self._run(["--config", str(self.config), *map(str, args)], stdin, env)
         if not _SHOW_SECRETS.intersection(args):
             self._said += [done.stdout, done.stderr]
         return subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+    def _run(
+        self, args: list[str], stdin: bytes, env: dict[str, str] | None
+    ) -> subprocess.CompletedProcess[bytes]:
+        if self.command is COMMAND and env is None:
+            return ready_command().run(args, self.folder, stdin, _PATIENCE)
+        return subprocess.run(
+            [*self.command, *args],
+            input=stdin,
+            capture_output=True,
+            cwd=self.folder,
+            timeout=_PATIENCE,
+            check=False,
+            env={**os.environ, **(env or {})},
         )
 
     def ok(self, *args: str | Path, stdin: bytes = b"") -> str:
