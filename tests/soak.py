@@ -128,6 +128,7 @@ class Scene:
         self._wake = make_wake(config)
         self.schedule = Schedule(config.delivery.retry_after, config.delivery.max_attempts)
         self.secrets: defaultdict[int, list[Secret]] = defaultdict(list)
+        self.older: dict[int, frozenset[str]] = {}
         self._made = self._pushes = 0
         second = add_business(OPERATOR, "Chez Paul", "group", None, now())
         self.shops = [Shop(1), Shop(second)]
@@ -138,10 +139,12 @@ class Scene:
     def _add_webhook(self, shop: Shop, selection: tuple[EventType, ...]) -> None:
         self._made += 1
         url = f"{self._receiver.address}/{self._made}"
+        before = frozenset(shop.keys)
         made = services.create_webhook(
             OPERATOR, shop.business, url, selection, now(), policy=DEVELOPMENT, vault=self._vault
         )
         shop.webhooks.append(made)
+        self.older[made.id] = before
         self.secrets[made.id].append(made.secret)
 
     def keep_busy(self, deliveries: int) -> None:
@@ -295,6 +298,7 @@ def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
         list(receiver.posts),
         scene.schedule,
         published=[key for shop in scene.shops for key in shop.keys],
+        older=scene.older,
         secrets=scene.secrets,
         places={path.name: path.read_bytes() for path in config.parent.iterdir()},
     )

@@ -76,6 +76,7 @@ def evidence() -> Evidence:
         [post for receiver in noted.receivers for post in receiver.posts],
         _schedule(noted),
         published=noted.published,
+        older=noted.older,
         secrets=noted.secrets,
         places={**said, **_files(noted)},
         deletions=noted.deletions,

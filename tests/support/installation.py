@@ -146,7 +146,9 @@ class Installation:
         self.ok("init", "--business", "Chez Marie", "--edition", edition, "--owner", "marie")
 
     def add_webhook(self, url: str) -> Any:
+        before = list(notes().published)
         webhook = self.json("webhook", "create", url, "--all-events")
+        notes().older[webhook["id"]] = before
         notes().secrets[webhook["id"]].append(Secret(webhook["secret"]))
         return webhook
 

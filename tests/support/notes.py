@@ -26,6 +26,7 @@ class Notes:
     configs: list[Path] = field(default_factory=list)  # of installations
     schedule: Schedule | None = None  # where no configuration says
     published: list[str] = field(default_factory=list)  # the keys of what was committed
+    older: dict[int, list[str]] = field(default_factory=dict)  # those before a webhook was made
     secrets: defaultdict[int, list[Secret]] = field(default_factory=lambda: defaultdict(list))
     deletions: dict[int, datetime] = field(default_factory=dict)  # when each had returned
     healthy: set[str] = field(default_factory=set)  # URLs that always answer

@@ -43,7 +43,9 @@ def add_webhook(
     events: tuple[EventType, ...] = SELECTABLE,
     now: datetime = NOON,
 ) -> NewWebhook:
+    before = list(notes().published)
     new = create_webhook(MARIE, business_id, url, events, now, policy=DEVELOPMENT, vault=vault)
+    notes().older[new.id] = before
     notes().secrets[new.id].append(new.secret)
     return new
 
