@@ -49,9 +49,10 @@ from core.vault import load_vault
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
 from tests.support.dying_worker import run_worker
-from tests.support.installation import Installation, wait_until
+from tests.support.installation import Installation
 from tests.support.recording import Recording, Reply, recording
 from tests.support.scene import DEVELOPMENT, OPERATOR
+from tests.support.waiting import wait_until
 from tui.cli.output import Progress
 
 CONFIG = """

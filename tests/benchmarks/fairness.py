@@ -44,10 +44,11 @@ from tests.benchmarks.stage import (
     write_results,
 )
 from tests.support.checked import evidence
-from tests.support.installation import Installation, wait_until
+from tests.support.installation import Installation
 from tests.support.notes import notes
 from tests.support.scene import DEVELOPMENT, OPERATOR
 from tests.support.scripted import Scripted, receiving
+from tests.support.waiting import wait_until
 
 HANGING, BACKLOG = 10, 10_000
 EVENTS, GAPS, SEED = 300, (0.05, 0.25), 2026  # gaps in seconds, evenly spread

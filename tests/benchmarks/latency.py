@@ -20,9 +20,10 @@ from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import hold_to_invariants, new_database, postgres, spread, write_results
 from tests.support.checked import evidence
-from tests.support.installation import FAST, Installation, wait_until
+from tests.support.installation import FAST, Installation
 from tests.support.scripted import Scripted, receiving
 from tests.support.servers import redis_server
+from tests.support.waiting import wait_until
 
 EVENTS = 200
 WARM_UP = 10

@@ -8,9 +8,10 @@ from threading import Event
 
 import pytest
 
-from tests.support.installation import FAST, Installation, Storage, wait_until
+from tests.support.installation import FAST, Installation, Storage
 from tests.support.scripted import after, answer, receiving
 from tests.support.terminal import terminal
+from tests.support.waiting import wait_until
 
 DATABASE = "aurapos-webhooks.db"
 
@@ -39,7 +40,7 @@ def test_a_backup_under_load_is_whole_and_goes_on_with_what_was_waiting(
             made = installed.json("backup", "backup.db")
             finish.set()
             writing.result(60)
-            wait_until(lambda: len(receiver.requests) > 1500, 30)
+            wait_until(lambda: len(receiver.requests) > 1500)
             second = installed.json("backup", "second.db")
             assert worker.stop() == 0
     assert made == {"file": "backup.db", "bytes": backup.stat().st_size}
@@ -68,7 +69,7 @@ def carries_on_from(backup: Path, installed: Installation) -> None:
     with receiving() as receiver:
         installed.ok("webhook", "edit", "1", "--url", receiver.url)
         with installed.worker() as worker:
-            wait_until(lambda: len(receiver.requests) == waiting, 40)
+            wait_until(lambda: len(receiver.requests) == waiting)
             assert worker.stop() == 0
     assert {row["status"] for row in installed.deliveries()} == {"delivered"}
 

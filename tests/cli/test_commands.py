@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installation import FAST, Installation, Storage, wait_until
+from tests.support.installation import FAST, Installation, Storage
 from tests.support.scripted import answer, receiving
+from tests.support.waiting import wait_until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINLDP7Kgfu3QpkeyQbdw9xEBbh8fM4X1ShX8z9GkPRpp marie"
 FINGERPRINT = "SHA256:qBt5vloUfQ9cPoF3tggKxQPPWby9E2qhkJg6tPsxdXg"

@@ -14,8 +14,9 @@ from core.errors import BadInput
 from core.events import SELECTABLE
 from core.payload import parse_change
 from core.signing import Secret
-from tests.support.installation import COMMAND, Installation, command_after, wait_until
+from tests.support.installation import COMMAND, Installation, command_after
 from tests.support.scene import NOON
+from tests.support.waiting import PATIENCE, wait_until
 from tui.cli.receiver import Answer, Received, Receiver
 from tui.cli.sales import Sales
 
@@ -85,7 +86,7 @@ def test_listen_prints_and_verifies_until_it_is_stopped(tmp_path: Path) -> None:
         assert post(url, {"X-AuraPOS-Event": "\x1b[2J"}, b"\x1b]0;title\x07")[0] == 401
         listening.send_signal(signal.SIGTERM)
         told = listening.stdout.read()
-        assert listening.wait(20) == 0
+        assert listening.wait(PATIENCE) == 0
     assert "✓ verified  ping" in told
     assert "✗ BAD" in told
     assert "\x1b" not in told
@@ -135,5 +136,5 @@ def test_a_demonstration_interrupted_ends_its_worker(tmp_path: Path) -> None:
         )
         [worker] = [int(line) for line in found.stdout.split()]
         playing.send_signal(signal.SIGINT)
-        assert playing.wait(30) != 0
+        assert playing.wait(PATIENCE) != 0
     wait_until(lambda: not Path(f"/proc/{worker}").exists())

@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 
-from tests.support.installation import Installation, wait_until
+from tests.support.installation import Installation
 from tests.support.scripted import Scripted, answer, receiving
 from tests.support.terminal import terminal
+from tests.support.waiting import wait_until
 
 TYPE, KEY = (
     "ssh-ed25519",

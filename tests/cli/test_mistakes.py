@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.installation import COMMAND, Installation
+from tests.support.waiting import PATIENCE
 
 INIT = ("init", "--business", "Chez Marie", "--edition", "group", "--owner", "marie")
 
@@ -211,5 +212,5 @@ def test_a_reader_that_has_gone_is_no_error_message(installed: Installation) -> 
     assert process.stderr is not None
     with process.stderr as errors:
         told = errors.read()
-    assert process.wait(20) in {0, 1}
+    assert process.wait(PATIENCE) in {0, 1}
     assert told == b""

@@ -6,9 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from tests.support.installation import FAST, Installation, Storage, wait_until
+from tests.support.installation import FAST, Installation, Storage
 from tests.support.restartable import Postgres, Redis, free_port, postgres, redis_server
 from tests.support.scripted import Scripted
+from tests.support.waiting import wait_until
 
 PASSWORD = "s3cret-word"
 

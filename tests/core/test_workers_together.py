@@ -17,7 +17,6 @@ from core.outbox import Settlement
 from core.recovery import recover_some
 from core.steps import Step
 from core.vault import Vault
-from tests.support.installation import wait_until
 from tests.support.scene import (
     DAY,
     DEVELOPMENT,
@@ -29,6 +28,7 @@ from tests.support.scene import (
     publish_ticket,
     silent,
 )
+from tests.support.waiting import PATIENCE, wait_until
 
 Pause = Callable[[Step], tuple[threading.Event, threading.Event]]
 ONLY_POSTGRESQL = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
@@ -44,7 +44,7 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Pause:
         def watch(passing: Step) -> None:
             if passing is step and not there.is_set():
                 there.set()
-                go_on.wait(20)
+                go_on.wait(PATIENCE)
 
         monkeypatch.setattr(steps, "_watcher", watch)
         return there, go_on
@@ -66,7 +66,7 @@ def together(pause: Pause) -> Callable[..., list[Any]]:
         with ThreadPoolExecutor(2) as pool:
             try:
                 first = pool.submit(work)
-                assert there.wait(20)
+                assert there.wait(PATIENCE)
                 second = pool.submit(other or work)
                 if proxy.for_update:
                     second.result(10)
@@ -138,7 +138,7 @@ def test_a_new_webhook_waits_for_what_is_being_fanned_out(
     with ThreadPoolExecutor(2) as pool:
         try:
             fanned_out = pool.submit(outbox.fan_out, 1, NOON)
-            assert there.wait(20)
+            assert there.wait(PATIENCE)
             new = pool.submit(add_webhook, vault, business)
             wait_until(waits_for_a_lock)
         finally:
@@ -158,7 +158,7 @@ def test_of_two_edits_at_once_the_later_one_stays(
     def pause(*args: Any, **told: Any) -> None:
         if not there.is_set():
             there.set()
-            go_on.wait(20)
+            go_on.wait(PATIENCE)
         note(*args, **told)
 
     def edit(event: str) -> None:
@@ -168,7 +168,7 @@ def test_of_two_edits_at_once_the_later_one_stays(
     with ThreadPoolExecutor(2) as pool:
         try:
             first = pool.submit(edit, "client.created")
-            assert there.wait(20)
+            assert there.wait(PATIENCE)
             second = pool.submit(edit, "client.updated")
             wait_until(waits_for_a_lock)
         finally:

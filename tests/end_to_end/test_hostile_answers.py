@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.hostile import BODIES, harmful
-from tests.support.installation import FAST, Installation, Storage, wait_until
+from tests.support.installation import FAST, Installation, Storage
 from tests.support.scripted import answer, receiving, say
 from tests.support.terminal import terminal
+from tests.support.waiting import wait_until
 
 OTHERS = (
     say(b"HTTP/1.1 500 \x1b[2J\x1b]52;c;eA==\x07\r\nContent-Length: 2\r\n\r\nno"),

@@ -24,10 +24,11 @@ from core.steps import Step
 from core.vault import Vault
 from tests.support import dying_worker
 from tests.support.checked import evidence
-from tests.support.installation import FAST, Installation, Worker, wait_until
+from tests.support.installation import FAST, Installation, Worker
 from tests.support.notes import notes
 from tests.support.scene import MINUTE, add_webhook, silent
 from tests.support.scripted import Scripted, after, answer, receiving
+from tests.support.waiting import PATIENCE, wait_until
 
 SENT_AGAIN = {Step.ANSWERED, Step.SETTLING}
 """Here the receiver has the POST and the tables do not say so: it is made once more."""
@@ -70,12 +71,12 @@ class Killed:
     def kill_at(self, step: Step, nth: int) -> None:
         """Run a worker that kills itself there, and see that it did."""
         with self.dying(step, str(nth)) as worker:
-            assert worker.process.wait(30) == -signal.SIGKILL, "".join(worker.log)
+            assert worker.process.wait(PATIENCE) == -signal.SIGKILL, "".join(worker.log)
 
     def carry_on(self) -> None:
         """Run the command's own worker until everything is delivered."""
         with self.installed.worker() as worker:
-            wait_until(self._all_delivered, 45)
+            wait_until(self._all_delivered)
             assert worker.stop() == 0
 
     def _all_delivered(self) -> bool:

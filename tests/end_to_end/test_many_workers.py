@@ -23,14 +23,15 @@ from core.models import Attempt, Delivery, Event
 from core.steps import Step
 from tests.support import dying_worker
 from tests.support.counting import Counted, counting
-from tests.support.installation import COMMAND, FAST, Installation, Storage, Worker, wait_until
+from tests.support.installation import COMMAND, FAST, Installation, Storage, Worker
 from tests.support.restartable import postgres
 from tests.support.scene import close_database
 from tests.support.scripted import answer, receiving, telling
+from tests.support.waiting import PATIENCE, wait_until
 
 WEBHOOKS = 8
 CONCURRENCY = 64
-PATIENCE = 300  # seconds
+LONG = 300  # seconds
 LEASE = 15  # seconds, of the worker that dies: longer than its timeout
 
 
@@ -80,7 +81,7 @@ def starting_together(installed: Installation, *commands: list[str]) -> Iterator
                 proxy.execute_sql("LOCK TABLE event")
             workers = [stack.enter_context(installed.worker(command=each)) for each in commands]
             for worker in workers:
-                worker.wait_for("worker started", 60)
+                worker.wait_for("worker started")
         yield workers
 
 
@@ -129,7 +130,7 @@ def test_workers_share_a_backlog_and_post_each_delivery_once(
     installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
     fill(installed, receiver.url, backlog)
     with starting_together(installed, *[quiet(installed)] * count) as workers:
-        wait_until(lambda: len(receiver) >= backlog and all_is_settled(), PATIENCE)
+        wait_until(lambda: len(receiver) >= backlog and all_is_settled(), LONG)
         assert [worker.stop() for worker in workers] == [0] * count
     posted = [post.delivery_id for post in receiver.posts()]
     assert len(posted) == backlog
@@ -153,9 +154,9 @@ def test_a_backlog_wakes_the_workers_that_the_push_s_own_wake_did_not_reach(
             stack.enter_context(installed.worker(command=quiet(installed))) for _ in range(2)
         ]
         for worker in workers:
-            worker.wait_for("worker started", 60)
+            worker.wait_for("worker started")
         installed.push(600)
-        wait_until(lambda: len(receiver.requests) == 600, 45)
+        wait_until(lambda: len(receiver.requests) == 600)
         assert [worker.stop() for worker in workers] == [0, 0]
     assert all(share_of(worker) > 0 for worker in workers)
 
@@ -186,7 +187,7 @@ def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had
     with starting_together(installed, dying, *[quiet(installed)] * (count - 1)) as workers:
         assert workers[0].process.wait(PATIENCE) == -signal.SIGKILL
         posted_before = len(receiver)
-        wait_until(all_is_settled, PATIENCE)
+        wait_until(all_is_settled, LONG)
         assert [worker.stop() for worker in workers[1:]] == [0] * (count - 1)
     assert posted_before < backlog, "it was killed after the work"
     nothing_is_lost(receiver, backlog)
@@ -201,11 +202,11 @@ def test_a_postgresql_restarted_among_workers_loses_nothing(
         installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
         fill(installed, receiver.url, backlog)
         with starting_together(installed, quiet(installed), quiet(installed)) as workers:
-            wait_until(lambda: len(receiver) > backlog // 5, PATIENCE)
+            wait_until(lambda: len(receiver) > backlog // 5, LONG)
             tables.restart()
             posted_before = len(receiver)
             close_database()
-            wait_until(all_is_settled, PATIENCE)
+            wait_until(all_is_settled, LONG)
             assert [worker.stop() for worker in workers] == [0, 0]
         assert posted_before < backlog, "it was restarted after the work"
         assert len(nothing_is_lost(receiver, backlog)) <= 2 * CONCURRENCY

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installation import FAST, Installation, Storage, Worker, wait_until
+from tests.support.installation import FAST, Installation, Storage, Worker
 from tests.support.restartable import Postgres, Redis, postgres, redis_server
 from tests.support.scripted import Scripted
 from tests.support.terminal import Terminal, terminal
+from tests.support.waiting import wait_until
 
 AT_ONCE = 5  # seconds: what a wake makes of a minute, on a busy machine
 A_MINUTE = 70  # seconds: and what the tick needs, on the same

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from core.database import open_database, proxy
 from core.models import TABLES
-from tests.support.installation import FAST, Installation, Storage, wait_until
+from tests.support.installation import FAST, Installation, Storage
 from tests.support.scripted import after, answer, receiving
 from tests.support.terminal import terminal
+from tests.support.waiting import wait_until
 
 
 def everything_in(folder: Path) -> dict[str, bytes]:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installation import Installation, wait_until
+from tests.support.installation import Installation
 from tests.support.terminal import Terminal, terminal_with
+from tests.support.waiting import wait_until
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installation import FAST, Installation, wait_until
+from tests.support.installation import FAST, Installation
 from tests.support.scripted import Scripted, answer, receiving
 from tests.support.terminal import DOWN, ENTER, SAVE, TAB, Terminal, terminal
+from tests.support.waiting import wait_until
 
 SLOW_RETRIES = FAST.replace('["0.2s"]', '["1h"]')
 SECRET = r"whsec_[A-Za-z0-9_-]{43}"
@@ -184,7 +185,7 @@ def test_a_client_s_environment_changes_nothing(installed: Installation, tmp_pat
 
 def test_demo_opens_on_live_sales(tmp_path: Path) -> None:
     with terminal(tmp_path, "demo") as t:
-        t.wait_for("FAILING", 60)
+        t.wait_for("FAILING")
         t.wait_for(r"ok +http://127.0.0.1")
         t.press("h")
         t.wait_for("delivered 200")

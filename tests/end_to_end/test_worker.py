@@ -11,8 +11,9 @@ from time import monotonic
 
 import pytest
 
-from tests.support.installation import FAST, Installation, Storage, command_after, wait_until
+from tests.support.installation import FAST, Installation, Storage, command_after
 from tests.support.scripted import Scripted, after, answer, receiving
+from tests.support.waiting import PATIENCE, wait_until
 
 STARTED = "worker started"
 
@@ -53,7 +54,7 @@ def test_with_the_queue_deleted_under_it_an_event_arrives_within_a_minute(
         for left in installed.folder.glob("aurapos-webhooks-queue.db*"):
             left.unlink()
         installed.emit()
-        wait_until(lambda: receiver.requests, 65)
+        wait_until(lambda: receiver.requests, 60 + PATIENCE)
         assert worker.stop() == 0
 
 
@@ -71,7 +72,7 @@ def test_a_stopped_worker_finishes_what_is_in_flight(
             wait_until(lambda: receiver.requests)
             worker.process.send_signal(signum)
             threading.Timer(0.5, finish.set).start()
-            assert worker.process.wait(30) == 0
+            assert worker.process.wait(PATIENCE) == 0
     assert [row["status"] for row in installed.deliveries()] == ["delivered"]
     assert len(receiver.requests) == 1
 
@@ -85,8 +86,8 @@ def test_a_worker_whose_engine_breaks_ends_so_that_it_is_started_anew(
     module = broken.rpartition(".")[0]
     installed.command = command_after(f"import {module}\n{broken} = None")
     with installed.worker() as worker:
-        assert worker.process.wait(30) not in {0, None}
-        worker.reader.join(15)
+        assert worker.process.wait(PATIENCE) not in {0, None}
+        worker.reader.join(PATIENCE)
     assert "TypeError" in "".join(worker.log)
 
 
@@ -105,7 +106,7 @@ def test_a_killed_worker_s_post_is_made_again_with_the_same_bytes_and_uses_up_no
             worker.process.kill()
             worker.process.wait()
         with installed.worker() as worker:
-            wait_until(lambda: len(receiver.requests) == 2, 45)
+            wait_until(lambda: len(receiver.requests) == 2)
             worker.wait_for("delivered")
             assert worker.stop() == 0
         never.set()

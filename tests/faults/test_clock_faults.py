@@ -12,10 +12,11 @@ import pytest
 
 from core import queries
 from core.models import Delivery
-from tests.support.installation import FAST, SHORT_MINUTES, Installation, wait_until
+from tests.support.installation import FAST, SHORT_MINUTES, Installation
 from tests.support.notes import notes
 from tests.support.scene import in_flight
 from tests.support.scripted import Act, Request, answer, hang, receiving
+from tests.support.waiting import wait_until
 
 STARTED = "worker started"
 SHIFTED = Path(__file__).parents[1] / "support" / "shifted.py"
@@ -47,7 +48,7 @@ def clock(tmp_path: Path) -> Clock:
 @pytest.fixture
 def shifted(tmp_path: Path, database: str, clock: Clock) -> Installation:
     """The installation whose clock that is, with retries after a minute."""
-    config = FAST.replace("0.2s", "1m").replace("5s", "3s")
+    config = FAST.replace("0.2s", "1m").replace("10s", "3s")
     config += f'per_webhook = 3\nconcurrency = 4\n[database]\nurl = "{database}"\n'
     installation = Installation(tmp_path, config, command=clock.command)
     installation.init()
@@ -170,7 +171,7 @@ def test_ticks_and_retries_go_on_over_the_change_to_and_from_summer_time(
         installation.emit()
         wait_until(lambda: receiver.requests)
         receiver.acts[:] = [answer(200)]
-        wait_until(lambda: (queries.last_tick() or change) > change + second, 30)
+        wait_until(lambda: (queries.last_tick() or change) > change + second)
         installation.emit()
         wait_until(lambda: len(receiver.requests) >= 3)
         assert worker.stop() == 0

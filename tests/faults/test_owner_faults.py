@@ -11,10 +11,11 @@ from core.due import waiting_webhooks
 from core.models import Delivery, Event
 from core.retention import prune
 from core.signing import Secret
-from tests.support.installation import Installation, Worker, wait_until
+from tests.support.installation import Installation, Worker
 from tests.support.scene import DAY
 from tests.support.scripted import Request, Scripted, after, answer, receiving
 from tests.support.terminal import terminal
+from tests.support.waiting import wait_until
 
 STARTED = "worker started"
 

@@ -11,9 +11,10 @@ import pytest
 
 from core.database import transaction
 from core.models import Delivery
-from tests.support.installation import Installation, wait_until
+from tests.support.installation import Installation
 from tests.support.scene import SECOND, has_ticked, nothing_waits
 from tests.support.scripted import Act, Request, after, answer, receiving, telling
+from tests.support.waiting import PATIENCE, wait_until
 
 STARTED = "worker started"
 
@@ -77,7 +78,7 @@ class Crowd:
                 self.most = max(self.most, self._now)
                 if self._now >= count:
                     self._enough.set()
-            self._enough.wait(20)
+            self._enough.wait(PATIENCE)
             with self._lock:
                 self._now -= 1
             answer(200).do(connection)
@@ -90,13 +91,13 @@ class Crowd:
 def test_consumers_claim_each_delivery_once(installation: Installation, consumers: int) -> None:
     crowd = Crowd()
     config = installation.config.read_text()
-    patient = config.replace('timeout = "5s"', 'timeout = "20s"\nper_webhook = 4')
+    patient = config.replace('timeout = "10s"', 'timeout = "20s"\nper_webhook = 4')
     installation.config.write_text(patient)
     with receiving(crowd.expecting(4 * consumers)) as receiver:
         installation.add_webhook(receiver.url)
         installation.push(120)
         with installation.worker("--workers", str(consumers)) as worker:
-            wait_until(lambda: len(receiver.requests) == 120, 40)
+            wait_until(lambda: len(receiver.requests) == 120)
             wait_until(nothing_waits)
             assert worker.stop() == 0
     assert crowd.most == 4 * consumers, "each of them took part"

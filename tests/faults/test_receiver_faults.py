@@ -23,7 +23,7 @@ from core.database import open_database
 from core.queries import DeliveryRow
 from core.vault import load_vault
 from core.vitals import vitals
-from tests.support.installation import FAST, Installation, wait_until
+from tests.support.installation import FAST, Installation
 from tests.support.memory import resident
 from tests.support.notes import Notes, begin_notes, notes
 from tests.support.restartable import free_port
@@ -39,6 +39,7 @@ from tests.support.scripted import (
     status_in,
     telling,
 )
+from tests.support.waiting import wait_until
 
 AUTHORITY = trustme.CA()
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -174,7 +175,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One event for every receiver at once, and one for a healthy address beside them."""
     folder = tmp_path_factory.mktemp("receivers")
     AUTHORITY.cert_pem.write_to_path(str(folder / "authority.pem"))
-    config = FAST.replace('timeout = "5s"', 'ca_file = "authority.pem"').replace("0.2s", "1h")
+    config = FAST.replace('timeout = "10s"', 'ca_file = "authority.pem"').replace("0.2s", "1h")
     installed = Installation(folder, config)
     installed.init()
     open_database(f"sqlite:///{folder / 'aurapos-webhooks.db'}")
@@ -198,7 +199,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             now = vitals(datetime.now(UTC))
             return now.outbox == now.due == now.in_flight == 0
 
-        wait_until(all_ended, 40)
+        wait_until(all_ended)
         exit_code = worker.stop()
         ended = {name: ended_as(hooks[name], each) for name, each in receivers.items()}
     return Run(ended, most - before, healthy.requests[50].at - published, exit_code, notes())

@@ -13,18 +13,12 @@ import pytest
 
 from core.database import open_database
 from tests.support.disks import Disk, PageLimit, mounting_is_allowed, small_disk
-from tests.support.installation import (
-    FAST,
-    SHORT_MINUTES,
-    Installation,
-    Storage,
-    Worker,
-    wait_until,
-)
+from tests.support.installation import FAST, SHORT_MINUTES, Installation, Storage, Worker
 from tests.support.restartable import Postgres, postgres, redis_server
 from tests.support.scene import has_ticked, nothing_waits
 from tests.support.scripted import Scripted, after, answer, receiving
 from tests.support.terminal import terminal
+from tests.support.waiting import wait_until
 
 STARTED = "worker started"
 DATABASE = "aurapos-webhooks.db"
@@ -167,9 +161,9 @@ def test_a_worker_goes_on_after_postgresql_crashed_under_it(
             wait_until(lambda: len(receiver.requests) == 16)
             tables.restart()
             finish.set()
-            wait_until(lambda: len(receiver.requests) == 40, 30)
+            wait_until(lambda: len(receiver.requests) == 40)
             installed.emit()
-            wait_until(lambda: len(receiver.requests) == 41, 30)
+            wait_until(lambda: len(receiver.requests) == 41)
             wait_until(lambda: sum("debug delivered" in line for line in worker.log) == 41)
             assert worker.stop() == 0
         rows = installed.deliveries()
@@ -195,7 +189,7 @@ def test_the_next_tick_carries_on_after_redis_lost_everything(
             told = installed.run("emit", "ticket.created", stdin=b"{}")
             server.start()
             server.flush()
-            wait_until(lambda: len(receiver.requests) == 2, 30)
+            wait_until(lambda: len(receiver.requests) == 2)
             installed.emit()
             wait_until(lambda: len(receiver.requests) == 3)
             assert worker.stop() == 0

@@ -7,8 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from core.database import proxy
 from core.signing import Secret
 from tests.support.notes import notes
 from tests.support.ready import ready_command
+from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "tui.cli"]
 
@@ -38,20 +38,10 @@ FAST = """
 allow_http = true
 allow_networks = ["127.0.0.0/8"]
 retry_after = ["0.2s"]
-timeout = "5s"
+timeout = "10s"
 """
 
-_PATIENCE = 90  # seconds for one command
 _SHOW_SECRETS = {"create", "regenerate-secret"}
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
-    """What the condition says once it says something true; fails when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not (outcome := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)  # between two looks at a condition
-    return outcome
 
 
 def is_free_to_write() -> bool:
@@ -112,13 +102,13 @@ class Installation:
         self, args: list[str], stdin: bytes, env: dict[str, str] | None
     ) -> subprocess.CompletedProcess[bytes]:
         if self.command is COMMAND and env is None:
-            return ready_command().run(args, self.folder, stdin, _PATIENCE)
+            return ready_command().run(args, self.folder, stdin, PATIENCE)
         return subprocess.run(
             [*self.command, *args],
             input=stdin,
             capture_output=True,
             cwd=self.folder,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
             check=False,
             env={**os.environ, **(env or {})},
         )
@@ -220,14 +210,14 @@ class Worker:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
-    def wait_for(self, words: str, seconds: float = 20) -> str:
+    def wait_for(self, words: str, seconds: float = PATIENCE) -> str:
         return str(
             wait_until(lambda: next((line for line in self.log if words in line), None), seconds)
         )
 
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(signum)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
     def stand_still(self) -> None:
         """Stop it outside any transaction: on SQLite all others would wait for it."""

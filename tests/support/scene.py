@@ -1,6 +1,8 @@
 """Who and when the tests speak of, and the shortest ways to a webhook with something to send."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import ip_network
 
 from core import queries
@@ -11,7 +13,9 @@ from core.intake import publish
 from core.models import Delivery, Event
 from core.plans import Actor
 from core.queries import DeliveryRow
+from core.sender import Sender
 from core.services import NewWebhook, create_webhook
+from core.transport import GuardedTransport, tls_context
 from core.url_policy import UrlPolicy
 from core.vault import Vault
 from tests.support.notes import notes
@@ -34,6 +38,17 @@ def close_database() -> None:
     release_connection()
     if proxy.for_update:
         proxy.close_all()
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Reading them takes longer than most tests of sending."""
+    return tls_context("")
+
+
+def make_sender(timeout: timedelta = 10 * SECOND) -> Sender:
+    """To be used and closed inside one event loop."""
+    return Sender(GuardedTransport(DEVELOPMENT, _certificates()), timeout)
 
 
 def add_webhook(

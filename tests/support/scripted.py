@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from core.history import Post
 from tests.support.notes import notes
+from tests.support.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def after(event: threading.Event, then: Act) -> Act:
 
     @telling(then.status)
     def act(connection: socket.socket) -> None:
-        event.wait(30)
+        event.wait(PATIENCE)
         then.do(connection)
 
     return act

@@ -13,6 +13,7 @@ import pyte
 
 from tests.support.installation import COMMAND
 from tests.support.notes import notes
+from tests.support.waiting import PATIENCE
 
 DOWN, TAB, ENTER, SAVE = "\x1b[B", "\t", "\r", "\x13"
 _QUIET = 0.4  # seconds of silence after which an answer is whole
@@ -44,7 +45,7 @@ class Terminal:
             answered = self._read_until_quiet()
         return answered
 
-    def wait_for(self, wanted: str, seconds: float = 20) -> "re.Match[str]":
+    def wait_for(self, wanted: str, seconds: float = PATIENCE) -> "re.Match[str]":
         """Until a text that matches is to be seen."""
         deadline = monotonic() + seconds
         while (found := re.search(wanted, self.text)) is None:
@@ -63,7 +64,7 @@ class Terminal:
 
     def wait_for_end(self) -> int:
         """Read until the program has ended; its exit status."""
-        deadline = monotonic() + 20
+        deadline = monotonic() + PATIENCE
         while self._read(0.1) is not None:
             assert monotonic() < deadline, "it did not end"
         self.process.wait()

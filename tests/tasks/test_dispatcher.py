@@ -21,9 +21,7 @@ from core.history import Post
 from core.models import Delivery, Event
 from core.outbox import LEASE, Claim, Settlement
 from core.queries import DeliveryRow
-from core.sender import Sender
 from core.steps import Step
-from core.transport import GuardedTransport, tls_context
 from core.vault import Vault, load_vault
 from tasks import database_thread, dispatcher
 from tasks.dispatcher import Dispatcher, Tally
@@ -31,15 +29,16 @@ from tasks.jobs import aside
 from tasks.load import Limits
 from tests.support.notes import notes
 from tests.support.scene import (
-    DEVELOPMENT,
     MARIE,
     NOON,
     OPERATOR,
     SECOND,
     add_webhook,
+    make_sender,
     publish_ticket,
 )
 from tests.support.scripted import post_of
+from tests.support.waiting import PATIENCE
 from tests.support.wire import Talk, read_request, response, talking
 
 SCHEDULE = Schedule((SECOND,), 3)
@@ -56,9 +55,8 @@ def make_dispatcher(
     on_backlog: Callable[[], None] = lambda: None,
 ) -> Dispatcher:
     notes().schedule = SCHEDULE
-    sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timeout)
     return Dispatcher(
-        sender,
+        make_sender(timeout),
         open_vault or (lambda: vault),
         SCHEDULE,
         limits,
@@ -212,7 +210,7 @@ def test_whatever_has_ended_is_settled_in_the_next_turn(
             all_answered.set()
 
     def settle_slowly(batch: list[Settlement], *rest: Any) -> Any:
-        assert all_answered.wait(30)
+        assert all_answered.wait(PATIENCE)
         sizes.append(len(batch))
         return settle(batch, *rest)
 
@@ -281,7 +279,7 @@ def test_one_that_has_answered_finds_room_however_many_hang(business: int, vault
                     await let_go.wait()
                 writer.write(response(200))
 
-        async with talking(talk) as port, asyncio.timeout(30):
+        async with talking(talk) as port, asyncio.timeout(PATIENCE):
             passing = make_dispatcher(vault, limits=limits)
             add_webhook(vault, other, f"http://127.0.0.1:{port}/healthy")
             publish_ticket(other)
@@ -501,7 +499,7 @@ def test_a_queue_that_hangs_holds_no_delivery_up(
 
     def ring() -> None:
         rings.append(len(server.requests))
-        assert answered.wait(30)
+        assert answered.wait(PATIENCE)
 
     async def main() -> int:
         async with talking(server) as port:

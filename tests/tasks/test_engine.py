@@ -8,24 +8,21 @@ from contextlib import contextmanager
 import pytest
 from peewee import OperationalError
 
-from core.sender import Sender
-from core.transport import GuardedTransport, tls_context
 from core.vault import Vault
 from tasks import chores, dispatcher
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
 from tasks.load import Limits
 from tasks.wiring import utc_now
-from tests.support.installation import wait_until
-from tests.support.scene import DEVELOPMENT, SCHEDULE, SECOND, add_webhook, publish_ticket
+from tests.support.scene import SCHEDULE, add_webhook, make_sender, publish_ticket
 from tests.support.scripted import Scripted
+from tests.support.waiting import PATIENCE, wait_until
 
 
 @contextmanager
 def running(vault: Vault, *works: Callable[[], None]) -> Iterator[Engine]:
     def make_dispatcher() -> Dispatcher:
-        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), 10 * SECOND)
-        return Dispatcher(sender, lambda: vault, SCHEDULE, Limits(16, 16), utc_now)
+        return Dispatcher(make_sender(), lambda: vault, SCHEDULE, Limits(16, 16), utc_now)
 
     engine = Engine(make_dispatcher, utc_now, works)
     engine.start()
@@ -55,7 +52,7 @@ def test_chores_are_done_at_each_tick(database: str, vault: Vault) -> None:
     with running(vault, done.release) as engine:
         for _ in range(3):
             engine.tick()
-            assert done.acquire(timeout=15)
+            assert done.acquire(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("failure", [OperationalError("no answer"), ZeroDivisionError()])
@@ -73,7 +70,7 @@ def test_chores_are_done_without_ticks_too_and_again_after_a_failure(
 
     with running(vault, fail):
         for _ in range(3):
-            assert done.acquire(timeout=15)
+            assert done.acquire(timeout=PATIENCE)
 
 
 def test_a_chore_that_takes_long_holds_nothing_up_and_is_told_to_end(
@@ -84,12 +81,12 @@ def test_a_chore_that_takes_long_holds_nothing_up_and_is_told_to_end(
 
     def prune() -> None:
         begun.set()
-        wait_until(lambda: engine.is_stopping, 60)
+        wait_until(lambda: engine.is_stopping)
         ended.set()
 
     with running(vault, prune) as engine:
         engine.tick()
-        assert begun.wait(15)
+        assert begun.wait(PATIENCE)
         publish_ticket(business)
         engine.look()
         wait_until(lambda: receiver.requests)
@@ -103,18 +100,18 @@ def test_an_engine_that_breaks_ends_its_chores_and_its_process(
     begun, ended, killed = threading.Event(), threading.Event(), threading.Event()
 
     def break_off() -> None:
-        assert begun.wait(15)
+        assert begun.wait(PATIENCE)
         raise ZeroDivisionError
 
     def prune() -> None:
         begun.set()
-        wait_until(lambda: engine.is_stopping, 60)
+        wait_until(lambda: engine.is_stopping)
         ended.set()
 
     monkeypatch.setattr(chores, "_MINUTE", 0.01)
     monkeypatch.setattr(dispatcher, "waiting_webhooks", break_off)
     monkeypatch.setattr(os, "kill", lambda *_: killed.set())
     with running(vault, prune) as engine:
-        assert killed.wait(15)
+        assert killed.wait(PATIENCE)
     assert ended.is_set()
     assert isinstance(engine.failure, ZeroDivisionError)

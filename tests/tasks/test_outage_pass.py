@@ -8,19 +8,16 @@ from datetime import timedelta
 from core import queries
 from core.delivery import Status
 from core.models import Delivery
-from core.sender import Sender
-from core.transport import GuardedTransport, tls_context
 from core.vault import Vault
 from tasks.dispatcher import Dispatcher
 from tasks.load import Limits
 from tests.support.scene import (
-    DEVELOPMENT,
     MARIE,
     MINUTE,
     NOON,
     SCHEDULE,
-    SECOND,
     add_webhook,
+    make_sender,
     publish_ticket,
 )
 from tests.support.wire import read_request, response, talking
@@ -49,7 +46,7 @@ class Night:
 
     async def drain(self) -> None:
         passing = Dispatcher(
-            Sender(GuardedTransport(DEVELOPMENT, tls_context("")), 5 * SECOND),
+            make_sender(),
             lambda: self._vault,
             SCHEDULE,
             self._limits,

@@ -1,0 +1,17 @@
+"""Waiting for a condition, never for a time."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+PATIENCE = 60.0
+"""Seconds until a test gives up: many, since a test that goes well waits for none of them."""
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """What the condition says once it says something true; fails when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not (outcome := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)  # between two looks at a condition
+    return outcome
