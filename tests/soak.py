@@ -357,9 +357,10 @@ def _stage(arguments: argparse.Namespace, folder: Path) -> Iterator[str]:
         if arguments.database:
             yield arguments.database
         elif arguments.engine == "postgres":
-            from tests.benchmarks.stage import new_database, postgres  # noqa: PLC0415 - a server is not always needed
+            from tests.benchmarks.stage import new_database  # noqa: PLC0415 - a server is not always needed
+            from tests.support.servers import postgres_server  # noqa: PLC0415 - nor is its start
 
-            yield new_database(stack.enter_context(postgres(folder.parent)))
+            yield new_database(stack.enter_context(postgres_server()))
         else:
             yield "sqlite:///aurapos-webhooks.db"
 

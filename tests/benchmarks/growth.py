@@ -36,7 +36,6 @@ from tests.benchmarks.stage import (
     dispatcher,
     found,
     new_database,
-    postgres,
     publish,
     receiver,
     write_results,
@@ -44,6 +43,7 @@ from tests.benchmarks.stage import (
 from tests.support.long_history import LongHistory, keep_house
 from tests.support.memory import most_resident
 from tests.support.scene import OPERATOR
+from tests.support.servers import postgres_server
 
 ROUNDS = 25
 SMALLEST, LARGEST = 3, 6  # powers of ten
@@ -204,12 +204,14 @@ def print_costs(engine: str, measured: dict[str, dict[int, float]]) -> None:
 def main(largest: int) -> None:
     sizes = [10**power for power in range(SMALLEST, largest + 1)]
     figures: dict[str, object] = {}
-    with tempfile.TemporaryDirectory() as path, postgres(folder := Path(path)) as server:
+    with tempfile.TemporaryDirectory() as path, postgres_server() as server:
+        folder = Path(path)
         files = [f"sqlite:///{folder / str(size)}.db" for size in sizes]
         figures["SQLite"] = lite = costs(sizes, files, folder)
         print_costs("SQLite", lite)
         databases = [new_database(server) for _ in sizes]
-        figures["PostgreSQL"] = full = costs(sizes, databases, folder / "pg")
+        (others := folder / "postgresql").mkdir()
+        figures["PostgreSQL"] = full = costs(sizes, databases, others)
         print_costs("PostgreSQL", full)
     with receiver() as url:
         figures["memory"] = {

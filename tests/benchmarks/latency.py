@@ -18,11 +18,11 @@ from core.database import open_database
 from core.intake import Wake, publish
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
-from tests.benchmarks.stage import hold_to_invariants, new_database, postgres, spread, write_results
+from tests.benchmarks.stage import hold_to_invariants, new_database, spread, write_results
 from tests.support.checked import evidence
 from tests.support.installation import FAST, Installation
 from tests.support.scripted import Scripted, receiving
-from tests.support.servers import redis_server
+from tests.support.servers import postgres_server, redis_server
 from tests.support.waiting import wait_until
 
 EVENTS = 200
@@ -72,9 +72,8 @@ def case(database: str, queue: str) -> list[float]:
 
 def measure() -> dict[str, dict[str, float]]:
     with (
-        tempfile.TemporaryDirectory() as folder,
-        postgres(Path(folder)) as server,
-        redis_server(Path(folder)) as (redis, _),
+        postgres_server() as server,
+        redis_server() as (redis, _),
     ):
         cases = {
             "SQLite": (SQLITE, "sqlite:///latency-queue.db"),

@@ -35,13 +35,12 @@ from tests.benchmarks.stage import (
     hold_to_invariants,
     known_secrets,
     new_database,
-    postgres,
     posts_at,
     prepare,
     receiver,
     write_results,
 )
-from tests.support.servers import redis_server
+from tests.support.servers import postgres_server, redis_server
 
 ROUNDS = 5
 POSTS = 40_000  # so that a run's beginning and end weigh little
@@ -159,9 +158,8 @@ def measure() -> dict[str, float]:
     rates: dict[str, list[float]] = {name: [] for name in [*CLIENTS, *RIVALS, *CASES]}
     with (
         receiver() as url,
-        tempfile.TemporaryDirectory() as folder,
-        postgres(Path(folder)) as server,
-        redis_server(Path(folder)) as (redis, _),
+        postgres_server() as server,
+        redis_server() as (redis, _),
     ):
         for turn in range(ROUNDS):
             for name, measured in rates.items():

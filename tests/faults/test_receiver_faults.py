@@ -26,7 +26,6 @@ from core.vitals import vitals
 from tests.support.installation import FAST, Installation
 from tests.support.memory import resident
 from tests.support.notes import Notes, begin_notes, notes
-from tests.support.restartable import free_port
 from tests.support.scene import OPERATOR, add_webhook
 from tests.support.scripted import (
     Act,
@@ -39,6 +38,7 @@ from tests.support.scripted import (
     status_in,
     telling,
 )
+from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
 AUTHORITY = trustme.CA()

@@ -14,9 +14,9 @@ import pytest
 from core.database import open_database
 from tests.support.disks import Disk, PageLimit, mounting_is_allowed, small_disk
 from tests.support.installation import FAST, SHORT_MINUTES, Installation, Storage, Worker
-from tests.support.restartable import Postgres, postgres, redis_server
 from tests.support.scene import has_ticked, nothing_waits
 from tests.support.scripted import Scripted, after, answer, receiving
+from tests.support.servers import Postgres, restartable_postgres, restartable_redis
 from tests.support.terminal import terminal
 from tests.support.waiting import wait_until
 
@@ -141,7 +141,7 @@ def test_a_full_disk_fails_one_action_and_stops_the_sending_until_there_is_room(
 
 @pytest.fixture
 def tables() -> Iterator[Postgres]:
-    with postgres() as server:
+    with restartable_postgres() as server:
         yield server
 
 
@@ -175,7 +175,7 @@ def test_a_worker_goes_on_after_postgresql_crashed_under_it(
 def test_the_next_tick_carries_on_after_redis_lost_everything(
     tmp_path: Path, receiver: Scripted
 ) -> None:
-    with redis_server() as server:
+    with restartable_redis() as server:
         storage = Storage(queue=server.url)
         installed = Installation(tmp_path, FAST, storage, SHORT_MINUTES)
         installed.init()
