@@ -25,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Only the tests of the installed program, on PostgreSQL and Redis instead of files.",
     )
     parser.addoption(
+        "--quick",
+        action="store_true",
+        help="Only what starts no server, outside end_to_end/ and faults/: the loop while you work.",
+    )
+    parser.addoption(
         "--deliveries",
         type=int,
         default=10_000,
@@ -33,17 +38,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("servers"):
+    if config.getoption("servers") or config.getoption("quick"):
         config.option.warn_unused_snapshots = True  # of the tests that are left out
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Everything runs on files or on both engines already; --servers runs what is left."""
-    if not config.getoption("servers"):
-        return
-    chosen = [item for item in items if _depends_on_storage(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-    items[:] = chosen
+    if config.getoption("servers"):
+        _choose(config, items, _depends_on_storage)
+    if config.getoption("quick"):
+        _choose(config, items, _is_quick)
+
+
+def _choose(
+    config: pytest.Config, items: list[pytest.Item], wanted: Callable[[pytest.Item], bool]
+) -> None:
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = filter(wanted, items)
 
 
 def _depends_on_storage(item: pytest.Item) -> bool:
@@ -51,8 +62,23 @@ def _depends_on_storage(item: pytest.Item) -> bool:
     return "storage" in asked_for and item.get_closest_marker("sqlite_only") is None
 
 
+def _is_quick(item: pytest.Item) -> bool:
+    """By its fixtures and its folder: what runs as several processes has folders of its own."""
+    on_postgresql = (
+        getattr(item, "callspec", None) and item.callspec.params.get("engine") == "postgres"
+    )
+    of_processes = {"end_to_end", "faults"}.intersection(item.path.parts)
+    slow = item.get_closest_marker("slow") is not None
+    return not (on_postgresql or of_processes or slow or "a_server" in item.fixturenames)
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
+def a_server() -> None:
+    """Whichever fixture starts one asks for this, so that --quick leaves its tests out."""
+
+
+@pytest.fixture(scope="session")
+def postgres_server(a_server: None) -> Iterator[str]:
     """A real PostgreSQL of this test process's own."""
     with servers.postgres_server("fsync=off") as url:
         yield url
@@ -76,7 +102,7 @@ def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
 
 
 @pytest.fixture(scope="session")
-def redis_urls() -> Iterator[tuple[str, str]]:
+def redis_urls(a_server: None) -> Iterator[tuple[str, str]]:
     """A real Redis of this test process's own: by its port and by its socket."""
     with servers.redis_server() as urls:
         yield urls

@@ -21,14 +21,14 @@ PASSWORD = "s3cret-word"
 
 
 @pytest.fixture(scope="module")
-def tables() -> Iterator[Postgres]:
+def tables(a_server: None) -> Iterator[Postgres]:
     with restartable_postgres() as running:
         running.add_user("aurapos", PASSWORD)
         yield running
 
 
 @pytest.fixture(scope="module")
-def queue() -> Iterator[Redis]:
+def queue(a_server: None) -> Iterator[Redis]:
     with restartable_redis(PASSWORD) as running:
         yield running
 
