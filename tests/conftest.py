@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help="Only what starts no server, outside end_to_end/ and faults/: the loop while you work.",
+        help="Only what starts no server, and nothing of end_to_end/ and faults/.",
     )
     parser.addoption(
         "--deliveries",

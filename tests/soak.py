@@ -274,6 +274,13 @@ class Workers:
             raise AssertionError(f"a worker ended with {worker.exitcode}: see {self._log}")
 
 
+def _wait_for_a_post(receiver: Recording) -> None:
+    """On a busy machine workers take longer to start than to be killed."""
+    before = len(receiver.posts)
+    with suppress(AssertionError):  # all of them may stand still or be held up for a while
+        wait_until(lambda: len(receiver.posts) > before, 10)
+
+
 def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
     """The run itself; what is left of it.
 
@@ -284,6 +291,7 @@ def soak(plan: Plan, config: Path, receiver: Recording) -> Evidence:
     workers = Workers(config, log)
     for kill in range(1, plan.kills + 1):
         scene.keep_busy(plan.deliveries * kill // plan.kills)
+        _wait_for_a_post(receiver)
         chance = chance_of(plan.seed, "kill", kill)
         sleep(chance.uniform(*BETWEEN_KILLS))  # how long is what the seed decides
         workers.kill_one(chance)

@@ -91,8 +91,7 @@ class Crowd:
 def test_consumers_claim_each_delivery_once(installation: Installation, consumers: int) -> None:
     crowd = Crowd()
     config = installation.config.read_text()
-    patient = config.replace('timeout = "10s"', 'timeout = "20s"\nper_webhook = 4')
-    installation.config.write_text(patient)
+    installation.config.write_text(f"{config}per_webhook = 4\n")
     with receiving(crowd.expecting(4 * consumers)) as receiver:
         installation.add_webhook(receiver.url)
         installation.push(120)

@@ -23,7 +23,8 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 _SCHEMA = """
-SELECT array_agg(oid ORDER BY oid) FROM pg_class WHERE relnamespace = 'public'::regnamespace
+SELECT array_agg(oid ORDER BY oid), (SELECT count(*) FROM schema_migration)
+FROM pg_class WHERE relnamespace = 'public'::regnamespace
 """
 
 
@@ -52,7 +53,7 @@ class PostgresDatabases:
     def __init__(self, server: str) -> None:
         self._server = server
         self._shared = ""
-        self._schema: list[int] = []
+        self._schema: object = None
 
     @contextmanager
     def new(self) -> Iterator[str]:
@@ -85,10 +86,10 @@ class PostgresDatabases:
         self._drop(self._shared)
         self._shared = ""
 
-    def _schema_of(self, url: str) -> list[int]:
+    def _schema_of(self, url: str) -> object:
+        """What differs once a table, an index or a migration has come or gone."""
         with _connect(url) as connection:
-            [(oids,)] = connection.execute(_SCHEMA)
-        return list(oids)
+            return connection.execute(_SCHEMA).fetchone()
 
     def _create(self) -> str:
         name = f"test_{uuid4().hex}"

@@ -70,6 +70,18 @@ def ready_command() -> ReadyCommand:
     return ReadyCommand()
 
 
+def is_as_at_the_start() -> bool:
+    """Whether nothing is set by now that only a Python that starts anew would heed."""
+    return _for_python() == _AT_THE_START
+
+
+def _for_python() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+
+
+_AT_THE_START = _for_python()
+
+
 def _wait_for(reply: socket.socket, args: Sequence[str], seconds: float) -> int:
     """How the command ended, as subprocess tells it."""
     reply.settimeout(seconds)

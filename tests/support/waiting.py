@@ -7,6 +7,9 @@ from typing import Any
 PATIENCE = 60.0
 """Seconds until a test gives up: many, since a test that goes well waits for none of them."""
 
+AT_ONCE = 20.0
+"""Seconds in which comes what was woken, on a busy machine: a tick would take up to a minute."""
+
 
 def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """What the condition says once it says something true; fails when it does not in time."""
