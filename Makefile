@@ -9,10 +9,10 @@ RIVAL := .venv-bench/.ready
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test backlog soak check fmt bench pictures lock clean
+.PHONY: help setup demo test backlog soak debian13 check fmt bench pictures lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with everything, exactly as locked
 
@@ -50,6 +50,10 @@ backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them kille
 
 soak: $(READY) ## Kill workers 1,000 times during a long run: nothing may be lost (SOAK="--seed 7": its choices again)
 	@$(BIN)/python -m tests.soak $(SOAK)
+
+RELEASE ?= trixie
+debian13: ## Both README commands as a newcomer in a bare Debian 13 (root; RELEASE=forky: in the next one)
+	@.ci/debian $(RELEASE)
 
 check: $(READY) ## Format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
