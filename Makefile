@@ -1,26 +1,35 @@
 # `make` lists the targets. Each sets itself up in .venv; Python 3.11 or later, make and git suffice.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PROGRAM := .venv/.program
 READY := .venv/.ready
 RIVAL := .venv-bench/.ready
 # Many tests wait for something, so more processes than cores are of use.
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick backlog soak check fmt bench pictures lock clean
+.PHONY: help setup demo test quick backlog soak debian13 check fmt bench pictures lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with everything, exactly as locked
 
-$(READY): requirements-dev.lock pyproject.toml
+# What the program itself needs. Nothing is built: it runs from the checkout.
+$(PROGRAM): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or later is needed: name one with make PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up .venv …"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes -r requirements.lock
+	@touch $@
+
+# And what whoever works on it needs besides.
+$(READY): requirements-dev.lock pyproject.toml $(PROGRAM)
+	@echo "Adding the tools to .venv …"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(RIVAL): requirements-bench.lock | $(READY)
@@ -29,8 +38,8 @@ $(RIVAL): requirements-bench.lock | $(READY)
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@touch $@
 
-demo: $(READY) ## The whole thing on a throw-away database: real sales, signed and verified
-	@$(BIN)/aurapos-webhooks demo
+demo: $(PROGRAM) ## The whole thing on a throw-away database: real sales, signed and verified
+	@$(BIN)/python -m tui.cli demo
 
 # Left idle, a second process for each core waits for nothing and costs nothing.
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal $(ARGS)
@@ -47,6 +56,10 @@ backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them kille
 
 soak: $(READY) ## Kill workers 1,000 times during a long run: nothing may be lost (SOAK="--seed 7": its choices again)
 	@$(BIN)/python -m tests.soak $(SOAK)
+
+RELEASE ?= trixie
+debian13: ## Both README commands as a newcomer in a bare Debian 13 (root; RELEASE=forky: in the next one)
+	@.ci/debian $(RELEASE)
 
 check: $(READY) ## Format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
@@ -76,10 +89,11 @@ pictures: $(READY) ## Accept the screens as they look now, in the tests and in t
 	@cp "$(SNAPSHOTS)/test_screen[history].svg" docs/screens/history.svg
 	@cp "$(SNAPSHOTS)/test_screen[delivery_failed].svg" docs/screens/delivery.svg
 
-lock: $(READY) ## Lock the dependencies anew (needs uv)
-	uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-dev.lock
-	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -c requirements-dev.lock -o requirements.lock
-	uv pip compile --group bench --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-bench.lock
+lock: $(READY) ## Lock the dependencies anew; fails if one has no wheel for a machine we promise
+	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-dev.lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -c requirements-dev.lock -o requirements.lock
+	$(BIN)/uv pip compile --group bench --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-bench.lock
+	@$(BIN)/python -m tests.support.wheels
 
 clean: ## Remove .venv, .venv-bench and every cache
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -126,9 +126,14 @@ class Dispatcher:
         return self._roster_until == 0.0 and not self._stopping
 
     def stop(self) -> None:
-        """Claim nothing more: the pass ends once what is in flight has been settled."""
-        self._stopping = True
-        self._news.set()
+        """Claim nothing more: the pass ends once what is in flight has been settled.
+
+        Said again it is no news: from Python 3.12 on waiting for news that is there already lets
+        nothing else run, so a pass that is told at every turn would never hear of what has ended.
+        """
+        if not self._stopping:
+            self._stopping = True
+            self._news.set()
 
     async def drain(
         self, until: Callable[[], datetime], on_progress: Callable[[Tally], None] | None = None

@@ -15,6 +15,7 @@ from core.events import SELECTABLE
 from core.payload import parse_change
 from core.signing import Secret
 from tests.support.installation import COMMAND, Installation, command_after
+from tests.support.processes import alive, children
 from tests.support.scene import NOON
 from tests.support.waiting import PATIENCE, wait_until
 from tui.cli.receiver import Answer, Received, Receiver
@@ -128,13 +129,7 @@ def test_a_demonstration_interrupted_ends_its_worker(tmp_path: Path) -> None:
     ) as playing:
         assert playing.stdout is not None
         playing.stdout.readline()
-        found = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(playing.pid)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        [worker] = [int(line) for line in found.stdout.split()]
+        [worker] = children(playing.pid)
         playing.send_signal(signal.SIGINT)
         assert playing.wait(PATIENCE) != 0
-    wait_until(lambda: not Path(f"/proc/{worker}").exists())
+    wait_until(lambda: not alive(worker))

@@ -1,9 +1,7 @@
 """A running worker, and what becomes of it."""
 
-import os
 import signal
 import statistics
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -12,6 +10,7 @@ from time import monotonic
 import pytest
 
 from tests.support.installation import FAST, Installation, Storage, command_after
+from tests.support.processes import alive, children
 from tests.support.scripted import Scripted, after, answer, receiving
 from tests.support.waiting import AT_ONCE, PATIENCE, wait_until
 
@@ -135,21 +134,6 @@ def test_no_post_starts_once_delete_has_returned(installed: Installation) -> Non
             assert worker.stop() == 0
     assert receiver.requests[16].line.split()[1] == "/hook/other"
     assert len(receiver.requests) == 17
-
-
-def children(pid: int) -> list[int]:
-    found = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    return [int(line) for line in found.stdout.split()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
 def test_several_workers_share_the_work_and_end_together(
