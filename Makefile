@@ -7,7 +7,7 @@ RIVAL := .venv-bench/.ready
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test backlog soak check fmt bench pictures lock clean
+.PHONY: help setup demo test backlog soak check fmt bench screens gallery pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ bench: $(READY) $(RIVAL) ## Measure rate, latency, growth and screens; prints ta
 	@$(BIN)/python -m tests.benchmarks.growth
 	@$(BIN)/python -m tests.benchmarks.screens
 	@$(BIN)/python -m tests.benchmarks.report
+
+SCREENS := tests/tui -m screen -n $(PROCESSES) --dist worksteal
+screens: $(READY) ## Only the tests of screens (ARGS="-k history": some of them)
+	@$(BIN)/python -m pytest $(SCREENS) $(ARGS)
 
 SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README
