@@ -64,6 +64,9 @@ SCREENS := tests/tui -m screen -n $(PROCESSES) --dist worksteal
 screens: $(READY) ## Only the tests of screens (ARGS="-k history": some of them)
 	@$(BIN)/python -m pytest $(SCREENS) $(ARGS)
 
+gallery: $(READY) ## One page with every screen, old beside new where they differ (ARGS as above)
+	@$(BIN)/python -m pytest $(SCREENS) -p tests.support.gallery.plugin -q --tb=no -r "" $(ARGS)
+
 SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README
 	@$(BIN)/python -m pytest tests/tui/test_snapshots.py -k "not readme" --snapshot-update
