@@ -69,7 +69,7 @@ gallery: $(READY) ## One page with every screen, old beside new where they diffe
 
 SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README
-	@$(BIN)/python -m pytest tests/tui/test_snapshots.py -k "not readme" --snapshot-update
+	@$(BIN)/python -m pytest $(SCREENS) --snapshot-update $(ARGS)
 	@mkdir -p docs/screens
 	@cp "$(SNAPSHOTS)/test_screen[webhooks].svg" docs/screens/webhooks.svg
 	@cp "$(SNAPSHOTS)/test_screen[edit].svg" docs/screens/edit.svg
