@@ -9,7 +9,7 @@ RIVAL := .venv-bench/.ready
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick backlog soak debian13 check fmt bench pictures lock clean
+.PHONY: help setup demo test quick screens gallery backlog soak debian13 check fmt bench pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,9 +79,16 @@ bench: $(READY) $(RIVAL) ## Measure rate, latency, growth and screens; prints ta
 	@$(BIN)/python -m tests.benchmarks.screens
 	@$(BIN)/python -m tests.benchmarks.report
 
+SCREENS := tests/tui -m screen -n $(PROCESSES) --dist worksteal
+screens: $(READY) ## Only the tests of screens (ARGS="-k history": some of them)
+	@$(BIN)/python -m pytest $(SCREENS) $(ARGS)
+
+gallery: $(READY) ## One page with every screen, old beside new where they differ (ARGS as above)
+	@$(BIN)/python -m pytest $(SCREENS) -p tests.support.gallery.plugin -q --tb=no -r "" $(ARGS)
+
 SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README
-	@$(BIN)/python -m pytest tests/tui/test_snapshots.py -k "not readme" --snapshot-update
+	@$(BIN)/python -m pytest $(SCREENS) --snapshot-update $(ARGS)
 	@mkdir -p docs/screens
 	@cp "$(SNAPSHOTS)/test_screen[webhooks].svg" docs/screens/webhooks.svg
 	@cp "$(SNAPSHOTS)/test_screen[edit].svg" docs/screens/edit.svg

@@ -13,6 +13,7 @@ from core.database import open_database
 from core.directory import add_business
 from core.schema import migrate
 from core.vault import Vault
+from tests.support.databases import SqliteFiles
 from tests.support.installation import Storage
 from tests.support.scene import NOON, OPERATOR, close_database
 from tests.support.showcase import fill, make_desk
@@ -36,6 +37,14 @@ def _pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_textual_snapshot.SVGImageExtension", Picture)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever compares a picture is a test of a screen: `make screens` runs those."""
+    for item in items:
+        if "snap_compare" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.screen)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish() -> Iterator[None]:
     """The report of what differs prints the environment, which may hold secrets: hide it."""
@@ -55,10 +64,17 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def empty(storage: Storage, tmp_path: Path, vault: Vault) -> Iterator[Desk]:
+def empty(
+    storage: Storage, sqlite_files: SqliteFiles, tmp_path: Path, vault: Vault
+) -> Iterator[Desk]:
     """Marie's desk before her first webhook."""
-    open_database(storage.database or f"sqlite:///{tmp_path / 'ui.db'}", create=True)
-    migrate()
+    if storage.database:
+        open_database(storage.database)
+        migrate()
+    else:
+        url = f"sqlite:///{tmp_path / 'ui.db'}"
+        sqlite_files.make(url)
+        open_database(url)
     add_business(OPERATOR, "Chez Marie", "group", "marie", NOON)
     yield make_desk(vault)
     close_database()
