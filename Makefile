@@ -9,7 +9,7 @@ RIVAL := .venv-bench/.ready
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick screens gallery backlog soak debian13 check fmt bench pictures lock clean
+.PHONY: help setup demo test quick busy screens gallery backlog soak debian13 check fmt bench pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test: $(READY) ## Every test, then those of the installed program on PostgreSQL 
 
 quick: $(READY) ## The tests that need no server, in less than two minutes: the loop while you work
 	@$(PYTEST) --quick
+
+busy: $(READY) ## The same as test on a busy machine: four loops that only count run beside it and end with it
+	@for loop in 1 2 3 4; do (while :; do :; done) & loops="$$loops $$!"; done; trap 'kill $$loops' EXIT; $(MAKE) test
 
 backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them killed; some minutes
 	@$(BIN)/python -m pytest tests/end_to_end/test_many_workers.py --deliveries 100000 -v --durations 0
