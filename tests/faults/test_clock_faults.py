@@ -48,7 +48,7 @@ def clock(tmp_path: Path) -> Clock:
 @pytest.fixture
 def shifted(tmp_path: Path, database: str, clock: Clock) -> Installation:
     """The installation whose clock that is, with retries after a minute."""
-    config = FAST.replace("0.2s", "1m").replace("25s", "3s")
+    config = FAST.replace("0.2s", "1m").replace("20s", "3s")
     config += f'per_webhook = 3\nconcurrency = 4\n[database]\nurl = "{database}"\n'
     installation = Installation(tmp_path, config, command=clock.command)
     installation.init()

@@ -176,7 +176,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One event for every receiver at once, and one for a healthy address beside them."""
     folder = tmp_path_factory.mktemp("receivers")
     AUTHORITY.cert_pem.write_to_path(str(folder / "authority.pem"))
-    config = FAST.replace('timeout = "25s"', 'ca_file = "authority.pem"').replace("0.2s", "1h")
+    config = FAST.replace('timeout = "20s"', 'ca_file = "authority.pem"').replace("0.2s", "1h")
     installed = Installation(folder, config)
     installed.init()
     open_database(f"sqlite:///{folder / 'aurapos-webhooks.db'}")

@@ -38,7 +38,7 @@ FAST = """
 allow_http = true
 allow_networks = ["127.0.0.0/8"]
 retry_after = ["0.2s"]
-timeout = "25s"
+timeout = "20s"
 """
 
 _SHOW_SECRETS = {"create", "regenerate-secret"}
