@@ -21,7 +21,6 @@ from peewee import (
     PeeweeException,
     SqliteDatabase,
 )
-from playhouse.pool import PooledPostgresqlDatabase
 
 from core.errors import BadDatabase
 
@@ -30,10 +29,7 @@ T = TypeVar("T")
 SQLITE_PREFIX = "sqlite:///"
 _BUSY_PATIENCE = 30.0  # seconds a writer waits for its turn before the action fails
 _BUSY_PAUSE = (0.0002, 0.001)  # seconds of jitter between two tries of a BEGIN
-_CONNECT_TIMEOUT = 10  # seconds
 _INSERT_BATCH = 500  # rows a statement
-_POOL_SIZE = 20
-_STALE_AFTER = 300  # seconds
 
 proxy = DatabaseProxy()
 """What the models are bound to; `open_database` says which database that is."""
@@ -49,7 +45,14 @@ class Sqlite(SqliteDatabase):
     def __init__(self, path: str) -> None:
         super().__init__(
             path,
-            pragmas={"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1},
+            # Whoever is told "done" keeps it through a loss of power: NORMAL would not sync a
+            # commit. Of a new file, pages that become free can be given back.
+            pragmas={
+                "auto_vacuum": "incremental",
+                "journal_mode": "wal",
+                "synchronous": "full",
+                "foreign_keys": 1,
+            },
             timeout=0.02,
             lock_type="IMMEDIATE",
             returning_clause=True,
@@ -101,20 +104,13 @@ def _database(url: str) -> Database:
     if url.startswith(SQLITE_PREFIX):
         return Sqlite(url.removeprefix(SQLITE_PREFIX))
     try:
-        import psycopg  # noqa: F401, PLC0415 - an extra that only PostgreSQL needs
+        from core.postgres import Postgres  # noqa: PLC0415 - its driver is an extra
     except ImportError:
         raise BadDatabase(
             "PostgreSQL needs its driver: install the program with its extra, "
             "`aurapos-webhooks[postgres]`."
         ) from None
-    return PooledPostgresqlDatabase(
-        url.replace("postgres://", "postgresql://", 1),
-        max_connections=_POOL_SIZE,
-        stale_timeout=_STALE_AFTER,
-        timeout=_CONNECT_TIMEOUT,
-        prefer_psycopg3=True,
-        connect_timeout=_CONNECT_TIMEOUT,
-    )
+    return Postgres(url)
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -139,17 +135,23 @@ def transaction() -> Iterator[None]:
         yield
 
 
-def hold_connection() -> None:
+def hold_connection(*, synced: bool = True) -> None:
     """Keep this thread's SQLite connection open: opening one costs more than most transactions.
     Nothing once it is held, so that it may be asked for before each use.
+
+    Not `synced`, on both engines, a loss of power may undo this thread's latest transactions, but
+    none that anybody else has committed since: only for what can be done again.
 
     What would undo a statement that changes many rows is kept in memory: in a file, as is SQLite's
     default, it is a quarter of what settling costs. Its own waits for a lock end at once, and ours
     begin: between two busy workers they cost a twelfth of the rate. PostgreSQL's connections come
     from a pool, and only one taken from it anew survives a restart of the server.
     """
-    if not proxy.for_update and proxy.is_closed():
+    if proxy.for_update:
+        proxy.manner.synced = synced
+    elif proxy.is_closed():
         proxy.connect()
+        proxy.execute_sql(f"PRAGMA synchronous = {'full' if synced else 'normal'}")
         proxy.execute_sql("PRAGMA temp_store = memory")
         proxy.execute_sql("PRAGMA busy_timeout = 1")
 
@@ -181,9 +183,20 @@ def explain(error: PeeweeException) -> str:
         return "The database file is not an SQLite database: check [database] url."
     if "SQLITE_CANTOPEN" in codes:
         return "The database cannot be opened: check [database] url and who owns the folder."
+    told = next(filter(None, map(_told_by_postgres, _chain(error))), None)
+    if told is not None:
+        return told
     if isinstance(error, OperationalError | InterfaceError | ImproperlyConfigured):
         return f"The database does not answer ({first_line(error)}): check [database] url."
     return f"The database refused this ({first_line(error)}): run `aurapos-webhooks doctor`."
+
+
+def _told_by_postgres(error: BaseException) -> str | None:
+    if not proxy.for_update:
+        return None
+    from core.postgres import told_by  # noqa: PLC0415 - its driver is an extra
+
+    return told_by(error)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,5 +1,6 @@
 """Bringing the database's schema to this version, and refusing any other."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from playhouse.migrations import Runner
@@ -17,13 +18,18 @@ def migrate() -> list[str]:
     One transaction, which is also the lock: two migrations at once take their turns, and one that
     fails leaves nothing behind. Raises BadDatabase for a database newer than this program.
     """
-    with transaction():
+    with connection(), _unhurried(), transaction():
         if proxy.for_update:
             proxy.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
         runner = _runner()
         _refuse_newer(runner)
         applied: list[str] = runner.up()
         return applied
+
+
+def _unhurried() -> AbstractContextManager[None]:
+    """An index over a long history takes its time."""
+    return proxy.unhurried() if proxy.for_update else nullcontext()
 
 
 def require_current() -> None:

@@ -12,9 +12,14 @@ T = TypeVar("T")
 
 
 class DatabaseThread:
-    """Where calls to the database run, one after the other, over a connection that stays open."""
+    """Where calls to the database run, one after the other, over a connection that stays open.
 
-    def __init__(self, name: str) -> None:
+    Not `synced`, what they commit is safe from crashes but not from a loss of power: for a worker's
+    claims and outcomes, whose loss only repeats a POST.
+    """
+
+    def __init__(self, name: str, *, synced: bool = True) -> None:
+        self._synced = synced
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -23,7 +28,7 @@ class DatabaseThread:
         """
 
         def connected() -> T:
-            hold_connection()
+            hold_connection(synced=self._synced)
             return call(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, connected)

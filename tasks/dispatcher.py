@@ -113,7 +113,7 @@ class Dispatcher:
         self._unsettled: list[Settlement] = []
         self._news = asyncio.Event()
         self._stopping = False
-        self._writer = DatabaseThread("writer")
+        self._writer = DatabaseThread("writer", synced=False)
         self._reader = DatabaseThread("reader")
         self._last_looks = LastLooks(lambda claims: self._reader.run(outbox.still_sendable, claims))
 
