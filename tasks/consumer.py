@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,9 @@ from core.schema import require_current
 from core.sender import Sender
 from core.transport import GuardedTransport, tls_context
 from core.vault import load_vault
+from tasks.descriptors import affordable
 from tasks.dispatcher import Dispatcher
+from tasks.ending import end_in_time
 from tasks.engine import Engine
 from tasks.jobs import aside, register, unfailing
 from tasks.load import Limits
@@ -47,7 +50,7 @@ def make_dispatcher(
         Sender(transport, delivery.timeout),
         lambda: load_vault(Path(config.secrets.key_file)),
         Schedule(delivery.retry_after, delivery.max_attempts),
-        Limits(delivery.concurrency, delivery.per_webhook),
+        Limits(affordable(delivery.concurrency), delivery.per_webhook),
         utc_now,
         recovery_window=delivery.recovery_window,
         lease_for=lease_for,
@@ -96,5 +99,7 @@ def __getattr__(name: str) -> Any:
     if name != "huey":
         raise AttributeError(name)
     path = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
+    if threading.current_thread() is threading.main_thread():
+        end_in_time()
     globals()["huey"], _ = assemble(load_config(path))
     return globals()["huey"]

@@ -31,6 +31,7 @@ from core.due import waiting_webhooks
 from core.errors import BadKeyFile
 from core.outbox import LEASE, Claim, Settlement
 from core.payload import is_json
+from core.recording import settle_all
 from core.recovery import recover_some
 from core.sender import Sender
 from core.signing import Secret, build_body, build_headers
@@ -168,7 +169,7 @@ class Dispatcher:
             await asyncio.wait(self._in_flight)
         try:
             batch = self._unsettled
-            settled = await self._writer.run(outbox.settle, batch, self._schedule, self._clock())
+            settled = await self._writer.run(settle_all, batch, self._schedule, self._clock())
             self._settled(batch, settled, Tally())
         except PeeweeException as error:
             log.error("outcomes could not be recorded, so attempts will repeat: %s", explain(error))
@@ -223,7 +224,7 @@ class Dispatcher:
         self, batch: list[Settlement], wanted: dict[int, int], until: datetime
     ) -> tuple[list[tuple[Settlement, Verdict]], list[Claim], float]:
         """In the writer. Settled once more because claiming failed, outcomes change nothing."""
-        settled = outbox.settle(batch, self._schedule, self._clock()) if batch else []
+        settled = settle_all(batch, self._schedule, self._clock()) if batch else []
         leased_until = monotonic() + self._lease_for.total_seconds()  # at the least
         claims = (
             outbox.claim(wanted, self._schedule, until, self._clock, self._lease_for)

@@ -22,6 +22,7 @@ from core.database import explain
 from core.errors import WebhooksError
 from tasks.chores import Chore
 from tasks.dispatcher import Dispatcher
+from tasks.ending import flush_log
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class Engine:
             # A worker that goes on without its engine would only look alive.
             log.exception("the engine broke, so this worker ends")
             self.failure = error
+            flush_log()
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
             self._started.set()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from core.cleaning import clean
 from core.signing import wire_time
+from tui.cli.aside import AsideHandler
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _MINUTE = 60.0  # seconds
@@ -53,7 +54,7 @@ def _value(value: object) -> str:
 
 def log_to_stderr(*, verbose: bool) -> None:
     """Everything of ours at INFO, every delivered attempt too when verbose; Huey's warnings."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = AsideHandler(sys.stderr.fileno())
     handler.setFormatter(_Lines())
     handler.addFilter(_OnceAMinute())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

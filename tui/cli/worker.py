@@ -3,12 +3,8 @@
 import asyncio
 import logging
 import os
-import signal
-import subprocess
 import sys
-import threading
 from datetime import timedelta
-from typing import Any
 
 import click
 
@@ -17,17 +13,17 @@ from core.errors import WebhooksError
 from core.outbox import LEASE
 from tasks.consumer import assemble, make_dispatcher
 from tasks.dispatcher import Tally
+from tasks.ending import end_in_time
 from tasks.wiring import utc_now
 from tui.cli.logs import log_to_stderr
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, pass_program, queue_explained
+from tui.cli.supervisor import Supervisor, end_with_parent, say_started
 
 log = logging.getLogger(__name__)
 
 _SHUTDOWN = 20  # seconds: an attempt's whole time, and its settling
 _POLL = 0.05  # seconds between two looks at a queue that cannot wake its reader
-_RESTART_PAUSE = 1.0  # seconds
-_LIFELINE = "AURAPOS_WEBHOOKS_LIFELINE"
 
 
 @click.command()
@@ -62,8 +58,11 @@ def consume(config: Config, *, lease_for: timedelta = LEASE) -> None:
         graceful_signal="TERM",
         shutdown_timeout=_SHUTDOWN,
     )
-    _end_with_parent()
+    end_with_parent()
+    end_in_time()
+    sys.argv = sys.orig_argv[1:]  # what Huey starts anew after SIGHUP
     log.info("worker started", extra={"pid": os.getpid()})
+    say_started()
     consumer.run()
     engine.stop()  # on ctrl+C Huey does not wait for its own threads
     if engine.failure is not None:
@@ -73,70 +72,10 @@ def consume(config: Config, *, lease_for: timedelta = LEASE) -> None:
     log.info("worker stopped", extra={"pid": os.getpid()})
 
 
-def _end_with_parent() -> None:
-    """End when the supervisor has: a pipe from it reaches its end, however it went."""
-    lifeline = os.environ.pop(_LIFELINE, None)
-    if lifeline is None:
-        return
-
-    def wait() -> None:
-        os.read(int(lifeline), 1)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
-
-
 def _supervise(program: Program, workers: int, *, verbose: bool) -> None:
     """Keep `workers` processes running until told to stop; then let them finish."""
-    _Supervisor(
-        [
-            sys.executable,
-            "-m",
-            "tui.cli",
-            "--config",
-            str(program.config_path),
-            "worker",
-            *["--verbose"] * verbose,
-        ],
-        workers,
-    ).run()
-
-
-class _Supervisor:
-    def __init__(self, command: list[str], workers: int) -> None:
-        self._command = command
-        self._workers = workers
-        self._lifeline, self._kept = os.pipe()
-        self._stopping = threading.Event()
-        self._children: list[subprocess.Popen[bytes]] = []
-
-    def run(self) -> None:
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, self._stop)
-        self._children = [self._start() for _ in range(self._workers)]
-        while not self._stopping.wait(_RESTART_PAUSE):
-            self._children = [self._kept_alive(child) for child in self._children]
-        for child in self._children:
-            child.terminate()
-        for child in self._children:
-            child.wait()
-
-    def _stop(self, *_: Any) -> None:
-        self._stopping.set()
-
-    def _kept_alive(self, child: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-        if child.poll() is None or self._stopping.is_set():
-            return child
-        log.error("a worker ended and is started again", extra={"exit": child.returncode})
-        return self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - this program itself
-            self._command,
-            env={**os.environ, _LIFELINE: str(self._lifeline)},
-            pass_fds=[self._lifeline],
-            start_new_session=True,  # ctrl+C reaches the supervisor alone, which tells them
-        )
+    command = [sys.executable, "-m", "tui.cli", "--config", str(program.config_path), "worker"]
+    Supervisor([*command, *["--verbose"] * verbose], workers).run()
 
 
 @click.command()
