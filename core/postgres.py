@@ -23,6 +23,7 @@ from core.errors import BadDatabase
 _CONNECT_TIMEOUT = 10  # seconds
 _STATEMENT_TIMEOUT = "20s"  # the server gives a statement up, and its locks with it
 _ANSWER_TIMEOUT = 25.0  # seconds: we give a server up that did not even do that
+_PING_TIMEOUT = 5.0  # seconds, for who has nothing to do but to say that it is there
 _POOL_SIZE = 20
 _STALE_AFTER = 300  # seconds
 
@@ -67,7 +68,7 @@ class Connection(psycopg.Connection[Any]):
         except psycopg.OperationalError:
             if timeout is None and self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # what it may say yet would be taken for another's answer
-                raise NoAnswer(f"no answer within {_ANSWER_TIMEOUT:.0f} s") from None
+                raise NoAnswer(f"no answer within {self.answer_timeout:.0f} s") from None
             raise
 
 
@@ -179,11 +180,20 @@ class Postgres(PooledPostgresqlDatabase):
         with self.atomic():
             return super().execute_sql(sql, params)
 
+    def _is_closed(self, conn: Connection) -> bool:
+        """Asked before one that lay idle is used again, while the others wait for theirs."""
+        conn.answer_timeout = _PING_TIMEOUT
+        is_closed = bool(super()._is_closed(conn))
+        conn.answer_timeout = _ANSWER_TIMEOUT
+        return is_closed and self._distrust_idle()
+
     def _can_reuse(self, conn: Connection) -> bool:
+        return bool(super()._can_reuse(conn)) or not self._distrust_idle()
+
+    def _distrust_idle(self) -> bool:
         """As one was found dead, so may all be that lie idle: each would cost a wait of its own."""
-        if conn.closed:
-            self.close_idle()
-        return bool(super()._can_reuse(conn))
+        self.close_idle()
+        return True
 
 
 def told_by(error: BaseException) -> str | None:

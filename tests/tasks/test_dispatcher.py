@@ -524,11 +524,11 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
     """As when for a moment there are no file descriptors left."""
     hold, refused = database_thread.hold_connection, []
 
-    def refuse_once() -> None:
+    def refuse_once(**how: bool) -> None:
         if threading.current_thread().name.startswith(name) and not refused:
             refused.append(name)
             raise OperationalError("unable to open database file")
-        hold()
+        hold(**how)
 
     async def main() -> int:
         async with talking(Server()) as port:
