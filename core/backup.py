@@ -16,22 +16,21 @@ from core.errors import BadDatabase, BadInput
 _PAGES = 1000  # copied between two calls of `tell`
 
 
-def back_up(path: Path, tell: Callable[[int, int], None]) -> int:
+def back_up(path: Path, tell: Callable[[int, int], None], *, compact: bool = False) -> int:
     """Copy the bound SQLite database to a new file, 0600; returns its bytes.
 
     `tell` is given the pages copied so far and all of them. The copy is of one moment, and no
-    writer waits for it; nothing is at `path` before it is whole and on the disk. Raises BadInput
-    where there is a file already or none can be made, BadDatabase when either side fails.
+    writer waits for it; nothing is at `path` before it is whole and on the disk. Compact, it is
+    written anew without what lies free, and can give that back by itself from then on. Raises
+    BadInput where there is a file already or none can be made, BadDatabase when either side fails.
     """
     _refuse_existing(path)
     try:
         with _beside(path) as new:
-            with _one_moment() as source, closing(sqlite3.connect(new)) as target:
-                source.backup(
-                    target,
-                    pages=_PAGES,
-                    progress=lambda _, left, total: tell(total - left, total),
-                )
+            if compact:
+                _write_anew(new)
+            else:
+                _copy(new, tell)
             sync(new)
             _refuse_existing(path)
             new.replace(path)
@@ -43,6 +42,22 @@ def back_up(path: Path, tell: Callable[[int, int], None]) -> int:
             f"The backup failed ({error}): there is no {path}; make room there and try again."
         ) from None
     return path.stat().st_size
+
+
+def _copy(new: Path, tell: Callable[[int, int], None]) -> None:
+    with _one_moment() as source, closing(sqlite3.connect(new)) as target:
+        source.backup(
+            target,
+            pages=_PAGES,
+            progress=lambda _, left, total: tell(total - left, total),
+        )
+
+
+def _write_anew(new: Path) -> None:
+    with connection():
+        source: sqlite3.Connection = proxy.connection()
+        source.execute("PRAGMA auto_vacuum = incremental")  # of the new file
+        source.execute("VACUUM INTO ?", [str(new)])
 
 
 def refuse_other_engines(url: str, path: Path) -> None:

@@ -76,8 +76,6 @@ class Session:
     """What a new connection turned out to be."""
 
     def __init__(self, connection: Connection) -> None:
-        """Raises BadDatabase where not every text can be stored."""
-        _require_utf8(connection)
         [(pid, current, ours)] = connection.execute(_WHO_IS_THERE, prepare=False).fetchall()
         self.is_pooled = pid != connection.info.backend_pid
         schema = ((ours or current) if self.is_pooled else current) or "public"
@@ -106,6 +104,7 @@ def _require_utf8(connection: Connection) -> None:
 
 def connect(url: str, **options: Any) -> tuple[Connection, Session]:
     """A new connection, in autocommit; `options` are libpq's."""
+    url = url.replace("postgres://", "postgresql://", 1)
     told = {"connect_timeout": _CONNECT_TIMEOUT, **_KEEPING_ALIVE, "client_encoding": "UTF8"}
     if "options" not in conninfo_to_dict(url):
         told["options"] = ""  # not the environment's, which a pooler refuses
@@ -120,6 +119,7 @@ def connect(url: str, **options: Any) -> tuple[Connection, Session]:
 class _Adapter(Psycopg3Adapter):
     def connect(self, db: "Postgres", **_: Any) -> Connection:
         connection, db.session = connect(db.database)
+        _require_utf8(connection)
         return connection
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from core.database import one_of, transaction
 from core.delivery import WAITING
-from core.models import Delivery, Event, LastRun, Webhook
+from core.housekeeping import give_back
+from core.models import Business, Delivery, Event, LastRun, Webhook, entitled
 
 _BATCH = 500
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -39,6 +40,7 @@ def prune_daily(
     if not _is_ours_to_prune(now):
         return None
     removed = prune(now - keep, now, is_stopping)
+    give_back(is_stopping)
     if not is_stopping():
         _record(_PRUNE, now)
     return removed
@@ -144,10 +146,10 @@ def _prune_deliveries(ids: list[int]) -> int:
 
 
 def _prune_events(ids: list[int]) -> int:
-    """An event stays as long as a delivery, or the outbox, needs it."""
+    """An event stays as long as a delivery needs it, or the outbox of a business that is served:
+    what was switched off for so long does not want it any more.
+    """
     needed = Delivery.select(Delivery.event).where(one_of(Delivery.event, ids))
-    return (
-        Event.delete()
-        .where(one_of(Event.id, ids) & ~Event.fanned_out_at.is_null() & Event.id.not_in(needed))
-        .execute()
-    )
+    served = Business.select(Business.id).where(entitled())
+    is_left = ~Event.fanned_out_at.is_null() | Event.business.not_in(served)
+    return Event.delete().where(one_of(Event.id, ids) & is_left & Event.id.not_in(needed)).execute()

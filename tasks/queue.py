@@ -4,6 +4,7 @@ from typing import Any
 
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
 from huey.serializer import SignedSerializer
+from huey.storage import SqliteStorage
 
 from core.database import sqlite_path
 from core.errors import BadConfig
@@ -11,6 +12,25 @@ from core.errors import BadConfig
 _NAME = "aurapos-webhooks"
 _CONNECT_TIMEOUT = 2  # seconds, the least that PostgreSQL's driver takes
 _RING_TIMEOUT = 0.5  # seconds; a consumer's own must outlast its wait for a message
+_POSTGRES_RING = {
+    "connect_timeout": _CONNECT_TIMEOUT,
+    "tcp_user_timeout": round(_RING_TIMEOUT * 1000),  # milliseconds
+}
+
+
+class _UnsyncedFile(SqliteStorage):
+    """A wake may be lost, so none is synced. SQLite's OFF, as Huey has it for that, would sync no
+    checkpoint either: after a loss of power the whole file could be lost, and every wake with it.
+    """
+
+    def _create_connection(self) -> Any:
+        connection = super()._create_connection()
+        connection.execute("PRAGMA synchronous = normal")
+        return connection
+
+
+class _FileHuey(SqliteHuey):
+    storage_class = _UnsyncedFile
 
 
 def open_queue(
@@ -28,18 +48,30 @@ def open_queue(
     options: dict[str, Any] = {"results": False, "utc": True, "serializer": serializer}
     path = sqlite_path(url)
     if path is not None:
-        return SqliteHuey(_NAME, filename=str(path), **options)
+        return _FileHuey(_NAME, filename=str(path), **options)
     if url.startswith(("redis", "unix")):
         return RedisHuey(_NAME, connection_pool=_redis_pool(url, to_ring=to_ring), **options)
+    return _postgres_queue(url, options, create=create, to_ring=to_ring)
+
+
+def _postgres_queue(url: str, options: dict[str, Any], *, create: bool, to_ring: bool) -> Huey:
     try:
-        import psycopg  # noqa: F401, PLC0415 - an extra
+        from core.postgres import connect  # noqa: PLC0415 - its driver is an extra
     except ImportError:
         raise _missing_driver("postgres") from None
-    if to_ring:
-        milliseconds = round(_RING_TIMEOUT * 1000)
-        options |= {"connect_timeout": _CONNECT_TIMEOUT, "tcp_user_timeout": milliseconds}
-    dsn = url.replace("postgres://", "postgresql://", 1)
-    return PostgresHuey(_NAME, dsn=dsn, create_tables=create, **options)
+    timeouts = _POSTGRES_RING if to_ring else {}
+
+    def connected() -> Any:
+        connection, session = connect(url, **timeouts)
+        if to_ring:
+            connection.answer_timeout = _CONNECT_TIMEOUT
+        huey.storage.blocking = not session.is_pooled  # there nothing hears a NOTIFY
+        return connection
+
+    huey = PostgresHuey(_NAME, connection=connected, create_tables=False, **options)
+    if create:
+        huey.storage.initialize_schema()
+    return huey
 
 
 def _redis_pool(url: str, *, to_ring: bool) -> Any:

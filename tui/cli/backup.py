@@ -13,9 +13,10 @@ from tui.cli.program import Program, json_option, pass_program
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--compact", is_flag=True, help="Without what lies free in it: takes longer.")
 @json_option
 @pass_program
-def backup(program: Program, file: Path, *, as_json: bool) -> None:
+def backup(program: Program, file: Path, *, compact: bool, as_json: bool) -> None:
     """Copy the database to FILE, under running workers too; an existing file is kept.
 
     The key file is not in it: back it up apart.
@@ -30,7 +31,7 @@ def backup(program: Program, file: Path, *, as_json: bool) -> None:
             progress.show(f"{done} of {pages} pages")
 
     try:
-        size = back_up(file, tell)
+        size = back_up(file, tell, compact=compact)
     finally:
         progress.clear()
     if as_json:

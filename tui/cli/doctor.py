@@ -16,6 +16,7 @@ from core import queries
 from core.config import Config
 from core.database import connection, explain, open_database, proxy, sqlite_path
 from core.errors import WebhooksError
+from core.fitness import described, network_of
 from core.rotation import lost_secrets
 from core.schema import require_current
 from core.vault import load_vault
@@ -121,8 +122,16 @@ def _secrets(config: Config) -> Iterator[Finding]:
 
 def _database(config: Config) -> Iterator[Finding]:
     open_database(config.database.url)
+    engine = described()
     require_current()
-    yield Finding("database", Verdict.OK, "PostgreSQL" if proxy.for_update else "SQLite")
+    yield Finding("database", Verdict.OK, engine)
+    network = network_of(config.database.url)
+    if network is not None:
+        told = (
+            f"The file is on a network file system ({network}), where locks do not hold and it can "
+            "be damaged: move it to a disk of this machine, or use PostgreSQL."
+        )
+        yield Finding("database", Verdict.BAD, told)
 
 
 def _queue(config: Config) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import click
 from core.config import Config, load_config
 from core.database import connection, open_database, sqlite_path
 from core.directory import add_business, parse_edition
+from core.durable import sync
 from core.errors import BadInput, BadKeyFile
 from core.models import Business, Webhook
 from core.plans import Edition
@@ -172,6 +173,8 @@ def _write(path: Path, text: str, created: list[Path]) -> None:
     with _owner_only(), path.open("x", encoding="utf-8") as file:
         created.append(path)
         file.write(text)
+    for each in (path, path.parent):
+        sync(each)
 
 
 @click.command()
