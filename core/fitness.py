@@ -6,7 +6,10 @@ from core.database import connection, proxy, sqlite_path
 from core.errors import BadDatabase
 
 _MOUNTS = Path("/proc/self/mountinfo")
-_OVER_A_NETWORK = ["9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb2", "smb3", "smbfs"]
+_OVER_A_NETWORK = frozenset(
+    {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs"}
+    | {"lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb2", "smb3", "smbfs"}
+)
 
 
 def described() -> str:

@@ -1,9 +1,11 @@
 """What is forgotten, and what must not be, on both engines."""
 
+from pathlib import Path
+
 import pytest
 
 from core import outbox, queries, retention, services
-from core.database import transaction
+from core.database import proxy, transaction
 from core.delivery import Answered
 from core.directory import set_business
 from core.events import EventType
@@ -95,12 +97,37 @@ def test_an_event_stays_while_one_of_its_deliveries_does(business: int, vault: V
     assert len(queries.deliveries(MARIE, waiting.id)) == 1
 
 
-def test_what_a_switched_off_business_still_has_in_its_outbox_stays(business: int) -> None:
+def test_what_a_switched_off_business_has_in_its_outbox_goes_as_history_does(business: int) -> None:
     publish_ticket(business)
     set_business(OPERATOR, business, NOON, edition="studio")
     outbox.fan_out(10, NOON)
-    retention.prune(NOON + KEEP, NOON)
+    retention.prune(NOON, NOON + KEEP)
     assert counts() == (1, 0, 0)
+    retention.prune(NOON + MINUTE, NOON + KEEP)
+    assert counts() == (0, 0, 0)
+
+
+def test_the_outbox_of_a_business_that_is_served_waits_however_old_it_is(business: int) -> None:
+    publish_ticket(business)
+    retention.prune(NOON + KEEP, NOON + 2 * KEEP)
+    assert counts() == (1, 0, 0)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_what_pruning_frees_is_given_back_but_for_a_quarter(business: int, tmp_path: Path) -> None:
+    with transaction():
+        rows = [(business, "ping", b"x" * 4000, NOON, NOON) for _ in range(1000)]
+        fields = [Event.business, Event.type, Event.payload, Event.created_at, Event.fanned_out_at]
+        Event.insert_many(rows, fields).execute()
+    before = size_of(tmp_path)
+    assert retention.prune_daily(KEEP, NOON + 2 * KEEP) == 0
+    assert size_of(tmp_path) < before / 4
+
+
+def size_of(folder: Path) -> int:
+    """Of the file, with all that is on its way to it."""
+    proxy.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return (folder / "test.db").stat().st_size
 
 
 def test_the_audit_trail_outlives_everything(business: int, vault: Vault) -> None:

@@ -310,10 +310,14 @@ class Model:
         self.gone.clear()
         self.hooks = {hook.id: hook for hook in self.standing()}
         needed = {parcel.event.id for parcel in self.parcels.values()}
+
+        def wanted(event: Happening) -> bool:
+            return not event.fanned_out and event.shop.included
+
         self.events = {
             event.id: event
             for event in self.events.values()
             if not (event.target is not None and event.target.deleted)
-            and (event.id in needed or not event.fanned_out or event.created >= before)
+            and (event.id in needed or wanted(event) or event.created >= before)
         }
         return removed

@@ -38,9 +38,9 @@ def postgres_server(*settings: str) -> Iterator[str]:
 
 
 @contextmanager
-def restartable_postgres() -> Iterator["Postgres"]:
+def restartable_postgres(*settings: str) -> Iterator["Postgres"]:
     """One that listens on a port, and comes back there."""
-    with _folder("postgresql") as folder, _ended(Postgres(folder, free_port())) as server:
+    with _folder("postgresql") as folder, _ended(Postgres(folder, free_port(), settings)) as server:
         yield server
 
 
