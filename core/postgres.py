@@ -42,10 +42,13 @@ _UNSYNCED = ("synchronous_commit = off", "idle_in_transaction_session_timeout = 
 
 # A pooler makes up the number of the process behind it. Where a session may have been left
 # by somebody else, its search path says less than where our tables are.
-_WHO_IS_THERE = """
-SELECT pg_backend_pid(), quote_ident(current_schema()), (
+_WHO_IS_THERE = r"""
+SELECT pg_backend_pid(), (
+    SELECT quote_ident(name) FROM unnest(current_schemas(false)) WITH ORDINALITY AS path(name, nth)
+    WHERE name NOT LIKE 'pg\_%' ORDER BY nth LIMIT 1
+), (
     SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE relname = 'schema_migration' AND relkind = 'r'
+    WHERE relname = 'schema_migration' AND relkind = 'r' AND nspname NOT LIKE 'pg\_%'
     ORDER BY pg_table_is_visible(pg_class.oid) DESC, nspname <> 'public', nspname LIMIT 1
 )
 """
@@ -68,7 +71,7 @@ class Connection(psycopg.Connection[Any]):
         except psycopg.OperationalError:
             if timeout is None and self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # what it may say yet would be taken for another's answer
-                raise NoAnswer(f"no answer within {self.answer_timeout:.0f} s") from None
+                raise NoAnswer(f"no answer within {self.answer_timeout:g} s") from None
             raise
 
 
@@ -198,7 +201,12 @@ class Postgres(PooledPostgresqlDatabase):
 
 def told_by(error: BaseException) -> str | None:
     """What the server's code for an error means to an operator, where it is worth a sentence."""
-    code = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    original = getattr(error, "orig", error)
+    if isinstance(original, NoAnswer):
+        return (
+            f"The database does not answer ({original}): check [database] url and what is between."
+        )
+    code = getattr(original, "sqlstate", None) or ""
     return _MEANINGS.get(code) or _MEANINGS.get(code[:2])
 
 

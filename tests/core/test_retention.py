@@ -113,7 +113,7 @@ def test_the_outbox_of_a_business_that_is_served_waits_however_old_it_is(busines
     assert counts() == (1, 0, 0)
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_what_pruning_frees_is_given_back_but_for_a_quarter(business: int, tmp_path: Path) -> None:
     with transaction():
         rows = [(business, "ping", b"x" * 4000, NOON, NOON) for _ in range(1000)]

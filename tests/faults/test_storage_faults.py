@@ -2,11 +2,9 @@
 
 import json
 import re
-import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,21 +17,10 @@ from tests.support.scripted import Scripted, after, answer, receiving
 from tests.support.servers import Postgres, restartable_postgres, restartable_redis
 from tests.support.terminal import terminal
 from tests.support.waiting import wait_until
+from tests.support.writers import locked
 
 STARTED = "worker started"
 DATABASE = "aurapos-webhooks.db"
-
-
-@contextmanager
-def locked(database: Path) -> Iterator[None]:
-    """Another program is writing."""
-    other = sqlite3.connect(database, timeout=30, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
 
 
 @pytest.mark.fault(6, "SQLite locked")

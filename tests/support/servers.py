@@ -108,7 +108,7 @@ class Postgres(Server):
 
     def __init__(self, folder: Path, port: int = 0, settings: Sequence[str] = ()) -> None:
         self.socket_url = f"postgresql://postgres:@/postgres?host={folder}"
-        self._port = port
+        self.port = port
         self.url = self.url_of("postgres") if port else self.socket_url
         self._data = folder / "data"
         programs = find_postgresql()
@@ -124,7 +124,7 @@ class Postgres(Server):
         self.start()
 
     def url_of(self, who: str) -> str:
-        return f"postgresql://{who}@127.0.0.1:{self._port}/postgres"
+        return f"postgresql://{who}@127.0.0.1:{self.port}/postgres"
 
     def kill(self) -> None:
         """By the signal after which it leaves no memory behind that it shared."""
@@ -240,6 +240,16 @@ def _in_wheel(package: str, pattern: str) -> Iterator[Path]:
 
 
 # PostgreSQL for root
+
+
+def account_for_servers(folder: Path) -> dict[str, Any]:
+    """How whoever refuses root as PostgreSQL does is run, in a folder that is theirs then."""
+    account = _account_for_postgresql()
+    if account is None:
+        return {}
+    for each in (folder, *folder.rglob("*")):
+        os.chown(each, account.pw_uid, account.pw_gid)
+    return _as(account)
 
 
 def _account_for_postgresql() -> pwd.struct_passwd | None:

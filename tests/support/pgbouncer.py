@@ -1,0 +1,59 @@
+"""PgBouncer in transaction mode, as many hosts run it before their PostgreSQL."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import pytest
+
+from tests.support.servers import Postgres, Server, account_for_servers, free_port
+
+PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+needed = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is missing: the package pgbouncer")
+
+_SETTINGS = """\
+[databases]
+postgres = host=127.0.0.1 port={behind} dbname=postgres user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 2
+"""
+
+
+class PgBouncer(Server):
+    """Few connections, so that each is everybody's in turn."""
+
+    def __init__(self, folder: Path, postgres: Postgres) -> None:
+        port = free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        settings = folder / "pgbouncer.ini"
+        settings.write_text(_SETTINGS.format(behind=postgres.port, port=port))
+        assert PROGRAM is not None
+        super().__init__(folder, [PROGRAM, settings], **account_for_servers(folder))
+        self.start()
+
+    def answers(self) -> bool:
+        try:
+            psycopg.connect(self.url, prepare_threshold=None).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+@contextmanager
+def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
+    with TemporaryDirectory(prefix="aurapos-pgbouncer-") as folder:
+        server = PgBouncer(Path(folder), postgres)
+        try:
+            yield server
+        finally:
+            server.kill()
