@@ -4,6 +4,7 @@ Each has a folder and, where it needs one, a port of its own. No two of them sha
 nothing of them stays on the machine, so any number may start at once where none ever ran before.
 """
 
+import atexit
 import os
 import pwd
 import shutil
@@ -27,8 +28,6 @@ _LONGEST = 103  # bytes of a socket's path, by macOS; Linux allows four more
 _NAMES = len("/aurapos-postgresql-12345678/.s.PGSQL.5432")
 _SECONDS_TO_START = 60
 _DEBIANS = Path("/usr/lib/postgresql")  # which has them in a folder for each version, not on PATH
-
-_holders: list[socket.socket] = []  # of ports, for as long as this process lives
 
 
 @contextmanager
@@ -199,7 +198,7 @@ def free_port() -> int:
     holder.bind(("127.0.0.1", 0))
     port = int(holder.getsockname()[1])
     if sys.platform == "linux":
-        _holders.append(holder)
+        atexit.register(holder.close)
     else:
         holder.close()
     return port
