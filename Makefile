@@ -82,16 +82,16 @@ bench: $(READY) $(RIVAL) ## Measure rate, latency, growth and screens; prints ta
 	@$(BIN)/python -m tests.benchmarks.screens
 	@$(BIN)/python -m tests.benchmarks.report
 
-SCREENS := tests/tui -m screen -n $(PROCESSES) --dist worksteal
+SCREENS = $(PYTEST) tests/tui -m screen
 screens: $(READY) ## Only the tests of screens (ARGS="-k history": some of them)
-	@$(BIN)/python -m pytest $(SCREENS) $(ARGS)
+	@$(SCREENS)
 
 gallery: $(READY) ## One page with every screen, old beside new where they differ (ARGS as above)
-	@$(BIN)/python -m pytest $(SCREENS) -p tests.support.gallery.plugin -q --tb=no -r "" $(ARGS)
+	@$(SCREENS) -p tests.support.gallery.plugin -q --tb=no -r ""
 
 SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README
-	@$(BIN)/python -m pytest $(SCREENS) --snapshot-update $(ARGS)
+	@$(SCREENS) --snapshot-update
 	@mkdir -p docs/screens
 	@cp "$(SNAPSHOTS)/test_screen[webhooks].svg" docs/screens/webhooks.svg
 	@cp "$(SNAPSHOTS)/test_screen[edit].svg" docs/screens/edit.svg

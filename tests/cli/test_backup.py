@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 
@@ -72,6 +73,23 @@ def carries_on_from(backup: Path, installed: Installation) -> None:
             wait_until(lambda: len(receiver.requests) == waiting)
             assert worker.stop() == 0
     assert {row["status"] for row in installed.deliveries()} == {"delivered"}
+
+
+@pytest.mark.sqlite_only("PostgreSQL is backed up by its own tools")
+def test_a_compact_one_leaves_out_what_lies_free_and_can_shrink_from_then_on(
+    installed: Installation,
+) -> None:
+    database = installed.folder / DATABASE
+    with closing(sqlite3.connect(database, isolation_level=None)) as old:
+        old.execute("PRAGMA auto_vacuum = none")
+        old.execute("VACUUM")  # as files were made before
+        old.execute("CREATE TABLE big AS SELECT randomblob(1000000) AS data")
+        old.execute("DROP TABLE big")
+    assert installed.json("backup", "plain.db")["bytes"] > 1_000_000
+    assert installed.json("backup", "--compact", "compact.db")["bytes"] < 1_000_000
+    with closing(sqlite3.connect(installed.folder / "compact.db")) as compact:
+        assert compact.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+        assert compact.execute("SELECT name FROM business").fetchall() == [("Chez Marie",)]
 
 
 @pytest.mark.sqlite_only("PostgreSQL is backed up by its own tools")

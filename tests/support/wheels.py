@@ -42,7 +42,7 @@ def reason(told: str) -> str:
     return f"no wheel of {packages[0]}" if packages else " ".join(told.split())
 
 
-def table(missing: Missing = missing) -> dict[tuple[str, str], list[str]]:
+def table(missing: Missing) -> dict[tuple[str, str], list[str]]:
     """What is missing for each Python on each platform."""
     cases = list(product(PYTHONS, PLATFORMS, LOCKS))
     found: dict[tuple[str, str], list[str]] = {}
@@ -73,7 +73,7 @@ def _uv() -> str:
 
 
 def main() -> int:
-    found = table()
+    found = table(missing)
     print("\n".join(lines(found)))
     return int(any(found.values()))
 
