@@ -46,13 +46,8 @@ class Sqlite(SqliteDatabase):
         super().__init__(
             path,
             # Whoever is told "done" keeps it through a loss of power: NORMAL would not sync a
-            # commit. Of a new file, pages that become free can be given back.
-            pragmas={
-                "auto_vacuum": "incremental",
-                "journal_mode": "wal",
-                "synchronous": "full",
-                "foreign_keys": 1,
-            },
+            # commit.
+            pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1},
             timeout=0.02,
             lock_type="IMMEDIATE",
             returning_clause=True,
@@ -65,6 +60,12 @@ class Sqlite(SqliteDatabase):
     def _connect(self) -> Any:
         # Switching a new file to WAL needs a lock too, and may be refused like any other.
         return _patiently(super()._connect)
+
+    def _add_conn_hooks(self, conn: Any) -> None:
+        """What becomes free can be given back: said of a new file alone, since it is written."""
+        if not conn.execute("PRAGMA page_count").fetchone()[0]:
+            conn.execute("PRAGMA auto_vacuum = incremental")
+        super()._add_conn_hooks(conn)
 
 
 def _patiently(attempt: Callable[[], T]) -> T:

@@ -159,7 +159,8 @@ def test_what_was_acknowledged_survives_a_crash_of_postgresql(
     installed.init()
     installed.add_webhook(receiver.url)
     event_id = installed.emit()
-    forgetful.restart()
+    forgetful.kill()
+    forgetful.start()
     with psycopg.connect(forgetful.url) as database:
         sql = "SELECT count(*) FROM event WHERE id = %s"
         kept = database.execute(sql, [event_id]).fetchone()

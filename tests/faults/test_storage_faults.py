@@ -146,7 +146,7 @@ def test_a_worker_goes_on_after_postgresql_crashed_under_it(
         with installed.worker() as worker:
             worker.wait_for(STARTED)
             wait_until(lambda: len(receiver.requests) == 16)
-            tables.restart()
+            tables.crash()
             finish.set()
             wait_until(lambda: len(receiver.requests) == 40)
             installed.emit()

@@ -132,6 +132,20 @@ class Postgres(Server):
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait()
 
+    def restart(self) -> None:
+        """As its operator does: what was committed is on the disk."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+        self.start()
+
+    def crash(self) -> None:
+        """A restart as after a crash, of which nothing is lost that was committed by now: what
+        workers have just committed might be.
+        """
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("CREATE TEMPORARY TABLE synced (at timestamptz)")
+        super().restart()
+
     def add_user(self, name: str, password: str) -> None:
         """One who does need a password."""
         hba = self._data / "pg_hba.conf"
