@@ -77,8 +77,13 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapsed:
+    """A kept connection ended before any of the answer: the request may have come, or not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
-    """Our own worker died while it held the lease; it uses up no attempt."""
+    """Our own worker died, or stood still, while it held the lease; it uses up no attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,10 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class Starved:
-    """Nothing was sent: our own machine had no file descriptor left to connect with."""
+    """Nothing was sent: our own machine had no descriptor to connect with, or resolves no name."""
 
 
-Outcome = Answered | Unreachable | Interrupted | Unsendable | Withdrawn | Locked | Starved
+Outcome = Answered | Unreachable | Lapsed | Interrupted | Unsendable | Withdrawn | Locked | Starved
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +130,14 @@ class Verdict:
     """What a delivery becomes.
 
     `status` None leaves it as it is; `due_at` is when the next attempt may start, None when there
-    is none; `counts` is whether the attempt used up one of the allowed ones.
+    is none; `counts` is whether the attempt used up one of the allowed ones, `interrupts` whether
+    it is one of those that our own worker may cut short.
     """
 
     status: Status | None
     due_at: datetime | None
     counts: bool = True
+    interrupts: bool = False
 
 
 _UNTIL_MENDED = timedelta(minutes=1)  # what an operator has to mend is looked at again
@@ -147,15 +154,17 @@ def after_attempt(
     match outcome:
         case Answered(accepted=True):
             return Verdict(Status.DELIVERED, None)
-        case Answered() | Unreachable():
+        case Lapsed() if attempt == 1 and schedule.max_attempts > 1:
+            return Verdict(Status.FAILED, now)  # once, and logged: nobody was asked too often
+        case Answered() | Unreachable() | Lapsed():
             wait = schedule.wait_after(attempt)
             if wait is None:
                 return Verdict(Status.ABANDONED, None)
             return Verdict(Status.FAILED, now + wait)
         case Interrupted():
             if interruptions + 1 > INTERRUPTIONS_LIMIT:
-                return Verdict(Status.ABANDONED, None, counts=False)
-            return Verdict(None, now, counts=False)
+                return Verdict(Status.ABANDONED, None, counts=False, interrupts=True)
+            return Verdict(None, now, counts=False, interrupts=True)
         case Unsendable():
             return Verdict(Status.ABANDONED, None, counts=False)
         case Withdrawn():

@@ -351,6 +351,8 @@ def _apply(verdict: Verdict, lease: int, ids: Sequence[int], now: datetime) -> s
         changes["settled_at"] = now if verdict.due_at is None else None
     if verdict.counts:
         changes["attempts"] = Delivery.attempts + 1
+    if verdict.interrupts:
+        changes["interruptions"] = Delivery.interruptions + 1
     gone = Webhook.select(Webhook.id).where(
         (Webhook.id == Delivery.webhook) & ~Webhook.deleted_at.is_null()
     )

@@ -16,9 +16,10 @@ import httpx
 import pytest
 import trustme
 
-from core.delivery import Answered, ErrorKind, Outcome, Starved, Unreachable, Withdrawn
+from core.delivery import Answered, ErrorKind, Lapsed, Outcome, Starved, Unreachable, Withdrawn
 from core.sender import Sender
-from core.transport import GuardedTransport, tls_context
+from core.tls import tls_context
+from core.transport import Errand, GuardedTransport
 from core.url_policy import UrlPolicy
 from tests.support.scene import DEVELOPMENT
 from tests.support.wire import Talk, answering, read_request, response, talking
@@ -56,7 +57,10 @@ def post(
         sender = Sender(GuardedTransport(policy, tls_context(ca_file)), timeout)
         async with talking(talk, server_tls) as port:
             url = f"{scheme}://{host}:{port}/hook"
-            outcomes = [await sender.post(url, HEADERS, BODY, last_look) for _ in range(times)]
+            sender.keep_for({1})
+            outcomes = [
+                await sender.post(Errand(1, url, last_look), HEADERS, BODY) for _ in range(times)
+            ]
             await sender.close()
             return outcomes
 
@@ -138,7 +142,7 @@ def test_a_refused_connection_has_its_own_word() -> None:
         sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-        outcome = await sender.post(f"http://127.0.0.1:{port}/", HEADERS, BODY, wanted)
+        outcome = await sender.post(Errand(1, f"http://127.0.0.1:{port}/", wanted), HEADERS, BODY)
         await sender.close()
         return outcome
 
@@ -158,9 +162,9 @@ def test_a_machine_without_file_descriptors_is_no_fault_of_the_receivers(
         async with talking(answering(OK)) as port:
             url = f"http://127.0.0.1:{port}/hook"
             monkeypatch.setattr(socket, "socket", nothing_left)
-            starved = [await sender.post(url, HEADERS, BODY, wanted) for _ in range(3)]
+            starved = [await sender.post(Errand(1, url, wanted), HEADERS, BODY) for _ in range(3)]
             monkeypatch.undo()
-            outcomes = [*starved, await sender.post(url, HEADERS, BODY, wanted)]
+            outcomes = [*starved, await sender.post(Errand(1, url, wanted), HEADERS, BODY)]
             await sender.close()
             return outcomes
 
@@ -274,7 +278,9 @@ def test_a_connection_is_kept_for_the_next_post() -> None:
     assert post(answering(OK, OK, OK), times=3) == [Answered(200, "thanks")] * 3
 
 
-def test_a_kept_connection_that_has_died_costs_no_attempt() -> None:
+def test_a_kept_connection_that_dies_on_a_request_is_told_and_the_next_attempt_has_another() -> (
+    None
+):
     conversations = itertools.count(1)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -283,7 +289,8 @@ def test_a_kept_connection_that_has_died_costs_no_attempt() -> None:
         if next(conversations) == 1:
             await reader.read(1)  # the second request begins, and nothing answers it
 
-    assert post(talk, times=2) == [Answered(200, "thanks")] * 2
+    accepted = Answered(200, "thanks")
+    assert post(talk, times=3) == [accepted, Lapsed(), accepted]
 
 
 @pytest.mark.parametrize(
@@ -391,7 +398,7 @@ def test_closing_leaves_no_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def run() -> None:
         sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), SHORT)
-        outcome = await sender.post("http://slow.example.com/", HEADERS, BODY, wanted)
+        outcome = await sender.post(Errand(1, "http://slow.example.com/", wanted), HEADERS, BODY)
         assert kind(outcome) is ErrorKind.TIMEOUT
         assert len(asyncio.all_tasks()) == 2
         await sender.close()
@@ -419,12 +426,16 @@ def test_lookups_that_hang_hold_up_neither_the_loop_nor_the_lookups_of_others(
         async with talking(answering(OK)) as port:
             hosts = [f"hangs{each}.example.com" for each in range(200)]
             hanging = [
-                asyncio.create_task(sender.post(f"http://{each}/", HEADERS, BODY, wanted))
+                asyncio.create_task(
+                    sender.post(Errand(1, f"http://{each}/", wanted), HEADERS, BODY)
+                )
                 for each in hosts
             ]
             await asyncio.sleep(0)
             begin = monotonic()
-            outcome = await sender.post(f"http://well.example.com:{port}/", HEADERS, BODY, wanted)
+            outcome = await sender.post(
+                Errand(1, f"http://well.example.com:{port}/", wanted), HEADERS, BODY
+            )
             seconds = monotonic() - begin
             released.set()
             for each in hanging:
@@ -489,6 +500,6 @@ def test_a_fault_of_our_own_is_the_attempts_outcome_too() -> None:
 
     async def run() -> Outcome:
         sender = Sender(httpx.MockTransport(broken), LONG)
-        return await sender.post("https://example.com/", HEADERS, BODY, wanted)
+        return await sender.post(Errand(1, "https://example.com/", wanted), HEADERS, BODY)
 
     assert asyncio.run(run()) == Unreachable(ErrorKind.INTERNAL, "RuntimeError")

@@ -1,6 +1,5 @@
 """`worker` and `tick`: what delivers."""
 
-import asyncio
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ import click
 
 from core.config import Config
 from core.errors import WebhooksError
+from core.loops import run
 from core.outbox import LEASE
 from tasks.consumer import assemble, make_dispatcher
 from tasks.dispatcher import Tally
@@ -146,7 +146,7 @@ def tick(program: Program, *, as_json: bool) -> None:
     """One dispatch pass in the foreground: everything that is due now, once."""
     log_to_stderr(verbose=False)
     logging.getLogger("tasks").setLevel(logging.WARNING)
-    tally = asyncio.run(_pass(program.open()))
+    tally = run(_pass(program.open()))
     if as_json:
         print_json(
             {
