@@ -130,14 +130,12 @@ class Verdict:
     """What a delivery becomes.
 
     `status` None leaves it as it is; `due_at` is when the next attempt may start, None when there
-    is none; `counts` is whether the attempt used up one of the allowed ones, `interrupts` whether
-    it is one of those that our own worker may cut short.
+    is none; `counts` is whether the attempt used up one of the allowed ones.
     """
 
     status: Status | None
     due_at: datetime | None
     counts: bool = True
-    interrupts: bool = False
 
 
 _UNTIL_MENDED = timedelta(minutes=1)  # what an operator has to mend is looked at again
@@ -163,8 +161,8 @@ def after_attempt(
             return Verdict(Status.FAILED, now + wait)
         case Interrupted():
             if interruptions + 1 > INTERRUPTIONS_LIMIT:
-                return Verdict(Status.ABANDONED, None, counts=False, interrupts=True)
-            return Verdict(None, now, counts=False, interrupts=True)
+                return Verdict(Status.ABANDONED, None, counts=False)
+            return Verdict(None, now, counts=False)
         case Unsendable():
             return Verdict(Status.ABANDONED, None, counts=False)
         case Withdrawn():

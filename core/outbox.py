@@ -294,14 +294,16 @@ def settle(
         verdict = after_attempt(
             settlement.outcome, claimed.attempt, claimed.interruptions, schedule, now
         )
-        by_verdict[verdict, claimed.lease].append((settlement, verdict))
+        interrupted = isinstance(settlement.outcome, Interrupted)
+        by_verdict[verdict, claimed.lease, interrupted].append((settlement, verdict))
     judged = [pair for group in by_verdict.values() for pair in group]
     # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
     log, ended = _attempt_log(judged), _ended(judged)
     with transaction():
         settled = []
-        for (verdict, lease), group in by_verdict.items():
-            ours = _apply(verdict, lease, [each.claim.id for each, _ in group], now)
+        for (verdict, lease, interrupted), group in by_verdict.items():
+            ids = [each.claim.id for each, _ in group]
+            ours = _apply(verdict, lease, ids, now, interruptions=int(interrupted))
             settled += [pair for pair in group if pair[0].claim.id in ours]
         if len(settled) < len(judged):
             log, ended = _attempt_log(settled), _ended(settled)
@@ -344,15 +346,17 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
     ]
 
 
-def _apply(verdict: Verdict, lease: int, ids: Sequence[int], now: datetime) -> set[int]:
+def _apply(
+    verdict: Verdict, lease: int, ids: Sequence[int], now: datetime, *, interruptions: int
+) -> set[int]:
     changes: dict[str, object] = {"lease": None, "leased_at": None, "due_at": verdict.due_at}
     if verdict.status is not None:
         changes["status"] = verdict.status
         changes["settled_at"] = now if verdict.due_at is None else None
     if verdict.counts:
         changes["attempts"] = Delivery.attempts + 1
-    if verdict.interrupts:
-        changes["interruptions"] = Delivery.interruptions + 1
+    if interruptions:
+        changes["interruptions"] = Delivery.interruptions + interruptions
     gone = Webhook.select(Webhook.id).where(
         (Webhook.id == Delivery.webhook) & ~Webhook.deleted_at.is_null()
     )
