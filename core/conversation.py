@@ -17,7 +17,8 @@ from typing import cast
 from httptools import HttpParserError, HttpParserInvalidStatusError, HttpResponseParser
 
 from core.delivery import ErrorKind
-from core.failures import AttemptFailed, KeptConnectionDied, words
+from core.errors import system_words
+from core.failures import AttemptFailed, KeptConnectionDied
 from core.tls import explain_tls
 
 ANSWER_LIMIT = 64 * 1024
@@ -276,6 +277,6 @@ def _what_ended_it(error: Exception | None) -> AttemptFailed:
         case ssl.SSLError():
             return AttemptFailed(ErrorKind.TLS, explain_tls(error))
         case OSError():
-            return AttemptFailed(ErrorKind.CONNECT, words(error))
+            return AttemptFailed(ErrorKind.CONNECT, system_words(error))
         case _:
             return AttemptFailed(ErrorKind.PROTOCOL, _CLOSED)

@@ -15,13 +15,12 @@ from time import monotonic
 from aiohappyeyeballs import AddrInfoType, start_connection
 
 from core.delivery import ErrorKind
-from core.errors import BlockedUrl
+from core.errors import BlockedUrl, system_words
 from core.failures import (
     AttemptFailed,
     NoDescriptorLeft,
     NoNameResolved,
     is_of_descriptors,
-    words,
 )
 from core.url_policy import UrlPolicy
 
@@ -60,7 +59,7 @@ class Lookups:
                 raise NoDescriptorLeft from None
             if error.errno == socket.EAI_AGAIN and self._is_silent():
                 raise NoNameResolved from None
-            raise AttemptFailed(ErrorKind.DNS, words(error)) from None
+            raise AttemptFailed(ErrorKind.DNS, system_words(error)) from None
         except asyncio.CancelledError:  # its time was over, and it still had no answer
             if self._is_silent():
                 raise NoNameResolved from None
@@ -172,7 +171,7 @@ async def connect(
     except BlockedUrl as error:
         raise AttemptFailed(ErrorKind.BLOCKED, str(error)) from None
     except OSError as error:
-        detail = words(error) if error.errno else "none of its addresses answers"
+        detail = system_words(error) if error.errno else "none of its addresses answers"
         raise AttemptFailed(ErrorKind.CONNECT, detail) from None
 
 

@@ -1,7 +1,6 @@
 """How an attempt can end without an answer, as the transport raises it."""
 
 import errno
-import os
 
 import httpx
 
@@ -54,10 +53,3 @@ class NoNameResolved(OursToMend):
 
 def is_of_descriptors(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR_LEFT
-
-
-def words(error: OSError) -> str:
-    """The system's words for the error's number: asyncio's own would quote the address."""
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or type(error).__name__

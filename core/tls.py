@@ -5,8 +5,7 @@ from pathlib import Path
 
 import certifi
 
-from core.errors import BadConfig
-from core.failures import words
+from core.errors import BadConfig, system_words
 
 _REASONS = {
     "WRONG_VERSION_NUMBER": "the server does not speak TLS at this port",
@@ -56,7 +55,7 @@ def _trust(context: ssl.SSLContext, ca_file: str) -> None:
     except (ssl.SSLError, ValueError):
         why = "it holds no whole PEM certificate, or a broken one"
     except OSError as error:
-        why = words(error)
+        why = system_words(error)
     else:
         return
     raise BadConfig(
@@ -78,6 +77,6 @@ def explain_tls(error: Exception) -> str:
         case ConnectionError() | EOFError():
             return "the server ended the connection in the middle of the handshake"
         case OSError():
-            return words(error)
+            return system_words(error)
         case _:
             return type(error).__name__

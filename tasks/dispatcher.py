@@ -32,7 +32,6 @@ from core.delivery import (
 from core.due import waiting_webhooks
 from core.errors import BadKeyFile
 from core.outbox import LEASE, Claim, Settlement
-from core.payload import is_json
 from core.recovery import recover_some
 from core.sender import Sender
 from core.signing import Secret, build_body, build_headers
@@ -278,7 +277,7 @@ class Dispatcher:
             self._news.set()
 
     async def _outcome(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> Outcome:
-        if not is_json(claim.payload):
+        if not claim.is_intact:
             return Unsendable("the stored event was damaged")
         try:
             secret = vault.open(claim)

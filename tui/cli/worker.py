@@ -15,6 +15,7 @@ from core.config import Config
 from core.errors import WebhooksError
 from core.loops import run
 from core.outbox import LEASE
+from core.tls import tls_context
 from tasks.consumer import assemble, make_dispatcher
 from tasks.dispatcher import Tally
 from tasks.wiring import utc_now
@@ -46,7 +47,7 @@ def worker(program: Program, workers: int, *, verbose: bool) -> None:
     if workers == 1:
         consume(program.config)
     else:
-        program.open()  # once, so that a mistake is told once
+        tls_context(program.open().delivery.ca_file)  # once, so that a mistake is told once
         _supervise(program, workers, verbose=verbose)
 
 
