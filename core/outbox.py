@@ -266,10 +266,11 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
     # In Claim's order. peewee would look at each column of each row for what is stored otherwise,
     # which costs more than the rest of the claim.
     to_uuid, to_time = Delivery.uuid.python_value, Event.created_at.python_value
-    return [
-        Claim(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8]), *row[9:])
+    found = (
+        (row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8]), *row[9:])
         for row in proxy.execute(query)
-    ]
+    )
+    return [Claim._make(row) for row in found]
 
 
 def still_sendable(claims: Sequence[Claim]) -> list[bool]:
