@@ -14,7 +14,7 @@ from tests.support.fault_listing import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "faults.md"
-NUMBERS = range(1, 35)
+NUMBERS = [*range(1, 35), 36, 37, 38]
 ROW = re.compile(r"\| (\d+) \| (.+?) \| (.+?) \| (.*?) ?\|")
 
 Rows = dict[int, tuple[str, list[str]]]
