@@ -4,26 +4,22 @@ no other's, and what keeps a server's old address alive is bounded.
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 
 from core.conversation import READ_AT_ONCE, Conversation
-from core.url_policy import Target
 
 _OLDEST = 60.0  # seconds that one lasts: after that its host may be elsewhere
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """Whose a connection is, and where it leads."""
 
     webhook_id: int
-    origin: tuple[str, str, int]
-
-    @classmethod
-    def of(cls, webhook_id: int, target: Target) -> "Owner":
-        return cls(webhook_id, (target.scheme, target.host, target.port))
+    scheme: str
+    host: str
+    port: int
 
 
 class Connections:

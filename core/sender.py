@@ -58,7 +58,7 @@ class Sender:
                 "POST",
                 _parsed(errand.url),
                 headers=[*headers, ("Accept-Encoding", "identity")],
-                content=body,
+                stream=httpx.ByteStream(body),  # `content` takes longer to say how long it is
                 extensions={ERRAND: errand},
             )
             await self._deadlines.hold(attempt.run(self._transport, request))

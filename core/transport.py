@@ -104,7 +104,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def _ready(self, errand: Errand, target: Target) -> Conversation:
         """A connection, and the last look's consent."""
-        owner = Owner.of(errand.webhook_id, target)
+        owner = Owner(errand.webhook_id, target.scheme, target.host, target.port)
         while True:
             kept = self._connections.take(owner)
             conversation = kept or await self._dial(errand, target, owner)
@@ -147,10 +147,10 @@ async def _take_last_look(errand: Errand, conversation: Conversation) -> None:
 
 def _message(request: httpx.Request, target: Target) -> bytes:
     """The request's bytes, its target as it is stored."""
+    body = request.read()
+    head = f"POST {target.path} HTTP/1.1\r\nHost: {target.authority}\r\n".encode()
     lines = [b"%b: %b\r\n" % header for header in request.headers.raw]
-    return b"".join(
-        (b"POST ", target.path.encode(), b" HTTP/1.1\r\n", *lines, b"\r\n", request.content)
-    )
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (head, b"".join(lines), len(body), body)
 
 
 class _Body(httpx.AsyncByteStream):

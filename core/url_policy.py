@@ -70,6 +70,7 @@ class Target:
     host: str
     port: int
     path: str  # with the query
+    authority: str  # what the Host header says
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +84,19 @@ class UrlPolicy:
         """The URL as it is stored and shown; raises BlockedUrl with one sentence for the owner."""
         _check_text(text)
         scheme, rest = self._scheme(text)
-        authority, path = _split_authority(rest)
-        if "@" in authority:
+        typed, path = _split_authority(rest)
+        if "@" in typed:
             raise BlockedUrl("The URL holds a user name or password: remove what is before the @.")
-        host_text, port_text = _split_port(authority)
+        host_text, port_text = _split_port(typed)
         host = self._host(host_text)
         port = _port(port_text, scheme)
         shown = f"[{host}]" if ":" in host else host
         suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
-        url = f"{scheme}://{shown}{suffix}{path}"
+        authority = f"{shown}{suffix}"
+        url = f"{scheme}://{authority}{path}"
         if len(url) > URL_LIMIT:
             raise BlockedUrl(f"The URL is longer than {URL_LIMIT} characters: use a shorter one.")
-        return Target(url, scheme, host, port, path)
+        return Target(url, scheme, host, port, path, authority)
 
     def accepts(self, text: str) -> bool:
         """Whether this URL passes `check_url`."""
