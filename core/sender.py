@@ -82,6 +82,9 @@ class Sender:
                 return Interrupted()
             case TimeoutError() if stage is Stage.LAST_LOOK:  # our database has kept it waiting
                 return Withdrawn()
+            case TimeoutError() if stage is Stage.HANDSHAKE:
+                detail = f"the server did not answer the handshake in {self._deadlines.seconds:g} s"
+                return Unreachable(ErrorKind.TLS, detail)
             case TimeoutError():
                 detail = f"no answer in {self._deadlines.seconds:g} s"
                 return Unreachable(ErrorKind.TIMEOUT, detail)

@@ -36,6 +36,7 @@ class Stage(Enum):
 
     ADDRESS = auto()
     CONNECTION = auto()
+    HANDSHAKE = auto()
     LAST_LOOK = auto()
     ANSWER = auto()
 
@@ -119,6 +120,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         connected = await connect(addresses, target.port, self._policy, self._lookups)
         conversation = self._connections.new(owner)
         is_https = target.scheme == "https"
+        errand.stage = Stage.HANDSHAKE if is_https else errand.stage
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: conversation,
