@@ -244,6 +244,7 @@ class Conversation(asyncio.BufferedProtocol):
         if self._end is not None:
             return
         self._end, answer, self._answer = end, self._answer, None
+        del self._parser  # they hold each other, and would wait for the garbage collector
         if answer is not None:
             answer.end(end)
         if self._transport is not None:

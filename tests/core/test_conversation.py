@@ -1,6 +1,7 @@
 """What a receiver writes, and whose answer it is: one request, one answer."""
 
 import asyncio
+import gc
 import itertools
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,7 +12,7 @@ from time import monotonic
 import pytest
 
 from core import connections
-from core.conversation import ANSWER_LIMIT
+from core.conversation import ANSWER_LIMIT, Conversation
 from core.delivery import Answered, ErrorKind, Interrupted, Lapsed, Outcome, Unreachable, Withdrawn
 from core.loops import run
 from core.sender import Sender
@@ -238,8 +239,6 @@ FLOODS = {
 
 @contextmanager
 def counted_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    from core.conversation import Conversation  # noqa: PLC0415 - patched here alone
-
     taken: list[int] = []
     original = Conversation.buffer_updated
 
@@ -354,6 +353,21 @@ def test_a_connection_that_its_receiver_closed_while_it_was_free_costs_nothing()
         return [first, await post()]
 
     assert statuses(conversing(talk, with_a_pause)) == [200, 200]
+
+
+def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -> None:
+    async def several(post: Post) -> list[Outcome]:
+        gc.collect()
+        gc.disable()
+        outcomes = [await post() for _ in range(3)]
+        await asyncio.sleep(0.05)  # in which the loop closes what is closed
+        return outcomes
+
+    try:
+        assert statuses(conversing(answering(ACCEPTED), several, keep=False)) == [200] * 3
+        assert not [each for each in gc.get_objects() if isinstance(each, Conversation)]
+    finally:
+        gc.enable()
 
 
 def test_a_request_on_a_kept_connection_that_dies_is_an_attempt_of_its_own() -> None:
