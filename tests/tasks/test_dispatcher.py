@@ -454,10 +454,10 @@ def test_the_log_says_nothing_that_came_from_outside(
         for _ in range(4):
             publish_ticket(business)
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "tasks"):
         assert run(talk, scene, lambda: make_dispatcher(vault)).failed == 4
     told = [str(vars(record)) for record in caplog.records]
-    assert sum("protocol" in line for line in told) == 2
+    assert sum("protocol" in line for line in told) == 2  # in words of ours
     assert not any(quoted in line for line in told)
 
 
