@@ -200,13 +200,13 @@ def next_time(business_id: int, now: datetime) -> datetime:
     """When an event that is published now happened: after the business's last one.
 
     So times rise in the order of the calls, within a microsecond too, and over a clock that was
-    set back a little; one that is further back is believed. Calls that overlap have no order:
-    nobody waits for another here.
+    set back a little; one that was set back further is believed, and they rise from there. Calls
+    that overlap have no order: nobody waits for another here.
     """
     latest = (
         Event.select(Event.created_at)
         .where(Event.business == business_id)
-        .order_by(Event.created_at.desc())
+        .order_by(Event.id.desc())
         .limit(1)
         .scalar()
     )

@@ -113,7 +113,7 @@ class Event(Table):
     fanned_out_at = TimeField(null=True)
 
     class Meta:
-        indexes = ((("business", "key"), True), (("business", "created_at"), False))
+        indexes = ((("business", "key"), True), (("business", "id"), False))
 
 
 Event.add_index(

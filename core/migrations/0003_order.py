@@ -9,6 +9,6 @@ def up(migrator: Any, db: Database) -> None:  # noqa: ARG001 - the runner's sign
     number = "BIGINT" if db.for_update else "INTEGER"
     for statement in (
         f"ALTER TABLE event ADD COLUMN digest {number}",
-        "CREATE INDEX event_business_id_created_at ON event (business_id, created_at)",
+        "CREATE INDEX event_business_id_id ON event (business_id, id)",
     ):
         db.execute_sql(statement)
