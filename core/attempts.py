@@ -4,7 +4,15 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from core.database import Prepared, insert_rows, prepare_inserts
-from core.delivery import Answered, ErrorKind, Interrupted, Outcome, Unreachable, Unsendable
+from core.delivery import (
+    Answered,
+    ErrorKind,
+    Interrupted,
+    Lapsed,
+    Outcome,
+    Unreachable,
+    Unsendable,
+)
 from core.models import Attempt
 
 _FIELDS = (
@@ -41,6 +49,8 @@ def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:
             return outcome.http_status, outcome.error, outcome.detail, outcome.response
         case Unreachable():
             return None, outcome.error, outcome.detail, ""
+        case Lapsed():
+            return None, ErrorKind.PROTOCOL, "its connection was closed without an answer", ""
         case Unsendable():
             return None, ErrorKind.CORRUPT, outcome.detail, ""
         case Interrupted():

@@ -10,17 +10,28 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
+STANDSTILL = 1.0
+"""Seconds by which the loop is late when it stood still: it was stopped, or got no processor."""
+
+_TURNS = 4  # of the loop, in which what has arrived is read and gets to whom it is for
+
+
+class StoodStill(TimeoutError):
+    """The time ran out while nothing here ran: nobody knows what would have been in time."""
+
 
 class Deadlines:
     """Raises TimeoutError in what takes longer than so many seconds.
 
-    All have equally long, so whoever began first is due first: one timer is enough.
+    All have equally long, so whoever began first is due first: one timer is enough. What has
+    arrived by the time that it is called is read first.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._due: dict[asyncio.Task[Any], float] = {}  # by the loop's time, the earliest first
-        self._timer: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        self._error: type[TimeoutError] = TimeoutError  # for those who are cancelled now
 
     async def hold(self, work: Awaitable[T]) -> T:
         """What `work` returns; its task is held to one deadline at a time."""
@@ -28,25 +39,37 @@ class Deadlines:
         task = cast("asyncio.Task[Any]", asyncio.current_task(loop))
         cancelled_before = task.cancelling()
         self._due[task] = loop.time() + self.seconds
-        if self._timer is None:
-            self._timer = loop.call_at(self._due[task], self._look)
+        if self._handle is None:
+            self._handle = loop.call_at(self._due[task], self._look)
         try:
             return await work
         except asyncio.CancelledError:
             by_another = task in self._due or task.cancelling() > cancelled_before + 1
             if by_another:
                 raise
-            raise TimeoutError from None
+            raise self._error from None
         finally:
             if self._due.pop(task, None) is None:
                 task.uncancel()
 
     def _look(self) -> None:
-        loop, self._timer = asyncio.get_running_loop(), None
-        while self._due:
-            task, due = next(iter(self._due.items()))
-            if due > loop.time():
-                self._timer = loop.call_at(due, self._look)
-                return
+        """Set the timer for the earliest, or see who is over it once the loop has caught up."""
+        loop, self._handle = asyncio.get_running_loop(), None
+        if not self._due:
+            return
+        now, first = loop.time(), next(iter(self._due.values()))
+        if first > now:
+            self._handle = loop.call_at(first, self._look)
+        else:
+            self._handle = loop.call_soon(self._catch_up, now, now - first, _TURNS)
+
+    def _catch_up(self, over_at: float, late: float, turns: int) -> None:
+        loop = asyncio.get_running_loop()
+        if turns:
+            self._handle = loop.call_soon(self._catch_up, over_at, late, turns - 1)
+            return
+        self._error = StoodStill if late >= STANDSTILL else TimeoutError
+        for task in [task for task, due in self._due.items() if due <= over_at]:
             del self._due[task]
             task.cancel()
+        self._look()

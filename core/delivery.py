@@ -77,8 +77,13 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapsed:
+    """A kept connection ended before any of the answer: the request may have come, or not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
-    """Our own worker died while it held the lease; it uses up no attempt."""
+    """Our own worker died, or stood still, while it held the lease; it uses up no attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,10 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class Starved:
-    """Nothing was sent: our own machine had no file descriptor left to connect with."""
+    """Nothing was sent: our own machine had no descriptor to connect with, or resolves no name."""
 
 
-Outcome = Answered | Unreachable | Interrupted | Unsendable | Withdrawn | Locked | Starved
+Outcome = Answered | Unreachable | Lapsed | Interrupted | Unsendable | Withdrawn | Locked | Starved
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,9 @@ def after_attempt(
     match outcome:
         case Answered(accepted=True):
             return Verdict(Status.DELIVERED, None)
-        case Answered() | Unreachable():
+        case Lapsed() if attempt == 1 and schedule.max_attempts > 1:
+            return Verdict(Status.FAILED, now)  # once, and logged: nobody was asked too often
+        case Answered() | Unreachable() | Lapsed():
             wait = schedule.wait_after(attempt)
             if wait is None:
                 return Verdict(Status.ABANDONED, None)

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from core.access import find_business
 from core.audit import note
-from core.database import transaction
+from core.database import connection, transaction
 from core.errors import BadInput, NotFound
-from core.models import Business, Member, MemberKey
+from core.models import Business, Member, MemberKey, Webhook
 from core.plans import Actor, Edition, Role
 
 _NAME_LIMIT = 200
@@ -128,6 +128,13 @@ def parse_public_key(text: str) -> tuple[str, str]:
         raise BadInput("That is not an SSH public key: give the whole line of a .pub file.")
     digest = base64.b64encode(hashlib.sha256(blob).digest()).rstrip(b"=").decode()
     return f"{kind} {encoded}", f"SHA256:{digest}"
+
+
+def standing_urls() -> list[str]:
+    """The URL of every webhook, of whatever business, that has not been deleted."""
+    with connection():
+        standing = Webhook.select(Webhook.url).where(Webhook.deleted_at.is_null())
+        return [url for (url,) in standing.tuples()]
 
 
 def parse_edition(name: str) -> Edition:

@@ -1,5 +1,7 @@
 """The errors an owner or operator can cause, each with a message that is ready to show."""
 
+import os
+
 
 class WebhooksError(Exception):
     """An error a person can cause; its message is one plain sentence that says how to mend it."""
@@ -39,3 +41,10 @@ class NotIncluded(WebhooksError):
 
 class NotFound(WebhooksError):
     """No such business, member, webhook or delivery, or none this person may see."""
+
+
+def system_words(error: OSError) -> str:
+    """The system's words for the error's number: what others add may quote what it was about."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__

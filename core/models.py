@@ -23,7 +23,7 @@ from core.database import proxy
 from core.plans import INCLUDED_EDITIONS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class TimeField(BigIntegerField):
@@ -34,10 +34,10 @@ class TimeField(BigIntegerField):
             return None
         if value.tzinfo is None:
             raise ValueError("a stored time needs its time zone")
-        return (value - EPOCH) // _MICROSECOND
+        return (value - EPOCH) // MICROSECOND
 
     def python_value(self, value: int | None) -> datetime | None:
-        return None if value is None else EPOCH + value * _MICROSECOND
+        return None if value is None else EPOCH + value * MICROSECOND
 
 
 class Table(Model):
@@ -106,13 +106,14 @@ class Event(Table):
     business = ForeignKeyField(Business, index=False)
     type = TextField()  # an events.EventType
     payload = BlobField()  # the producer's JSON, byte for byte
+    digest = BigIntegerField(null=True)  # of a payload that was checked, as payload.digest has it
     key = TextField(null=True)  # the producer's own, to recognise a second push
     webhook = ForeignKeyField(Webhook, null=True, on_delete="CASCADE")  # a ping's only receiver
     created_at = TimeField()
     fanned_out_at = TimeField(null=True)
 
     class Meta:
-        indexes = ((("business", "key"), True),)
+        indexes = ((("business", "key"), True), (("business", "id"), False))
 
 
 Event.add_index(

@@ -30,7 +30,19 @@ from core.delivery import (
     after_attempt,
 )
 from core.due import Due, due_deliveries
-from core.models import EPOCH, Business, Delivery, Event, SelectedEvent, Webhook, entitled, row_lock
+from core.identity import delivery_id
+from core.models import (
+    EPOCH,
+    MICROSECOND,
+    Business,
+    Delivery,
+    Event,
+    SelectedEvent,
+    Webhook,
+    entitled,
+    row_lock,
+)
+from core.payload import digest_if_json, is_intact
 from core.plans import includes_webhooks
 from core.recovery import Ended, note_outages
 from core.steps import Step, passed
@@ -89,9 +101,19 @@ def _lock_outbox(condition: object, limit: int, *, wait: bool = False) -> list[i
 def _fan_out(event_ids: list[int], due_at: datetime, now: datetime) -> FannedOut:
     if not event_ids:
         return FannedOut(0, 0)
+    _admit(event_ids)
     rows = [
-        (_new_uuid(now), event_id, webhook_id, Status.PENDING, due_at, now, 0, 0)
-        for event_id, webhook_id in _receivers(event_ids)
+        (
+            delivery_id((created_at - EPOCH) // MICROSECOND, event_id, webhook_id),
+            event_id,
+            webhook_id,
+            Status.PENDING,
+            due_at,
+            now,
+            0,
+            0,
+        )
+        for event_id, created_at, webhook_id in _receivers(event_ids)
     ]
     columns = [
         Delivery.uuid,
@@ -110,23 +132,21 @@ def _fan_out(event_ids: list[int], due_at: datetime, now: datetime) -> FannedOut
     return FannedOut(len(event_ids), len(rows))
 
 
-def _new_uuid(now: datetime) -> uuid.UUID:
-    """A version 7 one (RFC 9562): random, but in the order of time, so that new ones meet in one
-    place of their index however many there are.
-    """
-    milliseconds = (now - EPOCH) // timedelta(milliseconds=1)
-    version_and_variant = 0x7 << 76 | 0b10 << 62
-    noise = secrets.randbits(74)
-    return uuid.UUID(
-        int=milliseconds << 80 | version_and_variant | noise >> 62 << 64 | noise & (1 << 62) - 1
+def _admit(event_ids: list[int]) -> None:
+    """Look once at the payloads that came without a digest, straight from another program."""
+    unseen = Event.select(Event.id, Event.payload).where(
+        one_of(Event.id, event_ids) & Event.digest.is_null()
     )
+    for event_id, payload in list(unseen.tuples()):
+        found = digest_if_json(bytes(payload))
+        Event.update(digest=found).where(Event.id == event_id).execute()
 
 
-def _receivers(event_ids: list[int]) -> Iterable[tuple[int, int]]:
+def _receivers(event_ids: list[int]) -> Iterable[tuple[int, datetime, int]]:
     """Event × webhook: those that selected the event, or the one that a ping is meant for."""
     selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
     return (
-        Event.select(Event.id, Webhook.id)
+        Event.select(Event.id, Event.created_at, Webhook.id)
         .join(Webhook, on=(Webhook.business == Event.business))
         .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
         .where(
@@ -152,6 +172,7 @@ class Claim(NamedTuple):
     interruptions: int
     event_type: str
     payload: bytes
+    is_intact: bool  # the payload is what came in
     created_at: datetime  # of the event
     webhook_id: int
     business_id: int
@@ -228,6 +249,7 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
             Delivery.interruptions,
             Event.type,
             Event.payload,
+            Event.digest,
             Event.created_at,
             Webhook.id,
             Webhook.business,
@@ -244,10 +266,11 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
     # In Claim's order. peewee would look at each column of each row for what is stored otherwise,
     # which costs more than the rest of the claim.
     to_uuid, to_time = Delivery.uuid.python_value, Event.created_at.python_value
-    return [
-        Claim._make((row[0], to_uuid(row[1]), *row[2:7], to_time(row[7]), *row[8:]))
+    found = (
+        (row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8]), *row[9:])
         for row in proxy.execute(query)
-    ]
+    )
+    return [Claim._make(row) for row in found]
 
 
 def still_sendable(claims: Sequence[Claim]) -> list[bool]:
@@ -294,14 +317,16 @@ def settle(
         verdict = after_attempt(
             settlement.outcome, claimed.attempt, claimed.interruptions, schedule, now
         )
-        by_verdict[verdict, claimed.lease].append((settlement, verdict))
+        interrupted = isinstance(settlement.outcome, Interrupted)
+        by_verdict[verdict, claimed.lease, interrupted].append((settlement, verdict))
     judged = [pair for group in by_verdict.values() for pair in group]
     # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
     log, ended = _attempt_log(judged), _ended(judged)
     with transaction():
         settled = []
-        for (verdict, lease), group in by_verdict.items():
-            ours = _apply(verdict, lease, [each.claim.id for each, _ in group], now)
+        for (verdict, lease, interrupted), group in by_verdict.items():
+            ids = [each.claim.id for each, _ in group]
+            ours = _apply(verdict, lease, ids, now, interruptions=int(interrupted))
             settled += [pair for pair in group if pair[0].claim.id in ours]
         if len(settled) < len(judged):
             log, ended = _attempt_log(settled), _ended(settled)
@@ -344,13 +369,17 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
     ]
 
 
-def _apply(verdict: Verdict, lease: int, ids: Sequence[int], now: datetime) -> set[int]:
+def _apply(
+    verdict: Verdict, lease: int, ids: Sequence[int], now: datetime, *, interruptions: int
+) -> set[int]:
     changes: dict[str, object] = {"lease": None, "leased_at": None, "due_at": verdict.due_at}
     if verdict.status is not None:
         changes["status"] = verdict.status
         changes["settled_at"] = now if verdict.due_at is None else None
     if verdict.counts:
         changes["attempts"] = Delivery.attempts + 1
+    if interruptions:
+        changes["interruptions"] = Delivery.interruptions + interruptions
     gone = Webhook.select(Webhook.id).where(
         (Webhook.id == Delivery.webhook) & ~Webhook.deleted_at.is_null()
     )

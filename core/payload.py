@@ -5,6 +5,7 @@ integer keeps all its digits.
 """
 
 import json
+import zlib
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -19,6 +20,7 @@ LINE_LIMIT = 4 * PAYLOAD_LIMIT
 """Bytes of one line of a push: what was before, what is after, and what surrounds them."""
 
 _KEY_LIMIT = 200
+_FITS_NOTHING = -1
 _SPACE = " \t\n\r"
 
 
@@ -28,12 +30,27 @@ def check_payload(raw: bytes) -> bytes:
     return _checked_size(raw.strip())
 
 
-def is_json(raw: bytes) -> bool:
+def digest(payload: bytes) -> int:
+    """What tells a stored payload from a damaged one, in microseconds: parsing takes a thousand
+    times as long. Against accidents only: it is no secret.
+    """
+    return zlib.crc32(payload)
+
+
+def is_intact(payload: bytes, expected: int | None) -> bool:
+    """Whether a stored payload still has its digest. Those of old have none: they were looked at
+    before there were any.
+    """
+    return expected is None or digest(payload) == expected
+
+
+def digest_if_json(raw: bytes) -> int:
+    """The digest of what nobody has checked yet; of what is no JSON one that fits nothing."""
     try:
         _decode(raw)
     except BadPayload:
-        return False
-    return True
+        return _FITS_NOTHING
+    return digest(raw)
 
 
 def check_key(key: object) -> str:

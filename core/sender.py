@@ -1,7 +1,7 @@
 """The only outbound HTTP: one guarded POST → one Outcome."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from time import monotonic
@@ -10,17 +10,20 @@ from typing import cast
 import httpx
 
 from core.cleaning import clean, clean_body
-from core.deadlines import Deadlines
+from core.deadlines import Deadlines, StoodStill
 from core.delivery import (
     RESPONSE_LIMIT,
     Answered,
     ErrorKind,
+    Interrupted,
+    Lapsed,
     Outcome,
     Starved,
     Unreachable,
     Withdrawn,
 )
-from core.transport import LAST_LOOK, AttemptFailed, LastLook, NoDescriptorLeft, NotWanted
+from core.failures import AttemptFailed, KeptConnectionDied, NotWanted, OursToMend
+from core.transport import ERRAND, Errand, GuardedTransport, Stage
 
 log = logging.getLogger(__name__)
 
@@ -36,47 +39,63 @@ class Sender:
     end the worker or its neighbours. It must be used and closed inside one event loop.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, timeout: timedelta) -> None:
+    def __init__(self, transport: GuardedTransport, timeout: timedelta) -> None:
         self._transport = transport
         self._deadlines = Deadlines(timeout.total_seconds())
-        self._told_until = 0.0
+        self._told_until: dict[type[OursToMend], float] = {}
+
+    def keep_for(self, webhook_ids: Collection[int]) -> None:
+        """Keep connections for these webhooks, to which more is due, and for no others."""
+        self._transport.keep_for(webhook_ids)
 
     async def post(
-        self, url: str, headers: Sequence[tuple[str, str]], body: bytes, last_look: LastLook
+        self, errand: Errand, headers: Sequence[tuple[str, str]], body: bytes
     ) -> Outcome:
-        """POST `body`; `last_look` is asked once connected, just before the first byte leaves."""
+        """POST `body`; the errand's last look is taken just before the first byte leaves."""
         attempt = _Attempt()
         try:
             request = httpx.Request(
                 "POST",
-                _parsed(url),
+                _parsed(errand.url),
                 headers=[*headers, ("Accept-Encoding", "identity")],
-                stream=httpx.ByteStream(body),  # `content` would add headers that aiohttp adds
-                extensions={LAST_LOOK: last_look},
+                stream=httpx.ByteStream(body),  # `content` takes longer to say how long it is
+                extensions={ERRAND: errand},
             )
             await self._deadlines.hold(attempt.run(self._transport, request))
-        except NotWanted:
-            return Withdrawn()
-        except NoDescriptorLeft:
-            self._tell_of_descriptors()
-            return Starved()
-        except AttemptFailed as failure:
-            return attempt.outcome() or Unreachable(failure.kind, failure.detail[:_DETAIL_LIMIT])
-        except TimeoutError:
-            detail = f"no answer in {self._deadlines.seconds:g} s"
-            return attempt.outcome() or Unreachable(ErrorKind.TIMEOUT, detail)
         except Exception as error:  # noqa: BLE001 - any fault in an attempt is its outcome
-            return attempt.outcome() or _unforeseen(error)
+            return attempt.outcome() or self._outcome_of(error, errand.stage)
         return attempt.outcome() or Unreachable(ErrorKind.PROTOCOL, "no status")
 
-    def _tell_of_descriptors(self) -> None:
+    def _outcome_of(self, error: Exception, stage: Stage) -> Outcome:
+        """What it is to the delivery that no status came."""
+        match error:
+            case NotWanted():
+                return Withdrawn()
+            case OursToMend():
+                self._tell(error)
+                return Starved()
+            case KeptConnectionDied():
+                return Lapsed()
+            case AttemptFailed():
+                return Unreachable(error.kind, error.detail[:_DETAIL_LIMIT])
+            case StoodStill():
+                return Interrupted()
+            case TimeoutError() if stage is Stage.LAST_LOOK:  # our database has kept it waiting
+                return Withdrawn()
+            case TimeoutError() if stage is Stage.HANDSHAKE:
+                detail = f"the server did not answer the handshake in {self._deadlines.seconds:g} s"
+                return Unreachable(ErrorKind.TLS, detail)
+            case TimeoutError():
+                detail = f"no answer in {self._deadlines.seconds:g} s"
+                return Unreachable(ErrorKind.TIMEOUT, detail)
+            case _:
+                return _unforeseen(error)
+
+    def _tell(self, trouble: OursToMend) -> None:
         """Once for the many attempts that it meets."""
-        if monotonic() >= self._told_until:
-            self._told_until = monotonic() + _TOLD_FOR
-            log.error(
-                "this machine has no file descriptors left, so deliveries wait a minute: "
-                "raise LimitNOFILE or lower [delivery] concurrency"
-            )
+        if monotonic() >= self._told_until.get(type(trouble), 0.0):
+            self._told_until[type(trouble)] = monotonic() + _TOLD_FOR
+            log.error("%s", trouble)
 
     async def close(self) -> None:
         await self._transport.aclose()

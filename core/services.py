@@ -16,9 +16,10 @@ from core.database import connection, proxy, transaction
 from core.delivery import WAITING, Status
 from core.errors import BadInput
 from core.events import SELECTABLE, EventType
-from core.intake import Wake, selectable_type
+from core.intake import Wake, next_time, selectable_type
 from core.models import Delivery, Event, SelectedEvent, Webhook, row_lock
 from core.outbox import fan_out_business
+from core.payload import digest
 from core.plans import Actor
 from core.signing import SECRET_BYTES, Secret
 from core.url_policy import UrlPolicy
@@ -125,8 +126,9 @@ def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> in
             business=webhook.business_id,
             type=EventType.PING,
             payload=_PING_PAYLOAD,
+            digest=digest(_PING_PAYLOAD),
             webhook=webhook_id,
-            created_at=now,
+            created_at=next_time(webhook.business_id, now),
         ).execute()
         _note(actor, webhook, "tested", now)
         proxy.after_commit(wake)

@@ -1,352 +1,171 @@
-"""httpx's transport interface over aiohttp's connections, with the address guard where they begin.
+"""httpx's transport interface over connections that are one webhook's own.
 
 httpx's own pool rescans every connection at each request, which makes it the bottleneck of a
-sender with many addresses; aiohttp's does not. The guard stands in the name lookup and again in
-the socket's making, so that whatever is dialled was checked, and nothing is looked up twice.
+sender with many addresses; and a pool that webhooks share would hand what one receiver writes
+unasked to the next one's request.
 """
 
 import asyncio
-import errno
-import os
-import socket
 import ssl
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import ContextVar
-from functools import lru_cache, partial
-from typing import Any, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass
+from enum import Enum, auto
 
-import aiohttp
 import httpx
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
-from multidict import CIMultiDict
-from yarl import URL
 
-from core.cleaning import clean
+from core.connections import Connections, Owner
+from core.conversation import Answer, Conversation
 from core.delivery import ErrorKind
-from core.errors import BadConfig, BlockedUrl
-from core.url_policy import UrlPolicy
+from core.dialling import Lookups, connect
+from core.errors import BlockedUrl
+from core.failures import AttemptFailed, NotWanted
+from core.tls import explain_tls
+from core.url_policy import Target, UrlPolicy
 
 LastLook = Callable[[], Awaitable[bool]]
 """Asked once connected, before the first byte leaves: may this still be sent?"""
 
-LAST_LOOK = "aurapos_last_look"
-"""The request extension that carries a LastLook."""
+ERRAND = "aurapos_errand"
+"""The request extension that carries an Errand."""
 
-_KEEP_ALIVE = 5.0  # seconds; a receiver that closes earlier costs an immediate second connection
-_LOOKUPS_AT_ONCE = 1024  # threads that mostly wait; lookups that hang must leave room for others
-_NO_DESCRIPTOR_LEFT = {errno.EMFILE, errno.ENFILE}
-_last_look: ContextVar[LastLook] = ContextVar("last_look")
-_conversation: ContextVar["_Conversation | None"] = ContextVar("conversation")
+_TARGETS = 4096  # read URLs that are remembered
 
 
-class AttemptFailed(httpx.TransportError):
-    """No status arrived; `kind` says at which step."""
+class Stage(Enum):
+    """What an attempt waits for."""
 
-    def __init__(self, kind: ErrorKind, detail: str) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.detail = clean(detail)
-
-
-class NotWanted(Exception):
-    """The last look said no: nothing was sent."""
+    ADDRESS = auto()
+    CONNECTION = auto()
+    HANDSHAKE = auto()
+    LAST_LOOK = auto()
+    ANSWER = auto()
 
 
-class NoDescriptorLeft(Exception):
-    """This process, or its machine, can open nothing more: nothing was sent."""
+@dataclass(slots=True)
+class Errand:
+    """What one attempt is about beside its bytes, and how far it has come."""
 
-
-def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Certificate verification as usual, trusting one more authority when `ca_file` names one.
-
-    Raises BadConfig when that file is not one of PEM certificates.
-    """
-    context = httpx.create_ssl_context()
-    if ca_file:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:
-            raise BadConfig(
-                f"[delivery] ca_file {ca_file} cannot be used ({_words(error)}): name a readable "
-                "file of PEM certificates."
-            ) from None
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    webhook_id: int
+    url: str  # as it is stored: what goes over the wire is this
+    last_look: LastLook
+    stage: Stage = Stage.ADDRESS
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """POSTs to public addresses only, over connections kept alive for a few seconds.
+    """POSTs to public addresses only, each request with an Errand among its extensions.
 
-    Bodies are sent whole, from memory.
+    Bodies are sent whole, from memory. A connection is used again by its own webhook alone, while
+    more is due to that (`keep_for`), for a minute, and as long as the answers are 2xx.
     Raises AttemptFailed where no status arrives, NotWanted where the last look said no, and
-    NoDescriptorLeft.
-    It must be used and closed inside one event loop.
+    OursToMend. It must be used and closed inside one event loop.
     """
 
     def __init__(self, policy: UrlPolicy, context: ssl.SSLContext) -> None:
         self._policy = policy
         self._context = context
-        self._session: aiohttp.ClientSession | None = None
+        self._connections = Connections()
+        self._lookups = Lookups(policy)
+        self._targets: dict[str, Target] = {}
+
+    def keep_for(self, webhook_ids: Collection[int]) -> None:
+        """More is due to these webhooks, and to no others."""
+        self._connections.keep_for(webhook_ids)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        _last_look.set(request.extensions.get(LAST_LOOK, _always))
+        errand: Errand = request.extensions[ERRAND]
+        target = self._target(errand.url)
+        conversation = await self._ready(errand, target)
         try:
-            answer = await self._send(request)
-        except BlockedUrl as error:
-            raise AttemptFailed(ErrorKind.BLOCKED, str(error)) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR_LEFT:
-                raise NoDescriptorLeft from error
-            raise AttemptFailed(*_explain(error)) from error
-        return httpx.Response(
-            answer.status,
-            headers=answer.raw_headers,
-            stream=_RawBody(answer),
-            request=request,
-        )
-
-    async def _send(self, request: httpx.Request) -> aiohttp.ClientResponse:
-        """Send once; and once more when a reused connection died before any byte came back."""
-        _conversation.set(None)
-        try:
-            return await self._send_once(request)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            conversation = _conversation.get()
-            if conversation is None or not conversation.is_reused or conversation.is_answered:
-                raise
-        return await self._send_once(request)
-
-    async def _send_once(self, request: httpx.Request) -> aiohttp.ClientResponse:
-        return await self._open_session().request(
-            request.method,
-            _aiohttp_url(str(request.url)),
-            data=aiohttp.BytesPayload(request.read()),
-            headers=CIMultiDict(
-                (name.decode("ascii"), value.decode("latin-1"))
-                for name, value in request.headers.raw
-            ),
-            allow_redirects=False,
-        )
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=_GuardedConnector(self._policy, self._context),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),  # the sender's deadline bounds it all
-                auto_decompress=False,
-                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-                trust_env=False,
-            )
-        return self._session
-
-    async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-
-@lru_cache(maxsize=4096)
-def _aiohttp_url(url: str) -> URL:
-    return URL(url, encoded=True)
-
-
-class _RawBody(httpx.AsyncByteStream):
-    """The body as it comes, never inflated; closing keeps the connection only if it has ended."""
-
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._answer.content.iter_any()
-
-    async def aclose(self) -> None:
-        self._answer.close()  # a connection whose body was read to its end is back already
-
-
-class _Conversation(ResponseHandler):
-    """A connection's side that reads, and what is known of the request that is under way on it.
-
-    aiohttp's errors do not say whether a part of an answer came before the end.
-    """
-
-    is_reused: bool | None = None  # None before its first request
-    is_answered = False  # as much as a byte of it
-
-    def begin(self) -> None:
-        self.is_reused, self.is_answered = self.is_reused is not None, False
-
-    def data_received(self, data: bytes) -> None:
-        self.is_answered = True
-        super().data_received(data)
-
-
-class _GuardedConnector(aiohttp.TCPConnector):
-    def __init__(self, policy: UrlPolicy, context: ssl.SSLContext) -> None:
-        self._lookups = _GuardedResolver(policy)
-        super().__init__(
-            ssl=context,
-            resolver=self._lookups,
-            use_dns_cache=False,
-            limit=0,
-            keepalive_timeout=_KEEP_ALIVE,
-            socket_factory=_socket_factory(policy),
-        )
-        self._factory = cast("partial[ResponseHandler]", partial(_Conversation, loop=self._loop))
-
-    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
-        """A connection, new or kept, for a request that is still wanted now that it is there."""
-        connection = await super().connect(*args, **kwargs)
-        conversation = cast("_Conversation", connection.protocol)
-        conversation.begin()
-        _conversation.set(conversation)
-        try:
-            wanted = await _last_look.get()()
+            errand.stage = Stage.ANSWER
+            answer = conversation.ask(_message(request, target))
+            await answer.wait_for_status()
         except BaseException:
-            connection.close()
+            conversation.close()
             raise
-        if not wanted:
-            connection.close()
-            raise NotWanted
-        return connection
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=_Body(answer, conversation)
+        )
 
-    async def close(self, *, abort_ssl: bool = False) -> None:
-        await super().close(abort_ssl=abort_ssl)
-        await self._lookups.close()  # aiohttp closes only a resolver that it made
+    async def aclose(self) -> None:
+        self._connections.close()
+        await self._lookups.close()
+        await asyncio.sleep(0)  # in which the loop closes their sockets
 
-
-class _GuardedResolver(AbstractResolver):
-    """Name lookups in threads of their own, one at a time for a name, refused if not public.
-
-    The event loop's default executor has a handful of threads: a few hanging lookups would hold
-    up every other webhook. A lookup cannot be cancelled, so its thread must not hold up exit.
-    """
-
-    def __init__(self, policy: UrlPolicy) -> None:
-        self._policy = policy
-        self._room = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
-        self._under_way: dict[str, asyncio.Future[list[str]]] = {}
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - aiohttp's signature
-    ) -> list[ResolveResult]:
-        addresses = self._policy.check_addresses(host, await self._addresses(host))
-        if not addresses:
-            raise OSError(socket.EAI_NONAME, "the name has no address")
-        return [_resolved(host, address, port) for address in addresses]
-
-    async def _addresses(self, host: str) -> list[str]:
-        lookup = self._under_way.get(host)
-        if lookup is None:
-            lookup = self._under_way[host] = asyncio.ensure_future(self._look_up(host))
-            lookup.add_done_callback(lambda _: self._under_way.pop(host, None))
-        return await asyncio.shield(lookup)
-
-    async def _look_up(self, host: str) -> list[str]:
-        loop = asyncio.get_running_loop()
-        found: asyncio.Future[list[str]] = loop.create_future()
-
-        def look_up() -> None:
+    def _target(self, url: str) -> Target:
+        """The URL by the rules of now: those that it was saved by may have been others."""
+        target = self._targets.get(url)
+        if target is None:
+            if len(self._targets) >= _TARGETS:
+                self._targets.clear()
             try:
-                answer: list[str] | OSError = _getaddrinfo(host)
-            except OSError as error:
-                answer = error
-            _hand_over(loop, found, answer)
+                target = self._targets[url] = self._policy.check_url(url)
+            except BlockedUrl as error:
+                raise AttemptFailed(ErrorKind.BLOCKED, str(error)) from None
+        return target
 
-        async with self._room:
-            threading.Thread(target=look_up, name=f"lookup {host}", daemon=True).start()
-            return await found
+    async def _ready(self, errand: Errand, target: Target) -> Conversation:
+        """A connection, and the last look's consent."""
+        owner = Owner(errand.webhook_id, target.scheme, target.host, target.port)
+        while True:
+            kept = self._connections.take(owner)
+            conversation = kept or await self._dial(errand, target, owner)
+            await _take_last_look(errand, conversation)
+            if kept is None or not kept.is_closed:
+                return conversation
 
-    async def close(self) -> None:
-        lookups = list(self._under_way.values())
-        for lookup in lookups:
-            lookup.cancel()
-        await asyncio.gather(*lookups, return_exceptions=True)
+    async def _dial(self, errand: Errand, target: Target, owner: Owner) -> Conversation:
+        errand.stage = Stage.ADDRESS
+        addresses = await self._lookups.addresses(target.host)
+        errand.stage = Stage.CONNECTION
+        connected = await connect(addresses, target.port, self._policy, self._lookups)
+        conversation = self._connections.new(owner)
+        is_https = target.scheme == "https"
+        errand.stage = Stage.HANDSHAKE if is_https else errand.stage
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: conversation,
+                sock=connected,
+                ssl=self._context if is_https else None,
+                server_hostname=target.host if is_https else None,
+            )
+        except OSError as error:
+            conversation.close()
+            raise AttemptFailed(ErrorKind.TLS, explain_tls(error)) from None
+        except BaseException:
+            conversation.close()
+            raise
+        return conversation
 
 
-def _getaddrinfo(host: str) -> list[str]:
-    """Every address of a name, in the system's order of preference."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def _hand_over(
-    loop: asyncio.AbstractEventLoop, found: "asyncio.Future[list[str]]", answer: list[str] | OSError
-) -> None:
-    def settle() -> None:
-        if found.done():
-            return
-        if isinstance(answer, OSError):
-            found.set_exception(answer)
-        else:
-            found.set_result(answer)
-
+async def _take_last_look(errand: Errand, conversation: Conversation) -> None:
+    errand.stage = Stage.LAST_LOOK
     try:
-        loop.call_soon_threadsafe(settle)
-    except RuntimeError:  # the loop was closed while the lookup hung: nobody waits any more
-        return
+        if not await errand.last_look():
+            raise NotWanted
+    except BaseException:
+        conversation.close()
+        raise
 
 
-def _resolved(host: str, address: str, port: int) -> ResolveResult:
-    return ResolveResult(
-        hostname=host,
-        host=address,
-        port=port,
-        family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-        proto=0,
-        flags=socket.AI_NUMERICHOST,
-    )
+def _message(request: httpx.Request, target: Target) -> bytes:
+    """The request's bytes, its target as it is stored."""
+    body = request.read()
+    head = f"POST {target.path} HTTP/1.1\r\nHost: {target.authority}\r\n".encode()
+    lines = [b"%b: %b\r\n" % header for header in request.headers.raw]
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (head, b"".join(lines), len(body), body)
 
 
-def _socket_factory(policy: UrlPolicy) -> Callable[[Any], socket.socket]:
-    """Sockets only for addresses that may be dialled: an address in a URL is never looked up."""
+class _Body(httpx.AsyncByteStream):
+    """The body as it comes, never inflated; what is left unread ends its connection."""
 
-    def make(info: tuple[Any, ...]) -> socket.socket:
-        family, kind, protocol, _, address = info
-        policy.check_addresses("The webhook's URL", [address[0]])
-        made = socket.socket(family, kind, protocol)
-        made.settimeout(0)
-        return made
+    def __init__(self, answer: Answer, conversation: Conversation) -> None:
+        self._answer = answer
+        self._conversation = conversation
 
-    return make
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while chunk := await self._answer.read():
+            yield chunk
 
-
-async def _always() -> bool:
-    return True
-
-
-def _explain(error: Exception) -> tuple[ErrorKind, str]:
-    """The step an error belongs to, and what was seen there."""
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return ErrorKind.DNS, _words(error.os_error)
-        case aiohttp.ClientConnectorCertificateError():
-            return ErrorKind.TLS, _certificate_words(error.certificate_error)
-        case aiohttp.ClientConnectorSSLError():
-            return ErrorKind.TLS, _words(error.os_error)
-        case aiohttp.ClientConnectorError():
-            return ErrorKind.CONNECT, _words(error.os_error)
-        case aiohttp.ServerDisconnectedError():
-            return ErrorKind.PROTOCOL, "the connection was closed without an answer"
-        case aiohttp.ClientResponseError():
-            return ErrorKind.PROTOCOL, error.message
-        case OSError():
-            return ErrorKind.CONNECT, _words(error)
-        case _:
-            return ErrorKind.PROTOCOL, str(error) or type(error).__name__
-
-
-def _certificate_words(error: Exception) -> str:
-    return getattr(error, "verify_message", "") or str(error)
-
-
-def _words(error: OSError) -> str:
-    """The system's words for the error's number: asyncio's own would quote the address."""
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error) or type(error).__name__
+    async def aclose(self) -> None:
+        if not self._answer.is_complete:
+            self._conversation.close()

@@ -29,7 +29,8 @@ URL_LIMIT = 2048
 _LABEL_LIMIT, _HOST_LIMIT = 63, 253
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^\[\]:]*)(?::(?P<port>[^:]*))?")
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+# Underscores are in no host's registered name, and in names that people have all the same.
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -69,6 +70,7 @@ class Target:
     host: str
     port: int
     path: str  # with the query
+    authority: str  # what the Host header says
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +84,27 @@ class UrlPolicy:
         """The URL as it is stored and shown; raises BlockedUrl with one sentence for the owner."""
         _check_text(text)
         scheme, rest = self._scheme(text)
-        authority, path = _split_authority(rest)
-        if "@" in authority:
+        typed, path = _split_authority(rest)
+        if "@" in typed:
             raise BlockedUrl("The URL holds a user name or password: remove what is before the @.")
-        host_text, port_text = _split_port(authority)
+        host_text, port_text = _split_port(typed)
         host = self._host(host_text)
         port = _port(port_text, scheme)
         shown = f"[{host}]" if ":" in host else host
         suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
-        url = f"{scheme}://{shown}{suffix}{path}"
+        authority = f"{shown}{suffix}"
+        url = f"{scheme}://{authority}{path}"
         if len(url) > URL_LIMIT:
             raise BlockedUrl(f"The URL is longer than {URL_LIMIT} characters: use a shorter one.")
-        return Target(url, scheme, host, port, path)
+        return Target(url, scheme, host, port, path, authority)
+
+    def accepts(self, text: str) -> bool:
+        """Whether this URL passes `check_url`."""
+        try:
+            self.check_url(text)
+        except BlockedUrl:
+            return False
+        return True
 
     def check_addresses(self, host: str, addresses: Sequence[str]) -> list[str]:
         """Every answer of a name lookup, or BlockedUrl if any of them may not be called.
@@ -165,11 +176,32 @@ def _split_authority(rest: str) -> tuple[str, str]:
         raise BlockedUrl("The URL has no host name: write one such as https://example.com/hook.")
     if _ESCAPE.search(target):
         raise BlockedUrl("The URL holds a % that two hex digits do not follow: write it as %25.")
-    path = target if target.startswith("/") else f"/{target}"
+    path, _, query = target.partition("?")
     try:
-        return authority, quote(path, safe=_PATH_SAFE)
+        whole = _without_dots(path) + (f"?{query}" if query else "")
+        return authority, quote(whole, safe=_PATH_SAFE)
     except UnicodeEncodeError:
         raise BlockedUrl("The URL holds a broken character: type it again.") from None
+
+
+def _without_dots(path: str) -> str:
+    """The path as a server or a proxy would read it: with `.` and `..` taken out (RFC 3986, 5.2.4).
+
+    So what is stored and shown is what goes over the wire, and nobody on the way rewrites it.
+    """
+    kept: list[str] = []
+    segment = ""
+    for segment in path.removeprefix("/").split("/"):
+        match segment.lower().replace("%2e", "."):
+            case "..":
+                del kept[-1:]
+            case ".":
+                pass
+            case _:
+                kept.append(segment)
+    if segment.lower().replace("%2e", ".") in {".", ".."}:
+        kept.append("")
+    return "/" + "/".join(kept)
 
 
 def _split_port(authority: str) -> tuple[str, str | None]:

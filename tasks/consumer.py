@@ -18,7 +18,8 @@ from core.outbox import LEASE
 from core.retention import prune_daily, record_tick
 from core.schema import require_current
 from core.sender import Sender
-from core.transport import GuardedTransport, tls_context
+from core.tls import tls_context
+from core.transport import GuardedTransport
 from core.vault import load_vault
 from tasks.descriptors import affordable
 from tasks.dispatcher import Dispatcher

@@ -19,10 +19,12 @@ from core import outbox
 from core.database import explain
 from core.delivery import (
     Interrupted,
+    Lapsed,
     Locked,
     Outcome,
     Schedule,
     Status,
+    Unreachable,
     Unsendable,
     Verdict,
     Withdrawn,
@@ -30,12 +32,12 @@ from core.delivery import (
 from core.due import waiting_webhooks
 from core.errors import BadKeyFile
 from core.outbox import LEASE, Claim, Settlement
-from core.payload import is_json
 from core.recording import settle_all
 from core.recovery import recover_some
 from core.sender import Sender
 from core.signing import Secret, build_body, build_headers
 from core.steps import Step, passed
+from core.transport import Errand
 from core.vault import Vault
 from tasks.database_thread import DatabaseThread
 from tasks.last_look import LastLooks
@@ -188,8 +190,8 @@ class Dispatcher:
         self, batch: list[Settlement], settled: list[tuple[Settlement, Verdict]], tally: Tally
     ) -> None:
         del self._unsettled[: len(batch)]
-        if any(isinstance(settlement.outcome, Withdrawn) for settlement in batch):
-            self.look()  # what was withdrawn is due again, on the new terms
+        if any(isinstance(each.outcome, Withdrawn | Lapsed | Interrupted) for each in batch):
+            self.look()  # it is due again: what was withdrawn on the new terms
         for settlement, verdict in settled:
             tally.count(verdict)
             _log(settlement, verdict)
@@ -217,7 +219,7 @@ class Dispatcher:
         claimed = Counter(claim.webhook_id for claim in claims)
         emptied = {each for each, share in wanted.items() if claimed[each] < share}
         if emptied:
-            self._roster = [each for each in self._roster if each not in emptied]
+            self._call([each for each in self._roster if each not in emptied])
         return len(claims)
 
     def _settle_and_claim(
@@ -244,7 +246,12 @@ class Dispatcher:
             self.look()
         waiting = await self._writer.run(waiting_webhooks)
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
-        self._roster = [each.webhook_id for each in waiting if each.first_due <= until]
+        self._call([each.webhook_id for each in waiting if each.first_due <= until])
+
+    def _call(self, webhook_ids: list[int]) -> None:
+        """These have more due, as far as is known; connections are kept for no others."""
+        self._roster = webhook_ids
+        self._sender.keep_for(frozenset(webhook_ids))
 
     async def _recover(self) -> bool:
         """Whether there was something to queue again after an outage: then there may be more."""
@@ -271,7 +278,7 @@ class Dispatcher:
             self._news.set()
 
     async def _outcome(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> Outcome:
-        if not is_json(claim.payload):
+        if not claim.is_intact:
             return Unsendable("the stored event was damaged")
         try:
             secret = vault.open(claim)
@@ -282,10 +289,9 @@ class Dispatcher:
             return Locked()
         body = build_body(claim.event_type, claim.uuid, claim.created_at, claim.payload)
         return await self._sender.post(
-            claim.url,
+            Errand(claim.webhook_id, claim.url, partial(self._may_send, claim, leased_until)),
             build_headers(claim.event_type, claim.uuid, secret.sign(body)),
             body,
-            partial(self._may_send, claim, leased_until),
         )
 
     async def _may_send(self, claim: Claim, leased_until: float) -> bool:
@@ -311,7 +317,8 @@ def _log(settlement: Settlement, verdict: Verdict) -> None:
             "attempt": settlement.claim.attempt,
             "http_status": getattr(outcome, "http_status", None),
             "error": getattr(outcome, "error", None),
-            "detail": getattr(outcome, "detail", ""),
+            # In words of ours; what an answer says, a Location too, is in its delivery alone.
+            "detail": outcome.detail if isinstance(outcome, Unreachable) else "",
             "ms": round(settlement.duration / timedelta(milliseconds=1)),
         },
     )

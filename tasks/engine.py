@@ -20,6 +20,7 @@ from peewee import PeeweeException
 
 from core.database import explain
 from core.errors import WebhooksError
+from core.loops import run
 from tasks.chores import Chore
 from tasks.dispatcher import Dispatcher
 from tasks.ending import flush_log
@@ -104,7 +105,7 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            run(self._main())
         except Exception as error:
             # A worker that goes on without its engine would only look alive.
             log.exception("the engine broke, so this worker ends")

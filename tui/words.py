@@ -9,11 +9,10 @@ _WHAT = {
     ErrorKind.DNS: "The name has no address ({detail}). Check the spelling, or your DNS records.",
     ErrorKind.CONNECT: "The server did not take the connection ({detail}). Is it running, and open "
     "to the outside?",
-    ErrorKind.TLS: "The connection is not secure ({detail}). Renew or mend the certificate.",
+    ErrorKind.TLS: "No secure connection came about: {detail}. Mend it at the server.",
     ErrorKind.PROTOCOL: "What came back is not HTTP ({detail}). Check the port and what listens "
     "there.",
-    ErrorKind.BLOCKED: "The name now points inside a private network. A webhook needs a public "
-    "address.",
+    ErrorKind.BLOCKED: "It may not be called: {detail}",
     ErrorKind.INTERRUPTED: "Our own worker stopped in the middle. It is made again by itself and "
     "counts as none of the attempts.",
     ErrorKind.CORRUPT: "The stored event is damaged and cannot be sent; you need do nothing.",

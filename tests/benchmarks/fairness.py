@@ -144,7 +144,7 @@ async def _drain(key_file: Path) -> float:
 def apart(*args: str) -> str:
     """What a process of its own prints, given a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, folder, *args]
+        command = [sys.executable, "-m", "tests.benchmarks.fairness", folder, *args]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

@@ -86,7 +86,9 @@ def measure() -> dict[str, dict[str, float]]:
 
 def figures(name: str, urls: tuple[str, str]) -> dict[str, float]:
     print(f"latency: {name}", file=sys.stderr)
-    seconds = json.loads(subprocess.check_output([sys.executable, __file__, *urls]))
+    seconds = json.loads(
+        subprocess.check_output([sys.executable, "-m", "tests.benchmarks.latency", *urls])
+    )
     return spread(seconds)
 
 

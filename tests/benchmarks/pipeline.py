@@ -22,8 +22,10 @@ import httpx
 
 from core.database import open_database
 from core.invariants import Evidence
+from core.loops import run
 from tasks.engine import suit_a_worker
 from tasks.wiring import utc_now as now
+from tests.benchmarks import cost
 from tests.benchmarks.report import BARE, RIVAL
 from tests.benchmarks.stage import (
     AT_ONCE,
@@ -187,7 +189,7 @@ def run_at_once(part: Sequence[str | Path], processes: int) -> tuple[int, float]
     """
     running = [
         subprocess.Popen(
-            [sys.executable, __file__, *part],
+            [sys.executable, "-m", "tests.benchmarks.pipeline", *part],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -235,7 +237,7 @@ def case_rate(case: Case, url: str, server: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         key_file = Path(folder) / "key"
         database = new_database(server) if case.postgres else f"sqlite:///{folder}/bench.db"
-        command = [sys.executable, __file__]
+        command = [sys.executable, "-m", "tests.benchmarks.pipeline"]
         subprocess.run(
             [*command, "prepare", database, key_file, url, str(case.addresses)], check=True
         )
@@ -249,18 +251,19 @@ def case_rate(case: Case, url: str, server: str) -> float:
 
 def main() -> None:
     write_results("pipeline", measure())
+    write_results("cost", cost.measure())
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["client", name, url]:
-            asyncio.run(on_the_word(lambda: CLIENTS[name].work(url)))
+            asyncio.run(on_the_word(lambda: CLIENTS[name].work(url)))  # as its users run it
         case ["prepare", database, key_file, url, addresses]:
             urls = [f"{url}{each}" for each in range(int(addresses))]
             prepare(database, Path(key_file), urls, POSTS // int(addresses))
         case ["examine", database, key_file, url]:
             examine(database, Path(key_file), url)
         case ["drain", database, key_file, per_webhook]:
-            asyncio.run(drain(database, Path(key_file), int(per_webhook)))
+            run(drain(database, Path(key_file), int(per_webhook)))
         case _:
             main()

@@ -27,6 +27,14 @@ def pipeline(rates: dict[str, float]) -> list[Row]:
     ]
 
 
+def cost(microseconds: dict[str, float]) -> list[Row]:
+    """CPU of one delivery, by part."""
+    parts = dict(microseconds)
+    whole = parts.pop("whole")
+    told = ", ".join(f"{name} {part:.0f}" for name, part in parts.items())
+    return [("CPU of a delivery, SQLite, 1 worker", f"{whole:.0f} µs: {told}", "", "")]
+
+
 def latency(cases: dict[str, dict[str, float]]) -> list[Row]:
     """From publication to arrival."""
     return [(f"publish → arrival, {name}", _spread(case), "", "") for name, case in cases.items()]
@@ -68,6 +76,7 @@ def _grown(costs: dict[str, float]) -> str:
 
 ROWS: dict[str, Callable[[Any], list[Row]]] = {
     "pipeline": pipeline,
+    "cost": cost,
     "latency": latency,
     "fairness": fairness,
     "growth": growth,

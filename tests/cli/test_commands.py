@@ -167,6 +167,32 @@ def test_the_doctor_finds_what_is_wrong_and_nothing_else(installed: Installation
         assert worker.stop() == 0
 
 
+def name_a_bad_ca_file(folder: Path) -> None:
+    (folder / "bad.pem").write_text("<html>404</html>")
+    with (folder / "c.toml").open("a") as config:
+        config.write('ca_file = "bad.pem"\n')
+
+
+@pytest.mark.parametrize("command", [["worker"], ["worker", "--workers", "2"], ["tick"]])
+def test_a_bad_ca_file_is_told_before_anything_is_sent(
+    installed: Installation, command: list[str]
+) -> None:
+    name_a_bad_ca_file(installed.folder)
+    assert "bad.pem cannot be used (it holds no whole PEM" in installed.fails(*command)
+
+
+def test_the_doctor_counts_webhooks_that_the_settings_of_now_refuse(
+    installed: Installation,
+) -> None:
+    for number in range(2):
+        installed.add_webhook(f"http://127.0.0.1:8080/{number}")
+    assert "webhooks" not in examined(installed)[1]
+    config = installed.config.read_text()
+    installed.config.write_text(config.replace("allow_http = true", "allow_http = false"))
+    told = installed.run("doctor").stdout
+    assert "warning webhooks  2 of them may not be called by the settings of now" in told
+
+
 @pytest.mark.parametrize(
     ("damage", "check", "words"),
     [
@@ -178,8 +204,9 @@ def test_the_doctor_finds_what_is_wrong_and_nothing_else(installed: Installation
             marks=pytest.mark.sqlite_only("deletes the file"),
         ),
         (lambda folder: (folder / "c.toml").write_text("x = 1"), "config", "not a key"),
+        (name_a_bad_ca_file, "ca_file", "whole PEM certificate"),
     ],
-    ids=["an open key", "no key", "no database", "a bad configuration"],
+    ids=["an open key", "no key", "no database", "a bad configuration", "a bad ca_file"],
 )
 def test_the_doctor_says_how_to_mend_it(
     installed: Installation, damage: object, check: str, words: str

@@ -11,6 +11,7 @@ from core.delivery import (
     Answered,
     ErrorKind,
     Interrupted,
+    Lapsed,
     Locked,
     Outcome,
     Schedule,
@@ -66,6 +67,12 @@ def test_with_fewer_waits_than_attempts_the_last_one_repeats() -> None:
 
 def test_an_interrupted_attempt_is_made_again_and_uses_up_none() -> None:
     assert decide(Interrupted(), 5) == Verdict(None, NOON, counts=False)
+
+
+def test_what_a_kept_connection_lost_is_sent_again_at_once_and_once_only() -> None:
+    assert decide(Lapsed(), 1) == Verdict(Status.FAILED, NOON)
+    assert decide(Lapsed(), 2) == Verdict(Status.FAILED, NOON + 5 * MINUTE)
+    assert decide(Lapsed(), 5) == Verdict(Status.ABANDONED, None)
 
 
 def test_interruptions_are_bounded() -> None:

@@ -3,6 +3,7 @@
 import io
 import tracemalloc
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import pytest
 
@@ -11,9 +12,9 @@ from core.directory import add_business, set_business
 from core.errors import BadInput, BadPayload, NotFound, NotIncluded
 from core.events import EventType
 from core.intake import SyncReport, publish, read_lines, record_change, sync
-from core.models import Event
+from core.models import MICROSECOND, Event
 from core.payload import LINE_LIMIT, parse_change
-from tests.support.scene import NOON, OPERATOR, TICKET, publish_ticket, silent
+from tests.support.scene import MINUTE, NOON, OPERATOR, SECOND, TICKET, publish_ticket, silent
 
 CREATED = EventType.TICKET_CREATED
 
@@ -135,6 +136,39 @@ def test_a_duplicate_and_what_is_not_included_wake_nobody(business: int) -> None
     set_business(OPERATOR, business, NOON, edition="studio")
     publish(business, CREATED, TICKET, NOON, wake=bell)
     assert bell.rung == 0
+
+
+def times() -> list[datetime]:
+    """When the events happened, in the order in which they were published."""
+    with transaction():
+        return [event.created_at for event in Event.select().order_by(Event.id)]
+
+
+def test_times_rise_in_the_order_of_publication_within_one_microsecond_too(business: int) -> None:
+    for _ in range(3):
+        publish_ticket(business)
+    push(business, map(client, range(3)))
+    assert times() == [NOON + number * MICROSECOND for number in range(6)]
+
+
+def test_they_rise_over_a_clock_that_was_set_back_a_little(business: int) -> None:
+    publish_ticket(business, NOON)
+    publish_ticket(business, NOON - 0.9 * SECOND)
+    assert times() == [NOON, NOON + MICROSECOND]
+
+
+def test_a_clock_that_was_set_back_far_is_believed(business: int) -> None:
+    publish_ticket(business, NOON)
+    publish_ticket(business, NOON - MINUTE)
+    publish_ticket(business, NOON - MINUTE)
+    assert times() == [NOON, NOON - MINUTE, NOON - MINUTE + MICROSECOND]
+
+
+def test_one_business_s_times_are_no_other_s(business: int) -> None:
+    other = add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
+    publish_ticket(business)
+    publish_ticket(other)
+    assert times() == [NOON, NOON]
 
 
 def test_a_change_is_recorded_as_the_event_it_is(business: int) -> None:

@@ -16,9 +16,12 @@ import httpx
 import pytest
 import trustme
 
-from core.delivery import Answered, ErrorKind, Outcome, Starved, Unreachable, Withdrawn
+from core import dialling
+from core.delivery import Answered, ErrorKind, Lapsed, Outcome, Starved, Unreachable, Withdrawn
+from core.dialling import Lookups
 from core.sender import Sender
-from core.transport import GuardedTransport, tls_context
+from core.tls import tls_context
+from core.transport import Errand, GuardedTransport
 from core.url_policy import UrlPolicy
 from tests.support.scene import DEVELOPMENT
 from tests.support.wire import Talk, answering, read_request, response, talking
@@ -56,7 +59,10 @@ def post(
         sender = Sender(GuardedTransport(policy, tls_context(ca_file)), timeout)
         async with talking(talk, server_tls) as port:
             url = f"{scheme}://{host}:{port}/hook"
-            outcomes = [await sender.post(url, HEADERS, BODY, last_look) for _ in range(times)]
+            sender.keep_for({1})
+            outcomes = [
+                await sender.post(Errand(1, url, last_look), HEADERS, BODY) for _ in range(times)
+            ]
             await sender.close()
             return outcomes
 
@@ -138,7 +144,7 @@ def test_a_refused_connection_has_its_own_word() -> None:
         sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-        outcome = await sender.post(f"http://127.0.0.1:{port}/", HEADERS, BODY, wanted)
+        outcome = await sender.post(Errand(1, f"http://127.0.0.1:{port}/", wanted), HEADERS, BODY)
         await sender.close()
         return outcome
 
@@ -158,9 +164,9 @@ def test_a_machine_without_file_descriptors_is_no_fault_of_the_receivers(
         async with talking(answering(OK)) as port:
             url = f"http://127.0.0.1:{port}/hook"
             monkeypatch.setattr(socket, "socket", nothing_left)
-            starved = [await sender.post(url, HEADERS, BODY, wanted) for _ in range(3)]
+            starved = [await sender.post(Errand(1, url, wanted), HEADERS, BODY) for _ in range(3)]
             monkeypatch.undo()
-            outcomes = [*starved, await sender.post(url, HEADERS, BODY, wanted)]
+            outcomes = [*starved, await sender.post(Errand(1, url, wanted), HEADERS, BODY)]
             await sender.close()
             return outcomes
 
@@ -274,7 +280,9 @@ def test_a_connection_is_kept_for_the_next_post() -> None:
     assert post(answering(OK, OK, OK), times=3) == [Answered(200, "thanks")] * 3
 
 
-def test_a_kept_connection_that_has_died_costs_no_attempt() -> None:
+def test_a_kept_connection_that_dies_on_a_request_is_told_and_the_next_attempt_has_another() -> (
+    None
+):
     conversations = itertools.count(1)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -283,7 +291,8 @@ def test_a_kept_connection_that_has_died_costs_no_attempt() -> None:
         if next(conversations) == 1:
             await reader.read(1)  # the second request begins, and nothing answers it
 
-    assert post(talk, times=2) == [Answered(200, "thanks")] * 2
+    accepted = Answered(200, "thanks")
+    assert post(talk, times=3) == [accepted, Lapsed(), accepted]
 
 
 @pytest.mark.parametrize(
@@ -338,6 +347,114 @@ def test_a_name_without_an_address_has_its_own_word(monkeypatch: pytest.MonkeyPa
     assert kind(post(answering(OK), host="gone.example.com")[0]) is ErrorKind.DNS
 
 
+def outcomes_of_lookups(
+    answers: list[str | socket.gaierror], monkeypatch: pytest.MonkeyPatch
+) -> list[Outcome]:
+    """Of attempts to names of which each gets one of these answers, one after the other."""
+    left = iter(answers)
+
+    def lookup(*_: object, **__: object) -> list[object]:
+        answer = next(left)
+        if isinstance(answer, socket.gaierror):
+            raise answer
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer, 0))]
+
+    async def run() -> list[Outcome]:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        async with talking(answering(OK)) as port:
+            urls = [f"http://name{each}.example.com:{port}/" for each in range(len(answers))]
+            outcomes = [await sender.post(Errand(1, url, wanted), HEADERS, BODY) for url in urls]
+            await sender.close()
+            return outcomes
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    return asyncio.run(run())
+
+
+AGAIN = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+UNKNOWN = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def test_while_no_name_is_resolved_it_is_our_resolver_that_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert outcomes_of_lookups([AGAIN, AGAIN], monkeypatch) == [Starved()] * 2
+    assert caplog.text.count("no name can be looked up") == 1
+
+
+def test_while_others_are_resolved_it_is_the_name_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, failed = outcomes_of_lookups(["127.0.0.1", AGAIN], monkeypatch)
+    assert kind(failed) is ErrorKind.DNS
+
+
+def test_ten_seconds_after_the_last_one_it_is_ours_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = itertools.count(0.0, 11.0)  # at each look at the clock
+    monkeypatch.setattr(dialling, "monotonic", lambda: next(times))
+    _, failed = outcomes_of_lookups(["127.0.0.1", AGAIN], monkeypatch)
+    assert failed == Starved()
+
+
+def test_a_name_that_does_not_exist_is_its_owner_s_at_all_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [failed] = outcomes_of_lookups([UNKNOWN], monkeypatch)
+    assert kind(failed) is ErrorKind.DNS
+
+
+@pytest.mark.parametrize("shortage", [errno.EMFILE, errno.ENFILE])
+def test_a_resolver_without_descriptors_says_nothing_of_the_name(
+    shortage: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing_left(*_: object) -> socket.socket:
+        raise OSError(shortage, os.strerror(shortage))
+
+    async def run() -> Outcome:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        monkeypatch.setattr(socket, "socket", nothing_left)
+        outcome = await sender.post(Errand(1, "http://shop.example.com/", wanted), HEADERS, BODY)
+        monkeypatch.undo()
+        await sender.close()
+        return outcome
+
+    def unknown(*_: object, **__: object) -> list[object]:
+        raise UNKNOWN
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert asyncio.run(run()) == Starved()
+
+
+def test_a_webhook_that_was_saved_by_other_rules_is_blocked() -> None:
+    policy = UrlPolicy(allow_networks=DEVELOPMENT.allow_networks)  # and no allow_http
+    [outcome] = post(answering(OK), policy=policy)
+    assert outcome == Unreachable(
+        ErrorKind.BLOCKED, "The URL must begin with https:// to be private on its way."
+    )
+
+
+@pytest.mark.parametrize(
+    "target", ["/a%2Fb;v=1/+x%20y?q=a%2Bb&c=%7e&&=", "//double//", "/?[a]={b}"]
+)
+def test_the_target_on_the_wire_is_the_one_that_is_stored(target: str) -> None:
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await read_request(reader))
+        writer.write(OK)
+
+    async def run() -> str:
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        async with talking(talk) as port:
+            stored = DEVELOPMENT.check_url(f"http://127.0.0.1:{port}{target}")
+            await sender.post(Errand(1, stored.url, wanted), HEADERS, BODY)
+            await sender.close()
+            return stored.path
+
+    path = asyncio.run(run())
+    assert seen[0].split(b" ")[1].decode() == path
+
+
 def test_a_name_that_points_inside_is_blocked_and_nothing_is_dialled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -375,6 +492,7 @@ def test_a_hanging_lookup_ends_with_the_attempt(monkeypatch: pytest.MonkeyPatch)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(Lookups, "_is_silent", lambda _: False)  # other names were resolved
     begin = monotonic()
     [outcome] = post(answering(OK), host="slow.example.com", timeout=SHORT)
     released.set()
@@ -391,8 +509,8 @@ def test_closing_leaves_no_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def run() -> None:
         sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), SHORT)
-        outcome = await sender.post("http://slow.example.com/", HEADERS, BODY, wanted)
-        assert kind(outcome) is ErrorKind.TIMEOUT
+        outcome = await sender.post(Errand(1, "http://slow.example.com/", wanted), HEADERS, BODY)
+        assert outcome == Starved()  # no name at all was resolved
         assert len(asyncio.all_tasks()) == 2
         await sender.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -419,12 +537,16 @@ def test_lookups_that_hang_hold_up_neither_the_loop_nor_the_lookups_of_others(
         async with talking(answering(OK)) as port:
             hosts = [f"hangs{each}.example.com" for each in range(200)]
             hanging = [
-                asyncio.create_task(sender.post(f"http://{each}/", HEADERS, BODY, wanted))
+                asyncio.create_task(
+                    sender.post(Errand(1, f"http://{each}/", wanted), HEADERS, BODY)
+                )
                 for each in hosts
             ]
             await asyncio.sleep(0)
             begin = monotonic()
-            outcome = await sender.post(f"http://well.example.com:{port}/", HEADERS, BODY, wanted)
+            outcome = await sender.post(
+                Errand(1, f"http://well.example.com:{port}/", wanted), HEADERS, BODY
+            )
             seconds = monotonic() - begin
             released.set()
             for each in hanging:
@@ -439,56 +561,12 @@ def test_lookups_that_hang_hold_up_neither_the_loop_nor_the_lookups_of_others(
     assert seconds < 5
 
 
-def server_tls(name: str, authority: trustme.CA = AUTHORITY) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
-
-
-def test_a_certificate_of_the_extra_authority_is_trusted() -> None:
-    with AUTHORITY.cert_pem.tempfile() as ca_file:
-        outcomes = post(
-            answering(OK), scheme="https", server_tls=server_tls("127.0.0.1"), ca_file=ca_file
-        )
-    assert outcomes == [Answered(200, "thanks")]
-
-
-@pytest.mark.parametrize(
-    ("name", "authority", "words"),
-    [
-        ("127.0.0.1", trustme.CA(), "unable to get local issuer"),
-        ("other.example.com", AUTHORITY, "certificate is not valid for '127.0.0.1'"),
-    ],
-    ids=["an unknown authority", "another name"],
-)
-def test_a_certificate_that_proves_nothing_is_a_tls_failure(
-    name: str, authority: trustme.CA, words: str
-) -> None:
-    with AUTHORITY.cert_pem.tempfile() as ca_file:
-        [outcome] = post(
-            answering(OK),
-            scheme="https",
-            server_tls=server_tls(name, authority),
-            ca_file=ca_file,
-        )
-    assert kind(outcome) is ErrorKind.TLS
-    assert words in outcome.detail  # type: ignore[union-attr]  # it is Unreachable
-
-
-def test_https_to_a_server_without_tls_is_a_tls_failure() -> None:
-    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 smtp.example.com ESMTP\r\n")
-        await writer.drain()
-
-    assert kind(post(talk, scheme="https")[0]) is ErrorKind.TLS
-
-
 def test_a_fault_of_our_own_is_the_attempts_outcome_too() -> None:
     def broken(_: httpx.Request) -> httpx.Response:
         raise RuntimeError("whsec_quoted")
 
     async def run() -> Outcome:
         sender = Sender(httpx.MockTransport(broken), LONG)
-        return await sender.post("https://example.com/", HEADERS, BODY, wanted)
+        return await sender.post(Errand(1, "https://example.com/", wanted), HEADERS, BODY)
 
     assert asyncio.run(run()) == Unreachable(ErrorKind.INTERNAL, "RuntimeError")

@@ -32,6 +32,7 @@ from tests.support.scripted import (
     Request,
     Scripted,
     answer,
+    flood,
     hang,
     receiving,
     say,
@@ -57,20 +58,6 @@ def drip(head: bytes, drop: bytes, pause: float) -> Act:
             for _ in range(int(30 / pause)):
                 connection.sendall(drop)
                 time.sleep(pause)  # the attack itself
-
-    return act
-
-
-def flood(head: bytes, drop: bytes) -> Act:
-    """Say `head`, then as much as is taken."""
-
-    @telling(status_in(head))
-    def act(connection: socket.socket) -> None:
-        with suppress(OSError):
-            connection.sendall(head)
-            deadline = time.monotonic() + 30
-            while time.monotonic() < deadline:
-                connection.sendall(drop)
 
     return act
 
@@ -110,6 +97,7 @@ ACTS = {
     "gzip bomb": answer(200, gzip.compress(bytes(200_000_000), 9), "Content-Encoding: gzip"),
     "reset before a status": reset(),
     "reset after a status": reset(OK + b"Content-Length: 10\r\n\r\nhal"),
+    "drips 1xx": drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", 0.2),
     "1xx flood": flood(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100),
     "101": say(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
     "3xx loop": answer(302, b"", "Location: /hook"),
@@ -229,7 +217,7 @@ def test_a_refused_connection_is_tried_again(run: Run) -> None:
 @pytest.mark.fault(16, "hangs")
 @pytest.mark.fault(17, "drips header or body")
 @pytest.mark.fault(22, "1xx flood, 101")
-@pytest.mark.parametrize("name", ["hangs", "drips header", "1xx flood"])
+@pytest.mark.parametrize("name", ["hangs", "drips header", "drips 1xx"])
 def test_without_a_status_an_attempt_ends_after_ten_seconds(run: Run, name: str) -> None:
     ended = run.ended[name]
     assert ended.failed("timeout")
@@ -279,6 +267,13 @@ def test_after_a_reset_a_status_decides_if_there_was_one(run: Run) -> None:
     assert after_it.row.response == "hal"
     before_it = run.ended["reset before a status"]
     assert before_it.failed("connect") or before_it.failed("protocol")
+
+
+@pytest.mark.fault(22, "1xx flood, 101")
+def test_a_flood_is_no_status_as_soon_as_it_is_more_than_an_answer_may_be(run: Run) -> None:
+    ended = run.ended["1xx flood"]
+    assert ended.failed("protocol")
+    assert ended.seconds <= 10.5
 
 
 @pytest.mark.fault(22, "1xx flood, 101")

@@ -263,13 +263,13 @@ class Model:
         event_id: int,
         shop: Shop,
         what: tuple[str, bytes],
-        now: datetime,
+        at: datetime,
         *,
         key: str | None = None,
         target: Hook | None = None,
     ) -> None:
         assert event_id not in self.events, "an event's id was given away twice"
-        self.events[event_id] = Happening(event_id, shop, *what, key, target, self.next_born(), now)
+        self.events[event_id] = Happening(event_id, shop, *what, key, target, self.next_born(), at)
 
     def owed(self, event: Happening) -> set[int]:
         """The ids of the webhooks that an event fanned out at this moment must reach."""

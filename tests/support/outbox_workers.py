@@ -137,6 +137,7 @@ class Workers(World):
             parcel.interruptions,
             event.type,
             event.payload,
+            True,
             event.created,
             hook.id,
             hook.shop.id,

@@ -58,7 +58,21 @@ class World:
         else:
             assert done.event_id is not None
             assert not done.duplicate
-            self.model.publish(done.event_id, shop, (event_type, payload), self.now, key=key)
+            at = self._published_at(done.event_id, shop)
+            self.model.publish(done.event_id, shop, (event_type, payload), at, key=key)
+
+    def _published_at(self, event_id: int, shop: Shop) -> datetime:
+        """When an event happened by the tables: after the one before it, unless the clock was set
+        back far.
+        """
+        at: datetime = Event.get_by_id(event_id).created_at
+        ahead = at - self.now
+        assert timedelta() <= ahead <= timedelta(seconds=1), "published at another time"
+        before = [each for each in self.model.events.values() if each.shop is shop]
+        last = max(before, key=lambda each: each.id).created if before else self.now
+        if last < self.now + timedelta(seconds=1) and before:
+            assert last < at, "published in another order"
+        return at
 
     def redeliver(self, parcel: Parcel) -> None:
         owner = owner_of(parcel.hook.shop)
@@ -94,7 +108,8 @@ class World:
     def send_test(self, hook: Hook) -> None:
         event_id = services.send_test(owner_of(hook.shop), hook.id, self.now, wake=silent)
         ping = expected.PING, b'{"message":"This is a test from AuraPOS."}'
-        self.model.publish(event_id, hook.shop, ping, self.now, target=hook)
+        at = self._published_at(event_id, hook.shop)
+        self.model.publish(event_id, hook.shop, ping, at, target=hook)
 
     def delete(self, hook: Hook) -> None:
         services.delete_webhook(owner_of(hook.shop), hook.id, self.now)
@@ -124,7 +139,8 @@ class World:
             if event_id not in self.model.events:
                 assert key in fresh
                 what = "client.created", b'{"n":1.0}'
-                self.model.publish(event_id, shop, what, self.now, key=key)
+                at = self._published_at(event_id, shop)
+                self.model.publish(event_id, shop, what, at, key=key)
 
     def fan_out(self, limit: int) -> int:
         ready = [event for event in self.model.outbox() if event.shop.included]

@@ -15,7 +15,8 @@ from core.plans import Actor
 from core.queries import DeliveryRow
 from core.sender import Sender
 from core.services import NewWebhook, create_webhook
-from core.transport import GuardedTransport, tls_context
+from core.tls import tls_context
+from core.transport import GuardedTransport
 from core.url_policy import UrlPolicy
 from core.vault import Vault
 from tests.support.notes import notes

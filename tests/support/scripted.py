@@ -110,6 +110,20 @@ def after(event: threading.Event, then: Act) -> Act:
     return act
 
 
+def flood(head: bytes, drop: bytes) -> Act:
+    """Say `head`, then as much as is taken."""
+
+    @telling(status_in(head))
+    def act(connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.sendall(head)
+            deadline = monotonic() + 30
+            while monotonic() < deadline:
+                connection.sendall(drop)
+
+    return act
+
+
 @contextmanager
 def receiving(*acts: Act, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
     """A scripted receiver on 127.0.0.1 until the block ends; without acts it accepts everything."""

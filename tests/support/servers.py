@@ -58,10 +58,17 @@ def restartable_redis(password: str = "") -> Iterator["Redis"]:
         yield server
 
 
+# Ends a server and its folder when whoever started it is gone: even SIGKILL closes a pipe.
+_HEIR = 'read -r _ || { kill -s QUIT "$1"; sleep 1; rm -rf "$2"; }'
+
+
 class Server:
-    """A process of its own, which answers once it has been started."""
+    """A process of its own, which answers once it has been started, and outlives nobody."""
+
+    _crash = signal.SIGKILL
 
     def __init__(self, folder: Path, command: Sequence[str | Path], **run_as: Any) -> None:
+        self._folder = folder
         self._log = folder / "log"
         self._command = command
         self._options = {"cwd": folder, "env": _environment(), **run_as}
@@ -77,6 +84,12 @@ class Server:
                 process_group=0,
                 **self._options,
             )
+        self._heir = subprocess.Popen(
+            ["sh", "-c", _HEIR, "sh", str(self._process.pid), self._folder],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
         try:
             self._await_answer()
         except BaseException:
@@ -85,7 +98,9 @@ class Server:
 
     def kill(self) -> None:
         """As a crash does: nobody is waited for."""
-        self._process.kill()
+        self._heir.kill()  # first, while the number of the process is still its own
+        self._heir.communicate()
+        self._process.send_signal(self._crash)
         self._process.wait()
 
     def restart(self) -> None:
@@ -107,6 +122,8 @@ class Server:
 class Postgres(Server):
     """`postgres` needs no password."""
 
+    _crash = signal.SIGQUIT  # after which it leaves no memory behind that it shared
+
     def __init__(self, folder: Path, port: int = 0, settings: Sequence[str] = ()) -> None:
         self.port = port or 5432
         self.socket_url = f"postgresql://postgres:@/postgres?host={folder}&port={self.port}"
@@ -127,16 +144,11 @@ class Postgres(Server):
     def url_of(self, who: str) -> str:
         return f"postgresql://{who}@127.0.0.1:{self.port}/postgres"
 
-    def kill(self) -> None:
-        """By the signal after which it leaves no memory behind that it shared."""
-        self._process.send_signal(signal.SIGQUIT)
-        self._process.wait()
-
     def restart(self) -> None:
         """As its operator does: what was committed is on the disk."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait()
-        self.start()
+        super().restart()
 
     def crash(self) -> None:
         """A restart as after a crash, of which nothing is lost that was committed by now: what

@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.support import servers
+from tests.support.installation import wait_until
+from tests.support.processes import alive, children
 from tests.support.servers import ServerFailed, free_port, restartable_redis
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +35,7 @@ def starting(code: str = START_BOTH, **environment: str) -> subprocess.Popen[str
         [sys.executable, "-c", code],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **environment},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -48,6 +51,21 @@ def test_several_processes_start_theirs_at_once_and_leave_nothing() -> None:
         assert [each.returncode for each in running] == [0, 0, 0, 0], told
         assert not list(Path(place).iterdir())
     assert pwd.getpwall() == accounts
+
+
+def test_they_end_with_whoever_started_them_however_that_ends() -> None:
+    held = START_BOTH + "    print(flush=True)\n    input()\n"
+    with TemporaryDirectory(dir=servers._place()) as place:
+        Path(place).chmod(0o755)
+        running = starting(held, TMPDIR=place)
+        assert running.stdout is not None
+        assert running.stdout.readline() == "\n"
+        ended = [child for child in children(running.pid) if alive(child)]
+        running.kill()
+        running.communicate()
+        wait_until(lambda: not any(alive(each) for each in ended), 30)
+        wait_until(lambda: not list(Path(place).iterdir()), 30)
+    assert len(ended) == 4  # two servers, and who ends them
 
 
 def test_the_environment_does_not_matter(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Passes over real tables, on both engines, to real sockets."""
 
 import asyncio
+import logging
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,10 +14,12 @@ import pytest
 from peewee import OperationalError
 
 from core import outbox, queries, services, steps
+from core import payload as payload_module
 from core.database import transaction
 from core.delivery import ErrorKind, Schedule, Status
 from core.directory import add_business, set_business
 from core.errors import BadKeyFile
+from core.events import EventType
 from core.history import Post
 from core.models import Delivery, Event
 from core.outbox import LEASE, Claim, Settlement
@@ -385,6 +388,77 @@ def test_a_damaged_payload_ends_its_delivery_and_the_others_go_on(
     newest, damaged = rows(webhooks[0])
     assert newest.status is Status.DELIVERED
     assert (damaged.status, damaged.error) == (Status.ABANDONED, ErrorKind.CORRUPT)
+
+
+def test_a_payload_that_is_json_and_not_what_came_in_is_damaged_too(
+    business: int, vault: Vault
+) -> None:
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        damaged = publish_ticket(business)
+        with transaction():
+            Event.update(payload=b'{"total_tvac": 55.11}').where(Event.id == damaged).execute()
+
+    assert run(Server(), scene, lambda: make_dispatcher(vault)).abandoned == 1
+
+
+def test_what_another_program_put_into_the_outbox_is_looked_at_once(
+    business: int, vault: Vault
+) -> None:
+    columns = [Event.business, Event.type, Event.payload, Event.created_at]
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        with transaction():
+            for payload in (b"{}", b"{"):
+                row = (business, EventType.TICKET_CREATED, payload, NOON)
+                Event.insert_many([row], columns).execute()
+
+    tally = run(Server(), scene, lambda: make_dispatcher(vault))
+    assert (tally.delivered, tally.abandoned) == (1, 1)
+
+
+def test_no_payload_is_parsed_to_be_sent(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+        monkeypatch.setattr(payload_module, "_decode", parsed.append)
+
+    assert run(Server(), scene, lambda: make_dispatcher(vault)).delivered == 1
+    assert parsed == []
+
+
+def test_the_log_says_nothing_that_came_from_outside(
+    business: int, vault: Vault, caplog: pytest.LogCaptureFixture
+) -> None:
+    quoted = "0612345678"
+    answers = iter(
+        [
+            response(301, Location=f"https://example.com/?token={quoted}"),
+            response(500, quoted.encode()),
+            f"HTTP/1.1 2xx {quoted}\r\n\r\n".encode(),
+            quoted.encode() + b"\r\n\r\n",
+        ]
+    )
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(next(answers))
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, f"{url}/?token={quoted}")
+        for _ in range(4):
+            publish_ticket(business)
+
+    with caplog.at_level(logging.DEBUG, "tasks"):
+        assert run(talk, scene, lambda: make_dispatcher(vault)).failed == 4
+    told = [str(vars(record)) for record in caplog.records]
+    assert sum("protocol" in line for line in told) == 2  # in words of ours
+    assert not any(quoted in line for line in told)
 
 
 def test_without_the_key_nothing_is_claimed_and_no_attempt_is_used(

@@ -1,6 +1,8 @@
 """What is put on the queue, and what becomes of it."""
 
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
@@ -17,6 +19,19 @@ from tasks.wiring import make_wake
 from tests.support.waiting import AT_ONCE
 
 
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Huey]]:
+    """Opens queues, whose connections end with the test: a process keeps its own until it ends."""
+    with ExitStack() as ends:
+
+        def open_one(url: str, signing_key: bytes = b"key") -> Huey:
+            queue = open_queue(url, signing_key)
+            ends.callback(queue.storage.close)
+            return queue
+
+        yield open_one
+
+
 def run_all(huey: Huey) -> None:
     while (task := huey.dequeue()) is not None:
         huey.execute(task)
@@ -24,7 +39,7 @@ def run_all(huey: Huey) -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis", "redis by its socket"])
 def test_a_wake_on_the_queue_is_run_by_a_consumer_in_another_process(
-    tmp_path: Path, redis_urls: tuple[str, str], kind: str
+    tmp_path: Path, redis_urls: tuple[str, str], kind: str, opened: Callable[..., Huey]
 ) -> None:
     urls = {
         "sqlite": f"sqlite:///{tmp_path / 'queue.db'}",
@@ -33,9 +48,9 @@ def test_a_wake_on_the_queue_is_run_by_a_consumer_in_another_process(
     }
     url = urls[kind]
     woken: list[str] = []
-    consumer = open_queue(url, b"key")
+    consumer = opened(url)
     register(consumer, lambda: woken.append("tick"), lambda: woken.append("wake"))
-    wake = bell(lambda: open_queue(url, b"key"))
+    wake = bell(lambda: opened(url))
     wake()
     wake()
     run_all(consumer)
@@ -52,19 +67,23 @@ def test_the_tick_is_due_every_minute() -> None:
     assert ticked == ["tick"]
 
 
-def test_wakes_do_not_pile_up_where_no_consumer_runs(tmp_path: Path) -> None:
+def test_wakes_do_not_pile_up_where_no_consumer_runs(
+    tmp_path: Path, opened: Callable[..., Huey]
+) -> None:
     url = f"sqlite:///{tmp_path / 'queue.db'}"
-    wake = bell(lambda: open_queue(url, b"key"))
+    wake = bell(lambda: opened(url))
     for _ in range(100):
         wake()
-    assert open_queue(url, b"key").pending_count() == 10
+    assert opened(url).pending_count() == 10
 
 
-def test_a_message_signed_with_another_key_is_not_run(tmp_path: Path) -> None:
+def test_a_message_signed_with_another_key_is_not_run(
+    tmp_path: Path, opened: Callable[..., Huey]
+) -> None:
     url = f"sqlite:///{tmp_path / 'queue.db'}"
-    bell(lambda: open_queue(url, b"forged"))()
+    bell(lambda: opened(url, b"forged"))()
     with pytest.raises(ValueError, match="mismatch"):
-        open_queue(url, b"key").dequeue()
+        opened(url).dequeue()
 
 
 def test_a_queue_that_is_away_is_no_error_to_who_rings_it(

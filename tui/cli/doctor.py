@@ -15,12 +15,14 @@ from peewee import PeeweeException
 from core import queries
 from core.config import Config
 from core.database import connection, explain, open_database, proxy, sqlite_path
+from core.directory import standing_urls
 from core.errors import WebhooksError
 from core.fitness import described, network_of
 from core.rotation import lost_secrets
 from core.schema import require_current
+from core.tls import tls_context
 from core.vault import load_vault
-from tasks.wiring import open_configured_queue, utc_now
+from tasks.wiring import make_policy, open_configured_queue, utc_now
 from tui.cli.output import print_json, say
 from tui.cli.program import Program, json_option, pass_program, queue_explained
 
@@ -66,6 +68,7 @@ def _examine(program: Program) -> Iterator[Finding]:
         return
     yield Finding("config", Verdict.OK, str(program.config_path))
     yield from _development_settings(config)
+    yield from _guarded("ca_file", lambda: _ca_file(config))
     yield from _guarded("key", lambda: _key(config))
     database = list(_guarded("database", lambda: _database(config)))
     yield from database
@@ -73,6 +76,7 @@ def _examine(program: Program) -> Iterator[Finding]:
     yield from _files(program, config)
     if all(finding.verdict is Verdict.OK for finding in database):
         yield from _guarded("secrets", lambda: _secrets(config))
+        yield from _guarded("webhooks", lambda: _webhooks(config))
         yield from _guarded("clock", _clock)
         yield from _guarded("worker", _worker)
 
@@ -103,6 +107,12 @@ def _development_settings(config: Config) -> Iterator[Finding]:
         )
 
 
+def _ca_file(config: Config) -> Iterator[Finding]:
+    tls_context(config.delivery.ca_file)
+    if config.delivery.ca_file:
+        yield Finding("ca_file", Verdict.OK, config.delivery.ca_file)
+
+
 def _key(config: Config) -> Iterator[Finding]:
     load_vault(Path(config.secrets.key_file))
     yield Finding("key", Verdict.OK, config.secrets.key_file)
@@ -118,6 +128,17 @@ def _secrets(config: Config) -> Iterator[Finding]:
         yield Finding("secrets", Verdict.BAD, told)
     else:
         yield Finding("secrets", Verdict.OK, "every one opens")
+
+
+def _webhooks(config: Config) -> Iterator[Finding]:
+    policy = make_policy(config.delivery)
+    blocked = sum(not policy.accepts(url) for url in standing_urls())
+    if blocked:
+        told = (
+            f"{blocked} of them may not be called by the settings of now, which were others when "
+            "they were saved: their deliveries fail as blocked. Edit their URLs, or delete them."
+        )
+        yield Finding("webhooks", Verdict.WARNING, told)
 
 
 def _database(config: Config) -> Iterator[Finding]:

@@ -1,6 +1,5 @@
 """`worker` and `tick`: what delivers."""
 
-import asyncio
 import logging
 import os
 import sys
@@ -10,7 +9,9 @@ import click
 
 from core.config import Config
 from core.errors import WebhooksError
+from core.loops import run
 from core.outbox import LEASE
+from core.tls import tls_context
 from tasks.consumer import assemble, make_dispatcher
 from tasks.dispatcher import Tally
 from tasks.ending import end_in_time
@@ -42,7 +43,7 @@ def worker(program: Program, workers: int, *, verbose: bool) -> None:
     if workers == 1:
         consume(program.config)
     else:
-        program.open()  # once, so that a mistake is told once
+        tls_context(program.open().delivery.ca_file)  # once, so that a mistake is told once
         _supervise(program, workers, verbose=verbose)
 
 
@@ -85,7 +86,7 @@ def tick(program: Program, *, as_json: bool) -> None:
     """One dispatch pass in the foreground: everything that is due now, once."""
     log_to_stderr(verbose=False)
     logging.getLogger("tasks").setLevel(logging.WARNING)
-    tally = asyncio.run(_pass(program.open()))
+    tally = run(_pass(program.open()))
     if as_json:
         print_json(
             {

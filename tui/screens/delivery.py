@@ -180,7 +180,10 @@ def open_delivery(
 
 
 def curl(url: str, detail: DeliveryDetail) -> str:
-    """A delivery as a shell command that signs it anew, with the secret from $SECRET."""
+    """A delivery as a shell command that signs it anew, with the secret from $SECRET.
+
+    `-g` has curl take brackets and braces in the URL for what they are.
+    """
     body = shlex.quote(detail.body.decode("utf-8", "replace"))
     row = detail.delivery
     headers = [
@@ -189,7 +192,7 @@ def curl(url: str, detail: DeliveryDetail) -> str:
         if value
     ]
     return (
-        f"BODY={body}; curl -sS {shlex.quote(url)} {' '.join(headers)} "
+        f"BODY={body}; curl -g -sS {shlex.quote(url)} {' '.join(headers)} "
         '-H "X-AuraPOS-Signature: sha256=$(printf %s "$BODY" '
         '| openssl dgst -sha256 -hmac "$SECRET" | sed \'s/.* //\')" --data-binary "$BODY"'
     )

@@ -1,0 +1,82 @@
+"""Whom TLS trusts here, and what its failures mean in an owner's words."""
+
+import ssl
+from pathlib import Path
+
+import certifi
+
+from core.errors import BadConfig, system_words
+
+_REASONS = {
+    "WRONG_VERSION_NUMBER": "the server does not speak TLS at this port",
+    "HTTP_REQUEST": "the server does not speak TLS at this port",
+    "UNSUPPORTED_PROTOCOL": "the server has no TLS as new as 1.2",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the server has no TLS as new as 1.2",
+    "NO_PROTOCOLS_AVAILABLE": "the server has no TLS as new as 1.2",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server refused the handshake: it has no cipher in "
+    "common with us, or asks for a client certificate, which webhooks do not have",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate, which "
+    "webhooks do not have",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the server asks for a client certificate, which webhooks do "
+    "not have",
+    "TLSV1_ALERT_UNKNOWN_CA": "the server asks for a client certificate, which webhooks do not "
+    "have",
+    "TLSV1_UNRECOGNIZED_NAME": "the server does not know this name",
+    "TLSV1_ALERT_UNRECOGNIZED_NAME": "the server does not know this name",
+    "TLSV1_ALERT_INTERNAL_ERROR": "the server failed in the handshake",
+    "TLSV1_ALERT_ACCESS_DENIED": "the server refused the handshake: access denied",
+    "TLSV1_ALERT_INSUFFICIENT_SECURITY": "the server asks for stronger ciphers than there are",
+    "DH_KEY_TOO_SMALL": "the server's key exchange is too weak",
+    "UNEXPECTED_EOF_WHILE_READING": "the server ended the connection in the middle of it",
+}
+"""OpenSSL's own names for what is commonly seen."""
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Verifies certificates against certifi's authorities, and those in `ca_file` if it names one.
+
+    Made by hand because the standard library's way heeds the environment: SSLKEYLOGFILE would
+    write down every session's keys, SSL_CERT_FILE replace who is trusted.
+    Raises BadConfig when that file is not one of PEM certificates.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificates and names
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_verify_locations(certifi.where())
+    if ca_file:
+        _trust(context, ca_file)
+    return context
+
+
+def _trust(context: ssl.SSLContext, ca_file: str) -> None:
+    try:
+        context.load_verify_locations(cadata=Path(ca_file).read_text("utf-8-sig"))
+    except (ssl.SSLError, ValueError):
+        why = "it holds no whole PEM certificate, or a broken one"
+    except OSError as error:
+        why = system_words(error)
+    else:
+        return
+    raise BadConfig(
+        f"[delivery] ca_file {ca_file} cannot be used ({why}): name a readable file of PEM "
+        "certificates."
+    )
+
+
+def explain_tls(error: Exception) -> str:
+    """Why the handshake failed, for whoever runs the server.
+
+    OpenSSL's reason is a name of its own making, so nothing that the server wrote is quoted.
+    """
+    match error:
+        case ssl.SSLCertVerificationError():
+            return error.verify_message or "the certificate cannot be verified"
+        case ssl.SSLError(reason=str(reason)):
+            return _REASONS.get(reason, reason.lower().replace("_", " "))
+        case ConnectionError() | EOFError():
+            return "the server ended the connection in the middle of the handshake"
+        case OSError():
+            return system_words(error)
+        case _:
+            return type(error).__name__
