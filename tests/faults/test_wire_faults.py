@@ -2,8 +2,8 @@
 engines, with a real worker.
 """
 
-import signal
 import re
+import signal
 import socket
 import threading
 from contextlib import ExitStack
