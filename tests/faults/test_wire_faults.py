@@ -2,6 +2,7 @@
 engines, with a real worker.
 """
 
+import re
 import signal
 import socket
 import threading
@@ -41,7 +42,8 @@ def settings(installation: Installation, more: str, **changed: str) -> None:
     """Add lines to [delivery], its last section, and change what is there."""
     config = installation.config.read_text()
     for key, value in changed.items():
-        config = config.replace(f'{key} = "10s"', f'{key} = "{value}"')
+        config, found = re.subn(rf"(?m)^{key} = .*$", f'{key} = "{value}"', config)
+        assert found == 1
     installation.config.write_text(config + more)
 
 
@@ -81,7 +83,7 @@ def test_floods_hold_up_nobody_and_fill_no_memory(installation: Installation) ->
         assert resident(worker.process.pid) - before < 20_000_000
         assert worker.stop() == 0
     assert len(healthy.requests) == 2 * AT_ONCE
-    assert healthy.requests[-1].at - pushed < 5
+    assert healthy.requests[-1].at - pushed < 10  # half of what each of the others may take
 
 
 @pytest.mark.fault(37, "a process that stands still")
