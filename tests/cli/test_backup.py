@@ -27,6 +27,7 @@ def restore(backup: Path, installed: Installation) -> None:
 
 
 @pytest.mark.sqlite_only("PostgreSQL is backed up by its own tools")
+@pytest.mark.slow
 def test_a_backup_under_load_is_whole_and_goes_on_with_what_was_waiting(
     installed: Installation,
 ) -> None:

@@ -300,6 +300,7 @@ def test_a_push_shows_how_far_it_is(business: int) -> None:
     assert seen == [500, 1000, 1100]
 
 
+@pytest.mark.slow
 def test_a_long_push_takes_flat_memory(business: int) -> None:
     tracemalloc.start()
     push(business, (client(number) for number in range(20_000)))

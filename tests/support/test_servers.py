@@ -12,10 +12,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.support import servers
-from tests.support.installation import wait_until
 from tests.support.processes import alive, children
 from tests.support.servers import ServerFailed, free_port, restartable_redis
+from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("a_server")
 ROOT = Path(__file__).parents[2]
 START_BOTH = """
 import psycopg, redis

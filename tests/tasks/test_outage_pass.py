@@ -5,6 +5,8 @@ import json
 from collections import Counter
 from datetime import timedelta
 
+import pytest
+
 from core import queries
 from core.delivery import Status
 from core.models import Delivery
@@ -99,6 +101,7 @@ def test_a_server_that_was_down_for_eight_hours_misses_nothing_and_gets_all_once
     assert all(row.status is Status.DELIVERED for row in queries.deliveries(MARIE, 1, 1000))
 
 
+@pytest.mark.slow
 def test_what_was_abandoned_longer_ago_than_the_window_stays_abandoned(
     business: int, vault: Vault
 ) -> None:
