@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,13 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.installation import Installation
+from tests.support.programs import find_program, needs
 from tests.support.terminal import Terminal, terminal_with
 from tests.support.waiting import wait_until
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-pytestmark = pytest.mark.skipif(
-    SSHD is None and "CI" not in os.environ, reason="there is no sshd here (openssh-server)"
-)
+SSHD = find_program("sshd")
+pytestmark = needs("sshd", "openssh-server")
 
 CONFIG = """\
 Port {port}

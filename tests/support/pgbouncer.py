@@ -1,20 +1,17 @@
 """PgBouncer in transaction mode, as many hosts run it before their PostgreSQL."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg
-import pytest
 
+from tests.support.programs import find_program, needs
 from tests.support.servers import Postgres, Server, account_for_servers, free_port
 
-PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-needed = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is missing: the package pgbouncer")
+PROGRAM = find_program("pgbouncer")
+needed = needs("pgbouncer", "pgbouncer")
 
 _SETTINGS = """\
 [databases]
