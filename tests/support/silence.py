@@ -38,7 +38,10 @@ class Silenceable:
                     threading.Thread(target=self._pass_on, args=(caller,), daemon=True).start()
 
     def _pass_on(self, caller: socket.socket) -> None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self._to)) as server:
+        with (
+            suppress(OSError, ValueError),
+            socket.create_connection(("127.0.0.1", self._to)) as server,
+        ):
             while caller.fileno() not in self._silent:
                 for ready in select.select([caller, server], [], [], 0.05)[0]:
                     if caller.fileno() in self._silent:
