@@ -41,11 +41,12 @@ class Vitals:
 def vitals(now: datetime) -> Vitals:
     """For the operator. Costs what is waiting, not what has been."""
     with connection():
-        due, in_flight, scheduled = _waiting(now)
+        outbox = Event.select().where(Event.fanned_out_at.is_null()).count()
+        due, in_flight, scheduled = _waiting(now)  # after it: what is fanned out between is in both
         delivered, failed = _last_minute(now)
         failing = _failing()
         return Vitals(
-            outbox=Event.select().where(Event.fanned_out_at.is_null()).count(),
+            outbox=outbox,
             due=due,
             oldest_due=waiting_since(now),
             in_flight=in_flight,

@@ -39,7 +39,7 @@ class Silenceable:
 
     def _pass_on(self, caller: socket.socket) -> None:
         with (
-            suppress(OSError, ValueError),
+            suppress(OSError, ValueError),  # one that is closed meanwhile has no number
             socket.create_connection(("127.0.0.1", self._to)) as server,
         ):
             while caller.fileno() not in self._silent:
