@@ -6,7 +6,7 @@ PROGRAM := .venv/.program
 READY := .venv/.ready
 RIVAL := .venv-bench/.ready
 # Many tests wait for something, so more processes than cores are of use.
-PROCESSES ?= 4
+PROCESSES ?= 6
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick busy screens gallery backlog soak debian13 check fmt bench pictures lock clean
@@ -41,7 +41,6 @@ $(RIVAL): requirements-bench.lock | $(READY)
 demo: $(PROGRAM) ## The whole thing on a throw-away database: real sales, signed and verified
 	@$(BIN)/python -m tui.cli demo
 
-# Left idle, a second process for each core waits for nothing and costs nothing.
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal $(ARGS)
 
 test: $(READY) ## Every test, then those of the installed program on PostgreSQL and Redis as well (ARGS="-k outbox": some)
