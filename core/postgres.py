@@ -168,11 +168,11 @@ class Postgres(PooledPostgresqlDatabase):
     def begin(self, isolation_level: Any = None) -> None:  # noqa: ARG002 - it is ours to say
         is_pooled = self.is_pooled
         begin = "BEGIN ISOLATION LEVEL READ COMMITTED" if is_pooled else "BEGIN"
-        said = [begin, *(f"SET LOCAL {each}" for each in self._settings(is_pooled))]
+        said = [begin, *(f"SET LOCAL {each}" for each in self._settings(is_pooled=is_pooled))]
         with __exception_wrapper__:
             self.cursor().execute("; ".join(said), prepare=False)
 
-    def _settings(self, is_pooled: bool) -> tuple[str, ...]:  # noqa: FBT001
+    def _settings(self, *, is_pooled: bool) -> tuple[str, ...]:
         known = self.session.settings if self.session is not None and is_pooled else ()
         unsynced = () if self.manner.synced else _UNSYNCED
         return (*known, *unsynced, *("statement_timeout = 0",) * self.manner.patient)

@@ -18,7 +18,7 @@ from core.loops import run
 from core.sender import Sender
 from core.tls import tls_context
 from core.transport import Errand, GuardedTransport
-from tests.support.scene import DEVELOPMENT
+from tests.support.scene import DEVELOPMENT, make_sender
 from tests.support.wire import Talk, answering, read_request, response, talking
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -310,7 +310,7 @@ def test_one_that_is_free_is_closed_once_nothing_more_is_due() -> None:
         ended.set()
 
     async def main() -> None:
-        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        sender = make_sender(LONG)
         sender.keep_for({1})
         async with talking(talk) as port:
             await sender.post(Errand(1, f"http://127.0.0.1:{port}/", wanted), [], b"{}")

@@ -23,7 +23,7 @@ from core.sender import Sender
 from core.tls import tls_context
 from core.transport import Errand, GuardedTransport
 from core.url_policy import UrlPolicy
-from tests.support.scene import DEVELOPMENT
+from tests.support.scene import DEVELOPMENT, make_sender
 from tests.support.wire import Talk, answering, read_request, response, talking
 
 BODY = b'{"event":"ping"}'
@@ -141,7 +141,7 @@ def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_refused_connection_has_its_own_word() -> None:
     async def run() -> Outcome:
-        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        sender = make_sender(LONG)
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         outcome = await sender.post(Errand(1, f"http://127.0.0.1:{port}/", wanted), HEADERS, BODY)
@@ -160,7 +160,7 @@ def test_a_machine_without_file_descriptors_is_no_fault_of_the_receivers(
         raise OSError(shortage, os.strerror(shortage))
 
     async def run() -> list[Outcome]:
-        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        sender = make_sender(LONG)
         async with talking(answering(OK)) as port:
             url = f"http://127.0.0.1:{port}/hook"
             monkeypatch.setattr(socket, "socket", nothing_left)
@@ -360,7 +360,7 @@ def outcomes_of_lookups(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer, 0))]
 
     async def run() -> list[Outcome]:
-        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        sender = make_sender(LONG)
         async with talking(answering(OK)) as port:
             urls = [f"http://name{each}.example.com:{port}/" for each in range(len(answers))]
             outcomes = [await sender.post(Errand(1, url, wanted), HEADERS, BODY) for url in urls]
@@ -411,7 +411,7 @@ def test_a_resolver_without_descriptors_says_nothing_of_the_name(
         raise OSError(shortage, os.strerror(shortage))
 
     async def run() -> Outcome:
-        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        sender = make_sender(LONG)
         monkeypatch.setattr(socket, "socket", nothing_left)
         outcome = await sender.post(Errand(1, "http://shop.example.com/", wanted), HEADERS, BODY)
         monkeypatch.undo()
@@ -444,7 +444,7 @@ def test_the_target_on_the_wire_is_the_one_that_is_stored(target: str) -> None:
         writer.write(OK)
 
     async def run() -> str:
-        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        sender = make_sender(LONG)
         async with talking(talk) as port:
             stored = DEVELOPMENT.check_url(f"http://127.0.0.1:{port}{target}")
             await sender.post(Errand(1, stored.url, wanted), HEADERS, BODY)
@@ -508,7 +508,7 @@ def test_closing_leaves_no_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> Non
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     async def run() -> None:
-        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), SHORT)
+        sender = make_sender(SHORT)
         outcome = await sender.post(Errand(1, "http://slow.example.com/", wanted), HEADERS, BODY)
         assert outcome == Starved()  # no name at all was resolved
         assert len(asyncio.all_tasks()) == 2
@@ -533,7 +533,7 @@ def test_lookups_that_hang_hold_up_neither_the_loop_nor_the_lookups_of_others(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
 
     async def run() -> tuple[float, Outcome]:
-        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), LONG)
+        sender = make_sender(LONG)
         async with talking(answering(OK)) as port:
             hosts = [f"hangs{each}.example.com" for each in range(200)]
             hanging = [

@@ -19,12 +19,12 @@ import pytest
 from core.config import load_config
 from core.database import connection, open_database, proxy, transaction
 from core.delivery import ErrorKind, Status
-from core.models import Attempt, Delivery, Event
+from core.models import Attempt, Delivery
 from core.steps import Step
 from tests.support import dying_worker
 from tests.support.counting import Counted, counting
 from tests.support.installation import COMMAND, FAST, Installation, Storage, Worker
-from tests.support.scene import close_database
+from tests.support.scene import close_database, nothing_waits
 from tests.support.scripted import answer, receiving, telling
 from tests.support.servers import restartable_postgres
 from tests.support.waiting import PATIENCE, wait_until
@@ -84,13 +84,6 @@ def starting_together(installed: Installation, *commands: list[str]) -> Iterator
         yield workers
 
 
-def all_is_settled() -> bool:
-    with connection():
-        outbox = Event.select().where(Event.fanned_out_at.is_null())
-        waiting = Delivery.select().where(Delivery.due_at.is_null(is_null=False))
-        return not (outbox.exists() or waiting.exists())
-
-
 def delivered_ids() -> set[str]:
     with connection():
         delivered = Delivery.select(Delivery.uuid).where(Delivery.status == Status.DELIVERED)
@@ -129,7 +122,7 @@ def test_workers_share_a_backlog_and_post_each_delivery_once(
     installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", storage)
     fill(installed, receiver.url, backlog)
     with starting_together(installed, *[quiet(installed)] * count) as workers:
-        wait_until(lambda: len(receiver) >= backlog and all_is_settled(), LONG)
+        wait_until(lambda: len(receiver) >= backlog and nothing_waits(), LONG)
         assert [worker.stop() for worker in workers] == [0] * count
     posted = [post.delivery_id for post in receiver.posts()]
     assert len(posted) == backlog
@@ -186,7 +179,7 @@ def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had
     with starting_together(installed, dying, *[quiet(installed)] * (count - 1)) as workers:
         assert workers[0].process.wait(PATIENCE) == -signal.SIGKILL
         posted_before = len(receiver)
-        wait_until(all_is_settled, LONG)
+        wait_until(nothing_waits, LONG)
         assert [worker.stop() for worker in workers[1:]] == [0] * (count - 1)
     assert posted_before < backlog, "it was killed after the work"
     nothing_is_lost(receiver, backlog)
@@ -205,7 +198,7 @@ def test_a_postgresql_restarted_among_workers_loses_nothing(
             tables.restart()
             posted_before = len(receiver)
             close_database()
-            wait_until(all_is_settled, LONG)
+            wait_until(nothing_waits, LONG)
             assert [worker.stop() for worker in workers] == [0, 0]
         assert posted_before < backlog, "it was restarted after the work"
         assert len(nothing_is_lost(receiver, backlog)) <= 2 * CONCURRENCY
