@@ -161,13 +161,13 @@ def business(database: str) -> int:
 
 @pytest.fixture
 def storage(request: pytest.FixtureRequest) -> Storage:
-    """Files beside the configuration; with --servers a new database and an empty queue on them."""
+    """Files beside the configuration; with --servers an empty database and queue on them."""
     if not request.config.getoption("servers"):
         return Storage()
     queue = request.getfixturevalue("redis_url")
     with redis.Redis.from_url(queue) as connection:
         connection.flushdb()
-    return Storage(request.getfixturevalue("postgres_url"), queue)
+    return Storage(request.getfixturevalue("postgres_tables"), queue)
 
 
 @pytest.fixture
