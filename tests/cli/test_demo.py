@@ -26,7 +26,7 @@ BODY = b'{"event":"ping"}'
 
 
 def post(url: str, headers: dict[str, str], body: bytes = BODY) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
     connection.request("POST", "/", body, headers)
     answer = connection.getresponse()
     content = answer.read()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -20,7 +22,7 @@ def test_twenty_kills_lose_nothing_and_repeat_only_what_they_interrupted(engine:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=10 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

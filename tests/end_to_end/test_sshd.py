@@ -16,7 +16,7 @@ import pytest
 from tests.support.installation import Installation
 from tests.support.programs import find_program, needs
 from tests.support.terminal import Terminal, terminal_with
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 SSHD = find_program("sshd")
 pytestmark = needs("sshd", "openssh-server")
@@ -70,7 +70,7 @@ class Sshd:
     ) -> subprocess.CompletedProcess[bytes]:
         argv = [*self.client(key, *options), self.host, *command]
         return subprocess.run(
-            argv, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+            argv, capture_output=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL
         )
 
 
@@ -156,7 +156,7 @@ def test_no_file_goes_in_or_out(sshd: Sshd, tmp_path: Path) -> None:
         [*sshd.client("marie", program="scp"), out, tmp_path / "owned"],
         [*sshd.client("marie", program="sftp"), out, tmp_path / "owned"],
     ):
-        done = subprocess.run(argv, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(argv, capture_output=True, timeout=PATIENCE, check=False)
         assert done.returncode != 0
     assert not (tmp_path / "owned").exists()
 
@@ -171,8 +171,8 @@ def test_no_tunnel_is_dug(sshd: Sshd) -> None:
         forward = ("-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{port}:127.0.0.1:{target}")
         with sshd.session("marie", *forward) as terminal:
             terminal.wait_for("No webhooks yet")
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as tunnel:
-                tunnel.settimeout(10)
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as tunnel:
+                tunnel.settimeout(PATIENCE)
                 assert tunnel.recv(1) == b""
         inside.settimeout(0)
         with pytest.raises(BlockingIOError):

@@ -63,7 +63,7 @@ def test_a_wait_for_a_lock_is_bounded_and_told_in_one_sentence(
     with installed.worker() as worker:
         with locked(installed.folder / DATABASE):
             sentence = installed.fails("emit", "ticket.created", stdin=b"{}")
-            worker.wait_for("the pass was cut short", 45)
+            worker.wait_for("the pass was cut short")
         wait_until(lambda: receiver.requests)
         worker.wait_for("delivered")
         assert worker.stop() == 0

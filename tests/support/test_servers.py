@@ -64,8 +64,8 @@ def test_they_end_with_whoever_started_them_however_that_ends() -> None:
         ended = [child for child in children(running.pid) if alive(child)]
         running.kill()
         running.communicate()
-        wait_until(lambda: not any(alive(each) for each in ended), 30)
-        wait_until(lambda: not list(Path(place).iterdir()), 30)
+        wait_until(lambda: not any(alive(each) for each in ended))
+        wait_until(lambda: not list(Path(place).iterdir()))
     assert len(ended) == 4  # two servers, and who ends them
 
 

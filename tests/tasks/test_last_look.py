@@ -11,6 +11,7 @@ from core.vault import Vault
 from tasks import last_look
 from tasks.last_look import LastLooks
 from tests.support.scene import MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
+from tests.support.waiting import PATIENCE
 
 
 def may_send(claims: list[Claim]) -> list[bool]:
@@ -53,6 +54,6 @@ def test_a_look_that_fails_sends_nothing_and_the_next_is_answered(
 
     async def ask() -> list[bool]:
         looks = LastLooks(look)
-        return [await asyncio.wait_for(looks.may_send(claim), 10) for _ in range(2)]
+        return [await asyncio.wait_for(looks.may_send(claim), PATIENCE) for _ in range(2)]
 
     assert asyncio.run(ask()) == [False, True]
