@@ -59,7 +59,7 @@ def restartable_redis(password: str = "") -> Iterator["Redis"]:
 
 
 # Ends a server and its folder when whoever started it is gone: even SIGKILL closes a pipe.
-_HEIR = 'read -r _ || { kill -s QUIT "$1"; sleep 1; rm -rf "$2"; }'
+_HEIR = 'read -r _ || { kill -s "$3" "$1"; sleep 1; rm -rf "$2"; }'
 
 
 class Server:
@@ -84,8 +84,9 @@ class Server:
                 process_group=0,
                 **self._options,
             )
+        signal_name = self._crash.name.removeprefix("SIG")
         self._heir = subprocess.Popen(
-            ["sh", "-c", _HEIR, "sh", str(self._process.pid), self._folder],
+            ["sh", "-c", _HEIR, "sh", str(self._process.pid), self._folder, signal_name],
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             process_group=0,
