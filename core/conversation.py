@@ -11,10 +11,16 @@ event that it accepted: then the status that llhttp has read and the first empty
 import asyncio
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
-from httptools import HttpParserError, HttpParserInvalidStatusError, HttpResponseParser
+import httpx
+from httptools import (
+    HttpParserError,
+    HttpParserInvalidStatusError,
+    HttpParserUpgrade,
+    HttpResponseParser,
+)
 
 from core.delivery import ErrorKind
 from core.errors import system_words
@@ -28,6 +34,7 @@ READ_AT_ONCE = 16 * 1024
 """Bytes: a flood is read in portions, between which others have their turn."""
 
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
+_LINE_ENDS = re.compile(rb"[\r\n]*")
 _LONGEST_MATCH = 3
 _CLOSED = "the connection was closed without an answer"
 _NO_HTTP = "no status line can be read in it"
@@ -35,15 +42,18 @@ _TOO_MUCH = f"more than {ANSWER_LIMIT // 1024} KB came without the end of the he
 _UNASKED = "it spoke before it was asked"
 
 
-class Answer:
-    """What has come of one answer so far; its status decides, however the rest goes on."""
+class Answer(httpx.AsyncByteStream):
+    """What has come of one answer so far; its status decides, however the rest goes on.
 
-    __slots__ = ("_body", "_failure", "_news", "headers", "is_complete", "status")
+    As a stream it is the body as it comes, never inflated. Whoever closes it before its end ends
+    its connection.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, conversation: "Conversation") -> None:
         self.status = 0  # until its headers have ended
         self.headers: list[tuple[bytes, bytes]] = []
         self.is_complete = False
+        self._conversation = conversation
         self._body = bytearray()
         self._failure: AttemptFailed | None = None
         self._news: asyncio.Future[None] | None = None
@@ -53,35 +63,38 @@ class Answer:
         while not self.status:
             if self._failure is not None:
                 raise self._failure
-            await self._wait()
+            await self._more()
 
-    async def read(self) -> bytes:
-        """What there is of the body, as it came; nothing at its end."""
+    def __aiter__(self) -> AsyncIterator[bytes]:  # no generator: the loop keeps account of each
+        return self
+
+    async def __anext__(self) -> bytes:
         while not (self._body or self.is_complete):
-            await self._wait()
+            await self._more()
+        if not self._body:
+            raise StopAsyncIteration
         taken = bytes(self._body)
         self._body.clear()
         return taken
 
-    async def _wait(self) -> None:
-        self._news = asyncio.get_running_loop().create_future()
-        await self._news
+    async def aclose(self) -> None:
+        if not self.is_complete:
+            self._conversation.close()
 
-    def begin(self, status: int) -> None:
-        self.status = status
-        self._tell()
+    def _more(self) -> asyncio.Future[None]:
+        self._news = asyncio.get_running_loop().create_future()
+        return self._news
 
     def add(self, data: bytes) -> None:
         self._body += data
-        self._tell()
 
     def end(self, failure: AttemptFailed | None = None) -> None:
         """Nothing more comes; `failure` says why where there is no status either."""
         self.is_complete = True
         self._failure = failure
-        self._tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Have whoever waits look at what has come."""
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
@@ -115,7 +128,7 @@ class Conversation(asyncio.BufferedProtocol):
         """Send a whole request; raises AttemptFailed where the connection has ended already."""
         if self._end is not None:
             raise self._end
-        self._answer = Answer()
+        self._answer = Answer(self)
         cast("asyncio.Transport", self._transport).write(request)
         return self._answer
 
@@ -138,6 +151,8 @@ class Conversation(asyncio.BufferedProtocol):
             return
         self._taken += nbytes
         self._read(answer, self._buffer[:nbytes])
+        if answer.status:
+            answer.tell()
         if self._taken > ANSWER_LIMIT:
             self._finish(AttemptFailed(ErrorKind.PROTOCOL, _TOO_MUCH))
         elif self._is_odd and answer.status:
@@ -172,7 +187,7 @@ class Conversation(asyncio.BufferedProtocol):
             self._interim += 1
             self._answer.headers.clear()
         else:
-            self._answer.begin(status)
+            self._answer.status = status
 
     def on_body(self, data: bytes) -> None:
         if self._answer is not None and not self._answer.is_complete:
@@ -199,7 +214,7 @@ class Conversation(asyncio.BufferedProtocol):
             self._parser.feed_data(data)
         except HttpParserInvalidStatusError:
             self._finish(AttemptFailed(ErrorKind.PROTOCOL, _NO_HTTP))
-        except HttpParserError:
+        except (HttpParserError, HttpParserUpgrade):
             self._is_odd = True
 
     def _read_by_hand(self, answer: Answer) -> bool:
@@ -214,7 +229,7 @@ class Conversation(asyncio.BufferedProtocol):
         if not self._cut_head():
             return False
         if not _is_interim(status):
-            answer.begin(status)
+            answer.status = status
             answer.add(bytes(self._head))
             return False
         self._parser, self._is_odd = _new_parser(self), False
@@ -224,7 +239,7 @@ class Conversation(asyncio.BufferedProtocol):
     def _cut_head(self) -> bool:
         """Leave what follows the first empty line; whether there is one."""
         if not self._searched:
-            del self._head[: len(self._head) - len(self._head.lstrip(b"\r\n"))]
+            del self._head[: cast("re.Match[bytes]", _LINE_ENDS.match(self._head)).end()]
         empty_line = _EMPTY_LINE.search(self._head, self._searched)
         self._searched = 0 if empty_line else max(0, len(self._head) - _LONGEST_MATCH)
         if empty_line is not None:
@@ -247,6 +262,7 @@ class Conversation(asyncio.BufferedProtocol):
         del self._parser  # they hold each other, and would wait for the garbage collector
         if answer is not None:
             answer.end(end)
+            answer.tell()
         if self._transport is not None:
             self._transport.abort()
         self._on_change(self)

@@ -1,0 +1,43 @@
+"""The curl command that `c` copies, run for real."""
+
+import os
+import subprocess
+
+import pytest
+
+from core.delivery import Status
+from core.events import EventType
+from core.queries import DeliveryDetail, DeliveryRow
+from core.signing import Secret, build_body, build_headers
+from tests.support.programs import needs
+from tests.support.scene import NOON
+from tests.support.scripted import receiving
+from tests.support.showcase import uuid_of
+from tui.screens.delivery import curl
+
+pytestmark = [needs("curl", "curl"), needs("openssl", "openssl")]
+SECRET = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
+EVENT, UUID = EventType.TICKET_CREATED, uuid_of(1)
+BODY = build_body(EVENT, UUID, NOON, '{"n":"l\'été à 5 $ %s \\\\ [a]"}'.encode())
+DETAIL = DeliveryDetail(
+    DeliveryRow(UUID, 1, EVENT, Status.DELIVERED, 1, 200, None, "", "", 1, NOON, None, NOON, None),
+    (),
+    BODY,
+)
+
+
+@pytest.mark.parametrize("target", ["", "/?[a]={b,c}&d=[1-3]", "/a'b$HOME"])
+def test_it_sends_the_same_body_signed_to_the_very_url(target: str) -> None:
+    with receiving() as receiver:
+        command = curl(f"{receiver.url}{target}", DETAIL)
+        subprocess.run(
+            ["sh", "-c", command],
+            env={**os.environ, "SECRET": SECRET.reveal(), "no_proxy": "*"},
+            check=True,
+            timeout=30,
+        )
+        [request] = receiver.requests
+    assert request.line == f"POST /hook{target} HTTP/1.1"
+    assert request.body == BODY
+    for name, value in build_headers(EVENT, UUID, SECRET.sign(BODY)):
+        assert request.headers[name] == value
