@@ -6,20 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection
 from functools import partial
 from time import monotonic
-from typing import NamedTuple
 
 from core.conversation import READ_AT_ONCE, Conversation
 
 _OLDEST = 60.0  # seconds that one lasts: after that its host may be elsewhere
 
-
-class Owner(NamedTuple):
-    """Whose a connection is, and where it leads."""
-
-    webhook_id: int
-    scheme: str
-    host: str
-    port: int
+Owner = tuple[int, str]
+"""Whose a connection is, and where it leads: a webhook's id, and its URL."""
 
 
 class Connections:
@@ -47,19 +40,12 @@ class Connections:
             taken.close()
         return None
 
-    def give_back(self, owner: Owner, conversation: Conversation) -> None:
-        """It was not needed, or has been of use."""
-        if owner.webhook_id not in self._kept_for or self._is_old(conversation):
-            conversation.close()
-        else:
-            self._free[owner].append(conversation)
-
     def keep_for(self, webhook_ids: Collection[int]) -> None:
         """Keep those of these webhooks until their next request; close all others that are free."""
         self._kept_for = webhook_ids
-        for owner, free in list(self._free.items()):
+        for (webhook_id, _), free in list(self._free.items()):
             for each in list(free):
-                if owner.webhook_id not in webhook_ids or self._is_old(each):
+                if webhook_id not in webhook_ids or self._is_old(each):
                     each.close()
 
     def close(self) -> None:
@@ -67,9 +53,15 @@ class Connections:
             each.close()
 
     def _changed(self, owner: Owner, conversation: Conversation) -> None:
-        if not conversation.is_closed:
-            self.give_back(owner, conversation)
-            return
+        webhook_id, _ = owner
+        if conversation.is_closed:
+            self._forget(owner, conversation)
+        elif webhook_id in self._kept_for:
+            self._free[owner].append(conversation)
+        else:
+            conversation.close()
+
+    def _forget(self, owner: Owner, conversation: Conversation) -> None:
         self._born.pop(conversation, None)
         free = self._free.get(owner, [])
         if conversation in free:

@@ -11,9 +11,10 @@ event that it accepted: then the status that llhttp has read and the first empty
 import asyncio
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
+import httpx
 from httptools import HttpParserError, HttpParserInvalidStatusError, HttpResponseParser
 
 from core.delivery import ErrorKind
@@ -35,15 +36,18 @@ _TOO_MUCH = f"more than {ANSWER_LIMIT // 1024} KB came without the end of the he
 _UNASKED = "it spoke before it was asked"
 
 
-class Answer:
-    """What has come of one answer so far; its status decides, however the rest goes on."""
+class Answer(httpx.AsyncByteStream):
+    """What has come of one answer so far; its status decides, however the rest goes on.
 
-    __slots__ = ("_body", "_failure", "_news", "headers", "is_complete", "status")
+    As a stream it is the body as it comes, never inflated. Whoever closes it before its end ends
+    its connection.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, conversation: "Conversation") -> None:
         self.status = 0  # until its headers have ended
         self.headers: list[tuple[bytes, bytes]] = []
         self.is_complete = False
+        self._conversation = conversation
         self._body = bytearray()
         self._failure: AttemptFailed | None = None
         self._news: asyncio.Future[None] | None = None
@@ -53,35 +57,38 @@ class Answer:
         while not self.status:
             if self._failure is not None:
                 raise self._failure
-            await self._wait()
+            await self._more()
 
-    async def read(self) -> bytes:
-        """What there is of the body, as it came; nothing at its end."""
+    def __aiter__(self) -> AsyncIterator[bytes]:  # no generator: the loop keeps account of each
+        return self
+
+    async def __anext__(self) -> bytes:
         while not (self._body or self.is_complete):
-            await self._wait()
+            await self._more()
+        if not self._body:
+            raise StopAsyncIteration
         taken = bytes(self._body)
         self._body.clear()
         return taken
 
-    async def _wait(self) -> None:
-        self._news = asyncio.get_running_loop().create_future()
-        await self._news
+    async def aclose(self) -> None:
+        if not self.is_complete:
+            self._conversation.close()
 
-    def begin(self, status: int) -> None:
-        self.status = status
-        self._tell()
+    def _more(self) -> asyncio.Future[None]:
+        self._news = asyncio.get_running_loop().create_future()
+        return self._news
 
     def add(self, data: bytes) -> None:
         self._body += data
-        self._tell()
 
     def end(self, failure: AttemptFailed | None = None) -> None:
         """Nothing more comes; `failure` says why where there is no status either."""
         self.is_complete = True
         self._failure = failure
-        self._tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Have whoever waits look at what has come."""
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
@@ -115,7 +122,7 @@ class Conversation(asyncio.BufferedProtocol):
         """Send a whole request; raises AttemptFailed where the connection has ended already."""
         if self._end is not None:
             raise self._end
-        self._answer = Answer()
+        self._answer = Answer(self)
         cast("asyncio.Transport", self._transport).write(request)
         return self._answer
 
@@ -138,6 +145,8 @@ class Conversation(asyncio.BufferedProtocol):
             return
         self._taken += nbytes
         self._read(answer, self._buffer[:nbytes])
+        if answer.status:
+            answer.tell()
         if self._taken > ANSWER_LIMIT:
             self._finish(AttemptFailed(ErrorKind.PROTOCOL, _TOO_MUCH))
         elif self._is_odd and answer.status:
@@ -172,7 +181,7 @@ class Conversation(asyncio.BufferedProtocol):
             self._interim += 1
             self._answer.headers.clear()
         else:
-            self._answer.begin(status)
+            self._answer.status = status
 
     def on_body(self, data: bytes) -> None:
         if self._answer is not None and not self._answer.is_complete:
@@ -214,7 +223,7 @@ class Conversation(asyncio.BufferedProtocol):
         if not self._cut_head():
             return False
         if not _is_interim(status):
-            answer.begin(status)
+            answer.status = status
             answer.add(bytes(self._head))
             return False
         self._parser, self._is_odd = _new_parser(self), False
@@ -247,6 +256,7 @@ class Conversation(asyncio.BufferedProtocol):
         del self._parser  # they hold each other, and would wait for the garbage collector
         if answer is not None:
             answer.end(end)
+            answer.tell()
         if self._transport is not None:
             self._transport.abort()
         self._on_change(self)

@@ -57,7 +57,7 @@ class Sender:
             request = httpx.Request(
                 "POST",
                 _parsed(errand.url),
-                headers=[*headers, ("Accept-Encoding", "identity")],
+                headers=headers,
                 stream=httpx.ByteStream(body),  # `content` takes longer to say how long it is
                 extensions={ERRAND: errand},
             )

@@ -7,14 +7,15 @@ unasked to the next one's request.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import cast
 
 import httpx
 
 from core.connections import Connections, Owner
-from core.conversation import Answer, Conversation
+from core.conversation import Conversation
 from core.delivery import ErrorKind
 from core.dialling import Lookups, connect
 from core.errors import BlockedUrl
@@ -28,7 +29,7 @@ LastLook = Callable[[], Awaitable[bool]]
 ERRAND = "aurapos_errand"
 """The request extension that carries an Errand."""
 
-_TARGETS = 4096  # read URLs that are remembered
+_PLACES = 4096  # that are remembered
 
 
 class Stage(Enum):
@@ -51,6 +52,14 @@ class Errand:
     stage: Stage = Stage.ADDRESS
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A URL by the rules of now, and how each request to it begins."""
+
+    target: Target
+    head: bytes
+
+
 class GuardedTransport(httpx.AsyncBaseTransport):
     """POSTs to public addresses only, each request with an Errand among its extensions.
 
@@ -65,7 +74,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._context = context
         self._connections = Connections()
         self._lookups = Lookups(policy)
-        self._targets: dict[str, Target] = {}
+        self._places: dict[str, _Place] = {}
 
     def keep_for(self, webhook_ids: Collection[int]) -> None:
         """More is due to these webhooks, and to no others."""
@@ -73,39 +82,38 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         errand: Errand = request.extensions[ERRAND]
-        target = self._target(errand.url)
-        conversation = await self._ready(errand, target)
+        place = self._place(errand.url)
+        conversation = await self._ready(errand, place.target)
         try:
             errand.stage = Stage.ANSWER
-            answer = conversation.ask(_message(request, target))
+            answer = conversation.ask(_message(place, request))
             await answer.wait_for_status()
         except BaseException:
             conversation.close()
             raise
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer, conversation)
-        )
+        return httpx.Response(answer.status, headers=answer.headers, stream=answer)
 
     async def aclose(self) -> None:
         self._connections.close()
         await self._lookups.close()
         await asyncio.sleep(0)  # in which the loop closes their sockets
 
-    def _target(self, url: str) -> Target:
-        """The URL by the rules of now: those that it was saved by may have been others."""
-        target = self._targets.get(url)
-        if target is None:
-            if len(self._targets) >= _TARGETS:
-                self._targets.clear()
+    def _place(self, url: str) -> _Place:
+        """By the rules of now: those that the URL was saved by may have been others."""
+        place = self._places.get(url)
+        if place is None:
+            if len(self._places) >= _PLACES:
+                self._places.clear()
             try:
-                target = self._targets[url] = self._policy.check_url(url)
+                target = self._policy.check_url(url)
             except BlockedUrl as error:
                 raise AttemptFailed(ErrorKind.BLOCKED, str(error)) from None
-        return target
+            place = self._places[url] = _Place(target, _head(target))
+        return place
 
     async def _ready(self, errand: Errand, target: Target) -> Conversation:
         """A connection, and the last look's consent."""
-        owner = Owner(errand.webhook_id, target.scheme, target.host, target.port)
+        owner = errand.webhook_id, errand.url
         while True:
             kept = self._connections.take(owner)
             conversation = kept or await self._dial(errand, target, owner)
@@ -147,25 +155,14 @@ async def _take_last_look(errand: Errand, conversation: Conversation) -> None:
         raise
 
 
-def _message(request: httpx.Request, target: Target) -> bytes:
-    """The request's bytes, its target as it is stored."""
-    body = request.read()
-    head = f"POST {target.path} HTTP/1.1\r\nHost: {target.authority}\r\n".encode()
-    lines = [b"%b: %b\r\n" % header for header in request.headers.raw]
-    return b"%b%bContent-Length: %d\r\n\r\n%b" % (head, b"".join(lines), len(body), body)
+def _head(target: Target) -> bytes:
+    """A request's first lines: its target is the one that is stored, and nothing is inflated."""
+    lines = f"POST {target.path} HTTP/1.1", f"Host: {target.authority}", "Accept-Encoding: identity"
+    return "\r\n".join(lines).encode()
 
 
-class _Body(httpx.AsyncByteStream):
-    """The body as it comes, never inflated; what is left unread ends its connection."""
-
-    def __init__(self, answer: Answer, conversation: Conversation) -> None:
-        self._answer = answer
-        self._conversation = conversation
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self._answer.read():
-            yield chunk
-
-    async def aclose(self) -> None:
-        if not self._answer.is_complete:
-            self._conversation.close()
+def _message(place: _Place, request: httpx.Request) -> bytes:
+    """The request's bytes."""
+    body = b"".join(cast("httpx.SyncByteStream", request.stream))
+    headers = map(b": ".join, request.headers.raw)
+    return b"\r\n".join((place.head, *headers, b"Content-Length: %d" % len(body), b"", body))
