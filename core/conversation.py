@@ -15,7 +15,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import httpx
-from httptools import HttpParserError, HttpParserInvalidStatusError, HttpResponseParser
+from httptools import (
+    HttpParserError,
+    HttpParserInvalidStatusError,
+    HttpParserUpgrade,
+    HttpResponseParser,
+)
 
 from core.delivery import ErrorKind
 from core.errors import system_words
@@ -29,6 +34,7 @@ READ_AT_ONCE = 16 * 1024
 """Bytes: a flood is read in portions, between which others have their turn."""
 
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
+_LINE_ENDS = re.compile(rb"[\r\n]*")
 _LONGEST_MATCH = 3
 _CLOSED = "the connection was closed without an answer"
 _NO_HTTP = "no status line can be read in it"
@@ -208,7 +214,7 @@ class Conversation(asyncio.BufferedProtocol):
             self._parser.feed_data(data)
         except HttpParserInvalidStatusError:
             self._finish(AttemptFailed(ErrorKind.PROTOCOL, _NO_HTTP))
-        except HttpParserError:
+        except (HttpParserError, HttpParserUpgrade):
             self._is_odd = True
 
     def _read_by_hand(self, answer: Answer) -> bool:
@@ -233,7 +239,7 @@ class Conversation(asyncio.BufferedProtocol):
     def _cut_head(self) -> bool:
         """Leave what follows the first empty line; whether there is one."""
         if not self._searched:
-            del self._head[: len(self._head) - len(self._head.lstrip(b"\r\n"))]
+            del self._head[: cast("re.Match[bytes]", _LINE_ENDS.match(self._head)).end()]
         empty_line = _EMPTY_LINE.search(self._head, self._searched)
         self._searched = 0 if empty_line else max(0, len(self._head) - _LONGEST_MATCH)
         if empty_line is not None:

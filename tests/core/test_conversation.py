@@ -222,6 +222,7 @@ FLOODS = {
     "100": b"HTTP/1.1 100 Continue\r\n\r\n",
     "103 with headers": b"HTTP/1.1 103 E\r\n" + b"a: b\r\n" * 60 + b"\r\n",
     "103 that is refused": b"HTTP/1.1 103 E\r\nnonsense\r\n\r\n",
+    "100, then nonsense": (b"HTTP/1.1 100 C\r\n\r\n" * 3000 + OK, b"nonsense\r\n"),
     "empty lines": b"\r\n",
     "headers": (OK, b"a: b\r\n"),
     "one header": (OK + b"a: ", b"b" * 1000),
