@@ -66,6 +66,7 @@ async def http(url: str) -> dict[str, float]:
         headers = build_headers(EventType.TICKET_CREATED, delivery, "sha256=")
         await sender.post(Errand(1, url, wanted), headers, body)
 
+    suit_a_worker()
     await together(AT_ONCE * 4, post)
     begin = time.process_time()
     await together(POSTS, post)
