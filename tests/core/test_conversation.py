@@ -5,7 +5,6 @@ import gc
 import itertools
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
 
@@ -19,7 +18,8 @@ from core.sender import Sender
 from core.tls import tls_context
 from core.transport import Errand, GuardedTransport
 from tests.support.scene import DEVELOPMENT, make_sender
-from tests.support.wire import Talk, answering, read_request, response, talking
+from tests.support.waiting import until
+from tests.support.wire import Talk, answering, read_request, response, talking, told
 
 OK = b"HTTP/1.1 200 OK\r\n"
 ACCEPTED = response(200, b"ok")
@@ -177,7 +177,7 @@ def test_a_second_answer_to_one_request_is_no_answer_to_the_next() -> None:
 
 @pytest.mark.parametrize("stray", [ACCEPTED, b"\r\n", b"H"], ids=["an answer", "a line", "a byte"])
 def test_what_comes_on_a_connection_that_is_free_closes_it(stray: bytes) -> None:
-    ended = asyncio.Event()
+    is_free, ended = asyncio.Event(), asyncio.Event()
     connected: list[int] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -185,14 +185,14 @@ def test_what_comes_on_a_connection_that_is_free_closes_it(stray: bytes) -> None
         await read_request(reader)
         writer.write(ACCEPTED)
         if len(connected) == 1:
-            await writer.drain()
-            await asyncio.sleep(0.05)  # until it is free
+            await asyncio.wait_for(is_free.wait(), 30)
             writer.write(stray)
             await reader.read()
             ended.set()
 
     async def with_a_pause(post: Post) -> list[Outcome]:
         first = await post()
+        is_free.set()
         await asyncio.wait_for(ended.wait(), 30)
         return [first, await post()]
 
@@ -200,18 +200,15 @@ def test_what_comes_on_a_connection_that_is_free_closes_it(stray: bytes) -> None
     assert len(connected) == 2
 
 
-def test_an_answer_before_the_request_is_none() -> None:
-    spoke = asyncio.Event()
+def test_an_answer_before_the_request_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = told("buffer_updated", monkeypatch)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(ACCEPTED)
-        await writer.drain()
-        spoke.set()
         await reader.read()
 
     async def look() -> bool:
-        await asyncio.wait_for(spoke.wait(), 30)
-        await asyncio.sleep(0.05)  # in which it arrives
+        await until(lambda: reads)
         return True
 
     [outcome] = conversing(talk, once, last_look=look)
@@ -238,19 +235,6 @@ FLOODS = {
 }
 
 
-@contextmanager
-def counted_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    taken: list[int] = []
-    original = Conversation.buffer_updated
-
-    def counting(self: Conversation, nbytes: int) -> None:
-        taken.append(nbytes)
-        original(self, nbytes)
-
-    monkeypatch.setattr(Conversation, "buffer_updated", counting)
-    yield taken
-
-
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
 def test_of_any_flood_no_more_is_read_than_one_answer_may_have(
     flood: bytes | tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
@@ -265,9 +249,9 @@ def test_of_any_flood_no_more_is_read_than_one_answer_may_have(
             await writer.drain()
 
     begin = monotonic()
-    with counted_reads(monkeypatch) as taken:
-        [outcome] = conversing(talk, once)
-    assert sum(taken) <= ANSWER_LIMIT + 1
+    reads = told("buffer_updated", monkeypatch)
+    [outcome] = conversing(talk, once)
+    assert sum(taken for (taken,) in reads) <= ANSWER_LIMIT + 1
     assert monotonic() - begin < 5
     if b"\r\n\r\n" in first and not first.startswith(b"HTTP/1.1 100"):
         assert isinstance(outcome, Answered)
@@ -345,23 +329,17 @@ def test_one_that_is_a_minute_old_is_used_no_more(
     assert connections_of(ACCEPTED) == needed
 
 
-def test_a_connection_that_its_receiver_closed_while_it_was_free_costs_nothing() -> None:
-    closed = asyncio.Event()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(ACCEPTED)
-        await writer.drain()
-        writer.close()
-        closed.set()
+def test_a_connection_that_its_receiver_closed_while_it_was_free_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends = told("eof_received", monkeypatch)
 
     async def with_a_pause(post: Post) -> list[Outcome]:
         first = await post()
-        await asyncio.wait_for(closed.wait(), 30)
-        await asyncio.sleep(0.05)  # in which that arrives
+        await until(lambda: ends)
         return [first, await post()]
 
-    assert statuses(conversing(talk, with_a_pause)) == [200, 200]
+    assert statuses(conversing(answering(ACCEPTED), with_a_pause)) == [200, 200]
 
 
 def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -> None:
@@ -369,12 +347,11 @@ def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -
         gc.collect()
         gc.disable()
         outcomes = [await post() for _ in range(3)]
-        await asyncio.sleep(0.05)  # in which the loop closes what is closed
+        await until(lambda: not any(isinstance(each, Conversation) for each in gc.get_objects()))
         return outcomes
 
     try:
         assert statuses(conversing(answering(ACCEPTED), several, keep=False)) == [200] * 3
-        assert not [each for each in gc.get_objects() if isinstance(each, Conversation)]
     finally:
         gc.enable()
 

@@ -24,7 +24,8 @@ from core.tls import tls_context
 from core.transport import Errand, GuardedTransport
 from core.url_policy import UrlPolicy
 from tests.support.scene import DEVELOPMENT, make_sender
-from tests.support.wire import Talk, answering, read_request, response, talking
+from tests.support.waiting import until
+from tests.support.wire import Talk, answering, read_request, response, talking, told
 
 BODY = b'{"event":"ping"}'
 HEADERS = [("Content-Type", "application/json"), ("X-AuraPOS-Event", "ping")]
@@ -229,12 +230,15 @@ def test_an_endless_body_is_cut() -> None:
     assert post(talk) == [Answered(500, "x" * 500)]
 
 
-def test_a_connection_reset_after_the_status_leaves_the_status() -> None:
+def test_a_connection_reset_after_the_status_leaves_the_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads = told("buffer_updated", monkeypatch)
+
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal")
-        await writer.drain()
-        await asyncio.sleep(0.1)  # until the client has read it: a reset discards what it has not
+        await until(lambda: reads)  # a reset discards what has not been read
         _reset(writer)
 
     assert post(talk) == [Answered(200, "hal")]

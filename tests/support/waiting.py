@@ -1,5 +1,6 @@
 """Waiting for a condition, never for a time."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,4 +18,13 @@ def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     while not (outcome := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)  # between two looks at a condition
+    return outcome
+
+
+async def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """The same in an event loop, which goes on meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not (outcome := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.001)  # between two looks at a condition
     return outcome

@@ -4,6 +4,12 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import wraps
+from typing import Any
+
+import pytest
+
+from core.conversation import Conversation
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -65,3 +71,17 @@ def response(status: int, body: bytes = b"", **headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def told(what: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the event loop tells conversations in this way from now on, as it happens."""
+    calls: list[Any] = []
+    original = getattr(Conversation, what)
+
+    @wraps(original)
+    def telling(self: Conversation, *news: Any) -> Any:
+        calls.append(news)
+        return original(self, *news)
+
+    monkeypatch.setattr(Conversation, what, telling)
+    return calls
