@@ -40,7 +40,9 @@ def test_a_secret_is_found_nowhere(tmp_path: Path, database_url: str) -> None:
         secrets = [installed.add_webhook(receiver.url)["secret"]]
         with terminal(tmp_path, "--config", str(installed.config)) as t:
             t.wait_for("127.0.0.1")
-            t.press("s", receiver.url.split("/")[2], "\r")
+            t.press("s")
+            t.wait_for("Type the host name")
+            t.press(receiver.url.split("/")[2], "\r")
             secrets.append(t.wait_for(r"whsec_[\w-]{43}").group())
             t.press("\t", "aaaaaa", "\r", "q", "q")
             shown = len(t.written)

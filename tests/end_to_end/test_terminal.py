@@ -83,7 +83,9 @@ def test_an_owner_s_whole_way(installed: Installation, marie: Terminal) -> None:
         marie.press("q", "q")
 
         host = receiver.url.split("/")[2]
-        marie.press("s", host, ENTER)
+        marie.press("s")
+        marie.wait_for("Type the host name")
+        marie.press(host, ENTER)
         marie.wait_for("The old secret stopped working just now.")
         new_secret = marie.wait_for(SECRET).group()
         assert new_secret != secret
@@ -91,7 +93,9 @@ def test_an_owner_s_whole_way(installed: Installation, marie: Terminal) -> None:
         wait_until(lambda: len(receiver.requests) == 4)
         assert is_signed_with(new_secret, receiver)
 
-        marie.press("d", host, ENTER)
+        marie.press("d")
+        marie.wait_for("Type the host name")
+        marie.press(host, ENTER)
         marie.wait_for("No webhooks yet")
         marie.press("q")
         assert marie.wait_for_end() == 0
