@@ -6,7 +6,7 @@ Every write states its condition, and losing is normal: another worker was there
 import secrets
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -191,6 +191,7 @@ def claim(
     due_by: datetime,
     clock: Callable[[], datetime] | None = None,
     lease_for: timedelta = LEASE,
+    held: Collection[int] = (),
 ) -> list[Claim]:
     """Lease what is due at `due_by`, up to `wanted[webhook_id]` of each webhook.
 
@@ -198,14 +199,15 @@ def claim(
     for others, or a pass that began long ago, must not shorten it.
 
     A delivery whose lease ran out was interrupted: that is written into its attempt log, uses up
-    none of its attempts, and after too many interruptions it is abandoned instead.
+    none of its attempts, and after too many interruptions it is abandoned instead. Not one that is
+    `held`, by its id: it is in flight here, and only the clock has leapt.
     """
     lease = secrets.randbits(63)
     with connection():
         with transaction():
             now = clock() if clock is not None else due_by
             due_by = min(due_by, now)  # if the clock was set back since, less is due
-            rows = due_deliveries(wanted, due_by)
+            rows = [row for row in due_deliveries(wanted, due_by) if row.id not in held]
             ids = _lease(rows, lease, schedule, now, lease_for)
             raise_up(_emptied(wanted, rows), due_by)
             passed(Step.CLAIMING)
@@ -297,6 +299,26 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
         for row in proxy.execute(query)
     )
     return [Claim._make(row) for row in found]
+
+
+def give_back(claims: Sequence[Claim], now: datetime) -> int:
+    """Have what was claimed and not started be due again at `now`, as if it had not been claimed;
+    returns of how many the lease was still ours.
+    """
+    by_lease = defaultdict(list)
+    for each in claims:
+        by_lease[each.lease].append(each.id)
+    webhook_ids = {each.webhook_id for each in claims}
+    with transaction():
+        hold(webhook_ids)
+        given = sum(
+            Delivery.update(lease=None, leased_at=None, due_at=now)
+            .where(one_of(Delivery.id, ids) & (Delivery.lease == lease))
+            .execute()
+            for lease, ids in by_lease.items()
+        )
+        lower(webhook_ids, now)
+    return int(given)
 
 
 def still_sendable(claims: Sequence[Claim]) -> list[bool]:
