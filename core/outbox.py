@@ -1,4 +1,4 @@
-"""The delivery engine's side of the tables: fan out, claim with a lease, settle.
+"""The delivery engine's side of the tables: claim with a lease, settle. `fan_out` comes before.
 
 Every write states its condition, and losing is normal: another worker was there first.
 """
@@ -7,14 +7,13 @@ import secrets
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from peewee import JOIN, SQL, NodeList, fn
+from peewee import fn
 
 from core.attempts import attempt_row, log_attempts, prepare_log
-from core.database import Prepared, connection, insert_rows, one_of, proxy, transaction
+from core.database import Prepared, connection, one_of, proxy, transaction
 from core.delivery import (
     Answered,
     Interrupted,
@@ -30,19 +29,17 @@ from core.delivery import (
     after_attempt,
 )
 from core.due import Due, due_deliveries
-from core.identity import delivery_id
+from core.fan_out import FannedOut as FannedOut  # noqa: PLC0414 - whoever claims fans out as well
+from core.fan_out import fan_out as fan_out  # noqa: PLC0414
 from core.models import (
     EPOCH,
     MICROSECOND,
     Business,
     Delivery,
     Event,
-    SelectedEvent,
     Webhook,
-    entitled,
-    row_lock,
 )
-from core.payload import digest_if_json, is_intact
+from core.payload import is_intact
 from core.plans import includes_webhooks
 from core.ready import LAG, hold, lower, raise_up
 from core.recovery import Ended, note_outages
@@ -52,118 +49,6 @@ LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
 
 _LAG_US = LAG // MICROSECOND
-
-# The + keeps SQLite from looking through all that a business ever published, by another index,
-# for what is in the outbox.
-_OF_BUSINESS = NodeList((SQL("+"), Event.business))
-
-
-@dataclass(frozen=True, slots=True)
-class FannedOut:
-    events: int
-    deliveries: int
-
-
-def fan_out(limit: int, due_at: datetime, clock: Callable[[], datetime] | None = None) -> FannedOut:
-    """Turn up to `limit` events of the outbox into deliveries due at `due_at`, which is when the
-    pass began; they are made at what `clock` says once it is our turn to write, by default the
-    same.
-
-    Events of a business without webhooks stay in the outbox until it has them again.
-    """
-    with transaction():
-        event_ids = _lock_outbox(
-            _OF_BUSINESS.in_(Business.select(Business.id).where(entitled())), limit
-        )
-        fanned_out = _fan_out(event_ids, due_at, clock() if clock is not None else due_at)
-        passed(Step.FANNING_OUT)
-    passed(Step.FANNED_OUT)
-    return fanned_out
-
-
-def fan_out_business(business_id: int, limit: int, now: datetime) -> FannedOut:
-    """The same for one business, waiting for whoever else is at its events.
-
-    A new webhook gets the events committed after it was created and none before: whoever creates
-    one empties its business's outbox first, in the same transaction at the end.
-    """
-    with transaction():
-        return _fan_out(_lock_outbox(business_id == _OF_BUSINESS, limit, wait=True), now, now)
-
-
-def _lock_outbox(condition: object, limit: int, *, wait: bool = False) -> list[int]:
-    pending = (
-        Event.select(Event.id)
-        .where(Event.fanned_out_at.is_null() & condition)
-        .order_by(Event.id)
-        .limit(limit)
-    )
-    return [row[0] for row in row_lock(pending, skip_locked=not wait).tuples()]
-
-
-def _fan_out(event_ids: list[int], due_at: datetime, now: datetime) -> FannedOut:
-    if not event_ids:
-        return FannedOut(0, 0)
-    _admit(event_ids)
-    rows = [
-        (
-            delivery_id((created_at - EPOCH) // MICROSECOND, event_id, webhook_id),
-            event_id,
-            webhook_id,
-            Status.PENDING,
-            due_at,
-            now,
-            0,
-            0,
-        )
-        for event_id, created_at, webhook_id in _receivers(event_ids)
-    ]
-    columns = [
-        Delivery.uuid,
-        Delivery.event,
-        Delivery.webhook,
-        Delivery.status,
-        Delivery.due_at,
-        Delivery.created_at,
-        Delivery.attempts,
-        Delivery.interruptions,
-    ]
-    insert_rows(Delivery, columns, rows)
-    lower({webhook_id for _, _, webhook_id, *_ in rows}, due_at)
-    Event.update(fanned_out_at=now).where(
-        one_of(Event.id, event_ids) & Event.fanned_out_at.is_null()
-    ).execute()
-    return FannedOut(len(event_ids), len(rows))
-
-
-def _admit(event_ids: list[int]) -> None:
-    """Look once at the payloads that came without a digest, straight from another program."""
-    unseen = Event.select(Event.id, Event.payload).where(
-        one_of(Event.id, event_ids) & Event.digest.is_null()
-    )
-    for event_id, payload in list(unseen.tuples()):
-        found = digest_if_json(bytes(payload))
-        Event.update(digest=found).where(Event.id == event_id).execute()
-
-
-def _receivers(event_ids: list[int]) -> Iterable[tuple[int, datetime, int]]:
-    """Event × webhook: those that selected the event, or the one that a ping is meant for."""
-    selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
-    return (
-        Event.select(Event.id, Event.created_at, Webhook.id)
-        .join(Webhook, on=(Webhook.business == Event.business))
-        .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
-        .where(
-            one_of(Event.id, event_ids)
-            & Webhook.deleted_at.is_null()
-            & (
-                (Event.webhook.is_null() & ~SelectedEvent.event_type.is_null())
-                | (Event.webhook == Webhook.id)
-            )
-        )
-        .order_by(Webhook.id, Event.id)  # their foreign keys lock webhooks, in `ready`'s order
-        .tuples()
-    )
 
 
 class Claim(NamedTuple):

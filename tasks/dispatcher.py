@@ -112,6 +112,7 @@ class Dispatcher:
         self._load = Load(limits)
         self._roster: list[int] = []
         self._roster_until = 0.0
+        self._fanned_out_last = 0  # the business whose turn it was
         self._in_flight: set[asyncio.Task[None]] = set()
         self._unsettled: list[Settlement] = []
         self._news = asyncio.Event()
@@ -239,9 +240,12 @@ class Dispatcher:
         self._roster_until = monotonic() + _ROSTER_FOR
         if self._roster:  # more than can be started here
             self._on_backlog()
-        fanned_out = await self._writer.run(outbox.fan_out, _FAN_OUT_BATCH, until, self._clock)
+        fanned_out = await self._writer.run(
+            partial(outbox.fan_out, after=self._fanned_out_last), _FAN_OUT_BATCH, until, self._clock
+        )
         tally.events += fanned_out.events
-        if fanned_out.events == _FAN_OUT_BATCH or await self._recover():
+        self._fanned_out_last = fanned_out.last_business
+        if not fanned_out.is_all or await self._recover():
             self.look()
         waiting = await self._writer.run(waiting_webhooks, until)
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)

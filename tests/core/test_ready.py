@@ -246,7 +246,7 @@ def waits_for_a_lock() -> bool:
 
 @ONLY_POSTGRESQL
 @pytest.mark.parametrize(
-    "make_due", (*WAITING, recovers_by_itself), ids=lambda act: act.__name__, indirect=True
+    "make_due", [*WAITING, recovers_by_itself], ids=lambda act: act.__name__, indirect=True
 )
 def test_a_time_is_not_raised_past_what_is_being_made_due(
     webhook: int, make_due: Callable[[], None]
