@@ -298,6 +298,7 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
             each.claim.id,
             each.started_at,
             each.started_at + each.duration,
+            each.claim.attempt,
             accepted=verdict.status is Status.DELIVERED,
             abandoned=verdict.status is Status.ABANDONED,
         )
