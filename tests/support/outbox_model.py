@@ -235,6 +235,7 @@ class Model:
         self.events: dict[int, Happening] = {}
         self.parcels: dict[UUID, Parcel] = {}
         self.gone: set[UUID] = set()  # went with their webhook; their rows may linger
+        self.mark = 0  # the latest event that was there before some webhook: its id must not return
         self._born = 0
 
     def hooks_of(self, shop: Shop) -> list[Hook]:
@@ -314,6 +315,7 @@ class Model:
         self.gone.clear()
         self.hooks = {hook.id: hook for hook in self.standing()}
         needed = {parcel.event.id for parcel in self.parcels.values()}
+        needed.add(self.mark)
 
         def wanted(event: Happening) -> bool:
             return not event.fanned_out and event.shop.included
@@ -321,7 +323,10 @@ class Model:
         self.events = {
             event.id: event
             for event in self.events.values()
-            if not (event.target is not None and event.target.deleted)
-            and (event.id in needed or wanted(event) or event.created >= before)
+            if event.id in needed
+            or (
+                not (event.target is not None and event.target.deleted)
+                and (wanted(event) or event.created >= before)
+            )
         }
         return removed
