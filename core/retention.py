@@ -168,8 +168,8 @@ def _prune_events(ids: list[int]) -> int:
 
 
 def _is_no_mark() -> Expression:
-    """Of the events that webhooks know to be older than they are, the latest stays: SQLite gives the
-    highest id anew once its row is gone, and a new event would be taken for an old one.
+    """Of the events that webhooks know to be older than they are, the latest stays: SQLite gives
+    the highest id anew once its row is gone, and a new event would be taken for an old one.
     """
     latest: Expression = Event.id != Webhook.select(fn.COALESCE(fn.MAX(Webhook.after_event), 0))
     return latest
