@@ -112,8 +112,8 @@ def _vanished(evidence: Evidence) -> Iterator[str]:
 def _missing(evidence: Evidence) -> Iterator[str]:
     history = evidence.history
     for event in history.events.values():
-        if event.fanned_out_at is None:
-            continue  # it waits in the outbox
+        if event.fanned_out_at is None or event.refused is not None:
+            continue  # it waits in the outbox, or was set aside in plain sight
         for webhook in history.webhooks_of.get(event.business, []):
             copies = history.counted[event.id, webhook.id]
             older = _was_there_before(webhook, event, evidence)
@@ -144,6 +144,20 @@ def _stuck(evidence: Evidence) -> Iterator[str]:
             yield f"delivery {delivery.uuid} is delivered, which no attempt says"
         if waits and any(map(_accepted, log)) and not evidence.history.restarts(delivery):
             yield f"delivery {delivery.uuid} was accepted and still waits"
+
+
+def _forgotten(evidence: Evidence) -> Iterator[str]:
+    """By passes, which look at a webhook when its row says so and not at its deliveries."""
+    history = evidence.history
+    for delivery in history.deliveries.values():
+        webhook = history.webhooks[delivery.webhook]
+        if delivery.due_at is None or not history.may_be_sent_to(webhook):
+            continue
+        if webhook.ready_at is None or webhook.ready_at > delivery.due_at:
+            yield (
+                f"delivery {delivery.uuid} is due at {delivery.due_at}, and webhook {webhook.id} "
+                f"is looked at {webhook.ready_at or 'never'}"
+            )
 
 
 def _was_given_up(delivery: Row, log: Sequence[Row], evidence: Evidence) -> bool:
@@ -349,7 +363,7 @@ def _due_and_started(
 
 
 _FINDERS: dict[Rule, tuple[Callable[[Evidence], Iterator[str]], ...]] = {
-    Rule.LOST: (_vanished, _missing, _stuck),
+    Rule.LOST: (_vanished, _missing, _stuck, _forgotten),
     Rule.REPEATED: (_repeated,),
     Rule.CHANGED: (_changed, _unnamed),
     Rule.LOGGED: (_unlogged,),

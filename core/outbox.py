@@ -1,20 +1,20 @@
-"""The delivery engine's side of the tables: fan out, claim with a lease, settle.
+"""The delivery engine's side of the tables: claim with a lease, settle. `fan_out` comes before.
 
 Every write states its condition, and losing is normal: another worker was there first.
 """
 
+import logging
 import secrets
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from peewee import JOIN, SQL, NodeList, fn
+from peewee import fn
 
-from core.attempts import attempt_row, log_attempts, prepare_log
-from core.database import Prepared, connection, insert_rows, one_of, proxy, transaction
+from core.attempts import AttemptRow, attempt_row, log_attempts, prepare_log
+from core.database import Prepared, connection, one_of, proxy, transaction
 from core.delivery import (
     Answered,
     Interrupted,
@@ -25,141 +25,36 @@ from core.delivery import (
     Starved,
     Status,
     Unreachable,
+    Unsendable,
     Verdict,
     Withdrawn,
     after_attempt,
 )
 from core.due import Due, due_deliveries
-from core.identity import delivery_id
+from core.fan_out import FannedOut as FannedOut  # noqa: PLC0414 - whoever claims fans out as well
+from core.fan_out import fan_out as fan_out  # noqa: PLC0414
 from core.models import (
     EPOCH,
     MICROSECOND,
     Business,
     Delivery,
     Event,
-    SelectedEvent,
     Webhook,
-    entitled,
-    row_lock,
 )
-from core.payload import digest_if_json, is_intact
+from core.payload import is_intact
 from core.plans import includes_webhooks
+from core.ready import LAG, hold, lower, raise_up
 from core.recovery import Ended, note_outages
 from core.steps import Step, passed
+
+log = logging.getLogger(__name__)
+
+Row = tuple[Any, ...]
 
 LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
 
-# The + keeps SQLite from looking through all that a business ever published, by another index,
-# for what is in the outbox.
-_OF_BUSINESS = NodeList((SQL("+"), Event.business))
-
-
-@dataclass(frozen=True, slots=True)
-class FannedOut:
-    events: int
-    deliveries: int
-
-
-def fan_out(limit: int, due_at: datetime, clock: Callable[[], datetime] | None = None) -> FannedOut:
-    """Turn up to `limit` events of the outbox into deliveries due at `due_at`, which is when the
-    pass began; they are made at what `clock` says once it is our turn to write, by default the
-    same.
-
-    Events of a business without webhooks stay in the outbox until it has them again.
-    """
-    with transaction():
-        event_ids = _lock_outbox(
-            _OF_BUSINESS.in_(Business.select(Business.id).where(entitled())), limit
-        )
-        fanned_out = _fan_out(event_ids, due_at, clock() if clock is not None else due_at)
-        passed(Step.FANNING_OUT)
-    passed(Step.FANNED_OUT)
-    return fanned_out
-
-
-def fan_out_business(business_id: int, limit: int, now: datetime) -> FannedOut:
-    """The same for one business, waiting for whoever else is at its events.
-
-    A new webhook gets the events committed after it was created and none before: whoever creates
-    one empties its business's outbox first, in the same transaction at the end.
-    """
-    with transaction():
-        return _fan_out(_lock_outbox(business_id == _OF_BUSINESS, limit, wait=True), now, now)
-
-
-def _lock_outbox(condition: object, limit: int, *, wait: bool = False) -> list[int]:
-    pending = (
-        Event.select(Event.id)
-        .where(Event.fanned_out_at.is_null() & condition)
-        .order_by(Event.id)
-        .limit(limit)
-    )
-    return [row[0] for row in row_lock(pending, skip_locked=not wait).tuples()]
-
-
-def _fan_out(event_ids: list[int], due_at: datetime, now: datetime) -> FannedOut:
-    if not event_ids:
-        return FannedOut(0, 0)
-    _admit(event_ids)
-    rows = [
-        (
-            delivery_id((created_at - EPOCH) // MICROSECOND, event_id, webhook_id),
-            event_id,
-            webhook_id,
-            Status.PENDING,
-            due_at,
-            now,
-            0,
-            0,
-        )
-        for event_id, created_at, webhook_id in _receivers(event_ids)
-    ]
-    columns = [
-        Delivery.uuid,
-        Delivery.event,
-        Delivery.webhook,
-        Delivery.status,
-        Delivery.due_at,
-        Delivery.created_at,
-        Delivery.attempts,
-        Delivery.interruptions,
-    ]
-    insert_rows(Delivery, columns, rows)
-    Event.update(fanned_out_at=now).where(
-        one_of(Event.id, event_ids) & Event.fanned_out_at.is_null()
-    ).execute()
-    return FannedOut(len(event_ids), len(rows))
-
-
-def _admit(event_ids: list[int]) -> None:
-    """Look once at the payloads that came without a digest, straight from another program."""
-    unseen = Event.select(Event.id, Event.payload).where(
-        one_of(Event.id, event_ids) & Event.digest.is_null()
-    )
-    for event_id, payload in list(unseen.tuples()):
-        found = digest_if_json(bytes(payload))
-        Event.update(digest=found).where(Event.id == event_id).execute()
-
-
-def _receivers(event_ids: list[int]) -> Iterable[tuple[int, datetime, int]]:
-    """Event × webhook: those that selected the event, or the one that a ping is meant for."""
-    selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
-    return (
-        Event.select(Event.id, Event.created_at, Webhook.id)
-        .join(Webhook, on=(Webhook.business == Event.business))
-        .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
-        .where(
-            one_of(Event.id, event_ids)
-            & Webhook.deleted_at.is_null()
-            & (
-                (Event.webhook.is_null() & ~SelectedEvent.event_type.is_null())
-                | (Event.webhook == Webhook.id)
-            )
-        )
-        .order_by(Event.id)
-        .tuples()
-    )
+_LAG_US = LAG // MICROSECOND
 
 
 class Claim(NamedTuple):
@@ -187,6 +82,7 @@ def claim(
     due_by: datetime,
     clock: Callable[[], datetime] | None = None,
     lease_for: timedelta = LEASE,
+    held: Collection[int] = (),
 ) -> list[Claim]:
     """Lease what is due at `due_by`, up to `wanted[webhook_id]` of each webhook.
 
@@ -194,52 +90,81 @@ def claim(
     for others, or a pass that began long ago, must not shorten it.
 
     A delivery whose lease ran out was interrupted: that is written into its attempt log, uses up
-    none of its attempts, and after too many interruptions it is abandoned instead.
+    none of its attempts, and after too many interruptions it is abandoned instead. Not one that is
+    `held`, by its id: it is in flight here, and only the clock has leapt.
     """
     lease = secrets.randbits(63)
     with connection():
         with transaction():
             now = clock() if clock is not None else due_by
-            rows = due_deliveries(wanted, due_by)
-            if not rows:
-                return []
-            interrupted = [row for row in rows if row.lease is not None]
-            doomed = _note_interruptions(interrupted, schedule, now)
-            ids = [row.id for row in rows if row.id not in doomed]
-            Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
-                one_of(Delivery.id, ids) & (Delivery.due_at <= due_by)
-            ).execute()
+            due_by = min(due_by, now)  # if the clock was set back since, less is due
+            rows = [row for row in due_deliveries(wanted, due_by) if row.id not in held]
+            ids = _lease(rows, lease, schedule, now, lease_for)
+            raise_up(_emptied(wanted, rows), due_by)
             passed(Step.CLAIMING)
         passed(Step.CLAIMED)
-        return _claims(ids, lease)  # leased, they are ours to read; and nobody has to wait for it
+        return _claims(
+            ids, lease, now
+        )  # leased, they are ours to read; and nobody has to wait for it
+
+
+def _lease(
+    rows: Sequence[Due], lease: int, schedule: Schedule, now: datetime, lease_for: timedelta
+) -> list[int]:
+    """Lease what may be attempted; returns which that is."""
+    doomed = _note_interruptions([row for row in rows if row.lease is not None], schedule, now)
+    ids = [row.id for row in rows if row.id not in doomed]
+    if ids:
+        Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
+            one_of(Delivery.id, ids)
+        ).execute()
+    return ids
+
+
+def _emptied(wanted: Mapping[int, int], rows: Sequence[Due]) -> list[int]:
+    """Of which webhooks no more is due, or nothing was for a while since they were ready."""
+    found, nothing_for = Counter[int](), dict[int, int]()
+    for row in rows:
+        found[row.webhook_id] += 1
+        known = nothing_for.get(row.webhook_id, row.due_us)
+        nothing_for[row.webhook_id] = min(known, row.due_us - row.ready_us)
+    return [
+        webhook_id
+        for webhook_id, room in wanted.items()
+        if found[webhook_id] < room or nothing_for.get(webhook_id, 0) > _LAG_US
+    ]
 
 
 def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: datetime) -> set[int]:
     """Log attempts whose lease ran out; returns the deliveries that were abandoned for it."""
+    if not interrupted:
+        return set()
     outcome = Interrupted()
-    doomed = set()
-    for row in interrupted:
-        verdict = after_attempt(outcome, row.attempts + 1, row.interruptions, schedule, now)
-        changes: dict[str, object] = {"interruptions": row.interruptions + 1}
-        if verdict.status is Status.ABANDONED:
-            doomed.add(row.id)
-            changes |= {
-                "status": verdict.status,
-                "due_at": None,
-                "lease": None,
-                "settled_at": now,
-            }
-        Delivery.update(changes).where(
-            (Delivery.id == row.id) & (Delivery.lease == row.lease)
-        ).execute()
-        recovery = row.recovery == Recovery.MADE
-        leased_at = EPOCH + timedelta(microseconds=row.leased_us)
-        lasted, number = now - leased_at, row.attempts + 1
-        log_attempts([attempt_row(row.id, number, leased_at, lasted, outcome, recovery=recovery)])
+    doomed = {
+        row.id
+        for row in interrupted
+        if after_attempt(outcome, row.attempts + 1, row.interruptions, schedule, now).status
+        is Status.ABANDONED
+    }
+    once_more = {"interruptions": Delivery.interruptions + 1}
+    ended = {"status": Status.ABANDONED, "due_at": None, "lease": None, "settled_at": now}
+    ids = {row.id for row in interrupted}
+    for some, changes in ((ids - doomed, once_more), (doomed, once_more | ended)):
+        if some:
+            Delivery.update(changes).where(one_of(Delivery.id, some)).execute()
+    log_attempts(_cut_short(row, outcome, now) for row in interrupted)
     return doomed
 
 
-def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
+def _cut_short(row: Due, outcome: Outcome, now: datetime) -> AttemptRow:
+    leased_at = EPOCH + timedelta(microseconds=row.leased_us)
+    recovery = row.recovery == Recovery.MADE
+    return attempt_row(
+        row.id, row.attempts + 1, leased_at, now - leased_at, outcome, recovery=recovery
+    )
+
+
+def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
     query = (
         Delivery.select(
             Delivery.id,
@@ -266,11 +191,54 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
     # In Claim's order. peewee would look at each column of each row for what is stored otherwise,
     # which costs more than the rest of the claim.
     to_uuid, to_time = Delivery.uuid.python_value, Event.created_at.python_value
-    found = (
-        (row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8]), *row[9:])
-        for row in proxy.execute(query)
-    )
-    return [Claim._make(row) for row in found]
+
+    def read(row: Row) -> Claim:
+        return Claim._make(
+            (row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8]), *row[9:])
+        )
+
+    rows = list(proxy.execute(query))
+    try:
+        return [read(row) for row in rows]
+    except (ValueError, OverflowError, TypeError):
+        return [each for row in rows if (each := _read_or_abandon(read, row, now)) is not None]
+
+
+def _read_or_abandon(read: Callable[[Row], Claim], row: Row, now: datetime) -> Claim | None:
+    """A value that cannot be read ends its own delivery, not the pass at each turn."""
+    try:
+        return read(row)
+    except (ValueError, OverflowError, TypeError) as error:
+        delivery_id, _, lease, attempt, *_ = row
+        told = {"delivery": delivery_id, "exception": type(error).__name__}
+        log.error("what is stored cannot be read: it is abandoned", extra=told)
+        outcome = Unsendable("the stored event cannot be read")
+        ended = {"status": Status.ABANDONED, "due_at": None, "lease": None, "settled_at": now}
+        with transaction():
+            ours = (Delivery.id == delivery_id) & (Delivery.lease == lease)
+            if Delivery.update(ended).where(ours).execute():
+                log_attempts([attempt_row(delivery_id, attempt, now, timedelta(), outcome)])
+        return None
+
+
+def give_back(claims: Sequence[Claim], now: datetime) -> int:
+    """Have what was claimed and not started be due again at `now`, as if it had not been claimed;
+    returns of how many the lease was still ours.
+    """
+    by_lease = defaultdict(list)
+    for each in claims:
+        by_lease[each.lease].append(each.id)
+    webhook_ids = {each.webhook_id for each in claims}
+    with transaction():
+        hold(webhook_ids)
+        given = sum(
+            Delivery.update(lease=None, leased_at=None, due_at=now)
+            .where(one_of(Delivery.id, ids) & (Delivery.lease == lease))
+            .execute()
+            for lease, ids in by_lease.items()
+        )
+        lower(webhook_ids, now)
+    return int(given)
 
 
 def still_sendable(claims: Sequence[Claim]) -> list[bool]:
@@ -323,11 +291,15 @@ def settle(
     # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
     log, ended = _attempt_log(judged), _ended(judged)
     with transaction():
+        hold({each.claim.webhook_id for each, verdict in judged if verdict.due_at is not None})
         settled = []
         for (verdict, lease, interrupted), group in by_verdict.items():
             ids = [each.claim.id for each, _ in group]
             ours = _apply(verdict, lease, ids, now, interruptions=int(interrupted))
-            settled += [pair for pair in group if pair[0].claim.id in ours]
+            still_ours = [pair for pair in group if pair[0].claim.id in ours]
+            if verdict.due_at is not None:
+                lower({each.claim.webhook_id for each, _ in still_ours}, verdict.due_at)
+            settled += still_ours
         if len(settled) < len(judged):
             log, ended = _attempt_log(settled), _ended(settled)
         for statement in log:
@@ -361,6 +333,7 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
             each.claim.id,
             each.started_at,
             each.started_at + each.duration,
+            each.claim.attempt,
             accepted=verdict.status is Status.DELIVERED,
             abandoned=verdict.status is Status.ABANDONED,
         )

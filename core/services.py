@@ -4,28 +4,28 @@ Role, edition and option are read again in every one of these, never remembered 
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from peewee import SQL
 
 from core.access import authorize, find_delivery, find_webhook, require_included
 from core.audit import note
-from core.database import connection, proxy, transaction
+from core.database import connection, one_of, proxy, transaction
 from core.delivery import WAITING, Status
 from core.errors import BadInput
 from core.events import SELECTABLE, EventType
-from core.intake import Wake, next_time, selectable_type
+from core.intake import Wake, last_event, next_time, selectable_type
 from core.models import Delivery, Event, SelectedEvent, Webhook, row_lock
-from core.outbox import fan_out_business
 from core.payload import digest
-from core.plans import Actor
+from core.plans import WEBHOOKS_LIMIT, Actor
+from core.ready import hold, lower
 from core.signing import SECRET_BYTES, Secret
 from core.url_policy import UrlPolicy
 from core.vault import Vault
 
-_FAN_OUT_BATCH = 500
 _PING_PAYLOAD = b'{"message":"This is a test from AuraPOS."}'
 
 
@@ -47,30 +47,42 @@ def create_webhook(
     *,
     policy: UrlPolicy,
     vault: Vault,
+    at_most: int = WEBHOOKS_LIMIT,
 ) -> NewWebhook:
     """Register a URL for some events; returns the one showing of its secret.
 
-    Raises BlockedUrl, BadInput for the events, NotAllowed, NotIncluded, NotFound.
+    Raises BlockedUrl, BadInput for the events or where the business has `at_most` already,
+    NotAllowed, NotIncluded, NotFound.
     """
     with connection():
         require_included(authorize(actor, business_id))
         target, selected = policy.check_url(url).url, _selection(events)
         secret = Secret.from_random(secrets.token_bytes(SECRET_BYTES))
-        # Most of the outbox in transactions of its own, so that the last one is short.
-        while fan_out_business(business_id, _FAN_OUT_BATCH, now).events == _FAN_OUT_BATCH:
-            pass
         with transaction():
+            after = last_event(business_id)
             require_included(authorize(actor, business_id))
-            while fan_out_business(business_id, _FAN_OUT_BATCH, now).events:
-                pass
+            _require_room(business_id, at_most)
             webhook = Webhook.create(
-                business=business_id, url=target, created_at=now, updated_at=now
+                business=business_id,
+                url=target,
+                created_at=now,
+                updated_at=now,
+                after_event=after,
             )
             webhook.secret = vault.seal(secret, business_id, webhook.id)
             webhook.save(only=[Webhook.secret])
             _select(webhook.id, selected)
             note(actor, business_id, "created", now, webhook_id=webhook.id, subject=target)
     return NewWebhook(webhook.id, target, selected, secret, now)
+
+
+def _require_room(business_id: int, at_most: int) -> None:
+    standing = (Webhook.business == business_id) & Webhook.deleted_at.is_null()
+    if Webhook.select().where(standing).count() >= at_most:
+        raise BadInput(
+            f"This business has {at_most} webhooks, and more are not allowed: delete one, or ask "
+            "whoever runs AuraPOS Webhooks to raise [limits] webhooks."
+        )
 
 
 def edit_webhook(
@@ -114,7 +126,9 @@ def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
     """
     with transaction():
         webhook = find_webhook(actor, webhook_id)
-        Webhook.update(deleted_at=now, secret=None).where(_standing(webhook_id)).execute()
+        Webhook.update(deleted_at=now, secret=None, ready_at=None).where(
+            _standing(webhook_id)
+        ).execute()
         _note(actor, webhook, "deleted", now)
 
 
@@ -143,7 +157,7 @@ def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) ->
     with transaction():
         delivery = find_delivery(actor, delivery_uuid)
         webhook = _usable_webhook(actor, delivery.webhook_id)
-        _start_again(Delivery.id == delivery.id, Status.PENDING, now)
+        _start_again([webhook.id], Delivery.id == delivery.id, Status.PENDING, now)
         _note(actor, webhook, "redelivered", now, subject=str(delivery.uuid))
         proxy.after_commit(wake)
 
@@ -166,8 +180,10 @@ def recover(
         )
         if webhook_id is not None:
             webhooks = webhooks.where(Webhook.id == find_webhook(actor, webhook_id).id)
+        webhook_ids = [row[0] for row in webhooks.tuples()]
         recovered = _start_again(
-            Delivery.webhook.in_(webhooks)
+            webhook_ids,
+            one_of(Delivery.webhook, webhook_ids)
             & (Delivery.status == SQL("'abandoned'"))  # bound, its partial index is not used
             & (Delivery.settled_at >= since),
             Status.FAILED,
@@ -185,11 +201,13 @@ def recover(
     return recovered
 
 
-def _start_again(which: object, status: Status, now: datetime) -> int:
-    """Give settled deliveries a whole schedule anew; bring waiting ones forward.
+def _start_again(webhook_ids: Collection[int], which: Any, status: Status, now: datetime) -> int:
+    """Give settled deliveries, of these webhooks, a whole schedule anew; bring waiting ones
+    forward.
 
     What is fresh goes before what failed, so many at once start as failed ones.
     """
+    hold(webhook_ids)
     anew = {"attempts": 0, "interruptions": 0, "settled_at": None, "recovery": None}
     is_settled = which & Delivery.status.not_in(WAITING)
     # Two recoveries of the same deliveries must lock them in one order.
@@ -198,8 +216,10 @@ def _start_again(which: object, status: Status, now: datetime) -> int:
     waiting = Delivery.update(due_at=now).where(
         which & Delivery.status.in_(WAITING) & Delivery.lease.is_null() & (Delivery.due_at > now)
     )
-    brought_forward = waiting.execute()
-    return int(brought_forward + settled.execute())
+    changed = waiting.execute() + settled.execute()
+    if changed:
+        lower(webhook_ids, now)
+    return int(changed)
 
 
 def _note(

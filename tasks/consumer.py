@@ -5,12 +5,13 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from huey import Huey
 
+from core.clock import DatabaseClock
 from core.config import Config, load_config
 from core.database import open_database, proxy
 from core.delivery import Schedule
@@ -18,6 +19,7 @@ from core.outbox import LEASE
 from core.retention import prune_daily, record_tick
 from core.schema import require_current
 from core.sender import Sender
+from core.sweep import Sweep
 from core.tls import tls_context
 from core.transport import GuardedTransport
 from core.vault import load_vault
@@ -43,6 +45,7 @@ def make_dispatcher(
     *,
     lease_for: timedelta = LEASE,
     on_backlog: Callable[[], None] = lambda: None,
+    clock: Callable[[], datetime] = utc_now,
 ) -> Dispatcher:
     """A dispatcher for the event loop it is first used in."""
     delivery = config.delivery
@@ -50,35 +53,47 @@ def make_dispatcher(
     return Dispatcher(
         Sender(transport, delivery.timeout),
         lambda: load_vault(Path(config.secrets.key_file)),
-        Schedule(delivery.retry_after, delivery.max_attempts),
+        _schedule(config),
         Limits(affordable(delivery.concurrency), delivery.per_webhook),
-        utc_now,
+        clock,
         recovery_window=delivery.recovery_window,
         lease_for=lease_for,
         on_backlog=on_backlog,
     )
 
 
+def _schedule(config: Config) -> Schedule:
+    return Schedule(config.delivery.retry_after, config.delivery.max_attempts)
+
+
 def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Engine]:
     """The Huey whose consumer delivers, and its engine, started and stopped with the consumer."""
     open_database(config.database.url)
     require_current()
+    clock = DatabaseClock(utc_now)
+    clock.set()
     tls_context(config.delivery.ca_file)  # a mistake in it is told now
     huey = open_configured_queue(config)
     name = f"{socket.gethostname()} {os.getpid()}"
 
     def tell_that_it_lives() -> None:
+        clock.set()
         record_tick(name, utc_now())
 
     def prune() -> None:
-        removed = prune_daily(config.history.keep, utc_now(), lambda: engine.is_stopping)
+        removed = prune_daily(config.history.keep, clock(), lambda: engine.is_stopping)
         if removed is not None:
             log.info("history pruned", extra={"deliveries": removed})
 
+    rounds = Sweep(_schedule(config))
+
+    def sweep() -> None:
+        rounds.step(clock())
+
     engine = Engine(
-        lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=ring),
-        utc_now,
-        [tell_that_it_lives, prune],
+        lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=ring, clock=clock),
+        clock,
+        [tell_that_it_lives, prune, sweep],
     )
 
     @huey.on_startup()

@@ -29,7 +29,7 @@ from core.delivery import (
     Verdict,
     Withdrawn,
 )
-from core.due import waiting_webhooks
+from core.due import next_due, waiting_webhooks
 from core.errors import BadKeyFile
 from core.outbox import LEASE, Claim, Settlement
 from core.recording import settle_all
@@ -112,6 +112,7 @@ class Dispatcher:
         self._load = Load(limits)
         self._roster: list[int] = []
         self._roster_until = 0.0
+        self._fanned_out_last = 0  # the business whose turn it was
         self._in_flight: set[asyncio.Task[None]] = set()
         self._unsettled: list[Settlement] = []
         self._news = asyncio.Event()
@@ -161,8 +162,7 @@ class Dispatcher:
 
     async def next_due(self) -> datetime | None:
         """When the earliest waiting delivery is due; in the past if there is work now."""
-        waiting = await self._writer.run(waiting_webhooks)
-        return waiting[0].first_due if waiting else None
+        return await self._writer.run(next_due, self._clock())
 
     async def close(self) -> None:
         """Wait for what is in flight and settle it if that can be done."""
@@ -240,13 +240,16 @@ class Dispatcher:
         self._roster_until = monotonic() + _ROSTER_FOR
         if self._roster:  # more than can be started here
             self._on_backlog()
-        fanned_out = await self._writer.run(outbox.fan_out, _FAN_OUT_BATCH, until, self._clock)
+        fanned_out = await self._writer.run(
+            partial(outbox.fan_out, after=self._fanned_out_last), _FAN_OUT_BATCH, until, self._clock
+        )
         tally.events += fanned_out.events
-        if fanned_out.events == _FAN_OUT_BATCH or await self._recover():
+        self._fanned_out_last = fanned_out.last_business
+        if not fanned_out.is_all or await self._recover():
             self.look()
-        waiting = await self._writer.run(waiting_webhooks)
+        waiting = await self._writer.run(waiting_webhooks, until)
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
-        self._call([each.webhook_id for each in waiting if each.first_due <= until])
+        self._call([each.webhook_id for each in waiting])
 
     def _call(self, webhook_ids: list[int]) -> None:
         """These have more due, as far as is known; connections are kept for no others."""

@@ -57,6 +57,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "vault": vault,
         "wake": silent,
         "limit": 1,
+        "at_most": 1,
     }
     nobodys = theirs | {"business_id": 77, "webhook_id": 77, "delivery_uuid": NOBODYS}
     assert refusal(name, theirs) == refusal(name, nobodys)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from peewee import SQL
 
 from core import outbox, queries, services
 from core.database import proxy, transaction
@@ -18,9 +19,9 @@ from core.delivery import (
     Withdrawn,
 )
 from core.directory import add_business, set_business
-from core.due import waiting_webhooks
+from core.due import next_due, waiting_webhooks
 from core.events import EventType
-from core.models import Attempt, Delivery, Webhook
+from core.models import Attempt, Delivery, Event, Webhook
 from core.outbox import LEASE, Claim, Settlement
 from core.vault import Vault
 from tests.support.scene import (
@@ -32,6 +33,7 @@ from tests.support.scene import (
     SCHEDULE,
     SECOND,
     add_webhook,
+    make_due,
     only_delivery,
     publish_ticket,
     silent,
@@ -130,6 +132,21 @@ def test_a_claim_carries_what_is_to_be_sent(business: int, vault: Vault) -> None
     assert (claimed.payload, claimed.url, claimed.attempt) == (b'{"n": 1.10}', webhook.url, 1)
     assert vault.open(claimed.sealed_secret, business, webhook.id) == webhook.secret
     assert claimed.created_at == NOON
+
+
+def test_what_cannot_be_read_ends_its_own_delivery_and_no_claim(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    broken, whole = publish_ticket(business), publish_ticket(business)
+    fan_out()
+    with transaction():
+        Event.update(created_at=SQL(str(2**62))).where(Event.id == broken).execute()
+    [claimed] = claim(webhook.id)
+    rows = dict(Delivery.select(Delivery.event, Delivery.status).tuples())
+    assert rows == {broken: Status.ABANDONED, whole: Status.PENDING}
+    assert Attempt.get().error == ErrorKind.CORRUPT
+    assert settle([claimed], OK) == 1
 
 
 def test_a_delivery_is_not_claimed_before_it_is_due(business: int, vault: Vault) -> None:
@@ -273,7 +290,7 @@ def test_an_attempt_that_was_not_made_leaves_no_trace_and_is_due_again(
     fan_out()
     settle(claim(webhook.id), outcome)
     assert Attempt.select().count() == 0
-    assert [each.first_due for each in waiting_webhooks()] == [NOON + wait]
+    assert next_due(NOON) == NOON + wait
     [again] = claim(webhook.id, now=NOON + wait)
     assert again.attempt == 1
 
@@ -286,8 +303,7 @@ def test_of_attempts_settled_together_those_whose_lease_was_lost_change_nothing(
         publish_ticket(business)
     fan_out()
     first, lost, last = claim(webhook.id)
-    with transaction():
-        Delivery.update(due_at=NOON).where(Delivery.id == lost.id).execute()
+    make_due(NOON, Delivery.id == lost.id)
     [claimed_since] = claim(webhook.id)
     settlements = [Settlement(each, OK, NOON, SECOND) for each in (first, lost, last)]
     settled = outbox.settle(settlements, SCHEDULE, NOON)
@@ -297,6 +313,41 @@ def test_of_attempts_settled_together_those_whose_lease_was_lost_change_nothing(
     assert settle([claimed_since], OK) == 1
 
 
+def test_what_is_given_back_is_as_if_it_had_not_been_claimed(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    for _ in range(3):
+        publish_ticket(business)
+    fan_out()
+    ended, lost, kept = claim(webhook.id)
+    settle([ended], OK)
+    make_due(NOON, Delivery.id == lost.id)
+    [claimed_since] = claim(webhook.id)
+    now = NOON + 2 * SECOND
+    assert outbox.give_back([ended, lost, kept], now) == 1
+    [again] = claim(webhook.id, now=now)
+    assert (again.id, again.attempt, again.interruptions) == (kept.id, 1, 0)
+    assert settle([claimed_since, again], OK, now) == 2
+    assert [
+        row[0] for row in Attempt.select(Attempt.error).where(Attempt.delivery == kept.id).tuples()
+    ] == [None]
+
+
+@pytest.mark.fault(40, "clock ahead by 40 s, or by a year")
+def test_what_is_in_flight_here_is_not_claimed_though_the_clock_leapt(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    publish_ticket(business)
+    fan_out()
+    [in_flight] = claim(webhook.id, room=1)
+    later = NOON + LEASE + 10 * SECOND
+    claims = outbox.claim({webhook.id: 16}, SCHEDULE, later, held={in_flight.id})
+    assert [each.id for each in claims] != [in_flight.id]
+    assert len(claims) == 1
+    assert settle([in_flight], Unreachable(ErrorKind.TIMEOUT, "no answer"), later) == 1
+
+
 def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
@@ -304,7 +355,8 @@ def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault
     fan_out()
     in_flight = claim(webhook.id, room=1)
     services.delete_webhook(MARIE, webhook.id, NOON)
-    assert waiting_webhooks() == []
+    assert waiting_webhooks(NOON + DAY) == []
+    assert next_due(NOON) is None
     assert claim(webhook.id) == []
     assert not any(outbox.still_sendable(in_flight))
 
@@ -326,14 +378,15 @@ def test_a_business_whose_option_is_off_waits_and_goes_on(vault: Vault, database
     fan_out()
     publish_ticket(shop)
     set_business(OPERATOR, shop, NOON, option=False)
-    assert waiting_webhooks() == []
+    assert waiting_webhooks(NOON + DAY) == []
+    assert next_due(NOON) is None
     assert fan_out() == outbox.FannedOut(0, 0)
     set_business(OPERATOR, shop, NOON, option=True)
-    assert [each.webhook_id for each in waiting_webhooks()] == [webhook.id]
+    assert [each.webhook_id for each in waiting_webhooks(NOON)] == [webhook.id]
     assert fan_out() == outbox.FannedOut(1, 1)
 
 
-def test_waiting_webhooks_come_with_their_earliest_due_time_longest_first(
+def test_webhooks_with_something_due_come_longest_first_and_no_others(
     business: int, vault: Vault
 ) -> None:
     early, late = add_webhook(vault, business), None
@@ -342,10 +395,12 @@ def test_waiting_webhooks_come_with_their_earliest_due_time_longest_first(
     late = add_webhook(vault, business)
     publish_ticket(business)
     fan_out(NOON + MINUTE)
-    assert [(each.webhook_id, each.first_due) for each in waiting_webhooks()] == [
+    assert [(each.webhook_id, each.ready_at) for each in waiting_webhooks(NOON + MINUTE)] == [
         (early.id, NOON),
         (late.id, NOON + MINUTE),
     ]
+    assert [each.webhook_id for each in waiting_webhooks(NOON)] == [early.id]
+    assert next_due(NOON) == NOON
 
 
 def test_redelivering_a_settled_delivery_starts_a_whole_schedule_again(

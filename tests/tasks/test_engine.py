@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 from peewee import OperationalError
@@ -99,7 +100,7 @@ def test_an_engine_that_breaks_ends_its_chores_and_its_process(
     assert database
     begun, ended, killed = threading.Event(), threading.Event(), threading.Event()
 
-    def break_off() -> None:
+    def break_off(_: datetime) -> None:
         assert begun.wait(PATIENCE)
         raise ZeroDivisionError
 
