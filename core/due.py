@@ -24,7 +24,7 @@ _WAITING_WEBHOOKS = """
                 ORDER BY webhook_id LIMIT 1)
         FROM step WHERE step.webhook_id IS NOT NULL
     )
-    SELECT webhook.id, (SELECT due_at FROM delivery
+    SELECT webhook.id, webhook.business_id, webhook.url, (SELECT due_at FROM delivery
                         WHERE due_at IS NOT NULL AND webhook_id = webhook.id AND status = 'pending'
                         ORDER BY due_at LIMIT 1),
                        (SELECT due_at FROM delivery
@@ -43,20 +43,30 @@ class Waiting(NamedTuple):
     """A webhook that may be sent to and has deliveries waiting."""
 
     webhook_id: int
-    first_due: datetime  # while a delivery is leased, the lease's end
+    business_id: int
+    url: str
+    ready_at: datetime
     is_down: bool  # its latest attempts all failed
 
 
-def waiting_webhooks() -> list[Waiting]:
+def waiting_webhooks(until: datetime) -> list[Waiting]:
     """Every webhook that waits, the longest waiting first."""
+    return [each for each in _all_waiting() if each.ready_at <= until]
+
+
+def next_due(now: datetime) -> datetime | None:
+    return next((each.ready_at for each in _all_waiting() if each.ready_at or now), None)
+
+
+def _all_waiting() -> list[Waiting]:
     with connection():
         rows = proxy.execute_sql(_WAITING_WEBHOOKS).fetchall()
     waiting = [
-        Waiting(webhook_id, EPOCH + timedelta(microseconds=min(due)), bool(is_down))
-        for webhook_id, *dues, is_down in rows
+        Waiting(webhook_id, business, url, EPOCH + timedelta(microseconds=min(due)), bool(is_down))
+        for webhook_id, business, url, *dues, is_down in rows
         if (due := [each for each in dues if each is not None])
     ]
-    return sorted(waiting, key=lambda each: each.first_due)
+    return sorted(waiting, key=lambda each: each.ready_at)
 
 
 class Due(NamedTuple):

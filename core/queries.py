@@ -18,7 +18,7 @@ from peewee import SQL, fn
 from core.access import authorize, find_delivery, find_webhook
 from core.database import connection, one_of
 from core.delivery import ErrorKind, Recovery, Status
-from core.due import waiting_webhooks
+from core.due import next_due
 from core.events import SELECTABLE, EventType
 from core.models import (
     Attempt,
@@ -364,5 +364,5 @@ def last_tick() -> datetime | None:
 
 def waiting_since(now: datetime) -> datetime | None:
     """The earliest due time of the deliveries that are due; None when none is."""
-    first_due = next((each.first_due for each in waiting_webhooks()), None)
+    first_due = next_due(now)
     return first_due if first_due is not None and first_due <= now else None

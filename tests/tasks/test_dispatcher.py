@@ -26,7 +26,7 @@ from core.outbox import LEASE, Claim, Settlement
 from core.queries import DeliveryRow
 from core.steps import Step
 from core.vault import Vault, load_vault
-from tasks import database_thread, dispatcher
+from tasks import database_thread, dispatcher, last_look
 from tasks.dispatcher import Dispatcher, Tally
 from tasks.jobs import aside
 from tasks.load import Limits
@@ -45,7 +45,7 @@ from tests.support.waiting import PATIENCE
 from tests.support.wire import Talk, read_request, response, talking
 
 SCHEDULE = Schedule((SECOND,), 3)
-LIMITS = Limits(256, 16)
+LIMITS = Limits(256, 16, 256)
 
 
 def make_dispatcher(
@@ -196,7 +196,7 @@ def test_no_webhook_has_more_in_flight_than_its_share(business: int, vault: Vaul
         for _ in range(30):
             publish_ticket(business)
 
-    tally = run(talk, scene, lambda: make_dispatcher(vault, limits=Limits(64, 5)))
+    tally = run(talk, scene, lambda: make_dispatcher(vault, limits=Limits(64, 5, 64)))
     assert tally.delivered == 30
     assert most == 5
 
@@ -224,7 +224,7 @@ def test_whatever_has_ended_is_settled_in_the_next_turn(
 
     monkeypatch.setattr(steps, "_watcher", count)
     monkeypatch.setattr(outbox, "settle", settle_slowly)
-    tally = run(Server(), scene, lambda: make_dispatcher(vault, limits=Limits(1024, 1024)))
+    tally = run(Server(), scene, lambda: make_dispatcher(vault, limits=Limits(1024, 1024, 1024)))
     assert tally.delivered == due
     assert sum(size > 0 for size in sizes) <= 2  # the first to end, and all the others
 
@@ -250,7 +250,7 @@ def test_webhooks_that_hang_do_not_hold_up_one_that_answers(business: int, vault
             add_webhook(vault, business, f"http://127.0.0.1:{port}/healthy")
             for _ in range(due):
                 publish_ticket(business)
-            passing = make_dispatcher(vault, limits=Limits(16, 8), timeout=SECOND / 2)
+            passing = make_dispatcher(vault, limits=Limits(16, 8, 16), timeout=SECOND / 2)
             await passing.drain(
                 lambda: NOON, lambda tally: passing.stop() if tally.delivered == due else None
             )
@@ -262,7 +262,7 @@ def test_webhooks_that_hang_do_not_hold_up_one_that_answers(business: int, vault
 
 
 def test_one_that_has_answered_finds_room_however_many_hang(business: int, vault: Vault) -> None:
-    limits, hanging, hung = Limits(16, 8), 40, 0
+    limits, hanging, hung = Limits(16, 8, 16), 40, 0
     other = add_business(OPERATOR, "Chez Paul", "group", "marie", NOON)
     hung_before: list[int] = []  # each POST to the one that answers
 
@@ -580,7 +580,7 @@ def test_a_queue_that_hangs_holds_no_delivery_up(
             add_webhook(vault, business, f"http://127.0.0.1:{port}/")
             for _ in range(20):
                 publish_ticket(business)
-            passing = make_dispatcher(vault, limits=Limits(2, 2), on_backlog=aside(ring))
+            passing = make_dispatcher(vault, limits=Limits(2, 2, 2), on_backlog=aside(ring))
             tally = await passing.drain(lambda: NOON)
             await passing.close()
             return tally.delivered
@@ -599,7 +599,8 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
     hold, refused = database_thread.hold_connection, []
 
     def refuse_once(**how: bool) -> None:
-        if threading.current_thread().name.startswith(name) and not refused:
+        writes = threading.current_thread().name.startswith("writer")
+        if writes is (name == "writer") and not refused:
             refused.append(name)
             raise OperationalError("unable to open database file")
         hold(**how)
@@ -616,6 +617,7 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
         return Delivery.select().where(Delivery.status == Status.DELIVERED).count()
 
     monkeypatch.setattr(database_thread, "hold_connection", refuse_once)
+    monkeypatch.setattr(last_look, "hold_connection", refuse_once)  # the loop's own, on SQLite
     assert (asyncio.run(main()), refused) == (1, [name])
 
 
@@ -636,7 +638,7 @@ def test_an_attempt_that_breaks_off_gives_its_place_to_the_next(
         publish_ticket(business)
 
     monkeypatch.setattr(dispatcher, "build_body", break_once)
-    assert run(server, scene, lambda: make_dispatcher(vault, limits=Limits(1, 1))).delivered == 1
+    assert run(server, scene, lambda: make_dispatcher(vault, limits=Limits(1, 1, 1))).delivered == 1
     assert Delivery.get(Delivery.status == Status.PENDING).due_at == NOON + LEASE
 
 
@@ -656,7 +658,7 @@ def test_a_stopped_dispatcher_settles_what_is_in_flight_and_claims_nothing_more(
             add_webhook(vault, business, f"http://127.0.0.1:{port}/")
             publish_ticket(business)
             publish_ticket(business)
-            passing = make_dispatcher(vault, limits=Limits(1, 1))
+            passing = make_dispatcher(vault, limits=Limits(1, 1, 1))
             draining = asyncio.create_task(passing.drain(lambda: NOON))
             await begun.wait()
             passing.stop()

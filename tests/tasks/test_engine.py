@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 from peewee import OperationalError
@@ -22,7 +23,7 @@ from tests.support.waiting import PATIENCE, wait_until
 @contextmanager
 def running(vault: Vault, *works: Callable[[], None]) -> Iterator[Engine]:
     def make_dispatcher() -> Dispatcher:
-        return Dispatcher(make_sender(), lambda: vault, SCHEDULE, Limits(16, 16), utc_now)
+        return Dispatcher(make_sender(), lambda: vault, SCHEDULE, Limits(16, 16, 16), utc_now)
 
     engine = Engine(make_dispatcher, utc_now, works)
     engine.start()
@@ -99,7 +100,7 @@ def test_an_engine_that_breaks_ends_its_chores_and_its_process(
     assert database
     begun, ended, killed = threading.Event(), threading.Event(), threading.Event()
 
-    def break_off() -> None:
+    def break_off(_: datetime) -> None:
         assert begun.wait(PATIENCE)
         raise ZeroDivisionError
 

@@ -1,0 +1,73 @@
+"""What limits the POSTs in flight: gates, and those who wait at them."""
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+_AHEAD_FOR = 0.5  # seconds' worth that is claimed ahead: many times what claiming it takes
+_SAMPLE = 0.05  # seconds over which a rate is measured
+_HOLDS_FOR = 2.0  # seconds that it is good for where nothing ends
+
+
+class Recipient(NamedTuple):
+    """A webhook, as far as fairness goes."""
+
+    webhook_id: int
+    business_id: int
+    host: str  # and port
+
+
+class Ticket(NamedTuple):
+    """A webhook's place in the order: of two the lower is served first."""
+
+    is_beyond_first: bool  # it has something in flight already
+    date: int
+    number: int  # no two are equal
+    recipient: Recipient
+
+
+class Gate:
+    """Lets so many be in flight at once, and has as much claimed ahead as it lets through soon."""
+
+    __slots__ = ("_ends", "_per_second", "_since", "_waiting", "ahead", "in_flight", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.in_flight = 0
+        self.ahead = 0  # claimed, and not started
+        self._waiting: list[Ticket] = []  # a heap
+        self._per_second = 0.0
+        self._since = self._ends = 0.0
+
+    @property
+    def has_room(self) -> bool:
+        return self.in_flight < self.limit
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.in_flight or self.ahead or self._waiting)
+
+    def ended(self, now: float) -> None:
+        self.in_flight -= 1
+        self._ends += 1
+        lasted = now - self._since
+        if lasted >= _SAMPLE:
+            self._per_second = self._ends / lasted
+            self._since, self._ends = now, 0.0
+
+    def spare(self, now: float) -> int:
+        """How much more may be claimed for it: what can start now, and within half a second."""
+        lasted = now - self._since
+        rate = self._per_second if lasted <= _HOLDS_FOR else self._ends / lasted
+        return max(0, self.limit - self.in_flight) + round(rate * _AHEAD_FOR) - self.ahead
+
+    def wait(self, ticket: Ticket) -> None:
+        heappush(self._waiting, ticket)
+
+    def call(self) -> Ticket | None:
+        """The first that waits, who waits here no more."""
+        return heappop(self._waiting) if self._waiting else None
+
+
+def first_full(gates: Sequence[Gate]) -> Gate | None:
+    return next((gate for gate in gates if not gate.has_room), None)
