@@ -10,7 +10,8 @@ from core.audit import note
 from core.database import connection, transaction
 from core.errors import BadInput, NotFound
 from core.models import Business, Member, MemberKey, Webhook
-from core.plans import Actor, Edition, Role
+from core.plans import Actor, Edition, Role, includes_webhooks
+from core.ready import rest, wake
 
 _NAME_LIMIT = 200
 _LOGIN_LIMIT = 64
@@ -61,8 +62,21 @@ def set_business(
         find_business(business_id)
         if changes:
             Business.update(changes).where(Business.id == business_id).execute()
+            business = find_business(business_id)
+            webhook_ids = _standing_webhooks(business_id)
+            if includes_webhooks(business.edition, option=business.option):
+                wake(webhook_ids)
+            else:
+                rest(webhook_ids)
             told = ", ".join(f"{key} {value}" for key, value in changes.items())
             note(actor, business_id, "business changed", now, subject=told)
+
+
+def _standing_webhooks(business_id: int) -> list[int]:
+    standing = Webhook.select(Webhook.id).where(
+        (Webhook.business == business_id) & Webhook.deleted_at.is_null()
+    )
+    return [webhook_id for (webhook_id,) in standing.tuples()]
 
 
 def add_member(

@@ -1,72 +1,73 @@
-"""What is due: which webhooks wait, and which of their deliveries come next."""
+"""What is due: which webhooks are ready, and which of their deliveries come next."""
 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from core.database import connection, proxy
 from core.delivery import WAITING, Status
-from core.models import EPOCH, TimeField
+from core.models import EPOCH, MICROSECOND, TimeField
+from core.ready import earliest_due
 
 _time = TimeField()
 
-# Every webhook with a waiting delivery, in steps along the index: the cost goes with the number
-# of webhooks, not of deliveries.
-_WAITING_WEBHOOKS = """
-    WITH RECURSIVE step(webhook_id) AS (
-        SELECT * FROM (SELECT webhook_id FROM delivery WHERE due_at IS NOT NULL
-                       ORDER BY webhook_id LIMIT 1) AS first
-        UNION ALL
-        SELECT (SELECT webhook_id FROM delivery
-                WHERE due_at IS NOT NULL AND webhook_id > step.webhook_id
-                ORDER BY webhook_id LIMIT 1)
-        FROM step WHERE step.webhook_id IS NOT NULL
-    )
-    SELECT webhook.id, webhook.business_id, webhook.url, (SELECT due_at FROM delivery
-                        WHERE due_at IS NOT NULL AND webhook_id = webhook.id AND status = 'pending'
-                        ORDER BY due_at LIMIT 1),
-                       (SELECT due_at FROM delivery
-                        WHERE due_at IS NOT NULL AND webhook_id = webhook.id AND status = 'failed'
-                        ORDER BY due_at LIMIT 1),
-           webhook.down_since IS NOT NULL AND webhook.up_since IS NULL
-    FROM step
-    JOIN webhook ON webhook.id = step.webhook_id
-    JOIN business ON business.id = webhook.business_id
-    WHERE webhook.deleted_at IS NULL
+# Who may not be sent to is not ready; should a row say so all the same, nothing comes of it.
+_SENDABLE = """
+    FROM webhook JOIN business ON business.id = webhook.business_id
+    WHERE webhook.ready_at IS NOT NULL AND webhook.deleted_at IS NULL
     AND (business.option = TRUE OR business.edition IN ('group', 'restaurant_group'))
+"""
+_READY = f"""
+    SELECT webhook.id, webhook.business_id, webhook.url, webhook.ready_at,
+           webhook.down_since IS NOT NULL AND webhook.up_since IS NULL
+    {_SENDABLE} AND webhook.ready_at <= {{now}} ORDER BY webhook.ready_at, webhook.id
+"""
+_NEXT_DUE = f"""
+    SELECT MIN(due) FROM (
+        SELECT {earliest_due("webhook.ready_at")} AS due {_SENDABLE} AND webhook.ready_at <= {{now}}
+        UNION ALL
+        SELECT * FROM (
+            SELECT webhook.ready_at {_SENDABLE} AND webhook.ready_at > {{now}}
+            ORDER BY webhook.ready_at LIMIT 1
+        ) AS later
+    ) AS either
 """
 
 
 class Waiting(NamedTuple):
-    """A webhook that may be sent to and has deliveries waiting."""
+    """A webhook that may be sent to and has, as far as its row says, something due."""
 
     webhook_id: int
     business_id: int
     url: str
-    ready_at: datetime
+    ready_at: datetime  # nothing of it was due before
     is_down: bool  # its latest attempts all failed
 
 
 def waiting_webhooks(until: datetime) -> list[Waiting]:
-    """Every webhook that waits, the longest waiting first."""
-    return [each for each in _all_waiting() if each.ready_at <= until]
+    """Every webhook that is ready by `until`, the longest ready first.
+
+    A row may lag behind for a second, so of some nothing is due any more: a claim finds out.
+    What it costs goes with how many there are, not with those that wait for later.
+    """
+    with connection():
+        rows = proxy.execute_sql(_READY.format(now=proxy.param), (_time.db_value(until),))
+        return [
+            Waiting(webhook_id, business_id, url, EPOCH + ready_us * MICROSECOND, bool(is_down))
+            for webhook_id, business_id, url, ready_us, is_down in rows.fetchall()
+        ]
 
 
 def next_due(now: datetime) -> datetime | None:
-    return next((each.ready_at for each in _all_waiting() if each.ready_at or now), None)
-
-
-def _all_waiting() -> list[Waiting]:
+    """When to look again: when the earliest waiting delivery is due, a leased one at its lease's
+    end; or sooner, where a webhook's row does not know better. None where none waits.
+    """
+    moment = _time.db_value(now)
     with connection():
-        rows = proxy.execute_sql(_WAITING_WEBHOOKS).fetchall()
-    waiting = [
-        Waiting(webhook_id, business, url, EPOCH + timedelta(microseconds=min(due)), bool(is_down))
-        for webhook_id, business, url, *dues, is_down in rows
-        if (due := [each for each in dues if each is not None])
-    ]
-    return sorted(waiting, key=lambda each: each.ready_at)
+        rows = proxy.execute_sql(_NEXT_DUE.format(now=proxy.param), (moment, moment))
+        return _time.python_value(rows.fetchone()[0])
 
 
 class Due(NamedTuple):
@@ -79,6 +80,8 @@ class Due(NamedTuple):
     attempts: int
     interruptions: int
     recovery: str | None  # a delivery.Recovery
+    due_us: int  # as it is stored
+    ready_us: int  # its webhook's
 
 
 def due_deliveries(wanted: Mapping[int, int], now: datetime) -> list[Due]:
@@ -101,12 +104,14 @@ def _less(wanted: Mapping[int, int], found: Counter[int]) -> dict[int, int]:
 
 
 _COLUMNS = """due.webhook_id, due.id, due.lease, due.leased_at,
-    due.attempts, due.interruptions, due.recovery"""
+    due.attempts, due.interruptions, due.recovery, due.due_at, webhook.ready_at"""
 # One row of all: SQLite's driver gives up the GIL for each, and a busy loop is slow to return it.
 _FIND = f"""
     SELECT json_group_array(json_array({_COLUMNS}))
-    FROM json_each(?) AS wanted CROSS JOIN delivery AS due ON due.id IN (
-        SELECT id FROM delivery WHERE webhook_id = wanted.value AND status = ? AND due_at <= ?
+    FROM json_each(?) AS wanted CROSS JOIN webhook ON webhook.id = wanted.value
+    CROSS JOIN delivery AS due ON due.id IN (
+        SELECT id FROM delivery WHERE webhook_id = wanted.value AND status = ?
+        AND due_at >= webhook.ready_at AND due_at <= ?
         ORDER BY due_at, id LIMIT ?
     )
 """
@@ -127,11 +132,12 @@ def _find(wanted: Mapping[int, int], status: Status, now: datetime) -> list[Due]
 
 _FIND_LOCKED = f"""
     SELECT found.* FROM unnest(%s::int[], %s::int[]) AS wanted(webhook_id, room)
+    JOIN webhook ON webhook.id = wanted.webhook_id
     CROSS JOIN LATERAL (
         SELECT {_COLUMNS} FROM delivery AS due
-        WHERE webhook_id = wanted.webhook_id AND status = %s
-        AND due_at <= %s AND due_at IS NOT NULL
-        ORDER BY due_at, id LIMIT wanted.room FOR UPDATE SKIP LOCKED
+        WHERE webhook_id = webhook.id AND status = %s
+        AND due_at >= webhook.ready_at AND due_at <= %s AND due_at IS NOT NULL
+        ORDER BY due_at, id LIMIT wanted.room FOR UPDATE OF due SKIP LOCKED
     ) AS found
 """
 

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from core.database import connection
 from core.delivery import ErrorKind, Recovery
-from core.models import Attempt, AuditEntry, Delivery, Event, SelectedEvent, Webhook
+from core.models import Attempt, AuditEntry, Business, Delivery, Event, SelectedEvent, Webhook
+from core.plans import includes_webhooks
 from core.signing import DELIVERY_HEADER
 
 _USE_UP_NOTHING = {ErrorKind.INTERRUPTED, ErrorKind.CORRUPT}
@@ -46,6 +47,7 @@ class History:
     def __init__(self) -> None:
         with connection():
             self.webhooks = {row.id: row for row in _rows(Webhook)}
+            self._businesses = {row.id: row for row in _rows(Business)}
             self.events = {row.id: row for row in _rows(Event)}
             self.deliveries = {row.uuid: row for row in _rows(Delivery)}
             self.attempts = _grouped(_rows(Attempt), "delivery")
@@ -82,6 +84,12 @@ class History:
             if row.action in {"created", "edited", "deleted"}:
                 urls[row.webhook_id].add(row.subject)
         return urls
+
+    def may_be_sent_to(self, webhook: Row) -> bool:
+        """It stands, and its business has what webhooks are part of."""
+        business = self._businesses[webhook.business]
+        included = includes_webhooks(business.edition, option=business.option)
+        return webhook.deleted_at is None and included
 
     @cached_property
     def deleted(self) -> dict[int, datetime]:

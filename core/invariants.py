@@ -146,6 +146,20 @@ def _stuck(evidence: Evidence) -> Iterator[str]:
             yield f"delivery {delivery.uuid} was accepted and still waits"
 
 
+def _forgotten(evidence: Evidence) -> Iterator[str]:
+    """By passes, which look at a webhook when its row says so and not at its deliveries."""
+    history = evidence.history
+    for delivery in history.deliveries.values():
+        webhook = history.webhooks[delivery.webhook]
+        if delivery.due_at is None or not history.may_be_sent_to(webhook):
+            continue
+        if webhook.ready_at is None or webhook.ready_at > delivery.due_at:
+            yield (
+                f"delivery {delivery.uuid} is due at {delivery.due_at}, and webhook {webhook.id} "
+                f"is looked at {webhook.ready_at or 'never'}"
+            )
+
+
 def _was_given_up(delivery: Row, log: Sequence[Row], evidence: Evidence) -> bool:
     if log and log[-1].error == ErrorKind.CORRUPT:
         return True
@@ -349,7 +363,7 @@ def _due_and_started(
 
 
 _FINDERS: dict[Rule, tuple[Callable[[Evidence], Iterator[str]], ...]] = {
-    Rule.LOST: (_vanished, _missing, _stuck),
+    Rule.LOST: (_vanished, _missing, _stuck, _forgotten),
     Rule.REPEATED: (_repeated,),
     Rule.CHANGED: (_changed, _unnamed),
     Rule.LOGGED: (_unlogged,),

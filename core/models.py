@@ -82,10 +82,14 @@ class Webhook(Table):
     down_since = TimeField(null=True)  # its latest outage, as `outage.Outage` has it
     up_since = TimeField(null=True)
     is_recovering = BooleanField(default=False)  # what was abandoned in it is to be queued again
+    ready_at = TimeField(null=True)  # no delivery of it is due before: see `ready`
 
 
 Webhook.add_index(
     Webhook.index(Webhook.id, name="webhook_recovering", where=SQL("is_recovering = TRUE")),
+)
+Webhook.add_index(
+    Webhook.index(Webhook.ready_at, name="webhook_ready", where=SQL("ready_at IS NOT NULL")),
 )
 
 

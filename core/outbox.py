@@ -6,7 +6,7 @@ Every write states its condition, and losing is normal: another worker was there
 import json
 import secrets
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,11 +45,14 @@ from core.models import (
 )
 from core.payload import digest_if_json, is_intact
 from core.plans import includes_webhooks
+from core.ready import LAG, hold, lower, raise_up
 from core.recovery import Ended, note_outages
 from core.steps import Step, passed
 
 LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
+
+_LAG_US = LAG // MICROSECOND
 
 # The + keeps SQLite from looking through all that a business ever published, by another index,
 # for what is in the outbox.
@@ -127,6 +130,7 @@ def _fan_out(event_ids: list[int], due_at: datetime, now: datetime) -> FannedOut
         Delivery.interruptions,
     ]
     insert_rows(Delivery, columns, rows)
+    lower({webhook_id for _, _, webhook_id, *_ in rows}, due_at)
     Event.update(fanned_out_at=now).where(
         one_of(Event.id, event_ids) & Event.fanned_out_at.is_null()
     ).execute()
@@ -158,7 +162,7 @@ def _receivers(event_ids: list[int]) -> Iterable[tuple[int, datetime, int]]:
                 | (Event.webhook == Webhook.id)
             )
         )
-        .order_by(Event.id)
+        .order_by(Webhook.id, Event.id)  # their foreign keys lock webhooks, in `ready`'s order
         .tuples()
     )
 
@@ -201,15 +205,10 @@ def claim(
     with connection():
         with transaction():
             now = clock() if clock is not None else due_by
+            due_by = min(due_by, now)  # if the clock was set back since, less is due
             rows = due_deliveries(wanted, due_by)
-            if not rows:
-                return []
-            interrupted = [row for row in rows if row.lease is not None]
-            doomed = _note_interruptions(interrupted, schedule, now)
-            ids = [row.id for row in rows if row.id not in doomed]
-            Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
-                one_of(Delivery.id, ids) & (Delivery.due_at <= due_by)
-            ).execute()
+            ids = _lease(rows, lease, schedule, now, lease_for)
+            raise_up(_emptied(wanted, rows), due_by)
             passed(Step.CLAIMING)
         passed(Step.CLAIMED)
         return _claims(ids, lease)  # leased, they are ours to read; and nobody has to wait for it
@@ -217,14 +216,43 @@ def claim(
 
 def give_back(claims: Sequence[Claim], now: datetime) -> None:
     """Give up the leases of what was claimed and not started: it is due again, as it was."""
-    by_lease = defaultdict(list)
+    by_lease, webhook_ids = defaultdict(list), {each.webhook_id for each in claims}
     for each in claims:
         by_lease[each.lease].append(each.id)
     with transaction():
+        hold(webhook_ids)
         for lease, ids in by_lease.items():
             Delivery.update(lease=None, leased_at=None, due_at=now).where(
                 one_of(Delivery.id, ids) & (Delivery.lease == lease)
             ).execute()
+        lower(webhook_ids, now)
+
+
+def _lease(
+    rows: Sequence[Due], lease: int, schedule: Schedule, now: datetime, lease_for: timedelta
+) -> list[int]:
+    """Lease what may be attempted; returns which that is."""
+    doomed = _note_interruptions([row for row in rows if row.lease is not None], schedule, now)
+    ids = [row.id for row in rows if row.id not in doomed]
+    if ids:
+        Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
+            one_of(Delivery.id, ids)
+        ).execute()
+    return ids
+
+
+def _emptied(wanted: Mapping[int, int], rows: Sequence[Due]) -> list[int]:
+    """Of which webhooks no more is due, or nothing was for a while since they were ready."""
+    found, nothing_for = Counter[int](), dict[int, int]()
+    for row in rows:
+        found[row.webhook_id] += 1
+        known = nothing_for.get(row.webhook_id, row.due_us)
+        nothing_for[row.webhook_id] = min(known, row.due_us - row.ready_us)
+    return [
+        webhook_id
+        for webhook_id, room in wanted.items()
+        if found[webhook_id] < room or nothing_for.get(webhook_id, 0) > _LAG_US
+    ]
 
 
 def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: datetime) -> set[int]:
@@ -344,11 +372,15 @@ def settle(
     # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
     log, ended = _attempt_log(judged), _ended(judged)
     with transaction():
+        hold({each.claim.webhook_id for each, verdict in judged if verdict.due_at is not None})
         settled = []
         for (verdict, lease, interrupted), group in by_verdict.items():
             ids = [each.claim.id for each, _ in group]
             ours = _apply(verdict, lease, ids, now, interruptions=int(interrupted))
-            settled += [pair for pair in group if pair[0].claim.id in ours]
+            still_ours = [pair for pair in group if pair[0].claim.id in ours]
+            if verdict.due_at is not None:
+                lower({each.claim.webhook_id for each, _ in still_ours}, verdict.due_at)
+            settled += still_ours
         if len(settled) < len(judged):
             log, ended = _attempt_log(settled), _ended(settled)
         for statement in log:

@@ -14,6 +14,7 @@ from core.database import one_of, transaction
 from core.delivery import Recovery, Status
 from core.models import EPOCH, Attempt, Business, Delivery, Webhook, entitled, row_lock
 from core.outage import Outage, outage_after
+from core.ready import lower
 from core.steps import Step, passed
 
 
@@ -118,6 +119,7 @@ def recover_some(limit: int, window: timedelta, now: datetime) -> bool:
         ids = _abandoned_in_outage(webhook_id, limit, now - window)
         if ids:
             _queue_again(ids, now)
+            lower([webhook_id], now)
         else:
             Webhook.update(is_recovering=False).where(Webhook.id == webhook_id).execute()
         passed(Step.RECOVERING)

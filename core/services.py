@@ -4,15 +4,16 @@ Role, edition and option are read again in every one of these, never remembered 
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from peewee import SQL
 
 from core.access import authorize, find_delivery, find_webhook, require_included
 from core.audit import note
-from core.database import connection, proxy, transaction
+from core.database import connection, one_of, proxy, transaction
 from core.delivery import WAITING, Status
 from core.errors import BadInput
 from core.events import SELECTABLE, EventType
@@ -21,6 +22,7 @@ from core.models import Delivery, Event, SelectedEvent, Webhook, row_lock
 from core.outbox import fan_out_business
 from core.payload import digest
 from core.plans import Actor
+from core.ready import hold, lower
 from core.signing import SECRET_BYTES, Secret
 from core.url_policy import UrlPolicy
 from core.vault import Vault
@@ -114,7 +116,9 @@ def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
     """
     with transaction():
         webhook = find_webhook(actor, webhook_id)
-        Webhook.update(deleted_at=now, secret=None).where(_standing(webhook_id)).execute()
+        Webhook.update(deleted_at=now, secret=None, ready_at=None).where(
+            _standing(webhook_id)
+        ).execute()
         _note(actor, webhook, "deleted", now)
 
 
@@ -143,7 +147,7 @@ def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) ->
     with transaction():
         delivery = find_delivery(actor, delivery_uuid)
         webhook = _usable_webhook(actor, delivery.webhook_id)
-        _start_again(Delivery.id == delivery.id, Status.PENDING, now)
+        _start_again([webhook.id], Delivery.id == delivery.id, Status.PENDING, now)
         _note(actor, webhook, "redelivered", now, subject=str(delivery.uuid))
         proxy.after_commit(wake)
 
@@ -166,8 +170,10 @@ def recover(
         )
         if webhook_id is not None:
             webhooks = webhooks.where(Webhook.id == find_webhook(actor, webhook_id).id)
+        webhook_ids = [row[0] for row in webhooks.tuples()]
         recovered = _start_again(
-            Delivery.webhook.in_(webhooks)
+            webhook_ids,
+            one_of(Delivery.webhook, webhook_ids)
             & (Delivery.status == SQL("'abandoned'"))  # bound, its partial index is not used
             & (Delivery.settled_at >= since),
             Status.FAILED,
@@ -185,11 +191,13 @@ def recover(
     return recovered
 
 
-def _start_again(which: object, status: Status, now: datetime) -> int:
-    """Give settled deliveries a whole schedule anew; bring waiting ones forward.
+def _start_again(webhook_ids: Collection[int], which: Any, status: Status, now: datetime) -> int:
+    """Give settled deliveries, of these webhooks, a whole schedule anew; bring waiting ones
+    forward.
 
     What is fresh goes before what failed, so many at once start as failed ones.
     """
+    hold(webhook_ids)
     anew = {"attempts": 0, "interruptions": 0, "settled_at": None, "recovery": None}
     is_settled = which & Delivery.status.not_in(WAITING)
     # Two recoveries of the same deliveries must lock them in one order.
@@ -198,8 +206,10 @@ def _start_again(which: object, status: Status, now: datetime) -> int:
     waiting = Delivery.update(due_at=now).where(
         which & Delivery.status.in_(WAITING) & Delivery.lease.is_null() & (Delivery.due_at > now)
     )
-    brought_forward = waiting.execute()
-    return int(brought_forward + settled.execute())
+    changed = waiting.execute() + settled.execute()
+    if changed:
+        lower(webhook_ids, now)
+    return int(changed)
 
 
 def _note(

@@ -65,6 +65,7 @@ def carries_on_from(backup: Path, installed: Installation) -> None:
             " + (SELECT count(*) FROM event WHERE fanned_out_at IS NULL)"
         )
         copy.execute("UPDATE delivery SET due_at = leased_at WHERE lease IS NOT NULL")  # run out
+        copy.execute("UPDATE webhook SET ready_at = 0")
     copy.close()
     restore(backup, installed)
     assert waiting >= 16

@@ -94,7 +94,7 @@ def rows_read(node: dict[str, Any]) -> Iterator[float]:
 
 def a_pass(webhook_ids: list[int]) -> None:
     outbox.fan_out(100, NOON)
-    assert len(waiting_webhooks()) == len(webhook_ids)
+    assert len(waiting_webhooks(NOON)) == len(webhook_ids)
     claims = outbox.claim(dict.fromkeys(webhook_ids, 5), SCHEDULE, NOON)
     assert len(claims) == 5 * len(webhook_ids)
     assert all(outbox.still_sendable(claims))

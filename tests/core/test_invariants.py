@@ -1,7 +1,7 @@
 """The checker of invariants itself: a good history passes, and each way to break one is seen."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -211,6 +211,17 @@ def test_a_delivery_that_nothing_will_attempt_is_seen(play: Play) -> None:
     assert sentence.endswith("is pending and nothing will attempt it")
 
 
+@pytest.mark.parametrize("ready_at", [None, NOON + 2 * MINUTE], ids=["never", "late"])
+def test_one_that_is_due_before_its_webhook_is_looked_at_is_seen(
+    play: Play, ready_at: datetime | None
+) -> None:
+    play.publish()
+    play.fan_out()
+    Webhook.update(ready_at=ready_at).execute()
+    [sentence] = play.broken()[Rule.LOST]
+    assert sentence.endswith(f"is looked at {ready_at or 'never'}")
+
+
 def test_one_that_is_delivered_and_still_due_is_seen(play: Play) -> None:
     play.delivers()
     Delivery.update(due_at=play.now).execute()
@@ -397,6 +408,7 @@ def test_a_ping_to_a_webhook_that_did_not_ask_for_it_is_seen(play: Play, vault: 
     services.send_test(MARIE, other.id, play.now, wake=silent)
     play.fan_out()
     Delivery.update(webhook=play.webhook.id).execute()
+    Webhook.update(ready_at=play.now).execute()
     broken = play.broken()
     assert broken[Rule.MISDIRECTED] == [
         f"event 1 went to webhook {play.webhook.id}, which did not ask for this ping"

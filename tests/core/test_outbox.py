@@ -18,7 +18,7 @@ from core.delivery import (
     Withdrawn,
 )
 from core.directory import add_business, set_business
-from core.due import waiting_webhooks
+from core.due import next_due, waiting_webhooks
 from core.events import EventType
 from core.models import Attempt, Delivery, Webhook
 from core.outbox import LEASE, Claim, Settlement
@@ -32,6 +32,7 @@ from tests.support.scene import (
     SCHEDULE,
     SECOND,
     add_webhook,
+    make_due,
     only_delivery,
     publish_ticket,
     silent,
@@ -273,7 +274,7 @@ def test_an_attempt_that_was_not_made_leaves_no_trace_and_is_due_again(
     fan_out()
     settle(claim(webhook.id), outcome)
     assert Attempt.select().count() == 0
-    assert [each.first_due for each in waiting_webhooks()] == [NOON + wait]
+    assert next_due(NOON) == NOON + wait
     [again] = claim(webhook.id, now=NOON + wait)
     assert again.attempt == 1
 
@@ -286,8 +287,7 @@ def test_of_attempts_settled_together_those_whose_lease_was_lost_change_nothing(
         publish_ticket(business)
     fan_out()
     first, lost, last = claim(webhook.id)
-    with transaction():
-        Delivery.update(due_at=NOON).where(Delivery.id == lost.id).execute()
+    make_due(NOON, Delivery.id == lost.id)
     [claimed_since] = claim(webhook.id)
     settlements = [Settlement(each, OK, NOON, SECOND) for each in (first, lost, last)]
     settled = outbox.settle(settlements, SCHEDULE, NOON)
@@ -304,7 +304,8 @@ def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault
     fan_out()
     in_flight = claim(webhook.id, room=1)
     services.delete_webhook(MARIE, webhook.id, NOON)
-    assert waiting_webhooks() == []
+    assert waiting_webhooks(NOON + DAY) == []
+    assert next_due(NOON) is None
     assert claim(webhook.id) == []
     assert not any(outbox.still_sendable(in_flight))
 
@@ -326,14 +327,15 @@ def test_a_business_whose_option_is_off_waits_and_goes_on(vault: Vault, database
     fan_out()
     publish_ticket(shop)
     set_business(OPERATOR, shop, NOON, option=False)
-    assert waiting_webhooks() == []
+    assert waiting_webhooks(NOON + DAY) == []
+    assert next_due(NOON) is None
     assert fan_out() == outbox.FannedOut(0, 0)
     set_business(OPERATOR, shop, NOON, option=True)
-    assert [each.webhook_id for each in waiting_webhooks()] == [webhook.id]
+    assert [each.webhook_id for each in waiting_webhooks(NOON)] == [webhook.id]
     assert fan_out() == outbox.FannedOut(1, 1)
 
 
-def test_waiting_webhooks_come_with_their_earliest_due_time_longest_first(
+def test_webhooks_with_something_due_come_longest_first_and_no_others(
     business: int, vault: Vault
 ) -> None:
     early, late = add_webhook(vault, business), None
@@ -342,10 +344,12 @@ def test_waiting_webhooks_come_with_their_earliest_due_time_longest_first(
     late = add_webhook(vault, business)
     publish_ticket(business)
     fan_out(NOON + MINUTE)
-    assert [(each.webhook_id, each.first_due) for each in waiting_webhooks()] == [
+    assert [(each.webhook_id, each.ready_at) for each in waiting_webhooks(NOON + MINUTE)] == [
         (early.id, NOON),
         (late.id, NOON + MINUTE),
     ]
+    assert [each.webhook_id for each in waiting_webhooks(NOON)] == [early.id]
+    assert next_due(NOON) == NOON
 
 
 def test_redelivering_a_settled_delivery_starts_a_whole_schedule_again(

@@ -61,7 +61,7 @@ def queue_again(now: datetime) -> None:
 def recover(now: datetime) -> list[int]:
     """Run the recoveries there are; says which deliveries are waiting then."""
     queue_again(now)
-    return [each.id for w in waiting_webhooks() for each in claim(w.webhook_id, now, 100)]
+    return [each.id for w in waiting_webhooks(now) for each in claim(w.webhook_id, now, 100)]
 
 
 @pytest.fixture

@@ -104,11 +104,13 @@ def test_what_one_is_fanning_out_the_other_passes_over(
     business: int, vault: Vault, together: Callable[..., list[outbox.FannedOut]]
 ) -> None:
     add_webhook(vault, business)
+    publish_ticket(business)
+    outbox.fan_out(1, NOON)  # the webhook is ready, as it is while more comes in
     for _ in range(4):
         publish_ticket(business)
     fanned_out = together(Step.FANNING_OUT, lambda: outbox.fan_out(3, NOON))
     assert sorted(each.deliveries for each in fanned_out) == [1, 3]
-    assert Delivery.select().count() == 4
+    assert Delivery.select().count() == 5
 
 
 def test_what_one_notes_of_an_outage_keeps_no_other_from_fanning_out(

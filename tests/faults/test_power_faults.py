@@ -118,6 +118,7 @@ def test_what_was_acknowledged_survives_a_cut_of_the_power(
 def let_leases_run_out(database: Path) -> None:
     with closing(sqlite3.connect(database)) as left, left:
         left.execute("UPDATE delivery SET due_at = 0 WHERE due_at IS NOT NULL")
+        left.execute("UPDATE webhook SET ready_at = 0")
 
 
 @pytest.mark.sqlite_only("its files are what is cut")

@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.database import transaction
 from core.models import Delivery
 from tests.support.installation import Installation
-from tests.support.scene import SECOND, has_ticked, nothing_waits
+from tests.support.scene import SECOND, has_ticked, make_due, nothing_waits
 from tests.support.scripted import Act, Request, after, answer, receiving, telling
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -27,9 +26,7 @@ def each_once(requests: list[Request], count: int) -> bool:
 
 def let_leases_run_out() -> None:
     """As if the half-minute of a lease had passed."""
-    with transaction():
-        overdue = datetime.now(UTC) - SECOND
-        Delivery.update(due_at=overdue).where(Delivery.lease.is_null(is_null=False)).execute()
+    make_due(datetime.now(UTC) - SECOND, ~Delivery.lease.is_null())
 
 
 @pytest.mark.fault(5, "a stale worker resumes")

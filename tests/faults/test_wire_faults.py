@@ -12,11 +12,11 @@ from time import monotonic
 
 import pytest
 
-from core.database import connection, transaction
-from core.models import Attempt, Delivery, Webhook
+from core.database import connection
+from core.models import Attempt, Webhook
 from tests.support.installation import Installation, command_after
 from tests.support.memory import resident
-from tests.support.scene import in_flight, nothing_waits
+from tests.support.scene import in_flight, make_due, nothing_waits
 from tests.support.scripted import after, answer, flood, hang, receiving, telling
 from tests.support.waiting import wait_until
 
@@ -143,8 +143,7 @@ def test_a_resolver_that_fails_for_every_name_is_no_fault_of_the_receivers(
             assert not Attempt.select().exists()
             assert not Webhook.select().where(Webhook.down_since.is_null(is_null=False)).exists()
         (installation.folder / "resolves").touch()
-        with transaction():
-            Delivery.update(due_at=datetime.now(UTC)).execute()
+        make_due(datetime.now(UTC))
         installation.emit()  # and the worker looks
         wait_until(nothing_waits)
         assert worker.stop() == 0

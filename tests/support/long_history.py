@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.database import connection, proxy, transaction
-from core.models import TimeField
+from core.models import TimeField, Webhook
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class LongHistory:
                 proxy.execute_sql(
                     self._spelled(statement, now), (_TICKET,) * statement.count("{body}")
                 )
+            if self.due or self.scheduled:
+                Webhook.update(ready_at=now).execute()
             if proxy.for_update:
                 for table in _FILLED:
                     proxy.execute_sql(

@@ -8,7 +8,7 @@ import pytest
 
 from core import queries
 from core.errors import NotFound
-from core.models import Attempt, Delivery, Event
+from core.models import Attempt, Delivery, Event, Webhook
 from core.plans import Actor
 from tests.support import outbox_model as expected
 from tests.support.outbox_model import Model, Parcel, Shop
@@ -45,6 +45,10 @@ def compare(world: Workers) -> None:
         assert not other, f"a delivery is not as it should be: {other}"
         assert log[uuid] == parcel.log, "the attempt log is another"
         _bounds(world, parcel)
+    ready = dict(Webhook.select(Webhook.id, Webhook.ready_at).tuples())
+    for hook_id, due in world.due_by_hook().items():
+        assert ready[hook_id] is not None, "a webhook would never be looked at"
+        assert ready[hook_id] <= due, "a webhook would be looked at too late"
     events = dict(Event.select(Event.id, ~Event.fanned_out_at.is_null()).tuples())
     assert {each: bool(out) for each, out in events.items()} == {
         event.id: event.fanned_out for event in world.model.events.values()

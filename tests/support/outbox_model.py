@@ -56,6 +56,10 @@ class Hook:
     up_since: datetime | None = None
 
     @property
+    def may_be_sent_to(self) -> bool:
+        return self.shop.included and not self.deleted
+
+    @property
     def is_down(self) -> bool:
         return self.down_since is not None and self.up_since is None
 
@@ -175,8 +179,8 @@ class Parcel:
     def redeliver(self, now: datetime) -> None:
         if not self.waiting:
             self.start_again("pending", now)
-        elif self.lease is None:
-            self.due = now
+        elif self.lease is None and self.due is not None:
+            self.due = min(self.due, now)
 
     def may_be_posted(self, lease: int, until: datetime, now: datetime) -> bool:
         """Whether another POST is allowed: what was accepted is repeated only after a crash, an

@@ -4,13 +4,14 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import ip_network
+from typing import Any
 
 from core import queries
-from core.database import connection, proxy, release_connection
+from core.database import connection, proxy, release_connection, transaction
 from core.delivery import Schedule
 from core.events import SELECTABLE, EventType
 from core.intake import publish
-from core.models import Delivery, Event
+from core.models import Delivery, Event, Webhook
 from core.plans import Actor
 from core.queries import DeliveryRow
 from core.sender import Sender
@@ -75,6 +76,13 @@ def publish_ticket(business_id: int, now: datetime = NOON, payload: bytes = TICK
 def only_delivery(webhook_id: int) -> DeliveryRow:
     [row] = queries.deliveries(MARIE, webhook_id)
     return row
+
+
+def make_due(due_at: datetime, which: Any = True) -> None:
+    """As if these waiting deliveries were due then."""
+    with transaction():
+        Delivery.update(due_at=due_at).where(which & ~Delivery.due_at.is_null()).execute()
+        Webhook.update(ready_at=due_at).where(Webhook.deleted_at.is_null()).execute()
 
 
 def in_flight() -> int:

@@ -14,6 +14,7 @@ from core.delivery import ErrorKind, Recovery, Status
 from core.events import SELECTABLE, EventType
 from core.models import Attempt, AuditEntry, Delivery, Event, LastRun
 from core.plans import Actor
+from core.ready import lower
 from core.retention import TICK
 from core.services import create_webhook
 from core.vault import Vault
@@ -74,6 +75,8 @@ def add_delivery(
         created_at=created_at,
         settled_at=last if settled else None,
     )
+    if due_at is not None:
+        lower([webhook_id], due_at)
     for at, (http_status, error, detail, response) in enumerate(outcomes):
         Attempt.create(
             delivery=delivery.id,
