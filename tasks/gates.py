@@ -57,9 +57,13 @@ class Gate:
 
     def spare(self, now: float) -> int:
         """How much more may be claimed for it: what can start now, and within half a second."""
+        window = round(self._rate(now) * _AHEAD_FOR)
+        return max(0, self.limit - self.in_flight) + window - self.ahead
+
+    def _rate(self, now: float) -> float:
+        """How many end a second."""
         lasted = now - self._since
-        rate = self._per_second if lasted <= _HOLDS_FOR else self._ends / lasted
-        return max(0, self.limit - self.in_flight) + round(rate * _AHEAD_FOR) - self.ahead
+        return self._per_second if lasted <= _HOLDS_FOR else self._ends / lasted
 
     def wait(self, ticket: Ticket) -> None:
         heappush(self._waiting, ticket)

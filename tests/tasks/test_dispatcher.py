@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from core.outbox import LEASE, Claim, Settlement
 from core.queries import DeliveryRow
 from core.steps import Step
 from core.vault import Vault, load_vault
-from tasks import database_thread, dispatcher, last_look
+from tasks import database_thread, dispatcher, gates, last_look
 from tasks.dispatcher import Dispatcher, Tally
 from tasks.jobs import aside
 from tasks.load import Limits
@@ -703,3 +704,178 @@ def test_a_lease_lasts_its_whole_time_in_a_pass_that_began_long_ago(
 
     assert run(talk, scene, lambda: make_dispatcher(vault, clock=lambda: later)).delivered == 1
     assert leased_until == [later + LEASE]
+
+
+# What is claimed ahead
+
+
+class Gated:
+    """A server that answers as many requests as it is let, and says how many have come."""
+
+    def __init__(self) -> None:
+        self.came = 0
+        self._let = asyncio.Semaphore(0)
+        self._news = asyncio.Condition()
+
+    def let(self, number: int) -> None:
+        for _ in range(number):
+            self._let.release()
+
+    async def until(self, number: int) -> None:
+        async with asyncio.timeout(PATIENCE), self._news:
+            await self._news.wait_for(lambda: self.came >= number)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            async with self._news:
+                self.came += 1
+                self._news.notify_all()
+            await self._let.acquire()
+            writer.write(response(200))
+
+
+def leased() -> int:
+    return int(Delivery.select().where(Delivery.lease.is_null(is_null=False)).count())
+
+
+def start_with_a_rate(
+    passing: Dispatcher, monkeypatch: pytest.MonkeyPatch, per_second: float
+) -> "asyncio.Task[Tally]":
+    """Drain as if so many deliveries had ended each second of late."""
+    monkeypatch.setattr(gates.Gate, "_rate", lambda *_: per_second)
+    return asyncio.create_task(passing.drain(lambda: NOON))
+
+
+def ahead_of(
+    business: int,
+    vault: Vault,
+    scene: Callable[[Dispatcher, Gated, Callable[..., "asyncio.Task[Tally]"]], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten deliveries to a webhook that may have two in flight."""
+
+    async def main() -> None:
+        server = Gated()
+        async with talking(server) as port, asyncio.timeout(PATIENCE):
+            add_webhook(vault, business, f"http://127.0.0.1:{port}/")
+            for _ in range(10):
+                publish_ticket(business)
+            passing = make_dispatcher(vault, limits=Limits(8, 2, 8))
+            await scene(passing, server, partial(start_with_a_rate, passing, monkeypatch))
+            await passing.close()
+
+    asyncio.run(main())
+
+
+def test_a_place_is_taken_again_while_the_database_is_still_at_the_last_claim(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, go_on = outbox.settle, threading.Event()
+
+    def settle_slowly(*args: Any) -> Any:
+        assert go_on.wait(PATIENCE)
+        return settle(*args)
+
+    async def scene(_: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
+        monkeypatch.setattr(outbox, "settle", settle_slowly)
+        draining = drain(per_second=8.0)
+        await server.until(2)
+        server.let(4)
+        await server.until(6)  # two and four that were claimed ahead, none of them settled
+        assert Delivery.select().where(Delivery.status == Status.DELIVERED).count() == 0
+        go_on.set()
+        server.let(6)
+        assert (await draining).delivered == 10
+
+    ahead_of(business, vault, scene, monkeypatch)
+
+
+def test_what_is_ahead_at_a_stop_is_given_back_as_it_was(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(passing: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
+        draining = drain(per_second=8.0)
+        await server.until(2)
+        assert leased() == 6
+        passing.stop()
+        server.let(2)
+        assert (await draining).delivered == 2
+        assert (server.came, leased()) == (2, 0)
+
+    ahead_of(business, vault, scene, monkeypatch)
+    waiting = Delivery.select().where(Delivery.status == Status.PENDING)
+    assert [(row.due_at, row.attempts) for row in waiting] == [(NOON, 0)] * 8
+
+
+def test_what_is_not_started_in_time_is_given_back_and_claimed_anew(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease must last for the whole attempt, and who could send it sooner may have it."""
+    loop: asyncio.AbstractEventLoop
+    late, monotonic = 0.0, dispatcher.monotonic
+    monkeypatch.setattr(dispatcher, "monotonic", lambda: monotonic() + late)
+    given_back, give_back, returned = list[int](), outbox.give_back, asyncio.Event()
+
+    def note(claims: list[Claim], now: datetime) -> None:
+        given_back.append(len(claims))
+        give_back(claims, now)
+        loop.call_soon_threadsafe(returned.set)
+
+    monkeypatch.setattr(outbox, "give_back", note)
+
+    async def scene(passing: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
+        nonlocal late, loop
+        loop = asyncio.get_running_loop()
+        draining = drain(per_second=8.0)
+        await server.until(2)
+        late = LEASE.total_seconds() / 5
+        passing.look()
+        await returned.wait()
+        server.let(10)
+        assert (await draining).delivered == 10
+
+    ahead_of(business, vault, scene, monkeypatch)
+    assert given_back[0] == 4
+
+
+def test_nothing_is_claimed_ahead_of_places_where_nothing_is_known_of_the_rate(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(passing: Dispatcher, server: Gated, _: Callable[..., Any]) -> None:
+        draining = asyncio.create_task(passing.drain(lambda: NOON))
+        await server.until(2)
+        assert leased() == 2
+        server.let(10)
+        await draining
+
+    ahead_of(business, vault, scene, monkeypatch)
+
+
+def test_a_backlog_is_told_once_a_second_and_helps_nobody_else(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[bool] = []
+
+    async def main() -> None:
+        server = Gated()
+        async with talking(server) as port, asyncio.timeout(PATIENCE):
+            add_webhook(vault, business, f"http://127.0.0.1:{port}/")
+            for _ in range(4):
+                publish_ticket(business)
+            passing = make_dispatcher(
+                vault, limits=Limits(1, 1, 1), on_backlog=lambda: calls.append(passing.can_help)
+            )
+            assert passing.can_help
+            draining = asyncio.create_task(passing.drain(lambda: NOON))
+            await server.until(1)
+            for _ in range(3):
+                passing.look()
+                await asyncio.sleep(0.1)  # three looks, well within a second
+            server.let(4)
+            await draining
+            assert passing.can_help
+            await passing.close()
+
+    asyncio.run(main())
+    assert calls == [False]
