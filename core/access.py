@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from core.database import proxy
 from core.errors import NotAllowed, NotFound, NotIncluded
 from core.models import Business, Delivery, Member, Webhook
 from core.plans import Actor, Role, includes_webhooks, why_not_included
@@ -10,13 +11,17 @@ from core.plans import Actor, Role, includes_webhooks, why_not_included
 _LARGEST_ID = 2**31 - 1
 
 
-def _row(table: type[Any], row_id: int) -> Any:
+def _row(table: type[Any], row_id: int, lock: str | None = None) -> Any:
     """The row of that id; a number that no id can be is none, and no error of the engine's."""
-    return table.get_or_none(table.id == row_id) if 0 < row_id <= _LARGEST_ID else None
+    if not 0 < row_id <= _LARGEST_ID:
+        return None
+    query = table.select().where(table.id == row_id)
+    return (query.for_update(lock) if lock and proxy.for_update else query).first()
 
 
-def find_business(business_id: int) -> Business:
-    business = _row(Business, business_id)
+def find_business(business_id: int, *, lock: str | None = None) -> Business:
+    """The business; `lock` is PostgreSQL's word for how its row is locked."""
+    business = _row(Business, business_id, lock)
     if business is None:
         raise _no_business(business_id)
     return business

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BadConfig
+from core.plans import WEBHOOKS_LIMIT
 
 Network = IPv4Network | IPv6Network
 
@@ -19,6 +20,7 @@ _DATABASES = re.compile(r"sqlite:///.+|postgres(ql)?://.+")
 _QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+|unix:///.+")
 _MOST_CONCURRENT = 10_000
 _MOST_ATTEMPTS = 100
+_MOST_WEBHOOKS = 100_000
 _LONGEST = "3650d"
 _LONGEST_ATTEMPT = "20s"  # shorter than a lease, or a second worker would send what one is sending
 
@@ -149,6 +151,11 @@ class HistoryConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    webhooks: int = _key(_whole(1, _MOST_WEBHOOKS), WEBHOOKS_LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that can be configured, in the file's own sections; see config.example.toml."""
 
@@ -157,6 +164,7 @@ class Config:
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     delivery: DeliveryConfig = field(default_factory=DeliveryConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
 
 
 _SECTIONS: Mapping[str, type[Any]] = {
@@ -165,6 +173,7 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "secrets": SecretsConfig,
     "delivery": DeliveryConfig,
     "history": HistoryConfig,
+    "limits": LimitsConfig,
 }
 
 
@@ -237,4 +246,5 @@ def _relative_to(folder: Path, config: Config) -> Config:
         SecretsConfig(beside(config.secrets.key_file)),
         replace(config.delivery, ca_file=beside(config.delivery.ca_file)),
         config.history,
+        config.limits,
     )

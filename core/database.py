@@ -162,6 +162,17 @@ def release_connection() -> None:
         proxy.close()
 
 
+_ABOUT_A_VALUE = ("22", "23", "54")  # SQLSTATE's classes: data, constraints, the engine's limits
+
+
+def is_about_a_value(error: Exception) -> bool:
+    """Whether it was refused for what it is; else the database is away, busy or full."""
+    if isinstance(error, OperationalError | InterfaceError):
+        code = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+        return code.startswith(_ABOUT_A_VALUE)
+    return True
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what the database engine raises into one sentence an operator can act on."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
+from peewee import fn
+
 from core.access import find_business
 from core.database import connection, proxy, transaction
 from core.errors import BadInput, BadPayload, NotIncluded
@@ -215,6 +217,17 @@ def next_time(business_id: int, now: datetime) -> datetime:
     return now
 
 
+def last_event(business_id: int) -> int:
+    """The id of the business's latest event, 0 before the first, once all that are being published
+    are committed: in this transaction whatever is younger has a greater one.
+
+    Who publishes holds the business's row from before its event gets an id.
+    """
+    find_business(business_id, lock="FOR UPDATE")
+    latest = Event.select(fn.MAX(Event.id)).where(Event.business == business_id)
+    return latest.scalar() or 0
+
+
 def _require_included(business_id: int) -> None:
     why = _why_not_included(business_id)
     if why is not None:
@@ -222,7 +235,7 @@ def _require_included(business_id: int) -> None:
 
 
 def _why_not_included(business_id: int) -> str | None:
-    business = find_business(business_id)
+    business = find_business(business_id, lock="FOR KEY SHARE")  # see `last_event`
     if includes_webhooks(business.edition, option=business.option):
         return None
     return why_not_included(business.name, business.edition)

@@ -112,8 +112,8 @@ def _vanished(evidence: Evidence) -> Iterator[str]:
 def _missing(evidence: Evidence) -> Iterator[str]:
     history = evidence.history
     for event in history.events.values():
-        if event.fanned_out_at is None:
-            continue  # it waits in the outbox
+        if event.fanned_out_at is None or event.refused is not None:
+            continue  # it waits in the outbox, or was set aside in plain sight
         for webhook in history.webhooks_of.get(event.business, []):
             copies = history.counted[event.id, webhook.id]
             older = _was_there_before(webhook, event, evidence)

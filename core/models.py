@@ -82,6 +82,7 @@ class Webhook(Table):
     down_since = TimeField(null=True)  # its latest outage, as `outage.Outage` has it
     up_since = TimeField(null=True)
     is_recovering = BooleanField(default=False)  # what was abandoned in it is to be queued again
+    after_event = BigIntegerField(default=0)  # events up to this id are older than the webhook
     ready_at = TimeField(null=True)  # no delivery of it is due before: see `ready`
 
 
@@ -115,13 +116,15 @@ class Event(Table):
     webhook = ForeignKeyField(Webhook, null=True, on_delete="CASCADE")  # a ping's only receiver
     created_at = TimeField()
     fanned_out_at = TimeField(null=True)
+    fanned_out_to = BigIntegerField(default=0)  # the last webhook that has its delivery already
+    refused = TextField(null=True)  # why it was set aside instead of fanned out
 
     class Meta:
         indexes = ((("business", "key"), True), (("business", "id"), False))
 
 
 Event.add_index(
-    Event.index(Event.id, name="event_outbox", where=SQL("fanned_out_at IS NULL")),
+    Event.index(Event.business, Event.id, name="event_outbox", where=SQL("fanned_out_at IS NULL")),
 )
 
 

@@ -1,4 +1,4 @@
-"""The delivery engine's side of the tables: fan out, claim with a lease, settle.
+"""The delivery engine's side of the tables: claim with a lease, settle. `fan_out` comes before.
 
 Every write states its condition, and losing is normal: another worker was there first.
 """
@@ -7,15 +7,14 @@ import json
 import secrets
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from peewee import JOIN, SQL, NodeList, fn
+from peewee import fn
 
 from core.attempts import attempt_row, log_attempts, prepare_log
-from core.database import Prepared, connection, insert_rows, one_of, proxy, transaction
+from core.database import Prepared, connection, one_of, proxy, transaction
 from core.delivery import (
     Answered,
     Interrupted,
@@ -31,19 +30,16 @@ from core.delivery import (
     after_attempt,
 )
 from core.due import Due, due_deliveries
-from core.identity import delivery_id
+from core.fan_out import FannedOut as FannedOut  # noqa: PLC0414 - whoever claims fans out as well
+from core.fan_out import fan_out as fan_out  # noqa: PLC0414
 from core.models import (
     EPOCH,
     MICROSECOND,
-    Business,
     Delivery,
     Event,
-    SelectedEvent,
     Webhook,
-    entitled,
-    row_lock,
 )
-from core.payload import digest_if_json, is_intact
+from core.payload import is_intact
 from core.plans import includes_webhooks
 from core.ready import LAG, hold, lower, raise_up
 from core.recovery import Ended, note_outages
@@ -53,118 +49,6 @@ LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
 
 _LAG_US = LAG // MICROSECOND
-
-# The + keeps SQLite from looking through all that a business ever published, by another index,
-# for what is in the outbox.
-_OF_BUSINESS = NodeList((SQL("+"), Event.business))
-
-
-@dataclass(frozen=True, slots=True)
-class FannedOut:
-    events: int
-    deliveries: int
-
-
-def fan_out(limit: int, due_at: datetime, clock: Callable[[], datetime] | None = None) -> FannedOut:
-    """Turn up to `limit` events of the outbox into deliveries due at `due_at`, which is when the
-    pass began; they are made at what `clock` says once it is our turn to write, by default the
-    same.
-
-    Events of a business without webhooks stay in the outbox until it has them again.
-    """
-    with transaction():
-        event_ids = _lock_outbox(
-            _OF_BUSINESS.in_(Business.select(Business.id).where(entitled())), limit
-        )
-        fanned_out = _fan_out(event_ids, due_at, clock() if clock is not None else due_at)
-        passed(Step.FANNING_OUT)
-    passed(Step.FANNED_OUT)
-    return fanned_out
-
-
-def fan_out_business(business_id: int, limit: int, now: datetime) -> FannedOut:
-    """The same for one business, waiting for whoever else is at its events.
-
-    A new webhook gets the events committed after it was created and none before: whoever creates
-    one empties its business's outbox first, in the same transaction at the end.
-    """
-    with transaction():
-        return _fan_out(_lock_outbox(business_id == _OF_BUSINESS, limit, wait=True), now, now)
-
-
-def _lock_outbox(condition: object, limit: int, *, wait: bool = False) -> list[int]:
-    pending = (
-        Event.select(Event.id)
-        .where(Event.fanned_out_at.is_null() & condition)
-        .order_by(Event.id)
-        .limit(limit)
-    )
-    return [row[0] for row in row_lock(pending, skip_locked=not wait).tuples()]
-
-
-def _fan_out(event_ids: list[int], due_at: datetime, now: datetime) -> FannedOut:
-    if not event_ids:
-        return FannedOut(0, 0)
-    _admit(event_ids)
-    rows = [
-        (
-            delivery_id((created_at - EPOCH) // MICROSECOND, event_id, webhook_id),
-            event_id,
-            webhook_id,
-            Status.PENDING,
-            due_at,
-            now,
-            0,
-            0,
-        )
-        for event_id, created_at, webhook_id in _receivers(event_ids)
-    ]
-    columns = [
-        Delivery.uuid,
-        Delivery.event,
-        Delivery.webhook,
-        Delivery.status,
-        Delivery.due_at,
-        Delivery.created_at,
-        Delivery.attempts,
-        Delivery.interruptions,
-    ]
-    insert_rows(Delivery, columns, rows)
-    lower({webhook_id for _, _, webhook_id, *_ in rows}, due_at)
-    Event.update(fanned_out_at=now).where(
-        one_of(Event.id, event_ids) & Event.fanned_out_at.is_null()
-    ).execute()
-    return FannedOut(len(event_ids), len(rows))
-
-
-def _admit(event_ids: list[int]) -> None:
-    """Look once at the payloads that came without a digest, straight from another program."""
-    unseen = Event.select(Event.id, Event.payload).where(
-        one_of(Event.id, event_ids) & Event.digest.is_null()
-    )
-    for event_id, payload in list(unseen.tuples()):
-        found = digest_if_json(bytes(payload))
-        Event.update(digest=found).where(Event.id == event_id).execute()
-
-
-def _receivers(event_ids: list[int]) -> Iterable[tuple[int, datetime, int]]:
-    """Event × webhook: those that selected the event, or the one that a ping is meant for."""
-    selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
-    return (
-        Event.select(Event.id, Event.created_at, Webhook.id)
-        .join(Webhook, on=(Webhook.business == Event.business))
-        .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
-        .where(
-            one_of(Event.id, event_ids)
-            & Webhook.deleted_at.is_null()
-            & (
-                (Event.webhook.is_null() & ~SelectedEvent.event_type.is_null())
-                | (Event.webhook == Webhook.id)
-            )
-        )
-        .order_by(Webhook.id, Event.id)  # their foreign keys lock webhooks, in `ready`'s order
-        .tuples()
-    )
 
 
 class Claim(NamedTuple):
@@ -192,6 +76,7 @@ def claim(
     due_by: datetime,
     clock: Callable[[], datetime] | None = None,
     lease_for: timedelta = LEASE,
+    held: Collection[int] = (),
 ) -> list[Claim]:
     """Lease what is due at `due_by`, up to `wanted[webhook_id]` of each webhook.
 
@@ -199,33 +84,20 @@ def claim(
     for others, or a pass that began long ago, must not shorten it.
 
     A delivery whose lease ran out was interrupted: that is written into its attempt log, uses up
-    none of its attempts, and after too many interruptions it is abandoned instead.
+    none of its attempts, and after too many interruptions it is abandoned instead. Not one that is
+    `held`, by its id: it is in flight here, and only the clock has leapt.
     """
     lease = secrets.randbits(63)
     with connection():
         with transaction():
             now = clock() if clock is not None else due_by
             due_by = min(due_by, now)  # if the clock was set back since, less is due
-            rows = due_deliveries(wanted, due_by)
+            rows = [row for row in due_deliveries(wanted, due_by) if row.id not in held]
             ids = _lease(rows, lease, schedule, now, lease_for)
             raise_up(_emptied(wanted, rows), due_by)
             passed(Step.CLAIMING)
         passed(Step.CLAIMED)
         return _claims(ids, lease)  # leased, they are ours to read; and nobody has to wait for it
-
-
-def give_back(claims: Sequence[Claim], now: datetime) -> None:
-    """Give up the leases of what was claimed and not started: it is due again, as it was."""
-    by_lease, webhook_ids = defaultdict(list), {each.webhook_id for each in claims}
-    for each in claims:
-        by_lease[each.lease].append(each.id)
-    with transaction():
-        hold(webhook_ids)
-        for lease, ids in by_lease.items():
-            Delivery.update(lease=None, leased_at=None, due_at=now).where(
-                one_of(Delivery.id, ids) & (Delivery.lease == lease)
-            ).execute()
-        lower(webhook_ids, now)
 
 
 def _lease(
@@ -312,6 +184,26 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
         for row in proxy.execute(query)
     )
     return [Claim._make(row) for row in found]
+
+
+def give_back(claims: Sequence[Claim], now: datetime) -> int:
+    """Have what was claimed and not started be due again at `now`, as if it had not been claimed;
+    returns of how many the lease was still ours.
+    """
+    by_lease = defaultdict(list)
+    for each in claims:
+        by_lease[each.lease].append(each.id)
+    webhook_ids = {each.webhook_id for each in claims}
+    with transaction():
+        hold(webhook_ids)
+        given = sum(
+            Delivery.update(lease=None, leased_at=None, due_at=now)
+            .where(one_of(Delivery.id, ids) & (Delivery.lease == lease))
+            .execute()
+            for lease, ids in by_lease.items()
+        )
+        lower(webhook_ids, now)
+    return int(given)
 
 
 def still_sendable(claims: Sequence[Claim]) -> list[bool]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 OPTION_PRICE = "€24 a month"
+WEBHOOKS_LIMIT = 100
+"""Of one business, where the configuration does not say otherwise."""
 
 
 class Edition(StrEnum):

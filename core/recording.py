@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from peewee import InterfaceError, OperationalError, PeeweeException
+from peewee import PeeweeException
 
 from core import outbox
+from core.database import is_about_a_value
 from core.delivery import Answered, Outcome, Schedule, Unreachable, Unsendable, Verdict
 from core.outbox import Settlement
 
 log = logging.getLogger(__name__)
 
 _SET_ASIDE = "what came back could not be recorded"
-_ABOUT_A_VALUE = ("22", "23", "54")  # SQLSTATE's classes: data, constraints, the engine's limits
 _Settled = list[tuple[Settlement, Verdict]]
 
 
@@ -28,20 +28,13 @@ def settle_all(settlements: Sequence[Settlement], schedule: Schedule, now: datet
     try:
         return outbox.settle(settlements, schedule, now)
     except (PeeweeException, ValueError, OverflowError, TypeError) as error:
-        if not _is_about_a_value(error):
+        if not is_about_a_value(error):
             raise
         if len(settlements) > 1:
             middle = len(settlements) // 2
             halves = settlements[:middle], settlements[middle:]
             return [each for half in halves for each in settle_all(half, schedule, now)]
         return _set_aside(settlements[0], error, schedule, now)
-
-
-def _is_about_a_value(error: Exception) -> bool:
-    if isinstance(error, OperationalError | InterfaceError):
-        code = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
-        return code.startswith(_ABOUT_A_VALUE)
-    return True
 
 
 def _set_aside(

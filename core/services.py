@@ -17,17 +17,15 @@ from core.database import connection, one_of, proxy, transaction
 from core.delivery import WAITING, Status
 from core.errors import BadInput
 from core.events import SELECTABLE, EventType
-from core.intake import Wake, next_time, selectable_type
+from core.intake import Wake, last_event, next_time, selectable_type
 from core.models import Delivery, Event, SelectedEvent, Webhook, row_lock
-from core.outbox import fan_out_business
 from core.payload import digest
-from core.plans import Actor
+from core.plans import WEBHOOKS_LIMIT, Actor
 from core.ready import hold, lower
 from core.signing import SECRET_BYTES, Secret
 from core.url_policy import UrlPolicy
 from core.vault import Vault
 
-_FAN_OUT_BATCH = 500
 _PING_PAYLOAD = b'{"message":"This is a test from AuraPOS."}'
 
 
@@ -49,30 +47,42 @@ def create_webhook(
     *,
     policy: UrlPolicy,
     vault: Vault,
+    at_most: int = WEBHOOKS_LIMIT,
 ) -> NewWebhook:
     """Register a URL for some events; returns the one showing of its secret.
 
-    Raises BlockedUrl, BadInput for the events, NotAllowed, NotIncluded, NotFound.
+    Raises BlockedUrl, BadInput for the events or where the business has `at_most` already,
+    NotAllowed, NotIncluded, NotFound.
     """
     with connection():
         require_included(authorize(actor, business_id))
         target, selected = policy.check_url(url).url, _selection(events)
         secret = Secret.from_random(secrets.token_bytes(SECRET_BYTES))
-        # Most of the outbox in transactions of its own, so that the last one is short.
-        while fan_out_business(business_id, _FAN_OUT_BATCH, now).events == _FAN_OUT_BATCH:
-            pass
         with transaction():
+            after = last_event(business_id)
             require_included(authorize(actor, business_id))
-            while fan_out_business(business_id, _FAN_OUT_BATCH, now).events:
-                pass
+            _require_room(business_id, at_most)
             webhook = Webhook.create(
-                business=business_id, url=target, created_at=now, updated_at=now
+                business=business_id,
+                url=target,
+                created_at=now,
+                updated_at=now,
+                after_event=after,
             )
             webhook.secret = vault.seal(secret, business_id, webhook.id)
             webhook.save(only=[Webhook.secret])
             _select(webhook.id, selected)
             note(actor, business_id, "created", now, webhook_id=webhook.id, subject=target)
     return NewWebhook(webhook.id, target, selected, secret, now)
+
+
+def _require_room(business_id: int, at_most: int) -> None:
+    standing = (Webhook.business == business_id) & Webhook.deleted_at.is_null()
+    if Webhook.select().where(standing).count() >= at_most:
+        raise BadInput(
+            f"This business has {at_most} webhooks, and more are not allowed: delete one, or ask "
+            "whoever runs AuraPOS Webhooks to raise [limits] webhooks."
+        )
 
 
 def edit_webhook(

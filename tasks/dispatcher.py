@@ -33,7 +33,7 @@ from core.delivery import (
 )
 from core.due import Waiting, next_due, waiting_webhooks
 from core.errors import BadKeyFile
-from core.outbox import LEASE, Claim, Settlement
+from core.outbox import LEASE, Claim, FannedOut, Settlement
 from core.recording import settle_all
 from core.recovery import recover_some
 from core.sender import Sender
@@ -122,8 +122,10 @@ class Dispatcher:
         self._roster_at = 0.0  # when it is called next
         self._roster_from = 0.0  # not before, however often somebody asks
         self._ring_from = 0.0
+        self._fanned_out_last = 0  # the business whose turn it was
         self._ahead = Ahead()
         self._unwanted: list[Claim] = []  # to be given back
+        self._held: set[int] = set()  # deliveries that are leased to us, until that is recorded
         self._in_flight: set[asyncio.Task[None]] = set()
         self._unsettled: list[Settlement] = []
         self._news = asyncio.Event()
@@ -231,8 +233,10 @@ class Dispatcher:
         batch, back = list(self._unsettled), list(self._unwanted)
         if not (batch or back or wanted):
             return
-        written = await self._writer.run(self._write, batch, back, wanted, until)
+        held = frozenset(self._held)
+        written = await self._writer.run(self._write, batch, back, wanted, until, held)
         del self._unwanted[: len(back)]
+        self._held.difference_update(claim.id for claim in back)
         self._settled(batch, written.settled, tally)
         self._claimed(written.claims, written.at, wanted)
 
@@ -254,6 +258,7 @@ class Dispatcher:
         back: list[Claim],
         wanted: dict[int, int],
         until: datetime,
+        held: frozenset[int],
     ) -> "_Written":
         """In the writer. Settled once more because claiming failed, outcomes change nothing."""
         settled = settle_all(batch, self._schedule, self._clock()) if batch else []
@@ -261,7 +266,7 @@ class Dispatcher:
             outbox.give_back(back, self._clock())
         at = monotonic()
         claims = (
-            outbox.claim(wanted, self._schedule, until, self._clock, self._lease_for)
+            outbox.claim(wanted, self._schedule, until, self._clock, self._lease_for, held)
             if wanted
             else []
         )
@@ -271,6 +276,7 @@ class Dispatcher:
         self, batch: list[Settlement], settled: list[tuple[Settlement, Verdict]], tally: Tally
     ) -> None:
         del self._unsettled[: len(batch)]
+        self._held.difference_update(each.claim.id for each in batch)
         if any(isinstance(each.outcome, Withdrawn | Lapsed | Interrupted) for each in batch):
             self.look()  # it is due again: what was withdrawn on the new terms
         for settlement, verdict in settled:
@@ -280,6 +286,7 @@ class Dispatcher:
     def _claimed(self, claims: list[Claim], at: float, wanted: dict[int, int]) -> None:
         """What was claimed for whom; of whom there was less than wanted, nothing more is due."""
         lease = self._lease_for.total_seconds()
+        self._held.update(claim.id for claim in claims)
         for claim in claims:
             recipient = Recipient(claim.webhook_id, claim.business_id, host_of(claim.url))
             self._ahead.put(Held(claim, recipient, at + lease * _START_WITHIN, at + lease))
@@ -301,7 +308,8 @@ class Dispatcher:
             self._on_backlog()
         self._roster_at = begin + _ROSTER_FOR
         fanned_out, has_more, waiting = await self._writer.run(self._look_around, until)
-        tally.events += fanned_out
+        tally.events += fanned_out.events
+        self._fanned_out_last = fanned_out.last_business
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
         self._roster.call(waiting)
         if has_more:
@@ -309,12 +317,12 @@ class Dispatcher:
         else:  # who asks at every moment gets no more than a third of the writer's time
             self._roster_from = monotonic() + 2 * (monotonic() - begin)
 
-    def _look_around(self, until: datetime) -> tuple[int, bool, list[Waiting]]:
-        """In the writer: how many events were fanned out, whether there may be more to do at once,
-        and who waits.
+    def _look_around(self, until: datetime) -> tuple[FannedOut, bool, list[Waiting]]:
+        """In the writer: what was fanned out, whether there may be more to do at once, and who
+        waits.
         """
-        fanned_out = outbox.fan_out(_FAN_OUT_BATCH, until, self._clock).events
-        has_more = fanned_out == _FAN_OUT_BATCH or (
+        fanned_out = outbox.fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
+        has_more = not fanned_out.is_all or (
             bool(self._recovery_window)
             and recover_some(_RECOVER_BATCH, self._recovery_window, self._clock())
         )
@@ -340,6 +348,9 @@ class Dispatcher:
             passed(Step.ANSWERED)
             duration = timedelta(seconds=monotonic() - begin)
             self._unsettled.append(Settlement(held.claim, outcome, started_at, duration))
+        except BaseException:
+            self._held.discard(held.claim.id)
+            raise
         finally:
             self._ended(held.recipient, outcome)
 

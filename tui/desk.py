@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from core.errors import BadKeyFile
 from core.intake import Wake
-from core.plans import Actor, Edition
+from core.plans import WEBHOOKS_LIMIT, Actor, Edition
 from core.rotation import lost_secrets
 from core.url_policy import UrlPolicy
 from core.vault import Vault
@@ -27,6 +27,7 @@ class Desk:
     max_attempts: int
     timeout: timedelta
     recovery_window: timedelta
+    most_webhooks: int = WEBHOOKS_LIMIT  # of one business
     business_id: int | None = None  # the one asked for; None lets the person choose
     development: str = ""  # which development settings are on, in a sentence
     worker_hint: str = TELL  # what to do when no worker runs

@@ -297,6 +297,40 @@ def test_of_attempts_settled_together_those_whose_lease_was_lost_change_nothing(
     assert settle([claimed_since], OK) == 1
 
 
+def test_what_is_given_back_is_as_if_it_had_not_been_claimed(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    for _ in range(3):
+        publish_ticket(business)
+    fan_out()
+    ended, lost, kept = claim(webhook.id)
+    settle([ended], OK)
+    make_due(NOON, Delivery.id == lost.id)
+    [claimed_since] = claim(webhook.id)
+    now = NOON + 2 * SECOND
+    assert outbox.give_back([ended, lost, kept], now) == 1
+    [again] = claim(webhook.id, now=now)
+    assert (again.id, again.attempt, again.interruptions) == (kept.id, 1, 0)
+    assert settle([claimed_since, again], OK, now) == 2
+    assert [
+        row[0] for row in Attempt.select(Attempt.error).where(Attempt.delivery == kept.id).tuples()
+    ] == [None]
+
+
+def test_what_is_in_flight_here_is_not_claimed_though_the_clock_leapt(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    publish_ticket(business)
+    fan_out()
+    [in_flight] = claim(webhook.id, room=1)
+    later = NOON + LEASE + 10 * SECOND
+    claims = outbox.claim({webhook.id: 16}, SCHEDULE, later, held={in_flight.id})
+    assert [each.id for each in claims] != [in_flight.id]
+    assert len(claims) == 1
+    assert settle([in_flight], OK, later) == 1
+
+
 def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)

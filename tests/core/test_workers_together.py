@@ -132,25 +132,6 @@ def test_what_one_notes_of_an_outage_keeps_no_other_from_fanning_out(
 
 
 @ONLY_POSTGRESQL
-def test_a_new_webhook_waits_for_what_is_being_fanned_out(
-    business: int, vault: Vault, pause: Pause
-) -> None:
-    publish_ticket(business)
-    there, go_on = pause(Step.FANNING_OUT)
-    with ThreadPoolExecutor(2) as pool:
-        try:
-            fanned_out = pool.submit(outbox.fan_out, 1, NOON)
-            assert there.wait(PATIENCE)
-            new = pool.submit(add_webhook, vault, business)
-            wait_until(waits_for_a_lock)
-        finally:
-            go_on.set()
-        assert fanned_out.result(20) == outbox.FannedOut(1, 0)
-        assert new.result(20)
-    assert Delivery.select().count() == 0
-
-
-@ONLY_POSTGRESQL
 def test_of_two_edits_at_once_the_later_one_stays(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:

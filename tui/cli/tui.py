@@ -62,6 +62,7 @@ def make_desk(
         max_attempts=delivery.max_attempts,
         timeout=delivery.timeout,
         recovery_window=delivery.recovery_window,
+        most_webhooks=program.config.limits.webhooks,
         business_id=business_id,
         development=_development(delivery),
         worker_hint=start_worker if login is None else TELL,

@@ -107,6 +107,7 @@ def create(
         utc_now(),
         policy=program.policy,
         vault=program.vault(),
+        at_most=program.config.limits.webhooks,
     )
     if as_json:
         print_json(

@@ -179,6 +179,7 @@ class NewWebhook(_Form):
                 now,
                 policy=desk.policy,
                 vault=desk.open_vault(),
+                at_most=desk.most_webhooks,
             ),
             self._created,
         )
