@@ -27,6 +27,47 @@ def pipeline(rates: dict[str, float]) -> list[Row]:
     ]
 
 
+def shipped(rates: dict[str, float]) -> list[Row]:
+    """A real worker at its defaults."""
+    return [
+        (f"as shipped, {name}", f"{rate:,.0f} POSTs/s", f"{rate / rates[BARE]:.2f}", "")
+        for name, rate in rates.items()
+        if name != BARE
+    ]
+
+
+def upkeep(figures: dict[str, dict[str, Any]]) -> list[Row]:
+    """What goes on beside deliveries."""
+    idle = [
+        (f"an idle worker, queue on {queue}", f"{percent:.1f} % of a core", "", "")
+        for queue, percent in figures["idle"].items()
+    ]
+    passes = [
+        (f"a pass with 50,000 waiting, {engine}", f"× {ratio:.2f} of one with 10", "", "")
+        for engine, ratio in figures["look around"].items()
+    ]
+    publications = [
+        (f"CPU of a {what}, {engine}", f"{spent:.0f} µs", "", "")
+        for engine, parts in figures["publication"].items()
+        for what, spent in parts.items()
+    ]
+    return (
+        idle
+        + passes
+        + publications
+        + [_ingest(engine, rates) for engine, rates in figures["ingest"].items()]
+    )
+
+
+def _ingest(engine: str, rates: dict[str, float]) -> Row:
+    pushed, single = rates["sync"], rates["publish"]
+    told = (
+        f"sync {pushed:,.0f}/s (× {pushed / rates['bare, in batches']:.2f} of bare INSERTs), "
+        f"publish {single:,.0f}/s (× {single / rates['bare, one by one']:.2f})"
+    )
+    return (f"events in, {engine}", told, "", "")
+
+
 def cost(microseconds: dict[str, float]) -> list[Row]:
     """CPU of one delivery, by part."""
     parts = dict(microseconds)
@@ -76,9 +117,11 @@ def _grown(costs: dict[str, float]) -> str:
 
 ROWS: dict[str, Callable[[Any], list[Row]]] = {
     "pipeline": pipeline,
+    "shipped": shipped,
     "cost": cost,
     "latency": latency,
     "fairness": fairness,
+    "upkeep": upkeep,
     "growth": growth,
     "screens": screens,
 }
