@@ -1,6 +1,5 @@
 """What limits the POSTs in flight: gates, and those who wait at them."""
 
-from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -27,21 +26,33 @@ class Ticket(NamedTuple):
 
 
 class Gate:
-    """Lets so many be in flight at once, and has as much claimed ahead as it lets through soon."""
+    """Lets so many be in flight at once, and has as much claimed ahead as it lets through soon.
 
-    __slots__ = ("_ends", "_per_second", "_since", "_waiting", "ahead", "in_flight", "limit")
+    Of a gate that is `shared`, an eighth is kept for webhooks that have nothing in flight.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = (
+        "_ends",
+        "_per_second",
+        "_since",
+        "_waiting",
+        "ahead",
+        "in_flight",
+        "kept",
+        "limit",
+    )
+
+    def __init__(self, limit: int, *, shared: bool = True) -> None:
         self.limit = limit
+        self.kept = limit // 8 if shared else 0
         self.in_flight = 0
         self.ahead = 0  # claimed, and not started
         self._waiting: list[Ticket] = []  # a heap
         self._per_second = 0.0
         self._since = self._ends = 0.0
 
-    @property
-    def has_room(self) -> bool:
-        return self.in_flight < self.limit
+    def lets_through(self, ticket: Ticket) -> bool:
+        return self.in_flight < self.limit - self.kept * ticket.is_beyond_first
 
     @property
     def is_idle(self) -> bool:
@@ -69,9 +80,7 @@ class Gate:
         heappush(self._waiting, ticket)
 
     def call(self) -> Ticket | None:
-        """The first that waits, who waits here no more."""
-        return heappop(self._waiting) if self._waiting else None
-
-
-def first_full(gates: Sequence[Gate]) -> Gate | None:
-    return next((gate for gate in gates if not gate.has_room), None)
+        """The first that waits, who waits here no more, if there is room."""
+        if self._waiting and self.lets_through(self._waiting[0]):
+            return heappop(self._waiting)
+        return None

@@ -1,10 +1,10 @@
 """Who may have how many POSTs in flight, whose turn it is, and how much to claim for whom.
 
-The discipline is start-time fair queueing between businesses, behind a gate for each thing that no
-one may fill. A webhook with something to send takes a ticket dated today, or the day after its
-business last started something; the date of what starts is today from then on. A place goes to the
-earliest ticket that every gate lets through, and to a webhook with nothing in flight before any
-gets its second. Who does not get through a gate waits there and holds up nobody else.
+The discipline is start-time fair queueing between businesses, behind a gate (`tasks/gates.py`) for
+each thing that no one may fill. A webhook with something to send takes a ticket dated today, or the
+day after its business last started something; the date of what starts is today from then on. A
+place goes to the earliest ticket that every gate lets through, and to a webhook with nothing in
+flight before any gets its second. Who does not get through a gate waits there and holds up nobody.
 
 Hence the bound: while a webhook with nothing in flight waits that every gate would let through, and
 its business starts nothing else, no other business starts more than two of its own, however many
@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from core.delivery import Answered, Outcome, Unreachable
-from tasks.gates import Gate, Recipient, Ticket, first_full
+from tasks.gates import Gate, Recipient, Ticket
 
 _REMEMBERED = 2000  # webhooks whose rate is, though nothing is in flight to them
 
@@ -44,13 +44,6 @@ class Limits:
         """
         return max(1, self.concurrency * 5 // 8)
 
-    @property
-    def beyond_first(self) -> int:
-        """As many as webhooks get that have something in flight already: the rest is kept for those
-        that have nothing.
-        """
-        return self.concurrency - self.concurrency // 8
-
 
 class Load:
     """What is in flight and what is claimed ahead, to each webhook, each host and altogether.
@@ -62,7 +55,6 @@ class Load:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._all = Gate(limits.concurrency)
-        self._beyond_first = Gate(limits.beyond_first)
         self._unproven = Gate(limits.unproven)
         self._silent = Gate(limits.silent)
         self._hosts: dict[str, Gate] = {}
@@ -101,14 +93,15 @@ class Load:
             for gate in gates:
                 if gate not in spare:
                     spare[gate] = gate.spare(now)
-            short = min(spare[gate] for gate in gates)
+            is_beyond_first = gates[0].in_flight > 0
+            short = min(spare[gate] - gate.kept * is_beyond_first for gate in gates)
             if short > gates[0].ahead:
-                takers.append((recipient.webhook_id, gates))
+                takers.append((recipient.webhook_id, short, gates))
         spare[self._all] = min(spare[self._all], most)
         part = max(1, spare[self._all] // max(1, len(takers)))
         wanted = {}
-        for webhook_id, gates in takers:
-            share = min(part, *(spare[gate] for gate in gates))
+        for webhook_id, short, gates in takers:
+            share = min(part, short, *(spare[gate] for gate in gates))
             if share > 0:
                 wanted[webhook_id] = share
                 for gate in gates:
@@ -139,12 +132,12 @@ class Load:
         while self._open:
             ticket = heappop(self._open)
             recipient = ticket.recipient
-            gates = self._asked(recipient)
+            gates = self._gates(recipient)
             is_good = self._tickets.get(recipient.webhook_id) is ticket
             if is_good and ticket.date < (date := self._earliest(recipient.business_id)):
                 self._issue(recipient, date, ticket.number)
                 continue
-            full = first_full(gates)
+            full = next((gate for gate in gates if not gate.lets_through(ticket)), None)
             if is_good and full is None:
                 self._start(ticket)
                 return recipient
@@ -155,7 +148,7 @@ class Load:
         return None
 
     def ended(self, recipient: Recipient, outcome: Outcome, now: float) -> None:
-        webhook_id, gates = recipient.webhook_id, self._counted(recipient)
+        webhook_id, gates = recipient.webhook_id, self._gates(recipient)
         for gate in gates:
             gate.ended(now)
         match outcome:
@@ -177,8 +170,8 @@ class Load:
         del self._tickets[recipient.webhook_id]
         self._today = max(self._today, ticket.date)
         self._started[recipient.business_id] = self._today
-        self.claimed(recipient, -1)
-        for gate in self._counted(recipient):
+        for gate in self._gates(recipient):
+            gate.ahead -= 1
             gate.in_flight += 1
 
     def _issue(self, recipient: Recipient, date: int, number: int) -> None:
@@ -195,7 +188,7 @@ class Load:
 
     def _call(self, gate: Gate) -> None:
         """Let whoever waits there first try again, if there is room."""
-        while gate.has_room and (ticket := gate.call()) is not None:
+        while (ticket := gate.call()) is not None:
             if self._tickets.get(ticket.recipient.webhook_id) is ticket:
                 heappush(self._open, ticket)
                 return
@@ -203,24 +196,17 @@ class Load:
     # What there are gates for
 
     def _gates(self, recipient: Recipient) -> Sequence[Gate]:
-        """Those that what is claimed for it has to pass."""
+        """Those that it has to pass, its own first."""
         host = self._hosts.get(recipient.host)
         if host is None:
             host = self._hosts[recipient.host] = Gate(self._limits.per_host)
         own = self._webhook(recipient.webhook_id)
         return (own, host, *self._classes(recipient.webhook_id), self._all)
 
-    def _asked(self, recipient: Recipient) -> Sequence[Gate]:
-        gates = self._gates(recipient)
-        return (*gates, self._beyond_first) if gates[0].in_flight else gates
-
-    def _counted(self, recipient: Recipient) -> Sequence[Gate]:
-        return (*self._gates(recipient), self._beyond_first)
-
     def _webhook(self, webhook_id: int) -> Gate:
         gate = self._webhooks.get(webhook_id)
         if gate is None:
-            gate = self._webhooks[webhook_id] = Gate(self._share(webhook_id))
+            gate = self._webhooks[webhook_id] = Gate(self._share(webhook_id), shared=False)
         return gate
 
     def _share(self, webhook_id: int) -> int:

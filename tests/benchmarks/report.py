@@ -83,9 +83,16 @@ def latency(cases: dict[str, dict[str, float]]) -> list[Row]:
 
 def fairness(figures: dict[str, dict[str, float]]) -> list[Row]:
     """How late a healthy webhook's deliveries are, and how fast they go, beside those that hang."""
-    late = ("publish → arrival, beside 10 that hang", _spread(figures["lateness"]), "", "")
+    late = [
+        (f"publish → arrival, {where}", _spread(figures[what]), "", "")
+        for what, where in {
+            "lateness": "beside 10 that hang",
+            "flooded": "while another business has 50,000 × 20 to deliver",
+            "newcomers": "first of a new webhook, beside 20 that take 9 s",
+        }.items()
+    ]
     rates = figures["deliveries_per_second"].items()
-    return [late] + [
+    return late + [
         (f"20 healthy webhooks beside {slow} that hang", f"{rate:,.0f} POSTs/s", "", "")
         for slow, rate in rates
     ]

@@ -87,6 +87,15 @@ def test_an_eighth_of_the_places_is_kept_for_webhooks_with_nothing_in_flight() -
     assert start_all(load, ONE, TWO, THREE) == [2, 3]
 
 
+def test_of_the_places_for_the_unknown_too_and_of_a_host_s_an_eighth_is_kept_so() -> None:
+    load = Load(Limits(32, 32, 16))
+    assert start_all(load, ONE) == [1] * 14
+    assert start_all(load, to(2, 2, ONE.host), to(3, 3, ONE.host), to(4, 4, ONE.host)) == [2, 3]
+    load = Load(Limits(32, 32, 32))
+    assert start_all(load, ONE) == [1] * 21
+    assert start_all(load, TWO) == [2]
+
+
 def test_businesses_take_turns_however_many_webhooks_each_has() -> None:
     load = Load(Limits(256, 1, 256))
     many = [to(number, 1) for number in range(10, 20)]

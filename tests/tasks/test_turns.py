@@ -14,7 +14,7 @@ from tasks.gates import Recipient
 from tasks.load import Limits, Load
 
 ANSWER, SILENCE = Answered(200, ""), Unreachable(ErrorKind.TIMEOUT, "")
-LIMITS = Limits(concurrency=8, per_webhook=4, per_host=4)
+LIMITS = Limits(concurrency=16, per_webhook=4, per_host=8)
 # A business with many webhooks, one with a few, and some with one; two hosts are shared.
 BUSINESSES = [1] * 10 + [2] * 3 + [3, 4, 5, 6]
 HOSTS = ["chat", "chat", "ours", "chat", "other"]
@@ -45,13 +45,17 @@ class Turns(RuleBasedStateMachine):
         host = [each for each in RECIPIENTS if each.host == recipient.host]
         unproven = [each for each in RECIPIENTS if self.silences.get(each) != 0]
         silent = [each for each in RECIPIENTS if self.silences.get(each)]
+
+        def room(limit: int) -> int:
+            return limit - limit // 8 if mine else limit  # an eighth is kept for first ones
+
         return (
             self.claimed[recipient] > 0
-            and total < (LIMITS.beyond_first if mine else LIMITS.concurrency)
+            and total < room(LIMITS.concurrency)
             and mine < max(1, LIMITS.per_webhook >> (silences or 0))
-            and self.in_flight_to(*host) < LIMITS.per_host
-            and (silences == 0 or self.in_flight_to(*unproven) < LIMITS.unproven)
-            and (not silences or self.in_flight_to(*silent) < LIMITS.silent)
+            and self.in_flight_to(*host) < room(LIMITS.per_host)
+            and (silences == 0 or self.in_flight_to(*unproven) < room(LIMITS.unproven))
+            and (not silences or self.in_flight_to(*silent) < room(LIMITS.silent))
         )
 
     def firsts(self) -> list[Recipient]:
