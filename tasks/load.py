@@ -11,7 +11,7 @@ its business starts nothing else, no other business starts more than two of its 
 webhooks it has and however slow they are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -86,24 +86,20 @@ class Load:
         claimed together.
         """
         self._forget_the_idle()
-        spare = {gate: gate.spare(now) for gate in (self._all, self._unproven, self._silent)}
+        spare: dict[Gate, int] = {}
         takers = []
         for recipient in recipients:
             gates = self._gates(recipient)
-            for gate in gates:
-                if gate not in spare:
-                    spare[gate] = gate.spare(now)
-            is_beyond_first = gates[0].in_flight > 0
-            short = min(spare[gate] - gate.kept * is_beyond_first for gate in gates)
-            if short > gates[0].ahead:
-                takers.append((recipient.webhook_id, short, gates))
-        spare[self._all] = min(spare[self._all], most)
-        part = max(1, spare[self._all] // max(1, len(takers)))
-        wanted = {}
-        for webhook_id, short, gates in takers:
-            share = min(part, short, *(spare[gate] for gate in gates))
+            spare |= {gate: gate.spare(now) for gate in gates if gate not in spare}
+            if _short(gates, spare) > gates[0].ahead:
+                takers.append((recipient.webhook_id, gates))
+        part = max(1, min(most, spare.get(self._all, 0) - self._all.kept) // max(1, len(takers)))
+        wanted: dict[int, int] = {}
+        for webhook_id, gates in takers:
+            share = min(part, most, _short(gates, spare))
             if share > 0:
                 wanted[webhook_id] = share
+                most -= share
                 for gate in gates:
                     spare[gate] -= share
         return wanted
@@ -250,3 +246,13 @@ class Load:
             self._webhooks = {key: gate for key, gate in self._webhooks.items() if not gate.is_idle}
             self._hosts = {key: gate for key, gate in self._hosts.items() if not gate.is_idle}
             self._started = {key: day for key, day in self._started.items() if day >= self._today}
+
+
+def _short(gates: Sequence[Gate], spare: Mapping[Gate, int]) -> int:
+    """How much more may be claimed for the webhook of the first of these gates. Of what is kept for
+    those with nothing in flight, one.
+    """
+    beyond_first = min(spare[gate] - gate.kept for gate in gates)
+    if gates[0].in_flight or gates[0].ahead:
+        return beyond_first
+    return max(beyond_first, min(1, *(spare[gate] for gate in gates)))
