@@ -27,7 +27,7 @@ _FIELDS = (
     Attempt.recovery,
 )
 _LONGEST = timedelta(microseconds=2**31 - 1)  # what the column holds: 35 minutes
-Row = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool]
+AttemptRow = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool]
 
 
 def attempt_row(
@@ -38,8 +38,9 @@ def attempt_row(
     outcome: Outcome,
     *,
     recovery: bool = False,
-) -> Row:
-    duration_us = min(duration, _LONGEST) // timedelta(microseconds=1)
+) -> AttemptRow:
+    duration = max(timedelta(), min(duration, _LONGEST))  # a clock may have been ahead
+    duration_us = duration // timedelta(microseconds=1)
     return delivery_id, number, started_at, duration_us, *_told(outcome), recovery
 
 
@@ -59,10 +60,10 @@ def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:
             raise ValueError(f"{type(outcome).__name__} is no attempt")
 
 
-def prepare_log(rows: Iterable[Row]) -> list[Prepared]:
+def prepare_log(rows: Iterable[AttemptRow]) -> list[Prepared]:
     """What writes these into the log."""
     return prepare_inserts(Attempt, _FIELDS, list(rows))
 
 
-def log_attempts(rows: Iterable[Row]) -> None:
+def log_attempts(rows: Iterable[AttemptRow]) -> None:
     insert_rows(Attempt, _FIELDS, list(rows))

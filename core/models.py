@@ -82,6 +82,7 @@ class Webhook(Table):
     down_since = TimeField(null=True)  # its latest outage, as `outage.Outage` has it
     up_since = TimeField(null=True)
     is_recovering = BooleanField(default=False)  # what was abandoned in it is to be queued again
+    recovered_to = TimeField(null=True)  # up to when what is queued again is due already
     after_event = BigIntegerField(default=0)  # events up to this id are older than the webhook
     ready_at = TimeField(null=True)  # no delivery of it is due before: see `ready`
 
@@ -166,6 +167,15 @@ Delivery.add_index(
         Delivery.settled_at,
         name="delivery_abandoned",
         where=SQL("status = 'abandoned'"),
+    ),
+)
+Delivery.add_index(
+    Delivery.index(
+        Delivery.webhook,
+        Delivery.settled_at,
+        Delivery.id,
+        name="delivery_recovery",
+        where=SQL("recovery = 'due'"),
     ),
 )
 

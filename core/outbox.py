@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from peewee import fn
 
-from core.attempts import attempt_row, log_attempts, prepare_log
+from core.attempts import AttemptRow, attempt_row, log_attempts, prepare_log
 from core.database import Prepared, connection, one_of, proxy, transaction
 from core.delivery import (
     Answered,
@@ -129,27 +129,31 @@ def _emptied(wanted: Mapping[int, int], rows: Sequence[Due]) -> list[int]:
 
 def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: datetime) -> set[int]:
     """Log attempts whose lease ran out; returns the deliveries that were abandoned for it."""
+    if not interrupted:
+        return set()
     outcome = Interrupted()
-    doomed = set()
-    for row in interrupted:
-        verdict = after_attempt(outcome, row.attempts + 1, row.interruptions, schedule, now)
-        changes: dict[str, object] = {"interruptions": row.interruptions + 1}
-        if verdict.status is Status.ABANDONED:
-            doomed.add(row.id)
-            changes |= {
-                "status": verdict.status,
-                "due_at": None,
-                "lease": None,
-                "settled_at": now,
-            }
-        Delivery.update(changes).where(
-            (Delivery.id == row.id) & (Delivery.lease == row.lease)
-        ).execute()
-        recovery = row.recovery == Recovery.MADE
-        leased_at = EPOCH + timedelta(microseconds=row.leased_us)
-        lasted, number = now - leased_at, row.attempts + 1
-        log_attempts([attempt_row(row.id, number, leased_at, lasted, outcome, recovery=recovery)])
+    doomed = {
+        row.id
+        for row in interrupted
+        if after_attempt(outcome, row.attempts + 1, row.interruptions, schedule, now).status
+        is Status.ABANDONED
+    }
+    once_more = {"interruptions": Delivery.interruptions + 1}
+    ended = {"status": Status.ABANDONED, "due_at": None, "lease": None, "settled_at": now}
+    ids = {row.id for row in interrupted}
+    for some, changes in ((ids - doomed, once_more), (doomed, once_more | ended)):
+        if some:
+            Delivery.update(changes).where(one_of(Delivery.id, some)).execute()
+    log_attempts(_cut_short(row, outcome, now) for row in interrupted)
     return doomed
+
+
+def _cut_short(row: Due, outcome: Outcome, now: datetime) -> AttemptRow:
+    leased_at = EPOCH + timedelta(microseconds=row.leased_us)
+    recovery = row.recovery == Recovery.MADE
+    return attempt_row(
+        row.id, row.attempts + 1, leased_at, now - leased_at, outcome, recovery=recovery
+    )
 
 
 def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
@@ -306,6 +310,7 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
             each.claim.id,
             each.started_at,
             each.started_at + each.duration,
+            each.claim.attempt,
             accepted=verdict.status is Status.DELIVERED,
             abandoned=verdict.status is Status.ABANDONED,
         )

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from peewee import Expression, fn
+
 from core.database import one_of, transaction
 from core.delivery import WAITING
 from core.housekeeping import give_back
@@ -47,14 +49,16 @@ def prune_daily(
 
 
 def _is_ours_to_prune(now: datetime) -> bool:
-    """Whether a day has passed; if so, nobody else is told that for an hour."""
+    """Whether a day has passed, or the clock was ahead; if so, nobody else is told that for an
+    hour.
+    """
     with transaction():
         taken = (
             LastRun.insert(job=_PRUNE, at=now - _DAY + _HOUR)
             .on_conflict(
                 conflict_target=[LastRun.job],
                 preserve=[LastRun.at],
-                where=LastRun.at <= now - _DAY,
+                where=(LastRun.at <= now - _DAY) | (LastRun.at > now + _HOUR),
             )
             .returning(LastRun.job)
         )
@@ -68,10 +72,11 @@ def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _ne
     by their ids, and SQLite gives the highest to the next one once its row is gone.
     """
     removed = _prune_deleted_webhooks(is_stopping)
-    removed += _walk(Delivery, _prune_deliveries, before, is_stopping)
-    _walk(Event, _prune_events, before, is_stopping)
+    removed += _walk(Delivery, _prune_deliveries, before, now, is_stopping)
+    _walk(Event, _prune_events, before, now, is_stopping)
     with transaction():
-        LastRun.delete().where(LastRun.job.startswith(TICK) & (LastRun.at < now - _DAY)).execute()
+        is_over = (LastRun.at < now - _DAY) | (LastRun.at > now + _DAY)
+        LastRun.delete().where(LastRun.job.startswith(TICK) & is_over).execute()
     return removed
 
 
@@ -92,7 +97,7 @@ def _prune_deleted_webhooks(is_stopping: Callable[[], bool]) -> int:
         if is_stopping():
             break
         with transaction():  # what was left of its pings
-            Event.delete().where(Event.webhook == webhook_id).execute()
+            Event.delete().where((Event.webhook == webhook_id) & _is_no_mark()).execute()
     return removed
 
 
@@ -111,11 +116,13 @@ def _walk(
     table: Any,
     remove: Callable[[list[int]], int],
     before: datetime,
+    now: datetime,
     is_stopping: Callable[[], bool],
 ) -> int:
     """Offer a table's rows that are old enough, oldest first, to `remove`, batch by batch.
 
-    Ids go with time, so the walk ends at the first batch that holds a younger row.
+    Ids go with time, so the walk ends at the first batch that holds a younger row; one from the
+    future says nothing, for a clock was ahead when it was made.
     """
     removed, last_id = 0, 0
     while not is_stopping():
@@ -129,7 +136,8 @@ def _walk(
             )
             old = [row_id for row_id, created_at in rows if created_at < before]
             removed += remove(old) if old else 0
-        if len(old) < _BATCH:
+        is_reached = any(before <= created_at <= now for _, created_at in rows)
+        if is_reached or len(rows) < _BATCH:
             break
         last_id = rows[-1][0]
     return removed
@@ -152,4 +160,16 @@ def _prune_events(ids: list[int]) -> int:
     needed = Delivery.select(Delivery.event).where(one_of(Delivery.event, ids))
     served = Business.select(Business.id).where(entitled())
     is_left = ~Event.fanned_out_at.is_null() | Event.business.not_in(served)
-    return Event.delete().where(one_of(Event.id, ids) & is_left & Event.id.not_in(needed)).execute()
+    return (
+        Event.delete()
+        .where(one_of(Event.id, ids) & is_left & Event.id.not_in(needed) & _is_no_mark())
+        .execute()
+    )
+
+
+def _is_no_mark() -> Expression:
+    """Of the events that webhooks know to be older than they are, the latest stays: SQLite gives
+    the highest id anew once its row is gone, and a new event would be taken for an old one.
+    """
+    latest: Expression = Event.id != Webhook.select(fn.COALESCE(fn.MAX(Webhook.after_event), 0))
+    return latest

@@ -18,6 +18,7 @@ from core.outbox import LEASE
 from core.retention import prune_daily, record_tick
 from core.schema import require_current
 from core.sender import Sender
+from core.sweep import Sweep
 from core.tls import tls_context
 from core.transport import GuardedTransport
 from core.vault import load_vault
@@ -50,13 +51,17 @@ def make_dispatcher(
     return Dispatcher(
         Sender(transport, delivery.timeout),
         lambda: load_vault(Path(config.secrets.key_file)),
-        Schedule(delivery.retry_after, delivery.max_attempts),
+        _schedule(config),
         Limits(affordable(delivery.concurrency), delivery.per_webhook, delivery.per_host),
         utc_now,
         recovery_window=delivery.recovery_window,
         lease_for=lease_for,
         on_backlog=on_backlog,
     )
+
+
+def _schedule(config: Config) -> Schedule:
+    return Schedule(config.delivery.retry_after, config.delivery.max_attempts)
 
 
 def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Engine]:
@@ -75,10 +80,15 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
         if removed is not None:
             log.info("history pruned", extra={"deliveries": removed})
 
+    rounds = Sweep(_schedule(config))
+
+    def sweep() -> None:
+        rounds.step(utc_now())
+
     engine = Engine(
         lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=call_for_help),
         utc_now,
-        [tell_that_it_lives, prune],
+        [tell_that_it_lives, prune, sweep],
     )
 
     @huey.on_startup()

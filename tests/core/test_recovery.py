@@ -9,6 +9,7 @@ from core import outbox, queries, services
 from core.delivery import Answered, ErrorKind, Outcome, Status, Unreachable, Unsendable
 from core.directory import add_business, set_business
 from core.due import waiting_webhooks
+from core.models import Delivery
 from core.outbox import Claim, Settlement
 from core.recovery import recover_some
 from core.vault import Vault
@@ -61,12 +62,20 @@ def queue_again(now: datetime) -> None:
 def recover(now: datetime) -> list[int]:
     """Run the recoveries there are; says which deliveries are waiting then."""
     queue_again(now)
+    now += SECOND  # by then all of so few are due
     return [each.id for w in waiting_webhooks(now) for each in claim(w.webhook_id, now, 100)]
 
 
 @pytest.fixture
 def webhook(business: int, vault: Vault) -> int:
     return add_webhook(vault, business).id
+
+
+def only_abandoned(webhook: int) -> list[int]:
+    rows = Delivery.select(Delivery.id).where(
+        (Delivery.webhook == webhook) & (Delivery.status == Status.ABANDONED)
+    )
+    return [delivery_id for (delivery_id,) in rows.tuples()]
 
 
 def fail(business: int, webhook: int, *hours: float, outcome: Outcome = GONE) -> list[int]:
@@ -128,6 +137,48 @@ def test_an_event_that_is_rejected_while_others_are_accepted_is_not_sent_again(
     assert len(rejected) == 1
     succeed(business, webhook, 6)
     assert recover(NOON + 6 * HOUR) == []
+
+
+def test_a_single_failure_before_the_outage_makes_no_difference(
+    business: int, webhook: int
+) -> None:
+    publish(business, NOON)
+    now, failed = NOON, []
+    for wait in (*SCHEDULE.retry_after[:4], MINUTE):
+        claims = claim(webhook, now)
+        failed = [each.id for each in claims if each.attempt > 1] or failed
+        outbox.settle([Settlement(each, GONE, now, SECOND) for each in claims], SCHEDULE, now)
+        if now == NOON:
+            succeed(business, webhook, 0.005)  # it was no outage yet
+        now += wait
+    assert only_abandoned(webhook) == failed
+    succeed(business, webhook, 5)
+    assert recover(NOON + 5 * HOUR) == failed
+
+
+def test_what_comes_back_is_not_hit_by_all_at_once(business: int, webhook: int) -> None:
+    abandoned = fail(business, webhook, *[1] * 45)
+    succeed(business, webhook, 2)
+    now = NOON + 3 * HOUR
+    while recover_some(500, WINDOW, now):
+        pass
+    at_once = claim(webhook, now, 100)
+    assert [each.id for each in at_once] == abandoned[:20]
+    assert [each.id for each in claim(webhook, now + SECOND, 100)] == abandoned[20:40]
+    assert [each.id for each in claim(webhook, now + 2 * SECOND, 100)] == abandoned[40:]
+
+
+def test_many_addresses_that_are_back_recover_together(business: int, vault: Vault) -> None:
+    webhooks = [add_webhook(vault, business).id for _ in range(5)]
+    publish(business, NOON)
+    for each in webhooks:
+        attempt(each, GONE, NOON)
+    publish(business, NOON + HOUR)
+    for each in webhooks:
+        attempt(each, OK, NOON + HOUR)
+    assert recover_some(500, WINDOW, NOON + HOUR)
+    assert [each.webhook_id for each in waiting_webhooks(NOON + HOUR)] == webhooks
+    assert not recover_some(500, WINDOW, NOON + HOUR)
 
 
 def test_an_attempt_that_hung_when_the_address_came_back_is_part_of_the_outage(

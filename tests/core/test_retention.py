@@ -22,6 +22,7 @@ from tests.support.scene import (
     SCHEDULE,
     SECOND,
     add_webhook,
+    only_delivery,
     publish_ticket,
     silent,
 )
@@ -172,6 +173,18 @@ def test_a_pruned_webhook_s_id_is_not_given_to_another(business: int, vault: Vau
     services.delete_webhook(MARIE, first.id, NOON)
     retention.prune(NOON, NOON)
     assert add_webhook(vault, business).id != first.id
+
+
+def test_the_latest_event_before_a_webhook_stays_so_that_no_younger_one_gets_its_id(
+    business: int, vault: Vault
+) -> None:
+    mark = publish_ticket(business)
+    webhook = add_webhook(vault, business)
+    outbox.fan_out(1, NOON)
+    retention.prune(NOON + DAY, NOON + DAY)
+    assert publish_ticket(business, NOON + DAY) > mark
+    outbox.fan_out(1, NOON + DAY)
+    assert only_delivery(webhook.id)
 
 
 def test_a_key_is_remembered_as_long_as_its_event(business: int) -> None:

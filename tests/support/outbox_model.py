@@ -114,7 +114,7 @@ class Parcel:
     settled: datetime | None = None
     turn: int = 0  # counts redeliveries, each of which has a whole schedule
     recovery: str | None = None  # due, then made, once a turn
-    first_end: datetime | None = None  # of this turn's first attempt
+    ends: list[datetime] = field(default_factory=list)  # of this turn's attempts
     log: list[LogLine] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     lost: set[int] = field(default_factory=set)  # leases that ended without being settled
@@ -154,10 +154,10 @@ class Parcel:
         if how not in ANSWERS:
             return
         self.hook.heard(started, ended, accepted=how == ACCEPTED)
-        if self.first_end is None:
-            self.first_end = ended
+        self.ends.append(ended)
         since = self.hook.down_since
-        fell = self.status == "abandoned" and since is not None and self.first_end >= since
+        begun = self.ends[len(self.ends) > 2]  # a single failure before it says nothing
+        fell = self.status == "abandoned" and since is not None and begun >= since
         if fell and self.recovery is None:
             self.recovery = "due"
 
@@ -174,7 +174,7 @@ class Parcel:
     def start_again(self, status: str, now: datetime, *, recovery: str | None = None) -> None:
         self.turn += 1
         self.status, self.attempts, self.interruptions = status, 0, 0
-        self.due, self.settled, self.recovery, self.first_end = now, None, recovery, None
+        self.due, self.settled, self.recovery, self.ends = now, None, recovery, []
 
     def redeliver(self, now: datetime) -> None:
         if not self.waiting:
@@ -235,6 +235,7 @@ class Model:
         self.events: dict[int, Happening] = {}
         self.parcels: dict[UUID, Parcel] = {}
         self.gone: set[UUID] = set()  # went with their webhook; their rows may linger
+        self.mark = 0  # the latest event that was there before some webhook: its id must not return
         self._born = 0
 
     def hooks_of(self, shop: Shop) -> list[Hook]:
@@ -314,6 +315,7 @@ class Model:
         self.gone.clear()
         self.hooks = {hook.id: hook for hook in self.standing()}
         needed = {parcel.event.id for parcel in self.parcels.values()}
+        needed.add(self.mark)
 
         def wanted(event: Happening) -> bool:
             return not event.fanned_out and event.shop.included
@@ -321,7 +323,10 @@ class Model:
         self.events = {
             event.id: event
             for event in self.events.values()
-            if not (event.target is not None and event.target.deleted)
-            and (event.id in needed or wanted(event) or event.created >= before)
+            if event.id in needed
+            or (
+                not (event.target is not None and event.target.deleted)
+                and (wanted(event) or event.created >= before)
+            )
         }
         return removed

@@ -17,7 +17,7 @@ from core.vault import Vault
 from tests.support import outbox_model as expected
 from tests.support.outbox_model import Parcel, Post
 from tests.support.outbox_world import START, World, order
-from tests.support.scene import SCHEDULE, SECOND
+from tests.support.scene import MINUTE, SCHEDULE, SECOND
 
 WINDOW = timedelta(hours=12)
 MICROSECOND = timedelta(microseconds=1)
@@ -221,18 +221,18 @@ class Workers(World):
         self.workers[worker] = Worker()
 
     def recover_some(self, limit: int) -> bool:
-        """What was abandoned in an outage that is over is queued again, a webhook at a time."""
+        """What was abandoned in an outage that is over is queued again, bit by bit."""
         since = self.now - WINDOW
         owing = [each for each in self.model.parcels.values() if each.may_recover(since)]
         more = recover_some(limit, WINDOW, self.now)
-        queued = Delivery.select(Delivery.uuid).where(Delivery.status == "failed").tuples()
-        made = [each for each in owing if (each.uuid,) in set(queued)]
-        hooks = {parcel.hook for parcel in made}
-        count = min(limit, sum(each.hook in hooks for each in owing))
-        assert (len(hooks) <= 1, len(made)) == (True, count), "recovered others"
+        failed = Delivery.select(Delivery.uuid, Delivery.due_at).where(Delivery.status == "failed")
+        queued = dict(failed.tuples())
+        made = [each for each in owing if each.uuid in queued]
+        assert len(made) <= limit, "recovered more than was asked for"
         assert more or not owing, "abandoned in an outage, and forgotten"
         for parcel in made:
-            parcel.start_again("failed", self.now, recovery="made")
+            assert timedelta() <= queued[parcel.uuid] - self.now <= MINUTE, "too early, or late"
+            parcel.start_again("failed", queued[parcel.uuid], recovery="made")
         return more
 
     def recover_all(self) -> None:
