@@ -211,11 +211,16 @@ class Dispatcher:
 
     async def _wait_for_news(self) -> None:
         """Something ended, or somebody asks to look, or it is time to."""
-        at = max(self._roster_at, self._roster_from)
         try:
-            await asyncio.wait_for(self._news.wait(), at - monotonic())
+            await asyncio.wait_for(self._news.wait(), self._look_from() - monotonic())
         except TimeoutError:
             return
+
+    def _look_from(self) -> float:
+        """When the roster is called next. With a backlog, who asks at every moment gets no more than
+        a third of the writer's time.
+        """
+        return max(self._roster_at, self._roster_from) if self._roster else self._roster_at
 
     async def _take_turn(self, until: datetime, tally: Tally) -> None:
         """Settle all that has ended, and claim what can start now and soon.
@@ -226,7 +231,7 @@ class Dispatcher:
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
-        if not self._stopping and monotonic() >= max(self._roster_at, self._roster_from):
+        if not self._stopping and monotonic() >= self._look_from():
             await self._call_the_roster(until, tally)
         wanted = {} if self._stopping else self._wanted()
         self._give_back_what_is_late()
@@ -314,7 +319,7 @@ class Dispatcher:
         self._roster.call(waiting)
         if has_more:
             self.look()
-        else:  # who asks at every moment gets no more than a third of the writer's time
+        else:
             self._roster_from = monotonic() + 2 * (monotonic() - begin)
 
     def _look_around(self, until: datetime) -> tuple[FannedOut, bool, list[Waiting]]:
