@@ -4,12 +4,13 @@ Every write states its condition, and losing is normal: another worker was there
 """
 
 import json
+import logging
 import secrets
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from peewee import fn
 
@@ -25,6 +26,7 @@ from core.delivery import (
     Starved,
     Status,
     Unreachable,
+    Unsendable,
     Verdict,
     Withdrawn,
     after_attempt,
@@ -44,6 +46,10 @@ from core.plans import includes_webhooks
 from core.ready import LAG, hold, lower, raise_up
 from core.recovery import Ended, note_outages
 from core.steps import Step, passed
+
+log = logging.getLogger(__name__)
+
+Row = tuple[Any, ...]
 
 LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
@@ -97,7 +103,9 @@ def claim(
             raise_up(_emptied(wanted, rows), due_by)
             passed(Step.CLAIMING)
         passed(Step.CLAIMED)
-        return _claims(ids, lease)  # leased, they are ours to read; and nobody has to wait for it
+        return _claims(
+            ids, lease, now
+        )  # leased, they are ours to read; and nobody has to wait for it
 
 
 def _lease(
@@ -156,7 +164,7 @@ def _cut_short(row: Due, outcome: Outcome, now: datetime) -> AttemptRow:
     )
 
 
-def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
+def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
     query = (
         Delivery.select(
             Delivery.id,
@@ -183,11 +191,34 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
     # In Claim's order. peewee would look at each column of each row for what is stored otherwise,
     # which costs more than the rest of the claim.
     to_uuid, to_time = Delivery.uuid.python_value, Event.created_at.python_value
-    found = (
-        (row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8]), *row[9:])
-        for row in proxy.execute(query)
-    )
-    return [Claim._make(row) for row in found]
+
+    def read(row: Row) -> Claim:
+        return Claim._make(
+            (row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8]), *row[9:])
+        )
+
+    rows = list(proxy.execute(query))
+    try:
+        return [read(row) for row in rows]
+    except (ValueError, OverflowError, TypeError):
+        return [each for row in rows if (each := _read_or_abandon(read, row, now)) is not None]
+
+
+def _read_or_abandon(read: Callable[[Row], Claim], row: Row, now: datetime) -> Claim | None:
+    """A value that cannot be read ends its own delivery, not the pass at each turn."""
+    try:
+        return read(row)
+    except (ValueError, OverflowError, TypeError) as error:
+        delivery_id, _, lease, attempt, *_ = row
+        told = {"delivery": delivery_id, "exception": type(error).__name__}
+        log.error("what is stored cannot be read: it is abandoned", extra=told)
+        outcome = Unsendable("the stored event cannot be read")
+        ended = {"status": Status.ABANDONED, "due_at": None, "lease": None, "settled_at": now}
+        with transaction():
+            ours = (Delivery.id == delivery_id) & (Delivery.lease == lease)
+            if Delivery.update(ended).where(ours).execute():
+                log_attempts([attempt_row(delivery_id, attempt, now, timedelta(), outcome)])
+        return None
 
 
 def give_back(claims: Sequence[Claim], now: datetime) -> int:

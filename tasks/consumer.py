@@ -5,12 +5,13 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from huey import Huey
 
+from core.clock import DatabaseClock
 from core.config import Config, load_config
 from core.database import open_database, proxy
 from core.delivery import Schedule
@@ -44,6 +45,7 @@ def make_dispatcher(
     *,
     lease_for: timedelta = LEASE,
     on_backlog: Callable[[], None] = lambda: None,
+    clock: Callable[[], datetime] = utc_now,
 ) -> Dispatcher:
     """A dispatcher for the event loop it is first used in."""
     delivery = config.delivery
@@ -53,7 +55,7 @@ def make_dispatcher(
         lambda: load_vault(Path(config.secrets.key_file)),
         _schedule(config),
         Limits(affordable(delivery.concurrency), delivery.per_webhook, delivery.per_host),
-        utc_now,
+        clock,
         recovery_window=delivery.recovery_window,
         lease_for=lease_for,
         on_backlog=on_backlog,
@@ -68,26 +70,29 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     """The Huey whose consumer delivers, and its engine, started and stopped with the consumer."""
     open_database(config.database.url)
     require_current()
+    clock = DatabaseClock(utc_now)
+    clock.set()
     tls_context(config.delivery.ca_file)  # a mistake in it is told now
     huey = open_configured_queue(config)
     name = f"{socket.gethostname()} {os.getpid()}"
 
     def tell_that_it_lives() -> None:
+        clock.set()
         record_tick(name, utc_now())
 
     def prune() -> None:
-        removed = prune_daily(config.history.keep, utc_now(), lambda: engine.is_stopping)
+        removed = prune_daily(config.history.keep, clock(), lambda: engine.is_stopping)
         if removed is not None:
             log.info("history pruned", extra={"deliveries": removed})
 
     rounds = Sweep(_schedule(config))
 
     def sweep() -> None:
-        rounds.step(utc_now())
+        rounds.step(clock())
 
     engine = Engine(
-        lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=call_for_help),
-        utc_now,
+        lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=call_for_help, clock=clock),
+        clock,
         [tell_that_it_lives, prune, sweep],
     )
 

@@ -217,8 +217,8 @@ class Dispatcher:
             return
 
     def _look_from(self) -> float:
-        """When the roster is called next. With a backlog, who asks at every moment gets no more than
-        a third of the writer's time.
+        """When the roster is called next. With a backlog, whoever asks at every moment gets a third
+        of the writer's time at the most.
         """
         return max(self._roster_at, self._roster_from) if self._roster else self._roster_at
 

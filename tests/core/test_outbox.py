@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from peewee import SQL
 
 from core import outbox, queries, services
 from core.database import proxy, transaction
@@ -20,7 +21,7 @@ from core.delivery import (
 from core.directory import add_business, set_business
 from core.due import next_due, waiting_webhooks
 from core.events import EventType
-from core.models import Attempt, Delivery, Webhook
+from core.models import Attempt, Delivery, Event, Webhook
 from core.outbox import LEASE, Claim, Settlement
 from core.vault import Vault
 from tests.support.scene import (
@@ -131,6 +132,21 @@ def test_a_claim_carries_what_is_to_be_sent(business: int, vault: Vault) -> None
     assert (claimed.payload, claimed.url, claimed.attempt) == (b'{"n": 1.10}', webhook.url, 1)
     assert vault.open(claimed.sealed_secret, business, webhook.id) == webhook.secret
     assert claimed.created_at == NOON
+
+
+def test_what_cannot_be_read_ends_its_own_delivery_and_no_claim(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    broken, whole = publish_ticket(business), publish_ticket(business)
+    fan_out()
+    with transaction():
+        Event.update(created_at=SQL(str(2**62))).where(Event.id == broken).execute()
+    [claimed] = claim(webhook.id)
+    rows = dict(Delivery.select(Delivery.event, Delivery.status).tuples())
+    assert rows == {broken: Status.ABANDONED, whole: Status.PENDING}
+    assert Attempt.get().error == ErrorKind.CORRUPT
+    assert settle([claimed], OK) == 1
 
 
 def test_a_delivery_is_not_claimed_before_it_is_due(business: int, vault: Vault) -> None:
@@ -316,6 +332,7 @@ def test_what_is_given_back_is_as_if_it_had_not_been_claimed(business: int, vaul
     ] == [None]
 
 
+@pytest.mark.fault(40, "clock ahead by 40 s, or by a year")
 def test_what_is_in_flight_here_is_not_claimed_though_the_clock_leapt(
     business: int, vault: Vault
 ) -> None:
@@ -328,7 +345,7 @@ def test_what_is_in_flight_here_is_not_claimed_though_the_clock_leapt(
     claims = outbox.claim({webhook.id: 16}, SCHEDULE, later, held={in_flight.id})
     assert [each.id for each in claims] != [in_flight.id]
     assert len(claims) == 1
-    assert settle([in_flight], OK, later) == 1
+    assert settle([in_flight], Unreachable(ErrorKind.TIMEOUT, "no answer"), later) == 1
 
 
 def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault: Vault) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from core import outbox, retention, sweep
 from core.database import transaction
-from core.delivery import Answered
+from core.delivery import ErrorKind, Unreachable
 from core.directory import add_business, set_business
 from core.due import next_due
 from core.models import Business, Delivery, LastRun, Webhook
@@ -66,12 +66,15 @@ def test_a_business_that_another_program_switches_off_and_on(vault: Vault, datab
     assert next_due(NOON) == NOON
 
 
+@pytest.mark.fault(40, "clock ahead by 40 s, or by a year")
 def test_what_waits_by_a_clock_that_was_ahead_is_pulled_back(business: int, webhook: int) -> None:
     for _ in range(3):
         publish_ticket(business)
     outbox.fan_out(3, AHEAD)
     failed, leased = outbox.claim({webhook: 2}, SCHEDULE, AHEAD)
-    outbox.settle([Settlement(failed, Answered(500, ""), AHEAD, SECOND)], SCHEDULE, AHEAD)
+    outbox.settle(
+        [Settlement(failed, Unreachable(ErrorKind.TIMEOUT, ""), AHEAD, SECOND)], SCHEDULE, AHEAD
+    )
     assert Sweep(SCHEDULE).step(NOON) >= 3
     due = dict(Delivery.select(Delivery.id, Delivery.due_at).tuples())
     assert due.pop(failed.id) == NOON + MINUTE

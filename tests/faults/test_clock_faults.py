@@ -15,12 +15,16 @@ from core.models import Delivery
 from tests.support.installation import FAST, SHORT_MINUTES, Installation
 from tests.support.notes import notes
 from tests.support.scene import in_flight
-from tests.support.scripted import Act, Request, answer, hang, receiving
+from tests.support.scripted import Act, Request, after, answer, hang, receiving
 from tests.support.waiting import wait_until
 
 STARTED = "worker started"
 SHIFTED = Path(__file__).parents[1] / "support" / "shifted.py"
 MINUTE, HOUR, THREE_DAYS = 60, 3600, 3 * 86_400
+
+
+by_the_machine = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+"""On PostgreSQL it is the database's clock that counts."""
 
 
 class Clock:
@@ -55,6 +59,7 @@ def shifted(tmp_path: Path, database: str, clock: Clock) -> Installation:
     return installation
 
 
+@by_the_machine
 @pytest.mark.fault(10, "clock back 1 h")
 def test_with_the_clock_set_back_nothing_is_sent_early_or_twice(
     shifted: Installation, clock: Clock
@@ -115,6 +120,7 @@ class Counted:
         answer(200).do(connection)
 
 
+@by_the_machine
 @pytest.mark.fault(11, "clock forward 3 d")
 def test_a_backlog_that_is_due_at_once_drains_under_its_caps(
     shifted: Installation, clock: Clock
@@ -135,6 +141,35 @@ def test_a_backlog_that_is_due_at_once_drains_under_its_caps(
     rows = shifted.deliveries()
     assert {row["status"] for row in rows} == {"delivered"}
     assert sorted(row["attempts"] for row in rows) == [1] + [2] * 30
+
+
+@pytest.mark.fault(40, "clock ahead by 40 s, or by a year")
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_on_postgresql_a_machine_s_clock_that_leaps_changes_nothing(
+    shifted: Installation, clock: Clock
+) -> None:
+    """One that failed waits, one in flight is not sent again, a new one goes at once."""
+    landed = threading.Event()
+    with (
+        receiving(answer(500)) as failing,
+        receiving(after(landed, answer(200)), answer(200)) as slow,
+        shifted.worker() as worker,
+    ):
+        worker.wait_for(STARTED)
+        shifted.add_webhook(failing.url)
+        shifted.emit()
+        worker.wait_for("info failed")
+        shifted.add_webhook(slow.url)
+        shifted.emit()
+        wait_until(lambda: len(slow.requests) == 1)
+        clock.is_off_by(THREE_DAYS)
+        shifted.emit()
+        wait_until(lambda: len(slow.requests) == 2)
+        landed.set()
+        wait_until(lambda: in_flight() == 0)
+        assert worker.stop() == 0
+    assert each_once(slow.requests)
+    assert each_once(failing.requests)
 
 
 def changing(at: datetime, *, to_summer: bool) -> str:
