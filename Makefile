@@ -75,8 +75,10 @@ fmt: $(READY) ## Format and mend what can be mended
 
 bench: $(READY) $(RIVAL) ## Measure rate, latency, growth and screens; prints tables and writes bench/results/
 	@$(BIN)/python -m tests.benchmarks.pipeline
+	@$(BIN)/python -m tests.benchmarks.shipped
 	@$(BIN)/python -m tests.benchmarks.latency
 	@$(BIN)/python -m tests.benchmarks.fairness
+	@$(BIN)/python -m tests.benchmarks.upkeep
 	@$(BIN)/python -m tests.benchmarks.growth
 	@$(BIN)/python -m tests.benchmarks.screens
 	@$(BIN)/python -m tests.benchmarks.report

@@ -139,6 +139,7 @@ class DeliveryConfig:
     recovery_window: timedelta = _key(_duration_or_none, timedelta(hours=12))
     concurrency: int = _key(_whole(1, _MOST_CONCURRENT), 256)
     per_webhook: int = _key(_whole(1, _MOST_CONCURRENT), 16)
+    per_host: int = _key(_whole(1, _MOST_CONCURRENT), 64)
     allow_http: bool = _key(_truth, default=False)
     allow_networks: tuple[Network, ...] = _key(_networks, ())
     ca_file: str = _key(_text, "")

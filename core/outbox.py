@@ -3,6 +3,7 @@
 Every write states its condition, and losing is normal: another worker was there first.
 """
 
+import json
 import logging
 import secrets
 import uuid
@@ -36,7 +37,6 @@ from core.fan_out import fan_out as fan_out  # noqa: PLC0414
 from core.models import (
     EPOCH,
     MICROSECOND,
-    Business,
     Delivery,
     Event,
     Webhook,
@@ -247,19 +247,27 @@ def still_sendable(claims: Sequence[Claim]) -> list[bool]:
     Deleted, edited, given a new secret, or its business switched off: then nothing more is sent
     on the old terms.
     """
-    standing = (
-        Webhook.select(Webhook.id, Webhook.url, Webhook.secret, Business.edition, Business.option)
-        .join(Business)
-        .where(one_of(Webhook.id, {claim.webhook_id for claim in claims}))
-        .where(Webhook.deleted_at.is_null())
-    )
+    asked = list({claim.webhook_id for claim in claims})
     with connection():
-        now = {
+        if proxy.for_update:
+            rows = proxy.execute_sql(f"{_STANDING} AND webhook.id = ANY(%s)", (asked,))
+        else:
+            which = "webhook.id IN (SELECT value FROM json_each(?))"
+            rows = proxy.execute_sql(f"{_STANDING} AND {which}", (json.dumps(asked),))
+        standing = {
             webhook_id: (url, bytes(secret))
-            for webhook_id, url, secret, edition, option in proxy.execute(standing)
+            for webhook_id, url, secret, edition, option in rows.fetchall()
             if includes_webhooks(edition, option=bool(option))
         }
-    return [now.get(claim.webhook_id) == (claim.url, claim.sealed_secret) for claim in claims]
+    return [standing.get(claim.webhook_id) == (claim.url, claim.sealed_secret) for claim in claims]
+
+
+# As text: on SQLite what builds a query takes ten times as long as the look itself.
+_STANDING = """
+    SELECT webhook.id, webhook.url, webhook.secret, business.edition, business.option
+    FROM webhook JOIN business ON business.id = webhook.business_id
+    WHERE webhook.deleted_at IS NULL
+"""
 
 
 class Settlement(NamedTuple):

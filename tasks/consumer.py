@@ -54,7 +54,7 @@ def make_dispatcher(
         Sender(transport, delivery.timeout),
         lambda: load_vault(Path(config.secrets.key_file)),
         _schedule(config),
-        Limits(affordable(delivery.concurrency), delivery.per_webhook),
+        Limits(affordable(delivery.concurrency), delivery.per_webhook, delivery.per_host),
         clock,
         recovery_window=delivery.recovery_window,
         lease_for=lease_for,
@@ -91,7 +91,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
         rounds.step(clock())
 
     engine = Engine(
-        lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=ring, clock=clock),
+        lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=call_for_help, clock=clock),
         clock,
         [tell_that_it_lives, prune, sweep],
     )
@@ -106,7 +106,8 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
         engine.stop()
 
     # A wake is taken by one consumer only: with a backlog each calls the next.
-    ring = aside(unfailing(register(huey, engine.tick, engine.look)))
+    bells = register(huey, engine.tick, engine.look, engine.help)
+    call_for_help = aside(unfailing(bells.call_for_help))
     return huey, engine
 
 

@@ -1,7 +1,8 @@
-"""One pass: fan out → claim → send together → settle in batches.
+"""One pass: fan out → claim ahead → send together → settle in batches.
 
 The event loop does nothing but send. Calls to the database run in threads of their own, one that
-writes and one for the last looks, so that a slow commit never delays an answer.
+writes and one for the last looks, so that a slow commit never delays an answer. What starts next is
+claimed already, so that a place is taken again as soon as it is free.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 
 from peewee import PeeweeException
 
@@ -29,9 +31,9 @@ from core.delivery import (
     Verdict,
     Withdrawn,
 )
-from core.due import next_due, waiting_webhooks
+from core.due import Waiting, next_due, waiting_webhooks
 from core.errors import BadKeyFile
-from core.outbox import LEASE, Claim, Settlement
+from core.outbox import LEASE, Claim, FannedOut, Settlement
 from core.recording import settle_all
 from core.recovery import recover_some
 from core.sender import Sender
@@ -39,15 +41,20 @@ from core.signing import Secret, build_body, build_headers
 from core.steps import Step, passed
 from core.transport import Errand
 from core.vault import Vault
+from tasks.ahead import Ahead, Held
 from tasks.database_thread import DatabaseThread
+from tasks.gates import Recipient
 from tasks.last_look import LastLooks
 from tasks.load import Limits, Load
+from tasks.roster import Roster, host_of
 
 log = logging.getLogger(__name__)
 
 _FAN_OUT_BATCH = 500
 _RECOVER_BATCH = 500
 _ROSTER_FOR = 1.0  # seconds until webhooks that have become due are looked for again
+_SETTLED_WITHIN = 0.02  # seconds in which what has ended is gathered, while more is in flight
+_START_WITHIN = 1 / 6  # of a lease: what is claimed is started by then, or given back
 
 
 @dataclass(slots=True)
@@ -109,13 +116,21 @@ class Dispatcher:
         self._recovery_window = recovery_window
         self._lease_for = lease_for
         self._on_backlog = on_backlog
+        self._limits = limits
         self._load = Load(limits)
-        self._roster: list[int] = []
-        self._roster_until = 0.0
+        self._roster = Roster()
+        self._roster_at = 0.0  # when it is called next
+        self._roster_from = 0.0  # not before, however often somebody asks
+        self._ring_from = 0.0
         self._fanned_out_last = 0  # the business whose turn it was
+        self._ahead = Ahead()
+        self._unwanted: list[Claim] = []  # to be given back
+        self._held: set[int] = set()  # deliveries that are leased to us, until that is recorded
         self._in_flight: set[asyncio.Task[None]] = set()
         self._unsettled: list[Settlement] = []
         self._news = asyncio.Event()
+        self._gathering: asyncio.TimerHandle | None = None
+        self._vault: OpenedOnce | None = None  # while a pass lasts: only then anything starts
         self._stopping = False
         self._writer = DatabaseThread("writer", synced=False)
         self._reader = DatabaseThread("reader")
@@ -123,14 +138,19 @@ class Dispatcher:
 
     def look(self) -> None:
         """Look for new work at once, also in the middle of a pass."""
-        self._roster_until = 0.0
+        self._roster_at = 0.0
         self._news.set()
 
+    @property
+    def can_help(self) -> bool:
+        """Whether it knows of nothing that it could not start at once."""
+        return not self._roster
+
     def _looks_again(self) -> bool:
-        return self._roster_until == 0.0 and not self._stopping
+        return self._roster_at == 0.0 and not self._stopping
 
     def stop(self) -> None:
-        """Claim nothing more: the pass ends once what is in flight has been settled.
+        """Start nothing more: the pass ends once what is in flight has been settled.
 
         Said again it is no news: from Python 3.12 on waiting for news that is there already lets
         nothing else run, so a pass that is told at every turn would never hear of what has ended.
@@ -148,139 +168,212 @@ class Dispatcher:
         the database raises, with outcomes kept until they can be settled.
         """
         tally = Tally()
-        vault = OpenedOnce(self._open_vault())
+        self._vault = OpenedOnce(self._open_vault())
         self.look()
-        while True:
-            self._news.clear()
-            started = await self._take_turn(vault, until(), tally)
-            if not (started or self._in_flight or self._unsettled or self._looks_again()):
-                return tally
-            if on_progress is not None:
-                on_progress(tally)
-            if self._in_flight:
-                await self._wait_for_news()
+        try:
+            while True:
+                self._news.clear()
+                await self._take_turn(until(), tally)
+                if not self._has_work():
+                    return tally
+                if on_progress is not None:
+                    on_progress(tally)
+                if self._in_flight:
+                    await self._wait_for_news()
+        finally:
+            self._vault = None
+
+    def _has_work(self) -> bool:
+        if self._in_flight or self._unsettled or self._unwanted or self._ahead:
+            return True
+        return not self._stopping and (bool(self._roster) or self._looks_again())
 
     async def next_due(self) -> datetime | None:
         """When the earliest waiting delivery is due; in the past if there is work now."""
         return await self._writer.run(next_due, self._clock())
 
     async def close(self) -> None:
-        """Wait for what is in flight and settle it if that can be done."""
+        """Wait for what is in flight, then settle it and give back what is ahead, if that can be
+        done.
+        """
         self._stopping = True
         if self._in_flight:
             await asyncio.wait(self._in_flight)
         try:
-            batch = self._unsettled
-            settled = await self._writer.run(settle_all, batch, self._schedule, self._clock())
-            self._settled(batch, settled, Tally())
+            await self._take_turn(self._clock(), Tally())
         except PeeweeException as error:
             log.error("outcomes could not be recorded, so attempts will repeat: %s", explain(error))
         finally:
             await self._sender.close()
+            self._last_looks.close()
             for thread in (self._writer, self._reader):
                 await thread.close()
 
     async def _wait_for_news(self) -> None:
+        """Something ended, or somebody asks to look, or it is time to."""
         try:
-            await asyncio.wait_for(self._news.wait(), _ROSTER_FOR)
+            await asyncio.wait_for(self._news.wait(), self._look_from() - monotonic())
         except TimeoutError:
             return
+
+    def _look_from(self) -> float:
+        """When the roster is called next. With a backlog, whoever asks at every moment gets a third
+        of the writer's time at the most.
+        """
+        return max(self._roster_at, self._roster_from) if self._roster else self._roster_at
+
+    async def _take_turn(self, until: datetime, tally: Tally) -> None:
+        """Settle all that has ended, and claim what can start now and soon.
+
+        Both in one call of the writer: each crossing between the threads costs as much as a few
+        deliveries.
+        """
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        if not self._stopping and monotonic() >= self._look_from():
+            await self._call_the_roster(until, tally)
+        wanted = {} if self._stopping else self._wanted()
+        self._give_back_what_is_late()
+        batch, back = list(self._unsettled), list(self._unwanted)
+        if not (batch or back or wanted):
+            return
+        held = frozenset(self._held)
+        written = await self._writer.run(self._write, batch, back, wanted, until, held)
+        del self._unwanted[: len(back)]
+        self._held.difference_update(claim.id for claim in back)
+        self._settled(batch, written.settled, tally)
+        self._claimed(written.claims, written.at, wanted)
+
+    def _wanted(self) -> dict[int, int]:
+        most = min(self._limits.concurrency, self._ahead.room())
+        return self._load.wanted(self._roster.first(), monotonic(), most)
+
+    def _give_back_what_is_late(self) -> None:
+        late = self._ahead.all() if self._stopping else self._ahead.overdue(monotonic())
+        for held in late:
+            self._load.given_back(held.recipient)
+            if not self._ahead.has(held.recipient.webhook_id):
+                self._load.leave(held.recipient.webhook_id)
+        self._unwanted += [held.claim for held in late]
+
+    def _write(
+        self,
+        batch: list[Settlement],
+        back: list[Claim],
+        wanted: dict[int, int],
+        until: datetime,
+        held: frozenset[int],
+    ) -> "_Written":
+        """In the writer. Settled once more because claiming failed, outcomes change nothing."""
+        settled = settle_all(batch, self._schedule, self._clock()) if batch else []
+        if back:
+            outbox.give_back(back, self._clock())
+        at = monotonic()
+        claims = (
+            outbox.claim(wanted, self._schedule, until, self._clock, self._lease_for, held)
+            if wanted
+            else []
+        )
+        return _Written(settled, claims, at)
 
     def _settled(
         self, batch: list[Settlement], settled: list[tuple[Settlement, Verdict]], tally: Tally
     ) -> None:
         del self._unsettled[: len(batch)]
+        self._held.difference_update(each.claim.id for each in batch)
         if any(isinstance(each.outcome, Withdrawn | Lapsed | Interrupted) for each in batch):
             self.look()  # it is due again: what was withdrawn on the new terms
         for settlement, verdict in settled:
             tally.count(verdict)
             _log(settlement, verdict)
 
-    async def _take_turn(self, vault: OpenedOnce, until: datetime, tally: Tally) -> int:
-        """Settle all that has ended and start as much as there is room for; says how much that is.
-
-        Both in one call of the writer: each crossing between the threads costs as much as a few
-        deliveries.
-        """
-        wanted: dict[int, int] = {}
-        if not self._stopping and self._load.room() > 0:
-            if monotonic() >= self._roster_until:
-                await self._call_the_roster(until, tally)
-            wanted = self._load.share_out(self._roster)
-        batch = list(self._unsettled)  # a part would let it grow, until leases end unsettled
-        if not (batch or wanted):
-            return 0
-        settled, claims, leased_until = await self._writer.run(
-            self._settle_and_claim, batch, wanted, until
-        )
-        self._settled(batch, settled, tally)
+    def _claimed(self, claims: list[Claim], at: float, wanted: dict[int, int]) -> None:
+        """What was claimed for whom; of whom there was less than wanted, nothing more is due."""
+        lease = self._lease_for.total_seconds()
+        self._held.update(claim.id for claim in claims)
         for claim in claims:
-            self._start(claim, vault, leased_until)
+            recipient = Recipient(claim.webhook_id, claim.business_id, host_of(claim.url))
+            self._ahead.put(Held(claim, recipient, at + lease * _START_WITHIN, at + lease))
+            self._load.claimed(recipient)
+            self._load.wait(recipient)
         claimed = Counter(claim.webhook_id for claim in claims)
-        emptied = {each for each, share in wanted.items() if claimed[each] < share}
-        if emptied:
-            self._call([each for each in self._roster if each not in emptied])
-        return len(claims)
-
-    def _settle_and_claim(
-        self, batch: list[Settlement], wanted: dict[int, int], until: datetime
-    ) -> tuple[list[tuple[Settlement, Verdict]], list[Claim], float]:
-        """In the writer. Settled once more because claiming failed, outcomes change nothing."""
-        settled = settle_all(batch, self._schedule, self._clock()) if batch else []
-        leased_until = monotonic() + self._lease_for.total_seconds()  # at the least
-        claims = (
-            outbox.claim(wanted, self._schedule, until, self._clock, self._lease_for)
-            if wanted
-            else []
-        )
-        return settled, claims, leased_until
+        for webhook_id, number in wanted.items():
+            self._roster.took_turn(webhook_id)
+            if claimed[webhook_id] < number:
+                self._roster.emptied(webhook_id)
+        self._start_what_can()
+        self._sender.keep_for(self._roster.ids() | self._ahead.ids())
 
     async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
         """Which webhooks have something due, once the outbox has given up its next events."""
-        self._roster_until = monotonic() + _ROSTER_FOR
-        if self._roster:  # more than can be started here
+        begin = monotonic()
+        if self._roster and begin >= self._ring_from:  # more than can be started here
+            self._ring_from = begin + _ROSTER_FOR
             self._on_backlog()
-        fanned_out = await self._writer.run(
-            partial(outbox.fan_out, after=self._fanned_out_last), _FAN_OUT_BATCH, until, self._clock
-        )
+        self._roster_at = begin + _ROSTER_FOR
+        fanned_out, has_more, waiting = await self._writer.run(self._look_around, until)
         tally.events += fanned_out.events
         self._fanned_out_last = fanned_out.last_business
-        if not fanned_out.is_all or await self._recover():
-            self.look()
-        waiting = await self._writer.run(waiting_webhooks, until)
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
-        self._call([each.webhook_id for each in waiting])
+        self._roster.call(waiting)
+        if has_more:
+            self.look()
+        else:
+            self._roster_from = monotonic() + 2 * (monotonic() - begin)
 
-    def _call(self, webhook_ids: list[int]) -> None:
-        """These have more due, as far as is known; connections are kept for no others."""
-        self._roster = webhook_ids
-        self._sender.keep_for(frozenset(webhook_ids))
-
-    async def _recover(self) -> bool:
-        """Whether there was something to queue again after an outage: then there may be more."""
-        return bool(self._recovery_window) and await self._writer.run(
-            recover_some, _RECOVER_BATCH, self._recovery_window, self._clock()
+    def _look_around(self, until: datetime) -> tuple[FannedOut, bool, list[Waiting]]:
+        """In the writer: what was fanned out, whether there may be more to do at once, and who
+        waits.
+        """
+        fanned_out = outbox.fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
+        has_more = not fanned_out.is_all or (
+            bool(self._recovery_window)
+            and recover_some(_RECOVER_BATCH, self._recovery_window, self._clock())
         )
+        return fanned_out, has_more, waiting_webhooks(until)
 
-    def _start(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> None:
-        self._load.started(claim.webhook_id)
-        task = asyncio.create_task(self._attempt(claim, vault, leased_until))
-        self._in_flight.add(task)
-        task.add_done_callback(self._in_flight.discard)
+    def _start_what_can(self) -> None:
+        """What is claimed, whose turn it is and for which there is a place."""
+        if self._vault is None or self._stopping:
+            return
+        while (recipient := self._load.next()) is not None:
+            held = self._ahead.take(recipient.webhook_id)
+            if self._ahead.has(recipient.webhook_id):
+                self._load.wait(recipient)
+            task = asyncio.create_task(self._attempt(held, self._vault))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
 
-    async def _attempt(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> None:
+    async def _attempt(self, held: Held, vault: OpenedOnce) -> None:
         started_at, begin = self._clock(), monotonic()
         outcome: Outcome = Interrupted()  # by a fault of ours: the lease runs out, as after a crash
         try:
-            outcome = await self._outcome(claim, vault, leased_until)
+            outcome = await self._outcome(held, vault)
             passed(Step.ANSWERED)
             duration = timedelta(seconds=monotonic() - begin)
-            self._unsettled.append(Settlement(claim, outcome, started_at, duration))
+            self._unsettled.append(Settlement(held.claim, outcome, started_at, duration))
+        except BaseException:
+            self._held.discard(held.claim.id)
+            raise
         finally:
-            self._load.ended(claim.webhook_id, outcome)
-            self._news.set()
+            self._ended(held.recipient, outcome)
 
-    async def _outcome(self, claim: Claim, vault: OpenedOnce, leased_until: float) -> Outcome:
+    def _ended(self, recipient: Recipient, outcome: Outcome) -> None:
+        """Its place is taken again at once; the outcome is settled with what else ends soon."""
+        self._load.ended(recipient, outcome, monotonic())
+        self._start_what_can()
+        is_short = recipient.webhook_id in self._roster and not self._ahead.has(
+            recipient.webhook_id
+        )
+        if is_short or not self._load.in_flight:
+            self._news.set()
+        elif self._gathering is None:
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.call_later(_SETTLED_WITHIN, self._news.set)
+
+    async def _outcome(self, held: Held, vault: OpenedOnce) -> Outcome:
+        claim = held.claim
         if not claim.is_intact:
             return Unsendable("the stored event was damaged")
         try:
@@ -292,17 +385,25 @@ class Dispatcher:
             return Locked()
         body = build_body(claim.event_type, claim.uuid, claim.created_at, claim.payload)
         return await self._sender.post(
-            Errand(claim.webhook_id, claim.url, partial(self._may_send, claim, leased_until)),
+            Errand(claim.webhook_id, claim.url, partial(self._may_send, held)),
             build_headers(claim.event_type, claim.uuid, secret.sign(body)),
             body,
         )
 
-    async def _may_send(self, claim: Claim, leased_until: float) -> bool:
+    async def _may_send(self, held: Held) -> bool:
         """Still wanted, and still ours: after a process stood still another may have sent it."""
-        wanted = await self._last_looks.may_send(claim) and monotonic() < leased_until
+        wanted = await self._last_looks.may_send(held.claim) and monotonic() < held.leased_until
         if wanted:
             passed(Step.SENDING)
         return wanted
+
+
+class _Written(NamedTuple):
+    """What one call of the writer came to."""
+
+    settled: list[tuple[Settlement, Verdict]]
+    claims: list[Claim]
+    at: float  # the monotonic clock's; the leases last from then on at the least
 
 
 def _log(settlement: Settlement, verdict: Verdict) -> None:

@@ -28,7 +28,7 @@ from tasks.ending import flush_log
 log = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds: a tick is never further away
-_PAUSE = 0.05  # seconds between two passes at the least
+_PAUSES = (0.05, 1.0)  # seconds after a pass that did nothing of what is due, at first and at most
 _PAUSE_AFTER_ERROR = 2.0
 _ALLOCATIONS_A_LOOK = 50_000  # twice what a full load in flight holds
 _TURN_OF_A_THREAD = 0.0005  # seconds that it keeps Python while another waits for it
@@ -51,8 +51,10 @@ class Engine:
         self._dispatcher: Dispatcher | None = None
         self._chores: list[Chore] = []
         self._woken = asyncio.Event()
+        self._stopped = asyncio.Event()
         self._started = threading.Event()
         self._thread: threading.Thread | None = None
+        self._pause = 0.0
         self.is_stopping = False
         self.failure: Exception | None = None
 
@@ -68,6 +70,10 @@ class Engine:
     def look(self) -> None:
         """Look for work now; many calls become one pass."""
         self._call(self._look)
+
+    def help(self) -> None:
+        """Look for work because another worker has more than it can start."""
+        self._call(self._help)
 
     def tick(self) -> None:
         """Look for work, and do the chores."""
@@ -92,6 +98,10 @@ class Engine:
         if self._dispatcher is not None:
             self._dispatcher.look()
 
+    def _help(self) -> None:
+        if self._dispatcher is not None and self._dispatcher.can_help:
+            self._look()
+
     def _tick(self) -> None:
         self._look()
         for chore in self._chores:
@@ -100,6 +110,7 @@ class Engine:
     def _stop(self) -> None:
         self.is_stopping = True
         self._woken.set()
+        self._stopped.set()
         if self._dispatcher is not None:
             self._dispatcher.stop()
 
@@ -116,7 +127,7 @@ class Engine:
             self._started.set()
 
     async def _main(self) -> None:
-        self._woken = asyncio.Event()
+        self._woken, self._stopped = asyncio.Event(), asyncio.Event()
         self._dispatcher = self._make_dispatcher()
         self._chores = [Chore(work) for work in self._works]
         running = [asyncio.create_task(chore.run()) for chore in self._chores]
@@ -125,7 +136,7 @@ class Engine:
         try:
             while not self.is_stopping:
                 self._woken.clear()
-                await self._sleep(await self._pass(self._dispatcher))
+                await self._pass(self._dispatcher)
         finally:
             self.is_stopping = True  # also where a pass broke
             for chore in self._chores:
@@ -133,17 +144,19 @@ class Engine:
             await self._dispatcher.close()
             await asyncio.gather(*running)
 
-    async def _pass(self, dispatcher: Dispatcher) -> float:
-        """One pass; returns how many seconds to sleep unless woken."""
+    async def _pass(self, dispatcher: Dispatcher) -> None:
+        """One pass, and the pause until the next."""
         try:
             tally = await dispatcher.drain(self._clock)
             due = await dispatcher.next_due()
         except WebhooksError as error:
             log.error("deliveries wait: %s", error)
-            return _PATIENCE
+            await _wait(self._woken, _PATIENCE)
+            return
         except PeeweeException as error:
             log.error("the pass was cut short: %s", explain(error))
-            return _PAUSE_AFTER_ERROR
+            await _wait(self._stopped, _PAUSE_AFTER_ERROR)  # whoever rings meanwhile
+            return
         if tally.attempts:
             log.info(
                 "pass ended",
@@ -153,15 +166,17 @@ class Engine:
                     "abandoned": tally.abandoned,
                 },
             )
-        if due is None:
-            return _PATIENCE
-        return min(_PATIENCE, max(_PAUSE, (due - self._clock()).total_seconds()))
+        seconds = _PATIENCE if due is None else (due - self._clock()).total_seconds()
+        was_of_use = bool(tally.attempts or tally.events) or seconds > 0
+        first, longest = _PAUSES  # others are at what is due, or it cannot be had yet
+        self._pause = 0.0 if was_of_use else min(longest, max(first, 2 * self._pause))
+        await _wait(self._woken, min(_PATIENCE, max(self._pause, seconds)))
 
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._woken.wait(), seconds)
-        except TimeoutError:
-            return
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Until it is set, or so long."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 def suit_a_worker() -> None:

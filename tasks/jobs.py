@@ -7,7 +7,7 @@ a row in the tables.
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.database import first_line
 
@@ -20,10 +20,23 @@ _ENOUGH_WAKES = 10  # on the queue: they become one pass, and with no consumer n
 _TICK_EXPIRES = 50  # seconds: a backlog of ticks is dropped, one is as good as many
 
 
+class Bells(NamedTuple):
+    """What puts a message on the queue."""
+
+    wake: Callable[[], None]  # there is something new
+    call_for_help: Callable[[], None]  # there is more than one worker can start
+
+
 def register(
-    huey: "Huey", tick: Callable[[], None], wake: Callable[[], None]
-) -> Callable[[], None]:
-    """Register the minute's tick and the wake; returns what puts a wake on the queue."""
+    huey: "Huey",
+    tick: Callable[[], None],
+    wake: Callable[[], None],
+    help_out: Callable[[], None],
+) -> Bells:
+    """Register what is run for the minute's tick, a wake and a call for help.
+
+    A call may come back to the worker that called, which then must not take it for a wake.
+    """
 
     @huey.periodic_task(lambda _: True, expires=_TICK_EXPIRES, name="tick")
     def run_tick() -> None:
@@ -33,11 +46,18 @@ def register(
     def run_wake() -> None:
         wake()
 
-    def ring() -> None:
-        if huey.pending_count() < _ENOUGH_WAKES:
-            run_wake()
+    @huey.task(expires=_TICK_EXPIRES, name="help")
+    def run_help() -> None:
+        help_out()
 
-    return ring
+    def unless_enough(put: Callable[[], object]) -> Callable[[], None]:
+        def ring() -> None:
+            if huey.pending_count() < _ENOUGH_WAKES:
+                put()
+
+        return ring
+
+    return Bells(unless_enough(run_wake), unless_enough(run_help))
 
 
 def bell(open_queue: Callable[[], "Huey"]) -> Callable[[], None]:
@@ -50,7 +70,7 @@ def bell(open_queue: Callable[[], "Huey"]) -> Callable[[], None]:
     def open_and_ring() -> None:
         nonlocal ring
         if ring is None:
-            ring = register(open_queue(), _nothing, _nothing)
+            ring = register(open_queue(), _nothing, _nothing, _nothing).wake
         ring()
 
     return unfailing(open_and_ring)

@@ -3,22 +3,36 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 from peewee import PeeweeException
 
-from core.database import explain
+from core import outbox
+from core.database import explain, hold_connection, proxy, release_connection
 from core.outbox import Claim
 
 log = logging.getLogger(__name__)
 
 _PAUSE_AFTER_ERROR = 1.0  # seconds
+_SLOW = 0.005  # seconds: longer than that nothing may hold the event loop up
+_DISTRUSTED_FOR = 10.0  # seconds, after a look that was slow or failed
+
+Ask = Callable[[list[Claim]], Awaitable[list[bool]]]
 
 
 class LastLooks:
-    """Puts the questions of many attempts together into one query at a time."""
+    """Puts the questions of many attempts together into one query at a time.
 
-    def __init__(self, still_sendable: Callable[[list[Claim]], Awaitable[list[bool]]]) -> None:
-        self._still_sendable = still_sendable
+    Asked in a thread. On SQLite the event loop looks itself first: an indexed read takes less than
+    crossing to a thread and back, and with write-ahead logging neither writers nor checkpoints make
+    a reader wait. Where it fails all the same, or the disk was slow, the thread is asked, which may
+    wait. It must be used and closed inside one event loop.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._looks_itself_from = 0.0
+        self._holds_connection = False
         self._asked: list[tuple[Claim, asyncio.Future[bool]]] = []
         self._answering: asyncio.Task[None] | None = None
 
@@ -29,21 +43,43 @@ class LastLooks:
             self._answering = asyncio.create_task(self._answer())
         return await answer
 
+    def close(self) -> None:
+        if self._holds_connection:
+            release_connection()
+            self._holds_connection = False
+
     async def _answer(self) -> None:
         try:
             while self._asked:
                 asked, self._asked = self._asked, []
-                sendable = await self._look([claim for claim, _ in asked])
+                claims = [claim for claim, _ in asked]
+                sendable = self._look_here(claims) or await self._look(claims)
                 for (_, answer), may_send in zip(asked, sendable, strict=True):
                     if not answer.done():
                         answer.set_result(may_send)
         finally:
             self._answering = None
 
+    def _look_here(self, claims: list[Claim]) -> list[bool] | None:
+        """None where it is not for the event loop to look."""
+        begin = monotonic()
+        if proxy.for_update or begin < self._looks_itself_from:
+            return None
+        try:
+            self._holds_connection |= proxy.is_closed()
+            hold_connection()
+            return outbox.still_sendable(claims)
+        except Exception:  # noqa: BLE001 - the thread will tell, if it is still so there
+            self._looks_itself_from = begin + _DISTRUSTED_FOR
+            return None
+        finally:
+            if monotonic() - begin > _SLOW:
+                self._looks_itself_from = begin + _DISTRUSTED_FOR
+
     async def _look(self, claims: list[Claim]) -> list[bool]:
         """What cannot be asked is not sent: it could not be recorded either."""
         try:
-            return await self._still_sendable(claims)
+            return await self._ask(claims)
         except PeeweeException as error:
             log.error("nothing is sent: %s", explain(error))
         except Exception:  # whoever asked must not wait for ever

@@ -66,6 +66,8 @@ def _postgres_queue(url: str, options: dict[str, Any], *, create: bool, to_ring:
         if to_ring:
             connection.answer_timeout = _CONNECT_TIMEOUT
         huey.storage.blocking = not session.is_pooled  # there nothing hears a NOTIFY
+        if not session.is_pooled:
+            connection.execute("SET synchronous_commit = off")  # a wake may be lost
         return connection
 
     huey = PostgresHuey(_NAME, connection=connected, create_tables=False, **options)

@@ -1,9 +1,10 @@
 """What webhooks that never answer cost those that do.
 
 First how late a healthy webhook's deliveries are beside ten that hang for the whole timeout with
-ten thousand deliveries due each; then how fast twenty healthy webhooks are drained beside more and
-more that hang, the median of three rounds, as a table and a plot. Writes
-bench/results/fairness.json and slow-webhooks.svg.
+ten thousand deliveries due each, and while another business's 50,000 events go to 20 webhooks; and
+how late a new webhook's first delivery is beside 20 of another business that take nine seconds
+each. Then how fast twenty healthy webhooks are drained beside more and more that hang, the median
+of three rounds, as a table and a plot. Writes bench/results/fairness.json and slow-webhooks.svg.
 """
 
 import asyncio
@@ -29,29 +30,37 @@ from core.services import create_webhook
 from core.vault import load_vault
 from tasks.dispatcher import Tally
 from tasks.engine import suit_a_worker
+from tasks.load import Limits
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
 from tests.benchmarks.plot import line_plot
 from tests.benchmarks.report import RESULTS
 from tests.benchmarks.stage import (
+    SHIPPED,
     dispatcher,
+    found,
     hold_to_invariants,
     known_secrets,
     posts_at,
     prepare,
     receiver,
+    shipped_worker,
     spread,
     write_results,
 )
+from tests.benchmarks.stage import publish as publish_many
 from tests.support.checked import evidence
 from tests.support.installation import Installation
 from tests.support.notes import notes
-from tests.support.scene import DEVELOPMENT, OPERATOR
+from tests.support.scene import DEVELOPMENT, OPERATOR, in_flight
 from tests.support.scripted import Scripted, receiving
 from tests.support.waiting import wait_until
 
 HANGING, BACKLOG = 10, 10_000
 EVENTS, GAPS, SEED = 300, (0.05, 0.25), 2026  # gaps in seconds, evenly spread
+FLOOD, FLOODED = 50_000, 20  # events, each to so many webhooks
+SLOW_ONES, SLOW_DUE, TAKES = 20, 800, 9.0  # seconds
+NEWCOMERS = 8
 HEALTHY, DUE_EACH = 20, 1000
 ROUNDS = 3
 SLOW = (0, 1, 3, 10, 30, 100, 300)
@@ -76,9 +85,9 @@ def hanging() -> Iterator[str]:
 # In processes of their own
 
 
-def publish_all(installation: Installation, business: int, healthy: Scripted) -> list[float]:
+def publish_all(config: Path, business: int, healthy: Scripted) -> list[float]:
     """Seconds from each publication to the arrival of its POST."""
-    wake, gaps = make_wake(load_config(installation.config)), random.Random(SEED)
+    wake, gaps = make_wake(load_config(config)), random.Random(SEED)
     published = []
     for number in range(EVENTS):
         time.sleep(gaps.uniform(*GAPS))  # it is the till that waits here
@@ -97,18 +106,52 @@ def lateness(folder: Path) -> list[float]:
         prepare(database, key_file, [f"{url}{each}" for each in range(HANGING)], BACKLOG)
         installation = Installation(folder, CONFIG)
         open_database(database)
-        business = add_business(OPERATOR, "Healthy", "group", None, now())
-        vault = load_vault(key_file)
-        create_webhook(
-            OPERATOR, business, healthy.url, SELECTABLE, now(), policy=DEVELOPMENT, vault=vault
-        )
+        business = add_healthy(key_file, healthy.url)
         notes().secrets.update(known_secrets(key_file))
         with installation.worker() as worker:
             worker.wait_for("worker started")
-            seconds = publish_all(installation, business, healthy)
+            seconds = publish_all(installation.config, business, healthy)
             assert worker.stop() == 0
         hold_to_invariants(evidence())
     return seconds
+
+
+def add_healthy(key_file: Path, url: str) -> int:
+    """A business of its own, with one webhook."""
+    business, vault = add_business(OPERATOR, "Healthy", "group", None, now()), load_vault(key_file)
+    create_webhook(OPERATOR, business, url, SELECTABLE, now(), policy=DEVELOPMENT, vault=vault)
+    return business
+
+
+def flooded(folder: Path) -> list[float]:
+    """How late a healthy webhook's deliveries are, each, while another business has everything."""
+    with receiver() as url, receiving() as healthy:
+        database, key_file = f"sqlite:///{folder}/bench.db", folder / "key"
+        flooding = found(database, key_file, [f"{url}{each}" for each in range(FLOODED)], 1)
+        business = add_healthy(key_file, healthy.url)
+        with shipped_worker(folder, database):
+            publish_many(flooding, FLOOD, now())
+            return publish_all(folder / "shipped.toml", business, healthy)
+
+
+def newcomers(folder: Path) -> list[float]:
+    """How late the first delivery of a new webhook is, each, beside those that are slow."""
+    with receiver(TAKES) as url, receiving() as healthy:
+        database, key_file = f"sqlite:///{folder}/bench.db", folder / "key"
+        slow = found(database, key_file, [f"{url}{each}" for each in range(SLOW_ONES)], 1)
+        publish_many(slow, SLOW_DUE, now())
+        late = []
+        with shipped_worker(folder, database, delivery="per_host = 256\n"):
+            wake = make_wake(load_config(folder / "shipped.toml"))
+            wake()
+            most = Limits(SHIPPED.concurrency, 1, 1).unproven * 7 // 8  # of those not known yet
+            wait_until(lambda: in_flight() >= most)
+            for number in range(1, NEWCOMERS + 1):
+                business, begin = add_healthy(key_file, healthy.url), time.monotonic()
+                publish(business, EventType.TICKET_CREATED, b"{}", now(), wake=wake)
+                wait_until(lambda number=number: len(healthy.requests) >= number)
+                late.append(healthy.requests[-1].at - begin)
+    return late
 
 
 def drained(folder: Path, url: str, slow: int) -> float:
@@ -138,6 +181,9 @@ async def _drain(key_file: Path) -> float:
     return HEALTHY * DUE_EACH / seconds
 
 
+LATENESS = {"lateness": lateness, "flooded": flooded, "newcomers": newcomers}
+
+
 # In the process that measures
 
 
@@ -162,13 +208,14 @@ def rates_of(url: str, turn: int) -> dict[int, float]:
 
 
 def main() -> None:
-    print(f"fairness: beside {HANGING} that hang", file=sys.stderr)
-    seconds = json.loads(apart("lateness"))
-    late = spread(seconds)
+    late = {}
+    for what in LATENESS:
+        print(f"fairness: {what}", file=sys.stderr)
+        late[what] = spread(json.loads(apart(what)))
     with receiver() as url:
         rounds = [rates_of(url, turn) for turn in range(1, ROUNDS + 1)]
     rates = {slow: statistics.median(each[slow] for each in rounds) for slow in SLOW}
-    write_results("fairness", {"lateness": late, "deliveries_per_second": rates})
+    write_results("fairness", {**late, "deliveries_per_second": rates})
     plot = line_plot(
         f"Deliveries per second to {HEALTHY} healthy webhooks",
         "beside so many that hang for 10 s",
@@ -179,8 +226,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case [folder, "lateness"]:
-            print(json.dumps(lateness(Path(folder))))
+        case [folder, what] if what in LATENESS:
+            print(json.dumps(LATENESS[what](Path(folder))))
         case [folder, "drained", url, slow]:
             print(drained(Path(folder), url, int(slow)))
         case _:

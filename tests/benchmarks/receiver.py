@@ -1,4 +1,5 @@
-"""A receiver that costs next to nothing: answers 200 to every POST, prints its port.
+"""A receiver that costs next to nothing: answers 200 to every POST, at once or after the seconds
+that are named, and prints its port.
 
 It shares the machine with what is measured, so it reads and writes plain sockets: asyncio's reads,
 with a quarter of a megabyte set aside for each, cost more than twice as much. A GET is answered
@@ -11,13 +12,17 @@ import selectors
 import socket
 import sys
 import time
+from collections import deque
+from contextlib import suppress
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _READ = 65536  # bytes at a time
 
 
 class _Receiver:
-    def __init__(self) -> None:
+    def __init__(self, takes: float) -> None:
+        self._takes = takes  # seconds
+        self._later: deque[tuple[float, socket.socket]] = deque()  # when whose answer is due
         self._count = 0
         self._posts: list[tuple[float, bytes]] = []
         self._pending: dict[socket.socket, bytes] = {}  # what has come of each connection's next
@@ -27,8 +32,14 @@ class _Receiver:
         server.setblocking(False)
         self._selector.register(server, selectors.EVENT_READ, self._accept)
         while True:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(self._until_next()):
                 key.data(key.fileobj)
+            while self._later and self._later[0][0] <= time.monotonic():
+                with suppress(OSError):
+                    self._later.popleft()[1].sendall(_ANSWER)
+
+    def _until_next(self) -> float | None:
+        return max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
 
     def _accept(self, server: socket.socket) -> None:
         try:
@@ -46,7 +57,11 @@ class _Receiver:
             data = connection.recv(_READ)
             pending += data
             while end := _end(pending):
-                connection.sendall(self._answer(pending[:end]))
+                answer = self._answer(pending[:end])
+                if self._takes and answer is _ANSWER:
+                    self._later.append((time.monotonic() + self._takes, connection))
+                else:
+                    connection.sendall(answer)
                 pending = pending[end:]
         except ConnectionError:
             data = b""
@@ -84,4 +99,4 @@ if __name__ == "__main__":
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         sys.stdout.write(f"{listening.getsockname()[1]}\n")
         sys.stdout.flush()
-        _Receiver().serve(listening)
+        _Receiver(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0).serve(listening)

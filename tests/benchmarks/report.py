@@ -27,6 +27,47 @@ def pipeline(rates: dict[str, float]) -> list[Row]:
     ]
 
 
+def shipped(rates: dict[str, float]) -> list[Row]:
+    """A real worker at its defaults."""
+    return [
+        (f"as shipped, {name}", f"{rate:,.0f} POSTs/s", f"{rate / rates[BARE]:.2f}", "")
+        for name, rate in rates.items()
+        if name != BARE
+    ]
+
+
+def upkeep(figures: dict[str, dict[str, Any]]) -> list[Row]:
+    """What goes on beside deliveries."""
+    idle = [
+        (f"an idle worker, queue on {queue}", f"{percent:.1f} % of a core", "", "")
+        for queue, percent in figures["idle"].items()
+    ]
+    passes = [
+        (f"a pass with 50,000 waiting, {engine}", f"× {ratio:.2f} of one with 10", "", "")
+        for engine, ratio in figures["look around"].items()
+    ]
+    publications = [
+        (f"CPU of a {what}, {engine}", f"{spent:.0f} µs", "", "")
+        for engine, parts in figures["publication"].items()
+        for what, spent in parts.items()
+    ]
+    return (
+        idle
+        + passes
+        + publications
+        + [_ingest(engine, rates) for engine, rates in figures["ingest"].items()]
+    )
+
+
+def _ingest(engine: str, rates: dict[str, float]) -> Row:
+    pushed, single = rates["sync"], rates["publish"]
+    told = (
+        f"sync {pushed:,.0f}/s (× {pushed / rates['bare, in batches']:.2f} of bare INSERTs), "
+        f"publish {single:,.0f}/s (× {single / rates['bare, one by one']:.2f})"
+    )
+    return (f"events in, {engine}", told, "", "")
+
+
 def cost(microseconds: dict[str, float]) -> list[Row]:
     """CPU of one delivery, by part."""
     parts = dict(microseconds)
@@ -42,9 +83,16 @@ def latency(cases: dict[str, dict[str, float]]) -> list[Row]:
 
 def fairness(figures: dict[str, dict[str, float]]) -> list[Row]:
     """How late a healthy webhook's deliveries are, and how fast they go, beside those that hang."""
-    late = ("publish → arrival, beside 10 that hang", _spread(figures["lateness"]), "", "")
+    late = [
+        (f"publish → arrival, {where}", _spread(figures[what]), "", "")
+        for what, where in {
+            "lateness": "beside 10 that hang",
+            "flooded": "while another business has 50,000 × 20 to deliver",
+            "newcomers": "first of a new webhook, beside 20 that take 9 s",
+        }.items()
+    ]
     rates = figures["deliveries_per_second"].items()
-    return [late] + [
+    return late + [
         (f"20 healthy webhooks beside {slow} that hang", f"{rate:,.0f} POSTs/s", "", "")
         for slow, rate in rates
     ]
@@ -76,9 +124,11 @@ def _grown(costs: dict[str, float]) -> str:
 
 ROWS: dict[str, Callable[[Any], list[Row]]] = {
     "pipeline": pipeline,
+    "shipped": shipped,
     "cost": cost,
     "latency": latency,
     "fairness": fairness,
+    "upkeep": upkeep,
     "growth": growth,
     "screens": screens,
 }

@@ -1,6 +1,7 @@
 """What the benchmarks share: servers of their own, something to deliver, tables and their JSON."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from tasks.wiring import utc_now as now
 from tests.benchmarks import report
 from tests.support.scene import DEVELOPMENT, OPERATOR
 from tests.support.scripted import post_of
+from tests.support.waiting import PATIENCE, wait_until
 
 PAYLOAD = json.dumps({"lignes": ["x" * 90] * 10}).encode()
 # The defaults, and this machine may be called.
@@ -44,10 +46,13 @@ _VIOLATIONS_TOLD = 10
 
 
 @contextmanager
-def receiver() -> Iterator[str]:
-    """The URL of a receiver that costs next to nothing, in a process of its own."""
+def receiver(takes: float = 0.0) -> Iterator[str]:
+    """The URL of a receiver that costs next to nothing, in a process of its own, which answers
+    after so many seconds.
+    """
     process = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("receiver.py")], stdout=subprocess.PIPE
+        [sys.executable, Path(__file__).with_name("receiver.py"), str(takes)],
+        stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     try:
@@ -127,13 +132,46 @@ def hold_to_invariants(evidence: Evidence) -> None:
         sys.exit(f"{len(violations)} invariants were broken, the first of them:\n{told}")
 
 
+@contextmanager
+def shipped_worker(
+    folder: Path, database: str, queue: str = "", delivery: str = ""
+) -> Iterator[int]:
+    """The number of a real worker's process, at the defaults but for what is said; it has started.
+
+    Ends the run if the worker does not end well.
+    """
+    config = folder / "shipped.toml"
+    queue = queue or f"sqlite:///{folder}/queue.db"
+    config.write_text(
+        f'[database]\nurl = "{database}"\n[queue]\nurl = "{queue}"\n[secrets]\nkey_file = "key"\n'
+        f'[delivery]\nallow_http = true\nallow_networks = ["127.0.0.0/8"]\n{delivery}'
+    )
+    command = [sys.executable, "-m", "tui.cli", "--config", config, "worker"]
+    with (folder / "worker.log").open("w+") as log:
+        process = subprocess.Popen(command, stderr=log)
+        try:
+            wait_until(lambda: "worker started" in (folder / "worker.log").read_text())
+            yield process.pid
+        finally:
+            process.terminate()
+            if process.wait(PATIENCE):
+                log.seek(0)
+                sys.exit(f"the worker ended with {process.returncode}:\n{log.read()[-2000:]}")
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def dispatcher(key_file: Path, per_webhook: int = SHIPPED.per_webhook) -> Dispatcher:
     """What a worker delivers with, as the program sets it up by default.
 
     Where there is one address only, `per_webhook` gives it all the places, so that a whole worker
-    is measured: as shipped most of them would stay empty.
+    is measured: as shipped most of them would stay empty. So has the one host that there is.
     """
-    delivery = replace(SHIPPED, per_webhook=per_webhook)
+    delivery = replace(SHIPPED, per_webhook=per_webhook, per_host=AT_ONCE)
     return make_dispatcher(Config(secrets=SecretsConfig(str(key_file)), delivery=delivery))
 
 

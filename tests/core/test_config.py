@@ -58,6 +58,7 @@ def test_what_is_no_duration(text: object) -> None:
         ("delivery", "retry_after", []),
         ("delivery", "concurrency", 0),
         ("delivery", "per_webhook", 1.5),
+        ("delivery", "per_host", 0),
         ("delivery", "allow_http", "yes"),
         ("delivery", "allow_networks", "127.0.0.0/8"),
         ("delivery", "allow_networks", [127]),

@@ -165,7 +165,22 @@ def test_workers_end_when_their_supervisor_is_killed(installed: Installation) ->
 def test_the_stock_consumer_works_too(installed: Installation, receiver: Scripted) -> None:
     installed.add_webhook(receiver.url)
     stock = [sys.executable, "-m", "huey.bin.huey_consumer", "tasks.consumer.huey"]
-    flags = ["-k", "thread", "-w", "1", "-d", "0.05", "-b", "1", "-g", "TERM", "-t", "20"]
+    flags = [
+        "-k",
+        "thread",
+        "-w",
+        "1",
+        "-d",
+        "0.002",
+        "-b",
+        "1.05",
+        "-m",
+        "0.05",
+        "-g",
+        "TERM",
+        "-t",
+        "20",
+    ]
     env = {"AURAPOS_WEBHOOKS_CONFIG": str(installed.config)}
     with installed.worker(command=[*stock, *flags], env=env) as worker:
         worker.wait_for("Huey consumer started")

@@ -6,11 +6,13 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from core.models import Delivery
-from tests.support.installation import Installation
+from tests.support.installation import FAST, Installation, Storage, command_after
 from tests.support.scene import SECOND, has_ticked, make_due, nothing_waits
 from tests.support.scripted import Act, Request, after, answer, receiving, telling
 from tests.support.waiting import PATIENCE, wait_until
@@ -116,4 +118,36 @@ def test_ticks_that_overlap_and_the_same_one_again_attempt_nothing_twice(
         again = installation.json("tick")
     assert sum(attempts) == 40
     assert again["attempts"] == 0
+    assert each_once(receiver.requests, 40)
+
+
+COUNTING_LOOKS = """
+import sys
+import tasks.dispatcher
+look_around = tasks.dispatcher.Dispatcher._look_around
+def counted(*args):
+    print("LOOKS", file=sys.stderr, flush=True)
+    return look_around(*args)
+tasks.dispatcher.Dispatcher._look_around = counted
+"""
+
+
+@pytest.mark.fault(50, "a worker's own call for help comes back to it")
+def test_a_worker_that_calls_for_help_does_not_wake_itself(tmp_path: Path, redis_url: str) -> None:
+    """On Redis, where a message comes back at once."""
+    finish, looks = threading.Event(), 4
+    installed = Installation(tmp_path, FAST, Storage("", redis_url))
+    installed.init()
+    installed.command = command_after(COUNTING_LOOKS)
+    with receiving(after(finish, answer(200))) as receiver:
+        installed.add_webhook(receiver.url)
+        installed.push(40)
+        with installed.worker() as worker:
+            wait_until(lambda: len(receiver.requests) == 16)  # and 24 that it cannot start
+            begin, before = monotonic(), worker.log.count("LOOKS\n")
+            wait_until(lambda: worker.log.count("LOOKS\n") >= before + looks)
+            assert monotonic() - begin > looks - 2, "more than once a second"
+            finish.set()
+            wait_until(lambda: len(receiver.requests) == 40)
+            assert worker.stop() == 0
     assert each_once(receiver.requests, 40)

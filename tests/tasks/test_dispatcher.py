@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from core.outbox import LEASE, Claim, Settlement
 from core.queries import DeliveryRow
 from core.steps import Step
 from core.vault import Vault, load_vault
-from tasks import database_thread, dispatcher
+from tasks import database_thread, dispatcher, gates, last_look
 from tasks.dispatcher import Dispatcher, Tally
 from tasks.jobs import aside
 from tasks.load import Limits
@@ -45,7 +46,7 @@ from tests.support.waiting import PATIENCE
 from tests.support.wire import Talk, read_request, response, talking
 
 SCHEDULE = Schedule((SECOND,), 3)
-LIMITS = Limits(256, 16)
+LIMITS = Limits(256, 16, 256)
 
 
 def make_dispatcher(
@@ -196,7 +197,7 @@ def test_no_webhook_has_more_in_flight_than_its_share(business: int, vault: Vaul
         for _ in range(30):
             publish_ticket(business)
 
-    tally = run(talk, scene, lambda: make_dispatcher(vault, limits=Limits(64, 5)))
+    tally = run(talk, scene, lambda: make_dispatcher(vault, limits=Limits(64, 5, 64)))
     assert tally.delivered == 30
     assert most == 5
 
@@ -224,7 +225,7 @@ def test_whatever_has_ended_is_settled_in_the_next_turn(
 
     monkeypatch.setattr(steps, "_watcher", count)
     monkeypatch.setattr(outbox, "settle", settle_slowly)
-    tally = run(Server(), scene, lambda: make_dispatcher(vault, limits=Limits(1024, 1024)))
+    tally = run(Server(), scene, lambda: make_dispatcher(vault, limits=Limits(1024, 1024, 1024)))
     assert tally.delivered == due
     assert sum(size > 0 for size in sizes) <= 2  # the first to end, and all the others
 
@@ -250,7 +251,7 @@ def test_webhooks_that_hang_do_not_hold_up_one_that_answers(business: int, vault
             add_webhook(vault, business, f"http://127.0.0.1:{port}/healthy")
             for _ in range(due):
                 publish_ticket(business)
-            passing = make_dispatcher(vault, limits=Limits(16, 8), timeout=SECOND / 2)
+            passing = make_dispatcher(vault, limits=Limits(16, 8, 16), timeout=SECOND / 2)
             await passing.drain(
                 lambda: NOON, lambda tally: passing.stop() if tally.delivered == due else None
             )
@@ -262,7 +263,7 @@ def test_webhooks_that_hang_do_not_hold_up_one_that_answers(business: int, vault
 
 
 def test_one_that_has_answered_finds_room_however_many_hang(business: int, vault: Vault) -> None:
-    limits, hanging, hung = Limits(16, 8), 40, 0
+    limits, hanging, hung = Limits(16, 8, 16), 40, 0
     other = add_business(OPERATOR, "Chez Paul", "group", "marie", NOON)
     hung_before: list[int] = []  # each POST to the one that answers
 
@@ -580,7 +581,7 @@ def test_a_queue_that_hangs_holds_no_delivery_up(
             add_webhook(vault, business, f"http://127.0.0.1:{port}/")
             for _ in range(20):
                 publish_ticket(business)
-            passing = make_dispatcher(vault, limits=Limits(2, 2), on_backlog=aside(ring))
+            passing = make_dispatcher(vault, limits=Limits(2, 2, 2), on_backlog=aside(ring))
             tally = await passing.drain(lambda: NOON)
             await passing.close()
             return tally.delivered
@@ -599,7 +600,8 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
     hold, refused = database_thread.hold_connection, []
 
     def refuse_once(**how: bool) -> None:
-        if threading.current_thread().name.startswith(name) and not refused:
+        writes = threading.current_thread().name.startswith("writer")
+        if writes is (name == "writer") and not refused:
             refused.append(name)
             raise OperationalError("unable to open database file")
         hold(**how)
@@ -616,6 +618,7 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
         return Delivery.select().where(Delivery.status == Status.DELIVERED).count()
 
     monkeypatch.setattr(database_thread, "hold_connection", refuse_once)
+    monkeypatch.setattr(last_look, "hold_connection", refuse_once)  # the loop's own, on SQLite
     assert (asyncio.run(main()), refused) == (1, [name])
 
 
@@ -636,7 +639,7 @@ def test_an_attempt_that_breaks_off_gives_its_place_to_the_next(
         publish_ticket(business)
 
     monkeypatch.setattr(dispatcher, "build_body", break_once)
-    assert run(server, scene, lambda: make_dispatcher(vault, limits=Limits(1, 1))).delivered == 1
+    assert run(server, scene, lambda: make_dispatcher(vault, limits=Limits(1, 1, 1))).delivered == 1
     assert Delivery.get(Delivery.status == Status.PENDING).due_at == NOON + LEASE
 
 
@@ -656,7 +659,7 @@ def test_a_stopped_dispatcher_settles_what_is_in_flight_and_claims_nothing_more(
             add_webhook(vault, business, f"http://127.0.0.1:{port}/")
             publish_ticket(business)
             publish_ticket(business)
-            passing = make_dispatcher(vault, limits=Limits(1, 1))
+            passing = make_dispatcher(vault, limits=Limits(1, 1, 1))
             draining = asyncio.create_task(passing.drain(lambda: NOON))
             await begun.wait()
             passing.stop()
@@ -701,3 +704,178 @@ def test_a_lease_lasts_its_whole_time_in_a_pass_that_began_long_ago(
 
     assert run(talk, scene, lambda: make_dispatcher(vault, clock=lambda: later)).delivered == 1
     assert leased_until == [later + LEASE]
+
+
+# What is claimed ahead
+
+
+class Gated:
+    """A server that answers as many requests as it is let, and says how many have come."""
+
+    def __init__(self) -> None:
+        self.came = 0
+        self._let = asyncio.Semaphore(0)
+        self._news = asyncio.Condition()
+
+    def let(self, number: int) -> None:
+        for _ in range(number):
+            self._let.release()
+
+    async def until(self, number: int) -> None:
+        async with asyncio.timeout(PATIENCE), self._news:
+            await self._news.wait_for(lambda: self.came >= number)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            async with self._news:
+                self.came += 1
+                self._news.notify_all()
+            await self._let.acquire()
+            writer.write(response(200))
+
+
+def leased() -> int:
+    return int(Delivery.select().where(Delivery.lease.is_null(is_null=False)).count())
+
+
+def start_with_a_rate(
+    passing: Dispatcher, monkeypatch: pytest.MonkeyPatch, per_second: float
+) -> "asyncio.Task[Tally]":
+    """Drain as if so many deliveries had ended each second of late."""
+    monkeypatch.setattr(gates.Gate, "_rate", lambda *_: per_second)
+    return asyncio.create_task(passing.drain(lambda: NOON))
+
+
+def ahead_of(
+    business: int,
+    vault: Vault,
+    scene: Callable[[Dispatcher, Gated, Callable[..., "asyncio.Task[Tally]"]], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten deliveries to a webhook that may have two in flight."""
+
+    async def main() -> None:
+        server = Gated()
+        async with talking(server) as port, asyncio.timeout(PATIENCE):
+            add_webhook(vault, business, f"http://127.0.0.1:{port}/")
+            for _ in range(10):
+                publish_ticket(business)
+            passing = make_dispatcher(vault, limits=Limits(8, 2, 8))
+            await scene(passing, server, partial(start_with_a_rate, passing, monkeypatch))
+            await passing.close()
+
+    asyncio.run(main())
+
+
+def test_a_place_is_taken_again_while_the_database_is_still_at_the_last_claim(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, go_on = outbox.settle, threading.Event()
+
+    def settle_slowly(*args: Any) -> Any:
+        assert go_on.wait(PATIENCE)
+        return settle(*args)
+
+    async def scene(_: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
+        monkeypatch.setattr(outbox, "settle", settle_slowly)
+        draining = drain(per_second=8.0)
+        await server.until(2)
+        server.let(4)
+        await server.until(6)  # two and four that were claimed ahead, none of them settled
+        assert Delivery.select().where(Delivery.status == Status.DELIVERED).count() == 0
+        go_on.set()
+        server.let(6)
+        assert (await draining).delivered == 10
+
+    ahead_of(business, vault, scene, monkeypatch)
+
+
+def test_what_is_ahead_at_a_stop_is_given_back_as_it_was(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(passing: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
+        draining = drain(per_second=8.0)
+        await server.until(2)
+        assert leased() == 6
+        passing.stop()
+        server.let(2)
+        assert (await draining).delivered == 2
+        assert (server.came, leased()) == (2, 0)
+
+    ahead_of(business, vault, scene, monkeypatch)
+    waiting = Delivery.select().where(Delivery.status == Status.PENDING)
+    assert [(row.due_at, row.attempts) for row in waiting] == [(NOON, 0)] * 8
+
+
+def test_what_is_not_started_in_time_is_given_back_and_claimed_anew(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease must last for the whole attempt, and who could send it sooner may have it."""
+    loop: asyncio.AbstractEventLoop
+    late, monotonic = 0.0, dispatcher.monotonic
+    monkeypatch.setattr(dispatcher, "monotonic", lambda: monotonic() + late)
+    given_back, give_back, returned = list[int](), outbox.give_back, asyncio.Event()
+
+    def note(claims: list[Claim], now: datetime) -> None:
+        given_back.append(len(claims))
+        give_back(claims, now)
+        loop.call_soon_threadsafe(returned.set)
+
+    monkeypatch.setattr(outbox, "give_back", note)
+
+    async def scene(passing: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
+        nonlocal late, loop
+        loop = asyncio.get_running_loop()
+        draining = drain(per_second=8.0)
+        await server.until(2)
+        late = LEASE.total_seconds() / 5
+        passing.look()
+        await returned.wait()
+        server.let(10)
+        assert (await draining).delivered == 10
+
+    ahead_of(business, vault, scene, monkeypatch)
+    assert given_back[0] == 4
+
+
+def test_nothing_is_claimed_ahead_of_places_where_nothing_is_known_of_the_rate(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(passing: Dispatcher, server: Gated, _: Callable[..., Any]) -> None:
+        draining = asyncio.create_task(passing.drain(lambda: NOON))
+        await server.until(2)
+        assert leased() == 2
+        server.let(10)
+        await draining
+
+    ahead_of(business, vault, scene, monkeypatch)
+
+
+def test_a_backlog_is_told_once_a_second_and_helps_nobody_else(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[bool] = []
+
+    async def main() -> None:
+        server = Gated()
+        async with talking(server) as port, asyncio.timeout(PATIENCE):
+            add_webhook(vault, business, f"http://127.0.0.1:{port}/")
+            for _ in range(4):
+                publish_ticket(business)
+            passing = make_dispatcher(
+                vault, limits=Limits(1, 1, 1), on_backlog=lambda: calls.append(passing.can_help)
+            )
+            assert passing.can_help
+            draining = asyncio.create_task(passing.drain(lambda: NOON))
+            await server.until(1)
+            for _ in range(3):
+                passing.look()
+                await asyncio.sleep(0.1)  # three looks, well within a second
+            server.let(4)
+            await draining
+            assert passing.can_help
+            await passing.close()
+
+    asyncio.run(main())
+    assert calls == [False]

@@ -11,11 +11,12 @@ from peewee import OperationalError
 
 from core.vault import Vault
 from tasks import chores, dispatcher
+from tasks import engine as engine_module
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
 from tasks.load import Limits
 from tasks.wiring import utc_now
-from tests.support.scene import SCHEDULE, add_webhook, make_sender, publish_ticket
+from tests.support.scene import MINUTE, SCHEDULE, add_webhook, make_sender, publish_ticket
 from tests.support.scripted import Scripted
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -23,7 +24,7 @@ from tests.support.waiting import PATIENCE, wait_until
 @contextmanager
 def running(vault: Vault, *works: Callable[[], None]) -> Iterator[Engine]:
     def make_dispatcher() -> Dispatcher:
-        return Dispatcher(make_sender(), lambda: vault, SCHEDULE, Limits(16, 16), utc_now)
+        return Dispatcher(make_sender(), lambda: vault, SCHEDULE, Limits(16, 16, 16), utc_now)
 
     engine = Engine(make_dispatcher, utc_now, works)
     engine.start()
@@ -116,3 +117,51 @@ def test_an_engine_that_breaks_ends_its_chores_and_its_process(
         assert killed.wait(PATIENCE)
     assert ended.is_set()
     assert isinstance(engine.failure, ZeroDivisionError)
+
+
+def test_a_wake_does_not_cut_the_pause_after_an_error_short(
+    database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert database
+    passes = threading.Semaphore(0)
+
+    def fail(_: datetime) -> None:
+        passes.release()
+        raise OperationalError("no answer")
+
+    monkeypatch.setattr(dispatcher, "waiting_webhooks", fail)
+    with running(vault) as engine:
+        assert passes.acquire(timeout=PATIENCE)
+        for _ in range(20):
+            engine.look()
+        assert not passes.acquire(timeout=engine_module._PAUSE_AFTER_ERROR / 2)
+        engine.stop()  # which does
+
+
+def test_what_is_due_and_cannot_be_had_is_asked_for_less_and_less_often(
+    database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a row says that something is due, and others are at it, or it says so in error."""
+    assert database
+    pauses: list[float] = []
+
+    async def pause(_: object, seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            engine._stop()
+
+    monkeypatch.setattr(engine_module, "_wait", pause)
+    monkeypatch.setattr(dispatcher, "next_due", lambda _: utc_now() - MINUTE)
+    with running(vault) as engine:
+        wait_until(lambda: len(pauses) == 8)
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
+
+
+def test_a_call_for_help_wakes_who_has_nothing_to_do(
+    business: int, vault: Vault, receiver: Scripted
+) -> None:
+    add_webhook(vault, business, receiver.url)
+    with running(vault) as engine:
+        publish_ticket(business)
+        engine.help()
+        wait_until(lambda: receiver.requests)

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -49,7 +50,7 @@ def test_a_wake_on_the_queue_is_run_by_a_consumer_in_another_process(
     url = urls[kind]
     woken: list[str] = []
     consumer = opened(url)
-    register(consumer, lambda: woken.append("tick"), lambda: woken.append("wake"))
+    register(consumer, *(partial(woken.append, message) for message in ("tick", "wake", "help")))
     wake = bell(lambda: opened(url))
     wake()
     wake()
@@ -60,7 +61,7 @@ def test_a_wake_on_the_queue_is_run_by_a_consumer_in_another_process(
 def test_the_tick_is_due_every_minute() -> None:
     huey = MemoryHuey(utc=True)
     ticked: list[str] = []
-    register(huey, lambda: ticked.append("tick"), lambda: None)
+    register(huey, lambda: ticked.append("tick"), lambda: None, lambda: None)
     for task in huey.read_periodic(None):
         huey.enqueue(task)
     run_all(huey)

@@ -1,11 +1,16 @@
 """The question asked just before the first byte leaves, for many attempts at once."""
 
 import asyncio
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 from peewee import OperationalError
 
 from core import outbox, services
+from core.database import proxy
 from core.outbox import LEASE, Claim
 from core.vault import Vault
 from tasks import last_look
@@ -45,15 +50,82 @@ def test_a_look_that_fails_sends_nothing_and_the_next_is_answered(
     business: int, vault: Vault, trouble: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(last_look, "_PAUSE_AFTER_ERROR", 0.0)
-    claim, troubles = claimed(vault, business), [trouble]
+    claim, look = claimed(vault, business), outbox.still_sendable
 
-    async def look(asked: list[Claim]) -> list[bool]:
-        if troubles:
-            raise troubles.pop()
-        return outbox.still_sendable(asked)
+    def fail(_: Sequence[Claim]) -> list[bool]:
+        raise trouble
 
     async def ask() -> list[bool]:
-        looks = LastLooks(look)
-        return [await asyncio.wait_for(looks.may_send(claim), PATIENCE) for _ in range(2)]
+        looks = LastLooks(lambda asked: asyncio.to_thread(outbox.still_sendable, asked))
+        monkeypatch.setattr(outbox, "still_sendable", fail)
+        first = await asyncio.wait_for(looks.may_send(claim), PATIENCE)
+        monkeypatch.setattr(outbox, "still_sendable", look)
+        return [first, await asyncio.wait_for(looks.may_send(claim), PATIENCE)]
 
     assert asyncio.run(ask()) == [False, True]
+
+
+def asked_in_a_thread(claim: Claim, times: int) -> list[bool]:
+    """Of so many looks, one after the other, whether the thread was asked, or the loop looked."""
+    asked: list[bool] = []
+
+    async def ask() -> None:
+        async def in_thread(claims: list[Claim]) -> list[bool]:
+            asked[-1] = True
+            return await asyncio.to_thread(outbox.still_sendable, claims)
+
+        looks = LastLooks(in_thread)
+        for _ in range(times):
+            asked.append(False)
+            assert await looks.may_send(claim)
+        looks.close()
+
+    asyncio.run(ask())
+    return asked
+
+
+def test_on_sqlite_the_loop_looks_itself_and_elsewhere_a_thread_does(
+    business: int, vault: Vault
+) -> None:
+    is_postgres = bool(proxy.for_update)
+    assert asked_in_a_thread(claimed(vault, business), 2) == [is_postgres] * 2
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_after_a_slow_look_the_thread_is_asked_for_a_while(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = claimed(vault, business)
+    monkeypatch.setattr(last_look, "_SLOW", 0.0)
+    assert asked_in_a_thread(claim, 3) == [False, True, True]
+    monkeypatch.setattr(last_look, "_DISTRUSTED_FOR", 0.0)
+    assert asked_in_a_thread(claim, 3) == [False] * 3
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_where_the_loop_would_have_to_wait_the_thread_does(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, look = claimed(vault, business), outbox.still_sendable
+
+    def locked_here(claims: Sequence[Claim]) -> list[bool]:
+        if threading.current_thread() is threading.main_thread():
+            raise OperationalError("database is locked")
+        return look(claims)
+
+    monkeypatch.setattr(outbox, "still_sendable", locked_here)
+    assert asked_in_a_thread(claim, 2) == [True, True]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_look_waits_neither_for_who_writes_nor_for_a_checkpoint(
+    business: int, vault: Vault, database: str
+) -> None:
+    claim = claimed(vault, business)
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE webhook SET url = url || '?'")
+        assert asked_in_a_thread(claim, 1) == [False]
+        other.rollback()
+        other.execute("PRAGMA wal_checkpoint(RESTART)")
+        assert asked_in_a_thread(claim, 1) == [False]

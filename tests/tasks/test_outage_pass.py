@@ -35,7 +35,7 @@ class Night:
         self.is_down = True
         self.arrived: list[int] = []
         self._vault = vault
-        self._limits = Limits(256, per_webhook)
+        self._limits = Limits(256, per_webhook, 256)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

@@ -24,7 +24,9 @@ from tui.cli.supervisor import Supervisor, end_with_parent, say_started
 log = logging.getLogger(__name__)
 
 _SHUTDOWN = 20  # seconds: an attempt's whole time, and its settling
-_POLL = 0.05  # seconds between two looks at a queue that cannot wake its reader
+# A queue that cannot wake its reader is looked at every so many seconds: often while messages come,
+# and after a second without one as seldom as costs next to nothing.
+_POLL, _SLOWER, _SLOWEST = 0.002, 1.05, 0.05
 
 
 @click.command()
@@ -55,7 +57,8 @@ def consume(config: Config, *, lease_for: timedelta = LEASE) -> None:
         workers=1,
         worker_type="thread",
         initial_delay=_POLL,
-        backoff=1,
+        backoff=_SLOWER,
+        max_delay=_SLOWEST,
         graceful_signal="TERM",
         shutdown_timeout=_SHUTDOWN,
     )

@@ -1,0 +1,70 @@
+"""What is claimed ahead: deliveries that start as soon as there is a place for them."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.outbox import Claim
+from tasks.gates import Recipient
+
+_MOST_BYTES = 8 * 2**20  # of payloads
+_LEAST_MEAN = 1024  # bytes a payload
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A claim in our hands; times are of the monotonic clock."""
+
+    claim: Claim
+    recipient: Recipient
+    start_by: float  # later its lease might not last for the whole attempt
+    leased_until: float
+
+
+class Ahead:
+    """Claims by webhook, the first claimed first."""
+
+    def __init__(self) -> None:
+        self._held: defaultdict[int, deque[Held]] = defaultdict(deque)
+        self._bytes = 0
+        self._mean = float(_LEAST_MEAN)  # bytes a payload, of late
+
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
+    def has(self, webhook_id: int) -> bool:
+        return webhook_id in self._held
+
+    def ids(self) -> frozenset[int]:
+        return frozenset(self._held)
+
+    def room(self) -> int:
+        """How many more claims there is memory for, as large as they were of late."""
+        return max(1, int((_MOST_BYTES - self._bytes) / self._mean))
+
+    def put(self, held: Held) -> None:
+        self._held[held.claim.webhook_id].append(held)
+        size = len(held.claim.payload)
+        self._bytes += size
+        self._mean = max(_LEAST_MEAN, self._mean * 0.9 + size * 0.1, size * 0.5)
+
+    def take(self, webhook_id: int) -> Held:
+        waiting = self._held[webhook_id]
+        held = waiting.popleft()
+        self._bytes -= len(held.claim.payload)
+        if not waiting:
+            del self._held[webhook_id]
+        return held
+
+    def overdue(self, now: float) -> list[Held]:
+        """Those that were not started in time; they are ahead no more."""
+        late = [each for each, held in self._held.items() if held[0].start_by <= now]
+        return [held for each in late for held in self._take_while(each, now)]
+
+    def all(self) -> list[Held]:
+        """All; nothing is ahead any more."""
+        return self.overdue(float("inf"))
+
+    def _take_while(self, webhook_id: int, now: float) -> Iterable[Held]:
+        while webhook_id in self._held and self._held[webhook_id][0].start_by <= now:
+            yield self.take(webhook_id)

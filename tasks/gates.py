@@ -1,0 +1,86 @@
+"""What limits the POSTs in flight: gates, and those who wait at them."""
+
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+_AHEAD_FOR = 0.5  # seconds' worth that is claimed ahead: many times what claiming it takes
+_SAMPLE = 0.05  # seconds over which a rate is measured
+_HOLDS_FOR = 2.0  # seconds that it is good for where nothing ends
+
+
+class Recipient(NamedTuple):
+    """A webhook, as far as fairness goes."""
+
+    webhook_id: int
+    business_id: int
+    host: str  # and port
+
+
+class Ticket(NamedTuple):
+    """A webhook's place in the order: of two the lower is served first."""
+
+    is_beyond_first: bool  # it has something in flight already
+    date: int
+    number: int  # no two are equal
+    recipient: Recipient
+
+
+class Gate:
+    """Lets so many be in flight at once, and has as much claimed ahead as it lets through soon.
+
+    Of a gate that is `shared`, an eighth is kept for webhooks that have nothing in flight.
+    """
+
+    __slots__ = (
+        "_ends",
+        "_per_second",
+        "_since",
+        "_waiting",
+        "ahead",
+        "in_flight",
+        "kept",
+        "limit",
+    )
+
+    def __init__(self, limit: int, *, shared: bool = True) -> None:
+        self.limit = limit
+        self.kept = limit // 8 if shared else 0
+        self.in_flight = 0
+        self.ahead = 0  # claimed, and not started
+        self._waiting: list[Ticket] = []  # a heap
+        self._per_second = 0.0
+        self._since = self._ends = 0.0
+
+    def lets_through(self, ticket: Ticket) -> bool:
+        return self.in_flight < self.limit - self.kept * ticket.is_beyond_first
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.in_flight or self.ahead or self._waiting)
+
+    def ended(self, now: float) -> None:
+        self.in_flight -= 1
+        self._ends += 1
+        lasted = now - self._since
+        if lasted >= _SAMPLE:
+            self._per_second = self._ends / lasted
+            self._since, self._ends = now, 0.0
+
+    def spare(self, now: float) -> int:
+        """How much more may be claimed for it: what can start now, and within half a second."""
+        window = round(self._rate(now) * _AHEAD_FOR)
+        return max(0, self.limit - self.in_flight) + window - self.ahead
+
+    def _rate(self, now: float) -> float:
+        """How many end a second."""
+        lasted = now - self._since
+        return self._per_second if lasted <= _HOLDS_FOR else self._ends / lasted
+
+    def wait(self, ticket: Ticket) -> None:
+        heappush(self._waiting, ticket)
+
+    def call(self) -> Ticket | None:
+        """The first that waits, who waits here no more, if there is room."""
+        if self._waiting and self.lets_through(self._waiting[0]):
+            return heappop(self._waiting)
+        return None
