@@ -9,14 +9,15 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
+from core.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url
 from core.errors import BadConfig
 
 Network = IPv4Network | IPv6Network
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
-_DATABASES = re.compile(r"sqlite:///.+|postgres(ql)?://.+")
-_QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+|unix:///.+")
+_DATABASES = re.compile(r"sqlite:///.+|postgres(ql)?://.+", re.DOTALL)
+_QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+|unix:///.+", re.DOTALL)
 _MOST_CONCURRENT = 10_000
 _MOST_ATTEMPTS = 100
 _LONGEST = "3650d"
@@ -82,9 +83,16 @@ def _text(value: object) -> str:
 
 
 def _url(pattern: re.Pattern[str], right: str) -> Callable[[object], str]:
+    """What is refused is never quoted: it may hold a password."""
+
     def parse(value: object) -> str:
         if not isinstance(value, str) or not pattern.fullmatch(value):
             raise _Bad(right)
+        if not value.startswith(SQLITE_PREFIX):
+            try:
+                split_engine_url(value)
+            except ValueError:
+                raise _Bad(f"{ENCODED}{right}") from None
         return value
 
     return parse

@@ -22,11 +22,11 @@ from peewee import (
     SqliteDatabase,
 )
 
+from core.engine_url import SQLITE_PREFIX
 from core.errors import BadDatabase
 
 T = TypeVar("T")
 
-SQLITE_PREFIX = "sqlite:///"
 _BUSY_PATIENCE = 30.0  # seconds a writer waits for its turn before the action fails
 _BUSY_PAUSE = (0.0002, 0.001)  # seconds of jitter between two tries of a BEGIN
 _INSERT_BATCH = 500  # rows a statement

@@ -83,7 +83,15 @@ def _redis_pool(url: str, *, to_ring: bool) -> Any:
         timeouts = {"socket_connect_timeout": _RING_TIMEOUT, "socket_timeout": _RING_TIMEOUT}
     else:
         timeouts = {"socket_connect_timeout": _CONNECT_TIMEOUT}
-    return redis.ConnectionPool.from_url(url, **timeouts)
+    try:
+        pool = redis.ConnectionPool.from_url(url, **timeouts)
+        pool.connection_class(**pool.connection_kwargs)  # which connects to nothing yet
+    except (TypeError, ValueError):  # their words quote what was not understood
+        raise BadConfig(
+            "Redis's driver does not know every part of [queue] url: check the database's number "
+            "and what follows the question mark."
+        ) from None
+    return pool
 
 
 def _missing_driver(extra: str) -> BadConfig:

@@ -214,3 +214,29 @@ def test_a_reader_that_has_gone_is_no_error_message(installed: Installation) -> 
         told = errors.read()
     assert process.wait(PATIENCE) in {0, 1}
     assert told == b""
+
+
+@pytest.mark.parametrize(
+    ("section", "url"),
+    [
+        ("database", "postgresql://u:p%zzhunter2@127.0.0.1:1/x"),
+        ("database", "postgresql://u:p@hunter2@127.0.0.1:1/x"),
+        ("database", "postgresql://127.0.0.1:1/x?password=a&hunter2=1"),
+        ("database", "postgresql://u:hunter2@127.0.0.1:1/x"),
+        ("queue", "redis://:a/hunter2@127.0.0.1:1"),
+        ("queue", "redis://:a#hunter2@127.0.0.1:1"),
+        ("queue", "redis://127.0.0.1:1/0?password=a&hunter2=1"),
+        ("queue", "redis://:hunter2@127.0.0.1:1/0"),
+        ("queue", "postgresql://127.0.0.1:1/x?password=a&hunter2=1"),
+        ("queue", "postgresql://u:p/hunter2@127.0.0.1:1/x"),
+    ],
+)
+@pytest.mark.sqlite_only("names its own engines")
+def test_no_command_tells_a_part_of_a_password(
+    installed: Installation, section: str, url: str
+) -> None:
+    installed.config.write_text(f'[{section}]\nurl = "{url}"\n')
+    for args in (("doctor",), ("migrate",), ("webhook", "list"), ("backup", "b")):
+        done = installed.run(*args)
+        assert "hunter2" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
