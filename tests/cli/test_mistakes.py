@@ -1,7 +1,10 @@
 """Every mistake ends in one sentence, and leaves nothing half-written."""
 
+import os
 import resource
+import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -159,6 +162,39 @@ def test_an_init_without_a_login_leaves_no_file(tmp_path: Path) -> None:
     installation.config.unlink()
     installation.fails("init", "--business", "x", "--edition", "group", "--owner", "a b")
     assert contents(tmp_path) == {}
+
+
+@pytest.mark.sqlite_only("makes the file")
+def test_of_several_inits_at_once_one_does_it_and_the_others_change_nothing(
+    tmp_path: Path,
+) -> None:
+    installation = Installation(tmp_path)
+    installation.config.unlink()
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(lambda _: installation.run(*INIT), range(4)))
+    assert sorted(each.returncode for each in done) == [0, 1, 1, 1]
+    for each in done:
+        assert each.returncode == 0 or "in use already, by business 1" in each.stderr
+    assert len(installation.json("business", "list")) == 1
+    installation.json("webhook", "create", "https://example.com/", "--all-events")
+    assert "every one opens" in installation.run("doctor").stdout
+
+
+@pytest.mark.sqlite_only("deletes the file")
+def test_a_queue_file_that_is_made_anew_is_the_folders_owners_alone(
+    installed: Installation,
+) -> None:
+    queue = installed.folder / "aurapos-webhooks-queue.db"
+    queue.unlink()
+    if os.geteuid() == 0:
+        os.chown(installed.folder, 65534, 65534)
+    before = os.umask(0o022)
+    try:
+        installed.emit()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(queue.stat().st_mode) == 0o600
+    assert queue.stat().st_uid == installed.folder.stat().st_uid
 
 
 def limited() -> None:

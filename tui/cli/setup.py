@@ -13,6 +13,7 @@ from core.database import connection, open_database, sqlite_path
 from core.directory import add_business, parse_edition
 from core.durable import sync
 from core.errors import BadInput, BadKeyFile
+from core.folders import taking_turns
 from core.models import Business, Webhook
 from core.plans import Edition
 from core.schema import migrate as migrate_schema
@@ -85,7 +86,7 @@ def set_up(
 
     Returns the first business's id; raises as `initialise` does.
     """
-    with _undone_on_error() as created:
+    with taking_turns(path.absolute().parent), _undone_on_error() as created:
         if not path.exists():
             _write(path, config, created)
         return initialise(
@@ -121,8 +122,8 @@ def initialise(
         _refuse_second()
         key_file = Path(config.secrets.key_file)
         if not key_file.exists():
-            _note_new(key_file, created)
             create_key_file(key_file)
+            created.append(key_file)
         _note_new(sqlite_path(config.queue.url), created)
         with queue_explained():
             open_configured_queue(config, create=True)
