@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
-from core.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url
+from core.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url, without_password
 from core.errors import BadConfig
 
 Network = IPv4Network | IPv6Network
@@ -65,6 +65,15 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise _Bad(f"a whole number from {least} to {most}")
+        return value
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise _Bad(" or ".join(f'"{word}"' for word in words))
         return value
 
     return parse
@@ -156,6 +165,11 @@ class HistoryConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LogConfig:
+    format: str = _key(_one_of("text", "json"), "text")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that can be configured, in the file's own sections; see config.example.toml."""
 
@@ -164,6 +178,7 @@ class Config:
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     delivery: DeliveryConfig = field(default_factory=DeliveryConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
+    log: LogConfig = field(default_factory=LogConfig)
 
 
 _SECTIONS: Mapping[str, type[Any]] = {
@@ -172,6 +187,7 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "secrets": SecretsConfig,
     "delivery": DeliveryConfig,
     "history": HistoryConfig,
+    "log": LogConfig,
 }
 
 
@@ -244,4 +260,22 @@ def _relative_to(folder: Path, config: Config) -> Config:
         SecretsConfig(beside(config.secrets.key_file)),
         replace(config.delivery, ca_file=beside(config.delivery.ca_file)),
         config.history,
+        config.log,
     )
+
+
+def settings_of(config: Config) -> dict[str, str]:
+    """Every key's value as text, by `section.key`: what two processes compare. No password."""
+    return {
+        f"{section.name}.{key.name}": _told(getattr(getattr(config, section.name), key.name))
+        for section in fields(Config)
+        for key in fields(getattr(config, section.name))
+    }
+
+
+def _told(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    text = str(value)
+    is_url = "://" in text and not text.startswith(SQLITE_PREFIX)
+    return without_password(text) if is_url else text

@@ -235,7 +235,12 @@ def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: dat
         recovery = row.recovery == Recovery.MADE
         leased_at = EPOCH + timedelta(microseconds=row.leased_us)
         lasted, number = now - leased_at, row.attempts + 1
-        log_attempts([attempt_row(row.id, number, leased_at, lasted, outcome, recovery=recovery)])
+        line = attempt_row(
+            *(row.id, number, leased_at, lasted, outcome),
+            recovery=recovery,
+            abandoned=row.id in doomed,
+        )
+        log_attempts([line])
     return doomed
 
 
@@ -347,8 +352,9 @@ def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared
             each.duration,
             each.outcome,
             recovery=each.claim.recovery == Recovery.MADE,
+            abandoned=verdict.status is Status.ABANDONED,
         )
-        for each, _ in settled
+        for each, verdict in settled
         if not isinstance(each.outcome, Withdrawn | Locked | Starved)
     )
 

@@ -4,6 +4,7 @@ Whoever asks is checked here as in `services`; what a business has is shown to i
 the operator only, with or without the option.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from core.models import (
     Webhook,
 )
 from core.plans import Actor, Edition, Role, includes_webhooks
-from core.retention import TICK
+from core.retention import ENDED, TICK, TICK_WITHIN
 from core.signing import build_body
 
 HISTORY_LENGTH = 50
@@ -357,9 +358,18 @@ def _grouped(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
 
 
 def last_tick() -> datetime | None:
-    """When any consumer last ticked."""
+    """When any consumer last ticked, or ended in order."""
+    is_one = LastRun.job.startswith(TICK) | (LastRun.job == ENDED)
     with connection():
-        return LastRun.select(fn.MAX(LastRun.at)).where(LastRun.job.startswith(TICK)).scalar()
+        return LastRun.select(fn.MAX(LastRun.at)).where(is_one).scalar()
+
+
+def settings_of_consumers(now: datetime) -> dict[str, dict[str, str]]:
+    """With what each consumer runs that ticked within the last two minutes, by its name."""
+    is_one = LastRun.job.startswith(TICK) & (LastRun.at > now - TICK_WITHIN)
+    with connection():
+        rows = list(LastRun.select().where(is_one & (LastRun.settings != "")))
+    return {row.job.removeprefix(TICK): json.loads(row.settings) for row in rows}
 
 
 def waiting_since(now: datetime) -> datetime | None:

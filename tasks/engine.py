@@ -22,6 +22,7 @@ from core.database import explain
 from core.errors import WebhooksError
 from core.loops import run
 from tasks.chores import Chore
+from tasks.database_thread import DatabaseThread
 from tasks.dispatcher import Dispatcher
 from tasks.ending import flush_log
 
@@ -36,17 +37,22 @@ _FILES = 16_384  # open at once, sockets among them: more than the most POSTs in
 
 
 class Engine:
-    """Runs passes, and its chores beside them, until it is stopped; it can be started again."""
+    """Runs passes, and its chores beside them, until it is stopped; it can be started again.
+
+    The farewell is said once everything else has ended.
+    """
 
     def __init__(
         self,
         make_dispatcher: Callable[[], Dispatcher],
         clock: Callable[[], datetime],
         chores: Sequence[Callable[[], None]] = (),
+        farewell: Callable[[], None] = lambda: None,
     ) -> None:
         self._make_dispatcher = make_dispatcher
         self._clock = clock
         self._works = chores
+        self._farewell = farewell
         self._loop: asyncio.AbstractEventLoop | None = None
         self._dispatcher: Dispatcher | None = None
         self._chores: list[Chore] = []
@@ -132,6 +138,17 @@ class Engine:
                 chore.stop()
             await self._dispatcher.close()
             await asyncio.gather(*running)
+        await self._say_farewell()
+
+    async def _say_farewell(self) -> None:
+        """In order, and so not where a pass broke: then it is to be seen that nobody ticks."""
+        thread = DatabaseThread("farewell")
+        try:
+            await thread.run(self._farewell)
+        except PeeweeException as error:
+            log.error("it could not be recorded that this worker ended: %s", explain(error))
+        finally:
+            await thread.close()
 
     async def _pass(self, dispatcher: Dispatcher) -> float:
         """One pass; returns how many seconds to sleep unless woken."""

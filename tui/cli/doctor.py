@@ -18,15 +18,15 @@ from core.database import connection, explain, open_database, proxy, sqlite_path
 from core.directory import standing_urls
 from core.errors import WebhooksError
 from core.fitness import described, network_of
+from core.retention import TICK_WITHIN
 from core.rotation import lost_secrets
 from core.schema import require_current
 from core.tls import tls_context
 from core.vault import load_vault
 from tasks.wiring import make_policy, open_configured_queue, utc_now
 from tui.cli.output import print_json, say
-from tui.cli.program import Program, json_option, pass_program, queue_explained
+from tui.cli.program import Program, json_option, others_settings, pass_program, queue_explained
 
-_TICK_WITHIN = timedelta(minutes=2)
 _CLOCK_WITHIN = timedelta(seconds=5)
 _EARLIEST_SANE = datetime(2025, 1, 1, tzinfo=UTC)
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
@@ -79,6 +79,7 @@ def _examine(program: Program) -> Iterator[Finding]:
         yield from _guarded("webhooks", lambda: _webhooks(config))
         yield from _guarded("clock", _clock)
         yield from _guarded("worker", _worker)
+        yield from _guarded("worker", lambda: _settings(config))
 
 
 def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -202,12 +203,18 @@ def _database_time(now: datetime) -> datetime:
         return proxy.execute_sql("SELECT clock_timestamp()").fetchone()[0].astimezone(UTC)
 
 
+def _settings(config: Config) -> Iterator[Finding]:
+    differing = others_settings(config, utc_now())
+    if differing:
+        yield Finding("worker", Verdict.WARNING, f"{differing[0].upper()}{differing[1:]}.")
+
+
 def _worker() -> Iterator[Finding]:
     now, last = utc_now(), queries.last_tick()
     if last is None:
         told = "No consumer has ticked yet: start `aurapos-webhooks worker`."
         yield Finding("worker", Verdict.BAD, told)
-    elif now - last > _TICK_WITHIN:
+    elif now - last > TICK_WITHIN:
         told = (
             f"The last tick was at {last:%Y-%m-%d %H:%M} UTC: is `aurapos-webhooks worker` running?"
         )
@@ -215,7 +222,7 @@ def _worker() -> Iterator[Finding]:
     else:
         told = f"the last tick was {(now - last).total_seconds():.0f} s ago"
         yield Finding("worker", Verdict.OK, told)
-    overdue = queries.waiting_since(now - _TICK_WITHIN)
+    overdue = queries.waiting_since(now - TICK_WITHIN)
     if overdue is not None:
         told = f"Deliveries have been due since {overdue:%Y-%m-%d %H:%M} UTC: see the worker's log."
         yield Finding("worker", Verdict.WARNING, told)

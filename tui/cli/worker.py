@@ -39,7 +39,7 @@ _POLL = 0.05  # seconds between two looks at a queue that cannot wake its reader
 @pass_program
 def worker(program: Program, workers: int, *, verbose: bool) -> None:
     """Run the consumer: delivers until SIGTERM or ctrl+C, then finishes what is in flight."""
-    log_to_stderr(verbose=verbose)
+    log_to_stderr(program.config.log.format, verbose=verbose)
     if workers == 1:
         consume(program.config)
     else:
@@ -84,7 +84,7 @@ def _supervise(program: Program, workers: int, *, verbose: bool) -> None:
 @pass_program
 def tick(program: Program, *, as_json: bool) -> None:
     """One dispatch pass in the foreground: everything that is due now, once."""
-    log_to_stderr(verbose=False)
+    log_to_stderr(program.config.log.format, verbose=False)
     logging.getLogger("tasks").setLevel(logging.WARNING)
     tally = run(_pass(program.open()))
     if as_json:
