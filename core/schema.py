@@ -43,6 +43,12 @@ def require_current() -> None:
             )
 
 
+def applied_migrations() -> set[str]:
+    """The names of what was applied to the bound database."""
+    with connection():
+        return {each.name for each in _runner().status() if each.applied is not None}
+
+
 def _runner() -> Runner:
     return Runner(proxy.obj, str(_DIRECTORY))
 
