@@ -24,6 +24,7 @@ from peewee import (
 
 from core.engine_url import SQLITE_PREFIX
 from core.errors import BadDatabase
+from core.folders import told_of_owner
 
 T = TypeVar("T")
 
@@ -179,17 +180,27 @@ def explain(error: PeeweeException) -> str:
     if any(code.startswith("SQLITE_BUSY") for code in codes):
         return "The database was busy for too long: nothing was changed; try again."
     if any(code.startswith("SQLITE_READONLY") for code in codes):
-        return "The database cannot be written: check who owns the file and its folder."
+        return _told_of_owner() or (
+            "The database cannot be written: check who owns the file and its folder."
+        )
     if "SQLITE_NOTADB" in codes:
         return "The database file is not an SQLite database: check [database] url."
     if "SQLITE_CANTOPEN" in codes:
-        return "The database cannot be opened: check [database] url and who owns the folder."
+        return _told_of_owner() or (
+            "The database cannot be opened: check [database] url and who owns the folder."
+        )
     told = next(filter(None, map(_told_by_postgres, _chain(error))), None)
     if told is not None:
         return told
     if isinstance(error, OperationalError | InterfaceError | ImproperlyConfigured):
         return f"The database does not answer ({first_line(error)}): check [database] url."
     return f"The database refused this ({first_line(error)}): run `aurapos-webhooks doctor`."
+
+
+def _told_of_owner() -> str:
+    """As after a backup that root put back."""
+    told = told_of_owner(Path(proxy.obj.database)) if isinstance(proxy.obj, Sqlite) else ""
+    return told and f"The database cannot be used: {told}"
 
 
 def _told_by_postgres(error: BaseException) -> str | None:

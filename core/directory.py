@@ -130,11 +130,11 @@ def parse_public_key(text: str) -> tuple[str, str]:
     return f"{kind} {encoded}", f"SHA256:{digest}"
 
 
-def standing_urls() -> list[str]:
-    """The URL of every webhook, of whatever business, that has not been deleted."""
+def standing_urls() -> list[tuple[int, str]]:
+    """Id and URL of every webhook, of whatever business, that has not been deleted."""
     with connection():
-        standing = Webhook.select(Webhook.url).where(Webhook.deleted_at.is_null())
-        return [url for (url,) in standing.tuples()]
+        standing = Webhook.select(Webhook.id, Webhook.url).where(Webhook.deleted_at.is_null())
+        return list(standing.order_by(Webhook.id).tuples())
 
 
 def parse_edition(name: str) -> Edition:

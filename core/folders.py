@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import pwd
+import shlex
 import stat
 import time
 from collections.abc import Iterator
@@ -69,6 +71,31 @@ def make_private(path: Path) -> None:
                 os.fchown(descriptor, owner.st_uid, owner.st_gid)
         finally:
             os.close(descriptor)
+
+
+def told_of_owner(path: Path) -> str:
+    """A sentence where a file is neither ours nor, for root, its folder's owner's; else ""."""
+    try:
+        owner, folder = path.stat().st_uid, path.parent.stat()
+    except OSError:
+        return ""
+    wanted = os.geteuid()
+    if wanted == 0:
+        wanted = owner if _is_anybodys(folder) else folder.st_uid
+    if owner == wanted:
+        return ""
+    account = _account(wanted)
+    return (
+        f"{path} belongs to {_account(owner)}, and must to {account}: run `chown {account}: "
+        f"{shlex.quote(str(path))}`."
+    )
+
+
+def _account(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def _is_anybodys(folder: os.stat_result) -> bool:

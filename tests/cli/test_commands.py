@@ -190,7 +190,7 @@ def test_the_doctor_counts_webhooks_that_the_settings_of_now_refuse(
     config = installed.config.read_text()
     installed.config.write_text(config.replace("allow_http = true", "allow_http = false"))
     told = installed.run("doctor").stdout
-    assert "warning webhooks  2 of them may not be called by the settings of now" in told
+    assert "warning webhooks  1, 2 may not be called by the settings of now" in told
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 import os
 import stat
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +9,8 @@ import pytest
 from core.errors import BadKeyFile
 from core.signing import Secret
 from core.vault import Vault, add_key, create_key_file, drop_old_keys, load_vault
+from tests.support.accounts import NOBODY, as_nobody, let_in, needs_root
 
-NOBODY = 65534
 SECRET = Secret("whsec_sentinel")
 
 
@@ -106,17 +104,15 @@ def test_a_link_is_read_where_what_it_leads_to_is_safe_and_never_changed(
         load_vault(link)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@needs_root
 def test_an_account_may_read_roots_key_file_by_its_group_alone(
     tmp_path: Path, vault: Vault
 ) -> None:
     path = tmp_path / "test.key"
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.is_relative_to(tempfile.gettempdir()):
-            folder.chmod(folder.stat().st_mode | 0o011)
+    let_in(tmp_path)
     os.chown(path, 0, NOBODY)
     path.chmod(0o440)
-    assert as_nobody(lambda: load_vault(path)) == "read"
+    assert as_nobody(lambda: load_vault(path)) == "done"
     path.chmod(0o460)
     assert "chmod 600" in as_nobody(lambda: load_vault(path))
     os.chown(path, NOBODY, NOBODY)
@@ -124,28 +120,7 @@ def test_an_account_may_read_roots_key_file_by_its_group_alone(
     assert "chmod 600" in as_nobody(lambda: load_vault(path))
 
 
-def as_nobody(call: Callable[[], object]) -> str:
-    """What comes of it in a process of that account."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            call()
-            os.write(write, b"read")
-        except BadKeyFile as error:
-            os.write(write, str(error).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    os.waitpid(child, 0)
-    with os.fdopen(read) as told:
-        return told.read()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@needs_root
 def test_a_changed_key_file_stays_its_owners_and_no_link_in_its_way_is_followed(
     tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
