@@ -134,6 +134,17 @@ def test_verify_says_whether_a_signature_is_right(installed: Installation) -> No
     check = ("verify", "--secret", secret, "--signature", signature)
     assert installed.ok(*check, stdin=request.body) == "The signature is right.\n"
     assert "without its last line break" in installed.fails(*check, stdin=request.body + b"\n")
+    (installed.folder / "secret").write_text(f"{secret}\n")
+    (installed.folder / "body").write_bytes(request.body)
+    kept = ("verify", "--signature", f"X-AuraPOS-Signature: {signature}")
+    from_file = installed.ok(*kept, "--secret-file", "secret", "body")
+    from_stdin = installed.ok(*kept, "--secret-file", "-", "body", stdin=f"{secret}\r\n".encode())
+    from_variable = installed.run(*kept, "body", env={"AURAPOS_WEBHOOKS_SECRET": secret})
+    assert from_file == from_stdin == from_variable.stdout == "The signature is right.\n"
+    assert "both come from stdin" in installed.fails(*kept, "--secret-file", "-", code=2)
+    assert "The secret is missing" in installed.fails(*kept, "body", code=2)
+    (installed.folder / "empty").write_text("\n")
+    assert "has none in it" in installed.fails(*kept, "--secret-file", "empty", "body")
 
 
 def test_migrate_says_what_it_did(installed: Installation) -> None:
