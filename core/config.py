@@ -197,7 +197,7 @@ def load_config(path: Path) -> Config:
     Raises BadConfig naming the file, the key and what would be right.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise BadConfig(
             f"There is no configuration file {path}: make one with `aurapos-webhooks init`, or "

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from peewee import SQL, fn
 
-from core.access import authorize, find_delivery, find_webhook
+from core.access import authorize, find_business, find_delivery, find_webhook
 from core.database import connection, one_of
 from core.delivery import ErrorKind, Recovery, Status
 from core.due import waiting_webhooks
@@ -133,8 +133,11 @@ def businesses(actor: Actor) -> list[BusinessRow]:
 
 
 def members(business_id: int) -> list[MemberRow]:
-    """The members of a business by login, each with the fingerprints of its keys."""
+    """The members of a business by login, each with the fingerprints of its keys. Raises NotFound
+    for a business that does not exist.
+    """
     with connection():
+        find_business(business_id)
         logins = list(
             Member.select(Member.login, Member.role)
             .where(Member.business == business_id)

@@ -12,7 +12,7 @@ from tui.cli.output import Progress, print_json, print_table, say
 from tui.cli.program import Program, json_option, pass_program, queue_explained
 
 
-@click.command("copy-from")
+@click.command("copy-from", short_help="Copy an SQLite database into PostgreSQL.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 @pass_program

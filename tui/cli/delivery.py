@@ -75,7 +75,7 @@ def list_deliveries(
     )
 
 
-@delivery.command()
+@delivery.command(short_help="One delivery: every attempt, and its body.")
 @click.argument("delivery_id")
 @as_option
 @json_option

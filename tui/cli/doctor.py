@@ -47,7 +47,7 @@ class Finding:
     told: str
 
 
-@click.command()
+@click.command(short_help="Check everything, and say how to mend it.")
 @json_option
 @pass_program
 def doctor(program: Program, *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ _DEVELOPMENT = (
 _PREVIEW = 500  # characters of a body
 
 
-@click.command()
+@click.command(short_help="Receive, print and verify webhooks on this machine.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @secret_options
 @json_option

@@ -1,8 +1,8 @@
 """`aurapos-webhooks`: the root that puts the parts together."""
 
-import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from core.cleaning import clean
 from core.database import explain
 from core.errors import WebhooksError
 from tasks.wiring import CONFIG_VARIABLE, DEFAULT_CONFIG
+from tui.cli.output import give_up_stdout
 from tui.cli.program import Program
 
 _MODULES = {
@@ -46,6 +47,14 @@ _MODULES = {
 class _Commands(click.Group):
     """A group whose errors are one sentence on stderr, exit 1; 2 for usage; never a traceback."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(
+                stream, TextIOWrapper
+            ):  # what the locale cannot print is told by its code
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
         return list(_MODULES)
 
@@ -60,8 +69,7 @@ class _Commands(click.Group):
         except PeeweeException as error:
             _fail(explain(error))
         except BrokenPipeError:
-            # Whoever read the output has gone; what is left of it must not fail at exit again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            give_up_stdout()  # whoever read it has gone
             sys.exit(1)
         except OSError as error:
             name = f" ({error.filename})" if error.filename else ""

@@ -17,7 +17,7 @@ def secrets() -> None:
     """The key that the webhooks' secrets are sealed with."""
 
 
-@secrets.command("rotate-key")
+@secrets.command("rotate-key", short_help="Make a new key and seal every secret with it.")
 @click.option(
     "--drop-old",
     is_flag=True,

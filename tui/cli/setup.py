@@ -1,5 +1,6 @@
 """`init` and `migrate`: making what the program needs, and bringing it up to date."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,20 +27,35 @@ from tui.cli.program import Program, json_option, operator, pass_program, queue_
 _CONFIG = """\
 # Every key and its default is in config.example.toml and in the README.
 [database]
-url = "{database}"
+url = {database}
 
 [queue]
-url = "{queue}"
+url = {queue}
 
 [secrets]
 key_file = "aurapos-webhooks.key"
 """
 _DATABASE = "sqlite:///aurapos-webhooks.db"
 _QUEUE = "sqlite:///aurapos-webhooks-queue.db"
-STOCK_CONFIG = _CONFIG.format(database=_DATABASE, queue=_QUEUE)
 
 
-@click.command()
+def _config(database: str, queue: str) -> str:
+    return _CONFIG.format(database=_quoted(database), queue=_quoted(queue))
+
+
+def _quoted(text: str) -> str:
+    """As a TOML string; JSON's are, but for DEL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadInput("A database or a queue is named in UTF-8.") from None
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+STOCK_CONFIG = _config(_DATABASE, _QUEUE)
+
+
+@click.command(short_help="Write configuration, key and database, and a business.")
 @click.option("--business", "name", required=True, help="The first business's name.")
 @click.option("--edition", required=True, help=f"One of {', '.join(Edition)}.")
 @click.option("--owner", required=True, metavar="LOGIN", help="Its owner.")
@@ -66,7 +82,7 @@ def init(
     parse_edition(edition)  # before anything is written
     business_id = set_up(
         program.config_path,
-        _CONFIG.format(database=database, queue=queue),
+        _config(database, queue),
         name=name,
         edition=edition,
         owner=owner,
@@ -178,7 +194,7 @@ def _write(path: Path, text: str, created: list[Path]) -> None:
         sync(each)
 
 
-@click.command()
+@click.command(short_help="Bring the database to this version's schema.")
 @json_option
 @pass_program
 def migrate(program: Program, *, as_json: bool) -> None:

@@ -28,7 +28,7 @@ _WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 _REDRAW = "\x1b[H\x1b[J"  # to the top, and nothing below
 
 
-@click.command()
+@click.command(short_help="What waits, moves and fails, and who ticks; or for monitors.")
 @json_option
 @click.option(
     "--prometheus", is_flag=True, help="Prometheus's text format, for a textfile collector."

@@ -9,7 +9,7 @@ from tui.cli.output import say
 from tui.cli.secret_option import chosen_secret, secret_options
 
 
-@click.command()
+@click.command(short_help="Check a signature, and say where it differs.")
 @secret_options
 @click.option(
     "--signature", required=True, help="The X-AuraPOS-Signature header, with or without its name."

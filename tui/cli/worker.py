@@ -27,7 +27,7 @@ _SHUTDOWN = 20  # seconds: an attempt's whole time, and its settling
 _POLL = 0.05  # seconds between two looks at a queue that cannot wake its reader
 
 
-@click.command()
+@click.command(short_help="Deliver, until SIGTERM or ctrl+C.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
@@ -79,7 +79,7 @@ def _supervise(program: Program, workers: int, *, verbose: bool) -> None:
     Supervisor([*command, *["--verbose"] * verbose], workers).run()
 
 
-@click.command()
+@click.command(short_help="One pass in the foreground; says what it did.")
 @json_option
 @pass_program
 def tick(program: Program, *, as_json: bool) -> None:
