@@ -93,6 +93,8 @@ def test_members_and_their_keys(installed: Installation) -> None:
     (installed.folder / "marie.pub").write_text(KEY)
     added = installed.json("member", "add", "marie", "--key-file", "marie.pub")
     assert added["fingerprint"] == FINGERPRINT
+    piped = installed.json("member", "add", "marie", "--key-file", "-", stdin=KEY.encode())
+    assert piped == added
     installed.ok("member", "add", "paul", "--role", "manager")
     assert installed.json("member", "list") == [
         {"login": "marie", "role": "owner", "fingerprints": [FINGERPRINT]},
