@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 SQLITE_PREFIX = "sqlite:///"
 ENCODED = (
     'a URL whose user and password are percent-encoded ("@" as %40, "/" as %2F, "%" as %25, "#" '
-    "as %23), such as "
+    "as %23) and whose port is a number, such as "
 )
 
 _PARTS = re.compile(

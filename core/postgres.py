@@ -124,8 +124,8 @@ def _parameters(url: str) -> dict[str, Any]:
         return conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its words quote what it could not read
         raise BadDatabase(
-            "PostgreSQL's driver does not know every parameter of the URL: check what follows "
-            "the question mark in [database] and [queue] url."
+            "PostgreSQL's driver does not know what follows the question mark: check [database] "
+            "url and [queue] url."
         ) from None
 
 

@@ -134,6 +134,8 @@ def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> Vault:
                 raise
             os.fsync(folder)
             return vault
+    except FileNotFoundError:
+        raise _missing(path) from None
     except OSError as error:
         raise BadKeyFile(
             f"The key file {path} cannot be changed: {error.strerror}; it is as it was."
@@ -166,12 +168,16 @@ def load_vault(path: Path) -> Vault:
     try:
         return _parse(_read(path)[0], path)
     except FileNotFoundError:
-        raise BadKeyFile(
-            f"The key file is missing: put {path} back from its backup; without it no secret can "
-            "be opened and deliveries wait."
-        ) from None
+        raise _missing(path) from None
     except OSError as error:
         raise BadKeyFile(f"The key file {path} cannot be read: {error.strerror}.") from None
+
+
+def _missing(path: Path) -> BadKeyFile:
+    return BadKeyFile(
+        f"The key file is missing: put {path} back from its backup; without it no secret can "
+        "be opened and deliveries wait."
+    )
 
 
 def _read(path: Path, folder: int | None = None) -> tuple[bytes, os.stat_result]:

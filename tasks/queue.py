@@ -92,8 +92,7 @@ def _redis_pool(url: str, *, to_ring: bool) -> Any:
         pool.connection_class(**pool.connection_kwargs)  # which connects to nothing yet
     except (TypeError, ValueError):  # their words quote what was not understood
         raise BadConfig(
-            "Redis's driver does not know every part of [queue] url: check the database's number "
-            "and what follows the question mark."
+            "Redis's driver does not know what follows the question mark: check [queue] url."
         ) from None
     return pool
 

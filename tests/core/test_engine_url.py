@@ -31,6 +31,7 @@ MISREAD = [
     "redis://:a#ss@h",
     "redis://:a[ss@h",
     "redis://:a\nss@h",
+    "redis://:ss@h:port/0",
 ]
 
 

@@ -19,7 +19,6 @@ from tui.cli.program import (
     pass_program,
 )
 
-
 _LONGEST_KEY = 1 << 16  # bytes
 
 
