@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
-from core.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url, without_password
+from core.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url
 from core.errors import BadConfig
 
 Network = IPv4Network | IPv6Network
@@ -265,17 +265,24 @@ def _relative_to(folder: Path, config: Config) -> Config:
 
 
 def settings_of(config: Config) -> dict[str, str]:
-    """Every key's value as text, by `section.key`: what two processes compare. No password."""
-    return {
-        f"{section.name}.{key.name}": _told(getattr(getattr(config, section.name), key.name))
-        for section in fields(Config)
-        for key in fields(getattr(config, section.name))
+    """What a worker does, by `section.key`: what must be the same for all that share a database.
+
+    Where files are, who logs in and how the log looks may differ from machine to machine.
+    """
+    told = {
+        f"{section}.{key.name}": _told(getattr(getattr(config, section), key.name))
+        for section in ("delivery", "history")
+        for key in fields(getattr(config, section))
     }
+    return {"queue.url": _place(config.queue.url), **told}
 
 
 def _told(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    text = str(value)
-    is_url = "://" in text and not text.startswith(SQLITE_PREFIX)
-    return without_password(text) if is_url else text
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _place(url: str) -> str:
+    if url.startswith(SQLITE_PREFIX):
+        return url
+    parts = split_engine_url(url)
+    return f"{parts.scheme}://{parts.hosts}{parts.path}"

@@ -22,7 +22,6 @@ from core.database import explain
 from core.errors import WebhooksError
 from core.loops import run
 from tasks.chores import Chore
-from tasks.database_thread import DatabaseThread
 from tasks.dispatcher import Dispatcher
 from tasks.ending import flush_log
 
@@ -31,6 +30,7 @@ log = logging.getLogger(__name__)
 _PATIENCE = 60.0  # seconds: a tick is never further away
 _PAUSE = 0.05  # seconds between two passes at the least
 _PAUSE_AFTER_ERROR = 2.0
+_FAREWELL = 2.0
 _ALLOCATIONS_A_LOOK = 50_000  # twice what a full load in flight holds
 _TURN_OF_A_THREAD = 0.0005  # seconds that it keeps Python while another waits for it
 _FILES = 16_384  # open at once, sockets among them: more than the most POSTs in flight need
@@ -112,6 +112,7 @@ class Engine:
     def _run(self) -> None:
         try:
             run(self._main())
+            self._say_farewell()
         except Exception as error:
             # A worker that goes on without its engine would only look alive.
             log.exception("the engine broke, so this worker ends")
@@ -120,6 +121,18 @@ class Engine:
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
             self._started.set()
+
+    def _say_farewell(self) -> None:
+        """Not for long, should the database hang: then it is seen later that nobody ticks."""
+        thread = threading.Thread(target=self._try_farewell, name="farewell", daemon=True)
+        thread.start()
+        thread.join(_FAREWELL)
+
+    def _try_farewell(self) -> None:
+        try:
+            self._farewell()
+        except PeeweeException as error:
+            log.error("it could not be recorded that this worker ended: %s", explain(error))
 
     async def _main(self) -> None:
         self._woken = asyncio.Event()
@@ -138,17 +151,6 @@ class Engine:
                 chore.stop()
             await self._dispatcher.close()
             await asyncio.gather(*running)
-        await self._say_farewell()
-
-    async def _say_farewell(self) -> None:
-        """In order, and so not where a pass broke: then it is to be seen that nobody ticks."""
-        thread = DatabaseThread("farewell")
-        try:
-            await thread.run(self._farewell)
-        except PeeweeException as error:
-            log.error("it could not be recorded that this worker ended: %s", explain(error))
-        finally:
-            await thread.close()
 
     async def _pass(self, dispatcher: Dispatcher) -> float:
         """One pass; returns how many seconds to sleep unless woken."""

@@ -54,6 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (("delivery", "list", "--webhook", "7"), "no webhook 7"),
         (("recover", "--since", "yesterday"), "is not a time"),
         (("recover", "--since", "99999999999999d"), "is not a time"),
+        (("recover", "--since", "9999-12-31T23:59-14:00"), "is not a time"),
         (("business", "add", "x", "--edition", "gold"), "no edition 'gold'"),
         (("business", "add", " ", "--edition", "group"), "1 to 200 printable"),
         (("business", "set", "7", "--option", "on"), "no business 7"),

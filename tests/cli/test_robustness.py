@@ -52,6 +52,24 @@ def test_every_locale_can_be_printed_in(installed: Installation, encoding: str) 
     assert in_locale(installed, encoding, "nonsense€").returncode == 2
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("webhook", "list", "--as", "\udcff"),
+        ("emit", "ticket\udcff"),
+        ("member", "add", "a\udcff"),
+        ("sync", "\udcff"),
+        ("business", "set", "1", "--name", "\udcff"),
+    ],
+    ids=ascii,
+)
+def test_what_is_not_utf_8_is_told_in_one_sentence(
+    installed: Installation, args: tuple[str, ...]
+) -> None:
+    told = in_locale(installed, "utf-8", *args)
+    assert (told.returncode, told.stdout, told.stderr.count("\n")) == (1, "", 1)
+
+
 def test_json_is_ascii(installed: Installation) -> None:
     installed.ok("business", "set", "1", "--name", "Café €")
     assert installed.ok("business", "list", "--json").isascii()

@@ -10,6 +10,7 @@ from peewee import OperationalError
 
 from core.vault import Vault
 from tasks import chores, dispatcher
+from tasks import engine as engine_module
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
 from tasks.load import Limits
@@ -20,11 +21,13 @@ from tests.support.waiting import PATIENCE, wait_until
 
 
 @contextmanager
-def running(vault: Vault, *works: Callable[[], None]) -> Iterator[Engine]:
+def running(
+    vault: Vault, *works: Callable[[], None], farewell: Callable[[], None] = lambda: None
+) -> Iterator[Engine]:
     def make_dispatcher() -> Dispatcher:
         return Dispatcher(make_sender(), lambda: vault, SCHEDULE, Limits(16, 16), utc_now)
 
-    engine = Engine(make_dispatcher, utc_now, works)
+    engine = Engine(make_dispatcher, utc_now, works, farewell)
     engine.start()
     try:
         yield engine
@@ -115,3 +118,45 @@ def test_an_engine_that_breaks_ends_its_chores_and_its_process(
         assert killed.wait(PATIENCE)
     assert ended.is_set()
     assert isinstance(engine.failure, ZeroDivisionError)
+
+
+def test_a_farewell_is_said_last(database: str, vault: Vault) -> None:
+    assert database
+    said: list[str] = []
+    done = threading.Semaphore(0)
+
+    def work() -> None:
+        said.append("work")
+        done.release()
+
+    with running(vault, work, farewell=lambda: said.append("farewell")) as engine:
+        engine.tick()
+        assert done.acquire(timeout=PATIENCE)
+        assert "farewell" not in said
+    assert said[-1] == "farewell"
+    assert said.count("farewell") == 1
+
+
+def test_a_farewell_that_cannot_be_said_is_told(
+    database: str, vault: Vault, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert database
+
+    def fail() -> None:
+        raise OperationalError("no answer")
+
+    with running(vault, farewell=fail):
+        pass
+    assert "it could not be recorded that this worker ended" in caplog.text
+
+
+def test_a_farewell_that_hangs_holds_nothing_up(
+    database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert database
+    monkeypatch.setattr(engine_module, "_FAREWELL", 0.05)
+    hang = threading.Event()
+    with running(vault, farewell=lambda: hang.wait(PATIENCE) and None):
+        pass
+    assert not hang.is_set()
+    hang.set()

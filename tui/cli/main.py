@@ -68,6 +68,8 @@ class _Commands(click.Group):
             _fail(str(error))
         except PeeweeException as error:
             _fail(explain(error))
+        except UnicodeEncodeError:  # an argument that the system handed over as bytes
+            _fail("A value that was given is not UTF-8: write it in UTF-8.")
         except BrokenPipeError:
             give_up_stdout()  # whoever read it has gone
             sys.exit(1)
