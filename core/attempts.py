@@ -25,9 +25,10 @@ _FIELDS = (
     Attempt.detail,
     Attempt.response,
     Attempt.recovery,
+    Attempt.abandoned,
 )
 _LONGEST = timedelta(microseconds=2**31 - 1)  # what the column holds: 35 minutes
-AttemptRow = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool]
+AttemptRow = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool, bool]
 
 
 def attempt_row(
@@ -38,10 +39,11 @@ def attempt_row(
     outcome: Outcome,
     *,
     recovery: bool = False,
+    abandoned: bool = False,
 ) -> AttemptRow:
     duration = max(timedelta(), min(duration, _LONGEST))  # a clock may have been ahead
     duration_us = duration // timedelta(microseconds=1)
-    return delivery_id, number, started_at, duration_us, *_told(outcome), recovery
+    return delivery_id, number, started_at, duration_us, *_told(outcome), recovery, abandoned
 
 
 def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:

@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from core.database import connection, proxy, sqlite_path
 from core.durable import sync
+from core.engine_url import without_password
 from core.errors import BadDatabase, BadInput
 
 _PAGES = 1000  # copied between two calls of `tell`
@@ -63,15 +63,9 @@ def _write_anew(new: Path) -> None:
 def refuse_other_engines(url: str, path: Path) -> None:
     """Raise BadInput for PostgreSQL, with the command that backs it up instead."""
     if sqlite_path(url) is None:
-        where = f"--dbname={_without_password(url)}"
+        where = f"--dbname={without_password(url)}"
         command = shlex.join(["pg_dump", "--format=custom", f"--file={path}", where])
         raise BadInput(f"The database is in PostgreSQL, which has a way of its own: `{command}`.")
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{login.partition(':')[0]}{at}{host}").geturl()
 
 
 def _refuse_existing(path: Path) -> None:

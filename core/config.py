@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
+from core.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url
 from core.errors import BadConfig
 from core.plans import WEBHOOKS_LIMIT
 
@@ -16,8 +17,8 @@ Network = IPv4Network | IPv6Network
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
-_DATABASES = re.compile(r"sqlite:///.+|postgres(ql)?://.+")
-_QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+|unix:///.+")
+_DATABASES = re.compile(r"sqlite:///.+|postgres(ql)?://.+", re.DOTALL)
+_QUEUES = re.compile(r"sqlite:///.+|postgres(ql)?://.+|rediss?://.+|unix:///.+", re.DOTALL)
 _MOST_CONCURRENT = 10_000
 _MOST_ATTEMPTS = 100
 _MOST_WEBHOOKS = 100_000
@@ -71,6 +72,15 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
     return parse
 
 
+def _one_of(*words: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise _Bad(" or ".join(f'"{word}"' for word in words))
+        return value
+
+    return parse
+
+
 def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise _Bad("true or false")
@@ -84,9 +94,16 @@ def _text(value: object) -> str:
 
 
 def _url(pattern: re.Pattern[str], right: str) -> Callable[[object], str]:
+    """What is refused is never quoted: it may hold a password."""
+
     def parse(value: object) -> str:
         if not isinstance(value, str) or not pattern.fullmatch(value):
             raise _Bad(right)
+        if not value.startswith(SQLITE_PREFIX):
+            try:
+                split_engine_url(value)
+            except ValueError:
+                raise _Bad(f"{ENCODED}{right}") from None
         return value
 
     return parse
@@ -156,6 +173,11 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LogConfig:
+    format: str = _key(_one_of("text", "json"), "text")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that can be configured, in the file's own sections; see config.example.toml."""
 
@@ -165,6 +187,7 @@ class Config:
     delivery: DeliveryConfig = field(default_factory=DeliveryConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    log: LogConfig = field(default_factory=LogConfig)
 
 
 _SECTIONS: Mapping[str, type[Any]] = {
@@ -174,6 +197,7 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "delivery": DeliveryConfig,
     "history": HistoryConfig,
     "limits": LimitsConfig,
+    "log": LogConfig,
 }
 
 
@@ -183,7 +207,7 @@ def load_config(path: Path) -> Config:
     Raises BadConfig naming the file, the key and what would be right.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise BadConfig(
             f"There is no configuration file {path}: make one with `aurapos-webhooks init`, or "
@@ -247,4 +271,29 @@ def _relative_to(folder: Path, config: Config) -> Config:
         replace(config.delivery, ca_file=beside(config.delivery.ca_file)),
         config.history,
         config.limits,
+        config.log,
     )
+
+
+def settings_of(config: Config) -> dict[str, str]:
+    """What a worker does, by `section.key`: what must be the same for all that share a database.
+
+    Where files are, who logs in and how the log looks may differ from machine to machine.
+    """
+    told = {
+        f"{section}.{key.name}": _told(getattr(getattr(config, section), key.name))
+        for section in ("delivery", "history")
+        for key in fields(getattr(config, section))
+    }
+    return {"queue.url": _place(config.queue.url), **told}
+
+
+def _told(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _place(url: str) -> str:
+    if url.startswith(SQLITE_PREFIX):
+        return url
+    parts = split_engine_url(url)
+    return f"{parts.scheme}://{parts.hosts}{parts.path}"

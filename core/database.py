@@ -22,11 +22,12 @@ from peewee import (
     SqliteDatabase,
 )
 
+from core.engine_url import SQLITE_PREFIX
 from core.errors import BadDatabase
+from core.folders import told_of_owner
 
 T = TypeVar("T")
 
-SQLITE_PREFIX = "sqlite:///"
 _BUSY_PATIENCE = 30.0  # seconds a writer waits for its turn before the action fails
 _BUSY_PAUSE = (0.0002, 0.001)  # seconds of jitter between two tries of a BEGIN
 _INSERT_BATCH = 500  # rows a statement
@@ -190,17 +191,27 @@ def explain(error: PeeweeException) -> str:
     if any(code.startswith("SQLITE_BUSY") for code in codes):
         return "The database was busy for too long: nothing was changed; try again."
     if any(code.startswith("SQLITE_READONLY") for code in codes):
-        return "The database cannot be written: check who owns the file and its folder."
+        return _told_of_owner() or (
+            "The database cannot be written: check who owns the file and its folder."
+        )
     if "SQLITE_NOTADB" in codes:
         return "The database file is not an SQLite database: check [database] url."
     if "SQLITE_CANTOPEN" in codes:
-        return "The database cannot be opened: check [database] url and who owns the folder."
+        return _told_of_owner() or (
+            "The database cannot be opened: check [database] url and who owns the folder."
+        )
     told = next(filter(None, map(_told_by_postgres, _chain(error))), None)
     if told is not None:
         return told
     if isinstance(error, OperationalError | InterfaceError | ImproperlyConfigured):
         return f"The database does not answer ({first_line(error)}): check [database] url."
     return f"The database refused this ({first_line(error)}): run `aurapos-webhooks doctor`."
+
+
+def _told_of_owner() -> str:
+    """As after a backup that root put back."""
+    told = told_of_owner(Path(proxy.obj.database)) if isinstance(proxy.obj, Sqlite) else ""
+    return told and f"The database cannot be used: {told}"
 
 
 def _told_by_postgres(error: BaseException) -> str | None:

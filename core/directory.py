@@ -7,10 +7,11 @@ from datetime import datetime
 
 from core.access import find_business
 from core.audit import note
+from core.cleaning import clean
 from core.database import connection, transaction
 from core.errors import BadInput, NotFound
 from core.models import Business, Member, MemberKey, Webhook
-from core.plans import Actor, Edition, Role, includes_webhooks
+from core.plans import Actor, Edition, Role, includes_webhooks, looks_like_operator
 from core.ready import rest, wake
 
 _NAME_LIMIT = 200
@@ -109,6 +110,7 @@ def add_member(
 def remove_member(actor: Actor, business_id: int, login: str, now: datetime) -> None:
     """End a membership; the keys go with the login's last one."""
     with transaction():
+        find_business(business_id)
         removed = Member.delete().where((Member.business == business_id) & (Member.login == login))
         if not removed.execute():
             raise NotFound(f"{login!r} is not a member of business {business_id}.")
@@ -131,7 +133,7 @@ def _add_key(login: str, public_key: str, fingerprint: str, now: datetime) -> No
 
 def parse_public_key(text: str) -> tuple[str, str]:
     """A line of a .pub file as (type and base64, SHA256 fingerprint); raises BadInput."""
-    kind, _, rest = text.strip().partition(" ")
+    kind, _, rest = text.removeprefix("\ufeff").strip().partition(" ")
     encoded = rest.split(" ", 1)[0]
     try:
         blob = base64.b64decode(encoded, validate=True)
@@ -144,11 +146,11 @@ def parse_public_key(text: str) -> tuple[str, str]:
     return f"{kind} {encoded}", f"SHA256:{digest}"
 
 
-def standing_urls() -> list[str]:
-    """The URL of every webhook, of whatever business, that has not been deleted."""
+def standing_urls() -> list[tuple[int, str]]:
+    """Id and URL of every webhook, of whatever business, that has not been deleted."""
     with connection():
-        standing = Webhook.select(Webhook.url).where(Webhook.deleted_at.is_null())
-        return [url for (url,) in standing.tuples()]
+        standing = Webhook.select(Webhook.id, Webhook.url).where(Webhook.deleted_at.is_null())
+        return list(standing.order_by(Webhook.id).tuples())
 
 
 def parse_edition(name: str) -> Edition:
@@ -174,6 +176,8 @@ def _login(login: str) -> str:
 
 def _printable(text: str, what: str, limit: int) -> str:
     text = text.strip()
-    if not 1 <= len(text) <= limit or not text.isprintable():
+    if not 1 <= len(text) <= limit or not text.isprintable() or clean(text) != text:
         raise BadInput(f"{what} has 1 to {limit} printable characters.")
+    if looks_like_operator(text):
+        raise BadInput(f"{what} must not be taken for the operator's, who is in the audit trail.")
     return text

@@ -1,9 +1,12 @@
 """Events in: one row in the outbox for each, in the caller's own transaction, and nothing else."""
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import BinaryIO
+from select import select
+from time import monotonic
+from typing import Protocol
 
 from peewee import fn
 
@@ -18,7 +21,17 @@ from core.plans import includes_webhooks, why_not_included
 Wake = Callable[[], None]
 """Rings the consumer; called after the commit, and allowed to fail."""
 
+
+class Arriving(Protocol):
+    """A binary file, buffered as Python opens them, or in memory."""
+
+    def fileno(self) -> int: ...
+    def read1(self, size: int, /) -> bytes: ...
+
+
 _BATCH = 500
+_AT_ONCE = 1 << 18  # bytes
+_HELD_BACK = 0.5  # seconds that a line waits for others at the most, when more may come
 _AHEAD = timedelta(seconds=1)  # of the clock, at the most
 
 
@@ -93,7 +106,7 @@ class SyncReport:
 
 def sync(
     business_id: int,
-    lines: Iterable[bytes],
+    lines: Iterable[bytes | None],
     clock: Callable[[], datetime],
     *,
     wake: Wake,
@@ -101,6 +114,9 @@ def sync(
     on_progress: Callable[[SyncReport], None],
 ) -> SyncReport:
     """One BackendSync push, committed in batches: bad lines are told and the good ones kept.
+
+    A line that is None is none: it says that the next may be long in coming, so that what has come
+    is published now.
 
     Pushing the same again after a lost connection publishes nothing twice, so a push that stops
     half-way is simply pushed again. Raises NotIncluded, leaving what is left of the push unread,
@@ -115,7 +131,13 @@ def sync(
         batch.clear()
         on_progress(report)
 
-    for number, line in enumerate(lines, start=1):
+    number = 0
+    for line in lines:
+        if line is None:
+            if batch:
+                flush()
+            continue
+        number += 1
         if not line.strip():
             continue
         try:
@@ -134,13 +156,66 @@ def sync(
     return report
 
 
-def read_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a push, each bounded: of one that is too long only its beginning is read."""
-    while line := file.readline(LINE_LIMIT + 1):
-        rest = line
-        while len(rest) > LINE_LIMIT and not rest.endswith(b"\n"):
-            rest = file.readline(LINE_LIMIT + 1)
-        yield line
+def read_lines(file: Arriving) -> Iterator[bytes | None]:
+    """The lines of a push, each bounded: of one that is too long only its beginning is read.
+
+    None after half a second, where lines came and no end: from a pipe that stays open. A byte order
+    mark before the first line is read over.
+    """
+    lines = _Lines()
+    pending_since: float | None = None
+    while True:
+        if pending_since is not None and not _more_by(file, pending_since + _HELD_BACK):
+            pending_since = None
+            yield None
+            continue
+        data = file.read1(_AT_ONCE)
+        if not data:
+            yield from lines.end()
+            return
+        for line in lines.feed(data):
+            yield line
+            pending_since = pending_since or monotonic()
+
+
+def _more_by(file: Arriving, deadline: float) -> bool:
+    """Whether there is more, or the end, to be read by then."""
+    try:
+        descriptor = file.fileno()
+    except OSError:  # in memory, all is there
+        return True
+    left = deadline - monotonic()
+    return left > 0 and bool(select([descriptor], [], [], left)[0])
+
+
+class _Lines:
+    """Bytes cut into lines, of which none holds more than the limit and a little."""
+
+    def __init__(self) -> None:
+        self._begun = bytearray()
+        self._is_first = True
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        *ended, rest = data.split(b"\n")
+        for part in ended:
+            self._begin(part)
+            yield self._take(b"\n")
+        self._begin(rest)
+
+    def end(self) -> Iterator[bytes]:
+        if self._begun:
+            yield self._take(b"")
+
+    def _begin(self, part: bytes) -> None:
+        self._begun += part[: max(0, LINE_LIMIT + 1 - len(self._begun))]
+
+    def _take(self, end: bytes) -> bytes:
+        line = (bytes(self._begun) + end)[: LINE_LIMIT + 1]
+        self._begun.clear()
+        if self._is_first:
+            self._is_first = False
+            return line.removeprefix(codecs.BOM_UTF8)
+        return line
 
 
 def _publish_batch(

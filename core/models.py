@@ -187,6 +187,7 @@ class Attempt(Table):
     delivery = ForeignKeyField(Delivery, backref="attempt_log", on_delete="CASCADE")
     number = SmallIntegerField()  # counted from 1 in each round; an interrupted one has it too
     recovery = BooleanField(default=False)  # made because the address came back from an outage
+    abandoned = BooleanField(default=False)  # its delivery was, after this one
     started_at = TimeField()
     duration_us = IntegerField()
     http_status = SmallIntegerField(null=True)
@@ -213,6 +214,28 @@ class LastRun(Table):
 
     job = TextField(primary_key=True)
     at = TimeField()
+    settings = TextField(default="")  # of a consumer, as core.retention writes them
+
+
+class Tally(Table):
+    """How often something happened, all workers together; it never falls."""
+
+    name = TextField()
+    label = TextField()
+    value = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("name", "label")
+
+
+class TallyProgress(Table):
+    """One row: up to which attempt is in the tallies."""
+
+    id = BigIntegerField(primary_key=True)
+    version = BigIntegerField()  # another after each change, so that nobody counts twice
+    counted_to = BigIntegerField()  # an attempt's id
+    seen_to = BigIntegerField()  # the last one there was at seen_at
+    seen_at = TimeField()
 
 
 TABLES: tuple[type[Table], ...] = (
@@ -226,6 +249,8 @@ TABLES: tuple[type[Table], ...] = (
     Attempt,
     AuditEntry,
     LastRun,
+    Tally,
+    TallyProgress,
 )
 
 

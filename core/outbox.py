@@ -152,15 +152,16 @@ def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: dat
     for some, changes in ((ids - doomed, once_more), (doomed, once_more | ended)):
         if some:
             Delivery.update(changes).where(one_of(Delivery.id, some)).execute()
-    log_attempts(_cut_short(row, outcome, now) for row in interrupted)
+    log_attempts(_cut_short(row, outcome, now, abandoned=row.id in doomed) for row in interrupted)
     return doomed
 
 
-def _cut_short(row: Due, outcome: Outcome, now: datetime) -> AttemptRow:
+def _cut_short(row: Due, outcome: Outcome, now: datetime, *, abandoned: bool) -> AttemptRow:
     leased_at = EPOCH + timedelta(microseconds=row.leased_us)
-    recovery = row.recovery == Recovery.MADE
     return attempt_row(
-        row.id, row.attempts + 1, leased_at, now - leased_at, outcome, recovery=recovery
+        *(row.id, row.attempts + 1, leased_at, now - leased_at, outcome),
+        recovery=row.recovery == Recovery.MADE,
+        abandoned=abandoned,
     )
 
 
@@ -327,8 +328,9 @@ def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared
             each.duration,
             each.outcome,
             recovery=each.claim.recovery == Recovery.MADE,
+            abandoned=verdict.status is Status.ABANDONED,
         )
-        for each, _ in settled
+        for each, verdict in settled
         if not isinstance(each.outcome, Withdrawn | Locked | Starved)
     )
 

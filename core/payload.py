@@ -4,7 +4,9 @@ Nothing here writes JSON: what is sent is a slice of what came, so `55.10` stays
 integer keeps all its digits.
 """
 
+import codecs
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -19,8 +21,12 @@ PAYLOAD_LIMIT = 256 * 1024
 LINE_LIMIT = 4 * PAYLOAD_LIMIT
 """Bytes of one line of a push: what was before, what is after, and what surrounds them."""
 
+DEPTH_LIMIT = 100
+"""Brackets within brackets, in a payload as in a line; a ticket has four or so."""
+
 _KEY_LIMIT = 200
 _FITS_NOTHING = -1
+_STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[][{}]', re.DOTALL)
 _SPACE = " \t\n\r"
 
 
@@ -76,7 +82,7 @@ def parse_change(line: bytes) -> Change:
     """
     if len(line) > LINE_LIMIT:
         raise BadPayload(f"The line is longer than the {LINE_LIMIT} bytes that are allowed.")
-    members = _members(_text(line))
+    members = _members(_text(line, DEPTH_LIMIT + 1))
     entity = _entity(members)
     before, after = _state(members, "before"), _state(members, "after")
     key = check_key(members.get("key", (None, ""))[0])
@@ -111,11 +117,29 @@ def _checked_size(payload: bytes) -> bytes:
     return payload
 
 
-def _text(raw: bytes) -> str:
+def _text(raw: bytes, depth_limit: int = DEPTH_LIMIT) -> str:
+    if raw.startswith(codecs.BOM_UTF8):
+        raise BadPayload(
+            "It is not JSON: see line 1, column 1, where a byte order mark is: leave it away."
+        )
+    _check_depth(raw, depth_limit)
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise BadPayload(f"It is not UTF-8: byte {error.start + 1} cannot be read.") from None
+
+
+def _check_depth(raw: bytes, limit: int) -> None:
+    """One limit, whichever Python reads it and however deep the call: its own differ."""
+    if raw.count(b"[") + raw.count(b"{") <= limit:
+        return
+    depth = 0
+    for token in _STRINGS_AND_BRACKETS.findall(raw):
+        depth += (token in {b"[", b"{"}) - (token in {b"]", b"}"})
+        if depth > limit:
+            raise BadPayload(
+                f"It is not usable JSON: it is nested too deeply, {limit} levels are allowed."
+            )
 
 
 def _decode(raw: bytes) -> Any:
@@ -155,8 +179,6 @@ def _scan(text: str, at: int) -> tuple[Any, int]:
         return _decoder.raw_decode(text, at)
     except json.JSONDecodeError as error:
         _refuse(text, error.pos)
-    except RecursionError:
-        raise BadPayload("It is not usable JSON: it is nested too deeply.") from None
 
 
 def _skip_space(text: str, at: int) -> int:

@@ -1,11 +1,14 @@
 """Editions and what they include, roles, and whoever acts. Pure."""
 
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
 OPTION_PRICE = "€24 a month"
 WEBHOOKS_LIMIT = 100
 """Of one business, where the configuration does not say otherwise."""
+OPERATOR = "operator"
+_LOOKALIKES = str.maketrans("0оοօрρеаαтτгӏ1", "ooooppeaattrll")  # digits, Cyrillic, Greek, Armenian
 
 
 class Edition(StrEnum):
@@ -43,7 +46,13 @@ class Actor:
 
     @property
     def name(self) -> str:
-        return self.login if self.login is not None else "operator"
+        return self.login if self.login is not None else OPERATOR
+
+
+def looks_like_operator(name: str) -> bool:
+    """Whether a reader of the audit trail could take it for the operator's name."""
+    plain = unicodedata.normalize("NFKD", name).casefold().translate(_LOOKALIKES)
+    return "".join(filter(str.isalnum, plain)).removeprefix("the") == OPERATOR
 
 
 def includes_webhooks(edition: str, *, option: bool) -> bool:

@@ -109,7 +109,7 @@ def connect(url: str, **options: Any) -> tuple[Connection, Session]:
     """A new connection, in autocommit; `options` are libpq's."""
     url = url.replace("postgres://", "postgresql://", 1)
     told = {"connect_timeout": _CONNECT_TIMEOUT, **_KEEPING_ALIVE, "client_encoding": "UTF8"}
-    if "options" not in conninfo_to_dict(url):
+    if "options" not in _parameters(url):
         told["options"] = ""  # not the environment's, which a pooler refuses
     connection = Connection.connect(url, autocommit=True, **{**told, **options})
     try:
@@ -117,6 +117,16 @@ def connect(url: str, **options: Any) -> tuple[Connection, Session]:
     except BaseException:
         connection.close()
         raise
+
+
+def _parameters(url: str) -> dict[str, Any]:
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:  # its words quote what it could not read
+        raise BadDatabase(
+            "PostgreSQL's driver does not know what follows the question mark: check [database] "
+            "url and [queue] url."
+        ) from None
 
 
 class _Adapter(Psycopg3Adapter):

@@ -4,6 +4,7 @@ Whoever asks is checked here as in `services`; what a business has is shown to i
 the operator only, with or without the option.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from uuid import UUID
 
 from peewee import SQL, fn
 
-from core.access import authorize, find_delivery, find_webhook
+from core.access import authorize, find_business, find_delivery, find_webhook
 from core.database import connection, one_of
 from core.delivery import ErrorKind, Recovery, Status
 from core.due import next_due
@@ -33,7 +34,7 @@ from core.models import (
     Webhook,
 )
 from core.plans import Actor, Edition, Role, includes_webhooks
-from core.retention import TICK
+from core.retention import ENDED, TICK, TICK_WITHIN
 from core.signing import build_body
 
 HISTORY_LENGTH = 50
@@ -132,8 +133,11 @@ def businesses(actor: Actor) -> list[BusinessRow]:
 
 
 def members(business_id: int) -> list[MemberRow]:
-    """The members of a business by login, each with the fingerprints of its keys."""
+    """The members of a business by login, each with the fingerprints of its keys. Raises NotFound
+    for a business that does not exist.
+    """
     with connection():
+        find_business(business_id)
         logins = list(
             Member.select(Member.login, Member.role)
             .where(Member.business == business_id)
@@ -357,9 +361,18 @@ def _grouped(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
 
 
 def last_tick() -> datetime | None:
-    """When any consumer last ticked."""
+    """When any consumer last ticked, or ended in order."""
+    is_one = LastRun.job.startswith(TICK) | (LastRun.job == ENDED)
     with connection():
-        return LastRun.select(fn.MAX(LastRun.at)).where(LastRun.job.startswith(TICK)).scalar()
+        return LastRun.select(fn.MAX(LastRun.at)).where(is_one).scalar()
+
+
+def settings_of_consumers(now: datetime) -> dict[str, dict[str, str]]:
+    """With what each consumer runs that ticked within the last two minutes, by its name."""
+    is_one = LastRun.job.startswith(TICK) & (LastRun.at > now - TICK_WITHIN)
+    with connection():
+        rows = list(LastRun.select().where(is_one & (LastRun.settings != "")))
+    return {row.job.removeprefix(TICK): json.loads(row.settings) for row in rows}
 
 
 def waiting_since(now: datetime) -> datetime | None:

@@ -3,7 +3,8 @@
 In small batches, each a transaction of its own, so that no pass waits for long.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,18 +13,30 @@ from peewee import Expression, fn
 from core.database import one_of, transaction
 from core.delivery import WAITING
 from core.housekeeping import give_back
-from core.models import Business, Delivery, Event, LastRun, Webhook, entitled
+from core.models import Business, Delivery, Event, LastRun, Webhook, entitled, row_lock
+from core.tallies import keep_counts_of, reuse_ids
 
 _BATCH = 500
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _PRUNE = "prune"
 TICK = "tick "
 """What a consumer's row in LastRun begins with; the consumer's name follows."""
+TICK_WITHIN = timedelta(minutes=2)
+"""A consumer that lives has ticked so recently."""
+ENDED = "ended"
+"""Of the row that says when the latest of those that ended in order did."""
 
 
-def record_tick(consumer: str, now: datetime) -> None:
-    """Write down that a consumer is alive."""
-    _record(TICK + consumer, now)
+def record_tick(consumer: str, now: datetime, settings: Mapping[str, str] | None = None) -> None:
+    """Write down that a consumer is alive, and with which settings."""
+    _record(TICK + consumer, now, json.dumps(settings) if settings else "")
+
+
+def record_end(consumer: str, now: datetime) -> None:
+    """A consumer ended in order, and is no more to be looked for."""
+    with transaction():
+        LastRun.delete().where(LastRun.job == TICK + consumer).execute()
+        _record(ENDED, now)
 
 
 def _never() -> bool:
@@ -80,10 +93,10 @@ def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _ne
     return removed
 
 
-def _record(job: str, now: datetime) -> None:
+def _record(job: str, now: datetime, settings: str = "") -> None:
     with transaction():
-        LastRun.insert(job=job, at=now).on_conflict(
-            conflict_target=[LastRun.job], preserve=[LastRun.at]
+        LastRun.insert(job=job, at=now, settings=settings).on_conflict(
+            conflict_target=[LastRun.job], preserve=[LastRun.at, LastRun.settings]
         ).execute()
 
 
@@ -109,7 +122,17 @@ def _remove_deliveries_of(webhook_id: int) -> int:
             .where(Delivery.webhook == webhook_id)
             .limit(_BATCH)
         ]
-        return Delivery.delete().where(one_of(Delivery.id, ids)).execute() if ids else 0
+        return _remove(ids)
+
+
+def _remove(ids: list[int]) -> int:
+    """Deliveries and their attempts, which stay counted."""
+    if not ids:
+        return 0
+    keep_counts_of(ids)
+    removed: int = Delivery.delete().where(one_of(Delivery.id, ids)).execute()
+    reuse_ids()
+    return removed
 
 
 def _walk(
@@ -144,13 +167,10 @@ def _walk(
 
 
 def _prune_deliveries(ids: list[int]) -> int:
-    return (
-        Delivery.delete()
-        .where(
-            one_of(Delivery.id, ids) & Delivery.status.not_in(WAITING) & Delivery.lease.is_null()
-        )
-        .execute()
+    settled = Delivery.select(Delivery.id).where(
+        one_of(Delivery.id, ids) & Delivery.status.not_in(WAITING) & Delivery.lease.is_null()
     )
+    return _remove([row_id for (row_id,) in row_lock(settled).tuples()])
 
 
 def _prune_events(ids: list[int]) -> int:

@@ -6,7 +6,7 @@ Role, edition and option are read again in every one of these, never remembered 
 import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from peewee import SQL
@@ -195,7 +195,7 @@ def recover(
             "recovered",
             now,
             webhook_id=webhook_id,
-            subject=f"{recovered} deliveries since {since:%Y-%m-%d %H:%M} UTC",
+            subject=f"{recovered} deliveries since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         )
         proxy.after_commit(wake)
     return recovered

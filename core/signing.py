@@ -1,7 +1,6 @@
 """Secret, body, headers, signature and verification: what is on the wire. Pure."""
 
 import hmac
-import json
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import NoReturn, SupportsIndex
@@ -14,7 +13,6 @@ SIGNATURE_HEADER = "X-AuraPOS-Signature"
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what every secret starts with, not one
 SECRET_BYTES = 32
 SIGNATURE_PREFIX = "sha256="
-_HEX_DIGEST_LENGTH = 64
 
 
 class Secret:
@@ -76,49 +74,3 @@ def build_headers(event_type: str, delivery_id: UUID, signature: str) -> list[tu
         (DELIVERY_HEADER, str(delivery_id)),
         (SIGNATURE_HEADER, signature),
     ]
-
-
-def explain_mismatch(secret: Secret, signature: str, body: bytes) -> str | None:
-    """None when the signature is right; otherwise one sentence that says where it differs."""
-    given = signature.strip()
-    if not given.startswith(SIGNATURE_PREFIX):
-        return f'The signature does not start with "{SIGNATURE_PREFIX}": send the whole header.'
-    if len(given) != len(SIGNATURE_PREFIX) + _HEX_DIGEST_LENGTH:
-        digits = len(given) - len(SIGNATURE_PREFIX)
-        return (
-            f'The signature has {digits} characters after "{SIGNATURE_PREFIX}" instead of '
-            f"{_HEX_DIGEST_LENGTH}: it was cut or padded on the way."
-        )
-    if hmac.compare_digest(secret.sign(body).encode(), given.encode("utf-8", "replace")):
-        return None
-    return _explain_digest(secret, given, body)
-
-
-def _explain_digest(secret: Secret, given: str, body: bytes) -> str:
-    if secret.sign(body) == given.lower():
-        return "The signature is right but for upper case: hex digits are sent in lower case."
-    for name, variant in _common_mistakes(body):
-        if secret.sign(variant) == given:
-            return f"The signature is right for the body {name}: verify the raw bytes as they came."
-    bare = Secret(secret.reveal().removeprefix(SECRET_PREFIX))
-    if bare.sign(body) == given:
-        return f'The key was used without its "{SECRET_PREFIX}": the prefix is part of the secret.'
-    return (
-        "The signature was made with another secret or over other bytes: compare the secret with "
-        "the one shown at creation or regeneration, and verify the raw body before parsing it."
-    )
-
-
-def _common_mistakes(body: bytes) -> list[tuple[str, bytes]]:
-    mistakes = [
-        ("without its last line break", body.rstrip(b"\r\n")),
-        ("with a line break added", body + b"\n"),
-    ]
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return mistakes
-    compact = json.dumps(parsed, separators=(",", ":"), ensure_ascii=False)
-    spaced = json.dumps(parsed)
-    again = "parsed and written again"
-    return [*mistakes, (again, compact.encode("utf-8", "replace")), (again, spaced.encode())]

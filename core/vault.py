@@ -5,6 +5,7 @@ import os
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,15 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from core.durable import sync
 from core.errors import BadKeyFile
+from core.folders import opened_folder
 from core.signing import Secret
 
 _VERSION = b"\x01"
 _KEY_BYTES = 32
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
+_LONGEST_FILE = 1 << 20  # bytes: some 20,000 keys
 _HEADER = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
 
 
@@ -85,7 +87,8 @@ def _whose(business_id: int, webhook_id: int) -> bytes:
 def create_key_file(path: Path) -> None:
     """Write a new key file, 0600 and on the disk before this returns; never over an old one."""
     try:
-        _write_new(path, _new_line())
+        with opened_folder(path.parent) as folder:
+            _write_new(folder, path.name, _new_line())
     except FileExistsError:
         raise BadKeyFile(f"There is a key file {path} already: it is kept as it is.") from None
     except OSError as error:
@@ -95,16 +98,15 @@ def create_key_file(path: Path) -> None:
 def add_key(path: Path) -> Vault:
     """Put a new key before those of a key file, which changes as a whole or not at all.
 
-    The older ones stay, so that what was sealed with them, in a backup too, still opens.
+    The older ones stay, so that what was sealed with them, in a backup too, still opens. Whoever
+    changes a key file holds `taking_turns` on its folder, until all is sealed with the new key.
     """
-    load_vault(path)
-    return _rewrite(path, _new_line() + path.read_bytes())
+    return _rewrite(path, lambda content: _new_line() + content)
 
 
 def drop_old_keys(path: Path) -> Vault:
     """Leave only the current key in a key file."""
-    load_vault(path)
-    return _rewrite(path, _lines(path.read_bytes(), path)[0] + b"\n")
+    return _rewrite(path, lambda content: _lines(content, path)[0] + b"\n")
 
 
 def _new_line() -> bytes:
@@ -112,62 +114,109 @@ def _new_line() -> bytes:
     return key_id.hex().encode() + b" " + urlsafe_b64encode(key) + b"\n"
 
 
-def _rewrite(path: Path, content: bytes) -> Vault:
-    new = path.with_name(f"{path.name}.new")
-    owner = path.stat()
+def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> Vault:
+    """Everything by descriptor: root changes what an account owns, and the account may put a link
+    in place of any name meanwhile.
+    """
+    new = f"{path.name}.new"
     try:
-        new.unlink(missing_ok=True)  # of a run that was killed
-        _write_new(new, content)
-        os.chown(new, owner.st_uid, owner.st_gid)
-        new.replace(path)
-        sync(path.parent)
+        with opened_folder(path.parent) as folder:
+            before, owner = _read(path, folder)
+            content = change(before)
+            vault = _parse(content, path)
+            with suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=folder)  # of a run that was killed
+            _write_new(folder, new, content, owner)
+            try:
+                os.replace(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError:
+                os.unlink(new, dir_fd=folder)
+                raise
+            os.fsync(folder)
+            return vault
+    except FileNotFoundError:
+        raise _missing(path) from None
     except OSError as error:
         raise BadKeyFile(
             f"The key file {path} cannot be changed: {error.strerror}; it is as it was."
         ) from None
-    finally:
-        with suppress(OSError):
-            new.unlink()
-    return load_vault(path)
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    sync(path.parent)
+def _write_new(folder: int, name: str, content: bytes, owner: os.stat_result | None = None) -> None:
+    """A file that was not there, of `owner` or our own; whole and on the disk, or not there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if owner is not None:
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            os.fsync(descriptor)
+        os.fsync(folder)
+    except OSError:
+        os.unlink(name, dir_fd=folder)
+        raise
 
 
 def load_vault(path: Path) -> Vault:
     """The vault with the keys of a file: one a line, `ID KEY` in hex and base64url, current first.
 
-    Raises BadKeyFile when the file is missing, readable by others, or not a key file.
+    A link is followed, as Kubernetes makes them, to a file that is safe. Raises BadKeyFile when the
+    file is missing, readable by others, or not a key file.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        return _parse(_read(path)[0], path)
     except FileNotFoundError:
-        raise BadKeyFile(
-            f"The key file is missing: put {path} back from its backup; without it no secret can "
-            "be opened and deliveries wait."
-        ) from None
+        raise _missing(path) from None
     except OSError as error:
         raise BadKeyFile(f"The key file {path} cannot be read: {error.strerror}.") from None
-    try:
-        _refuse_unsafe(path, os.fstat(descriptor).st_mode)
-    except BadKeyFile:
-        os.close(descriptor)
-        raise
+
+
+def _missing(path: Path) -> BadKeyFile:
+    return BadKeyFile(
+        f"The key file is missing: put {path} back from its backup; without it no secret can "
+        "be opened and deliveries wait."
+    )
+
+
+def _read(path: Path, folder: int | None = None) -> tuple[bytes, os.stat_result]:
+    """What is in a key file, and whose it is; inside an open folder, to be changed, no link."""
+    flags = os.O_RDONLY | os.O_NONBLOCK  # a FIFO that nobody writes to is no reason to wait
+    if folder is None:
+        descriptor = os.open(path, flags)
+    else:
+        _refuse_link(path, folder)
+        descriptor = os.open(path.name, flags | os.O_NOFOLLOW, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
-        return Vault(tuple(_parse_key(line, path) for line in _lines(file.read(), path)))
+        about = os.fstat(descriptor)
+        _refuse_unsafe(path, about)
+        return file.read(_LONGEST_FILE), about
 
 
-def _refuse_unsafe(path: Path, mode: int) -> None:
-    if not stat.S_ISREG(mode):
+def _refuse_link(path: Path, folder: int) -> None:
+    if stat.S_ISLNK(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode):
+        raise BadKeyFile(
+            f"The key file {path} is a link, which is not changed: copy what it leads to into a "
+            "file of its own with mode 600, name that in [secrets] key_file and run this again; "
+            "then bring the file to where the link leads (a Kubernetes secret)."
+        )
+
+
+def _refuse_unsafe(path: Path, about: os.stat_result) -> None:
+    """What others can read is no secret. As PostgreSQL has it for its key files, root's may be
+    read by the group that it gives them to: so Kubernetes mounts a secret for an account.
+    """
+    if not stat.S_ISREG(about.st_mode):
         raise BadKeyFile(f"The key file {path} is not a file: mend [secrets] key_file.")
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    given_by_root = about.st_uid == 0 and os.geteuid() != 0
+    allowed = stat.S_IRUSR | stat.S_IWUSR | (stat.S_IRGRP if given_by_root else 0)
+    if stat.S_IMODE(about.st_mode) & (stat.S_IRWXG | stat.S_IRWXO) & ~allowed:
         raise BadKeyFile(f"The key file {path} is open to others: run `chmod 600 {path}`.")
+
+
+def _parse(content: bytes, path: Path) -> Vault:
+    return Vault(tuple(_parse_key(line, path) for line in _lines(content, path)))
 
 
 def _lines(content: bytes, path: Path) -> list[bytes]:

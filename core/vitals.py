@@ -28,6 +28,7 @@ class FailingWebhook:
 class Vitals:
     outbox: int  # events not yet fanned out
     due: int
+    late: int  # of those, by more than a minute
     oldest_due: datetime | None
     in_flight: int
     scheduled: int  # for a later attempt
@@ -42,12 +43,15 @@ def vitals(now: datetime) -> Vitals:
     """For the operator. Costs what is waiting, not what has been."""
     with connection():
         outbox = Event.select().where(Event.fanned_out_at.is_null()).count()
-        due, in_flight, scheduled = _waiting(now)  # after it: what is fanned out between is in both
+        due, late, in_flight, scheduled = _waiting(
+            now
+        )  # after it: what is fanned out between is in both
         delivered, failed = _last_minute(now)
         failing = _failing()
         return Vitals(
             outbox=outbox,
             due=due,
+            late=late,
             oldest_due=waiting_since(now),
             in_flight=in_flight,
             scheduled=scheduled,
@@ -59,13 +63,14 @@ def vitals(now: datetime) -> Vitals:
         )
 
 
-def _waiting(now: datetime) -> tuple[int, int, int]:
-    """Due and not leased, leased, and due later; of webhooks that are sent to."""
+def _waiting(now: datetime) -> tuple[int, int, int, int]:
+    """Due and not leased, those late, leased, and due later; of webhooks that are sent to."""
     is_leased = Delivery.lease.is_null(is_null=False) & (Delivery.due_at > now)
     is_later = Delivery.lease.is_null() & (Delivery.due_at > now)
-    due, leased, later = (
+    due, late, leased, later = (
         Delivery.select(
             fn.COUNT(Delivery.id).filter(Delivery.due_at <= now),
+            fn.COUNT(Delivery.id).filter(Delivery.due_at <= now - MINUTE),
             fn.COUNT(Delivery.id).filter(is_leased),
             fn.COUNT(Delivery.id).filter(is_later),
         )
@@ -75,7 +80,7 @@ def _waiting(now: datetime) -> tuple[int, int, int]:
         .tuples()
         .get()
     )
-    return due, leased, later
+    return due, late, leased, later
 
 
 def _last_minute(now: datetime) -> tuple[int, int]:

@@ -12,14 +12,15 @@ from typing import Any
 from huey import Huey
 
 from core.clock import DatabaseClock
-from core.config import Config, load_config
+from core.config import Config, load_config, settings_of
 from core.database import open_database, proxy
 from core.delivery import Schedule
 from core.outbox import LEASE
-from core.retention import prune_daily, record_tick
+from core.retention import prune_daily, record_end, record_tick
 from core.schema import require_current
 from core.sender import Sender
 from core.sweep import Sweep
+from core.tallies import fold
 from core.tls import tls_context
 from core.transport import GuardedTransport
 from core.vault import load_vault
@@ -76,9 +77,14 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     huey = open_configured_queue(config)
     name = f"{socket.gethostname()} {os.getpid()}"
 
+    settings = settings_of(config)
+
     def tell_that_it_lives() -> None:
         clock.set()
-        record_tick(name, utc_now())
+        record_tick(name, utc_now(), settings)
+
+    def count() -> None:
+        fold(clock())
 
     def prune() -> None:
         removed = prune_daily(config.history.keep, clock(), lambda: engine.is_stopping)
@@ -93,7 +99,8 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     engine = Engine(
         lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=call_for_help, clock=clock),
         clock,
-        [tell_that_it_lives, prune, sweep],
+        [tell_that_it_lives, prune, sweep, count],
+        farewell=lambda: record_end(name, utc_now()),
     )
 
     @huey.on_startup()

@@ -30,23 +30,29 @@ log = logging.getLogger(__name__)
 _PATIENCE = 60.0  # seconds: a tick is never further away
 _PAUSES = (0.05, 1.0)  # seconds after a pass that did nothing of what is due, at first and at most
 _PAUSE_AFTER_ERROR = 2.0
+_FAREWELL = 2.0
 _ALLOCATIONS_A_LOOK = 50_000  # twice what a full load in flight holds
 _TURN_OF_A_THREAD = 0.0005  # seconds that it keeps Python while another waits for it
 _FILES = 16_384  # open at once, sockets among them: more than the most POSTs in flight need
 
 
 class Engine:
-    """Runs passes, and its chores beside them, until it is stopped; it can be started again."""
+    """Runs passes, and its chores beside them, until it is stopped; it can be started again.
+
+    The farewell is said once everything else has ended.
+    """
 
     def __init__(
         self,
         make_dispatcher: Callable[[], Dispatcher],
         clock: Callable[[], datetime],
         chores: Sequence[Callable[[], None]] = (),
+        farewell: Callable[[], None] = lambda: None,
     ) -> None:
         self._make_dispatcher = make_dispatcher
         self._clock = clock
         self._works = chores
+        self._farewell = farewell
         self._loop: asyncio.AbstractEventLoop | None = None
         self._dispatcher: Dispatcher | None = None
         self._chores: list[Chore] = []
@@ -117,6 +123,7 @@ class Engine:
     def _run(self) -> None:
         try:
             run(self._main())
+            self._say_farewell()
         except Exception as error:
             # A worker that goes on without its engine would only look alive.
             log.exception("the engine broke, so this worker ends")
@@ -125,6 +132,18 @@ class Engine:
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
             self._started.set()
+
+    def _say_farewell(self) -> None:
+        """Not for long, should the database hang: then it is seen later that nobody ticks."""
+        thread = threading.Thread(target=self._try_farewell, name="farewell", daemon=True)
+        thread.start()
+        thread.join(_FAREWELL)
+
+    def _try_farewell(self) -> None:
+        try:
+            self._farewell()
+        except PeeweeException as error:
+            log.error("it could not be recorded that this worker ended: %s", explain(error))
 
     async def _main(self) -> None:
         self._woken, self._stopped = asyncio.Event(), asyncio.Event()

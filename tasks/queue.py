@@ -1,5 +1,6 @@
 """The Huey behind a queue URL."""
 
+from contextlib import suppress
 from typing import Any
 
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
@@ -8,6 +9,7 @@ from huey.storage import SqliteStorage
 
 from core.database import sqlite_path
 from core.errors import BadConfig
+from core.folders import make_private
 
 _NAME = "aurapos-webhooks"
 _CONNECT_TIMEOUT = 2  # seconds, the least that PostgreSQL's driver takes
@@ -48,6 +50,8 @@ def open_queue(
     options: dict[str, Any] = {"results": False, "utc": True, "serializer": serializer}
     path = sqlite_path(url)
     if path is not None:
+        with suppress(OSError):  # SQLite says it in words that are explained elsewhere
+            make_private(path)
         return _FileHuey(_NAME, filename=str(path), **options)
     if url.startswith(("redis", "unix")):
         return RedisHuey(_NAME, connection_pool=_redis_pool(url, to_ring=to_ring), **options)
@@ -85,7 +89,14 @@ def _redis_pool(url: str, *, to_ring: bool) -> Any:
         timeouts = {"socket_connect_timeout": _RING_TIMEOUT, "socket_timeout": _RING_TIMEOUT}
     else:
         timeouts = {"socket_connect_timeout": _CONNECT_TIMEOUT}
-    return redis.ConnectionPool.from_url(url, **timeouts)
+    try:
+        pool = redis.ConnectionPool.from_url(url, **timeouts)
+        pool.connection_class(**pool.connection_kwargs)  # which connects to nothing yet
+    except (TypeError, ValueError):  # their words quote what was not understood
+        raise BadConfig(
+            "Redis's driver does not know what follows the question mark: check [queue] url."
+        ) from None
+    return pool
 
 
 def _missing_driver(extra: str) -> BadConfig:

@@ -31,6 +31,7 @@ class Desk:
     business_id: int | None = None  # the one asked for; None lets the person choose
     development: str = ""  # which development settings are on, in a sentence
     worker_hint: str = TELL  # what to do when no worker runs
+    others_settings: Callable[[], str] = lambda: ""  # what a running worker has set otherwise
     set_up: "Callable[[str, Edition, str], Desk] | None" = None  # where there is nothing yet: makes
     # the first business (name, edition, owner's login) and all that is needed for it
 
@@ -45,6 +46,15 @@ class Desk:
         if lost:
             return f"! The secrets of {len(lost)} webhooks are locked, and deliveries wait: {TELL}"
         return ""
+
+    def settings_trouble(self) -> str:
+        """That a worker runs with other settings, in a sentence; empty when none does."""
+        differing = self.others_settings()
+        if not differing:
+            return ""
+        if self.actor.login is None:
+            return f"! {differing[0].upper()}{differing[1:]}."
+        return f"! The worker runs with other settings than this screen: {TELL}"
 
     def moment(self, when: datetime) -> str:
         """`23 Nov 12:40`."""

@@ -93,6 +93,8 @@ def test_members_and_their_keys(installed: Installation) -> None:
     (installed.folder / "marie.pub").write_text(KEY)
     added = installed.json("member", "add", "marie", "--key-file", "marie.pub")
     assert added["fingerprint"] == FINGERPRINT
+    piped = installed.json("member", "add", "marie", "--key-file", "-", stdin=KEY.encode())
+    assert piped == added
     installed.ok("member", "add", "paul", "--role", "manager")
     assert installed.json("member", "list") == [
         {"login": "marie", "role": "owner", "fingerprints": [FINGERPRINT]},
@@ -134,6 +136,17 @@ def test_verify_says_whether_a_signature_is_right(installed: Installation) -> No
     check = ("verify", "--secret", secret, "--signature", signature)
     assert installed.ok(*check, stdin=request.body) == "The signature is right.\n"
     assert "without its last line break" in installed.fails(*check, stdin=request.body + b"\n")
+    (installed.folder / "secret").write_text(f"{secret}\n")
+    (installed.folder / "body").write_bytes(request.body)
+    kept = ("verify", "--signature", f"X-AuraPOS-Signature: {signature}")
+    from_file = installed.ok(*kept, "--secret-file", "secret", "body")
+    from_stdin = installed.ok(*kept, "--secret-file", "-", "body", stdin=f"{secret}\r\n".encode())
+    from_variable = installed.run(*kept, "body", env={"AURAPOS_WEBHOOKS_SECRET": secret})
+    assert from_file == from_stdin == from_variable.stdout == "The signature is right.\n"
+    assert "both come from stdin" in installed.fails(*kept, "--secret-file", "-", code=2)
+    assert "The secret is missing" in installed.fails(*kept, "body", code=2)
+    (installed.folder / "empty").write_text("\n")
+    assert "has none in it" in installed.fails(*kept, "--secret-file", "empty", "body")
 
 
 def test_migrate_says_what_it_did(installed: Installation) -> None:
@@ -190,7 +203,7 @@ def test_the_doctor_counts_webhooks_that_the_settings_of_now_refuse(
     config = installed.config.read_text()
     installed.config.write_text(config.replace("allow_http = true", "allow_http = false"))
     told = installed.run("doctor").stdout
-    assert "warning webhooks  2 of them may not be called by the settings of now" in told
+    assert "warning webhooks  1, 2 may not be called by the settings of now" in told
 
 
 @pytest.mark.parametrize(
@@ -226,14 +239,14 @@ def test_status_is_for_people_machines_and_prometheus(installed: Installation) -
             installed.emit()
             wait_until(lambda: installed.json("status")["delivered_last_minute"] == 1)
             wait_until(lambda: installed.json("status")["consumers"])
+            metrics = installed.ok("status", "--prometheus").splitlines()
             assert worker.stop() == 0
     told = installed.ok("status")
     assert "due         0" in told
     assert "1 attempts delivered" in told
-    metrics = installed.ok("status", "--prometheus").splitlines()
     values = dict(line.rsplit(" ", 1) for line in metrics if not line.startswith("#"))
     assert values['aurapos_webhooks_attempts_last_minute{outcome="delivered"}'] == "1"
     assert values["aurapos_webhooks_deliveries_due"] == "0"
     assert any(name.startswith("aurapos_webhooks_last_tick_timestamp_seconds{") for name in values)
     helps = sum(line.startswith("# HELP ") for line in metrics)
-    assert helps == sum(line.startswith("# TYPE ") for line in metrics) == 8
+    assert helps == sum(line.startswith("# TYPE ") for line in metrics) == 14

@@ -3,6 +3,7 @@
 import json
 import shlex
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -55,6 +56,18 @@ class TestRotateKey:
         assert json.loads(done.stdout)["attempts"] == 0
         assert "does not hold the key" in done.stderr
         assert "webhooks 1" in installed.run("doctor").stdout
+
+    def test_several_at_once_take_turns_and_every_secret_still_opens(
+        self, installed: Installation
+    ) -> None:
+        installed.add_webhook("https://example.com/")
+        with ThreadPoolExecutor() as pool:
+            rotations = [
+                pool.submit(installed.json, "secrets", "rotate-key", *options)
+                for options in ([], [], ["--drop-old"], [])
+            ]
+        assert [each.result()["sealed"] for each in rotations] == [1] * 4
+        assert "every one opens" in installed.run("doctor").stdout
 
     def test_a_secret_that_no_key_opens_is_named(self, installed: Installation) -> None:
         installed.add_webhook("https://example.com/")

@@ -1,7 +1,10 @@
 """Every mistake ends in one sentence, and leaves nothing half-written."""
 
+import os
 import resource
+import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (("delivery", "list", "--webhook", "7"), "no webhook 7"),
         (("recover", "--since", "yesterday"), "is not a time"),
         (("recover", "--since", "99999999999999d"), "is not a time"),
+        (("recover", "--since", "9999-12-31T23:59-14:00"), "is not a time"),
         (("business", "add", "x", "--edition", "gold"), "no edition 'gold'"),
         (("business", "add", " ", "--edition", "group"), "1 to 200 printable"),
         (("business", "set", "7", "--option", "on"), "no business 7"),
@@ -161,6 +165,39 @@ def test_an_init_without_a_login_leaves_no_file(tmp_path: Path) -> None:
     assert contents(tmp_path) == {}
 
 
+@pytest.mark.sqlite_only("makes the file")
+def test_of_several_inits_at_once_one_does_it_and_the_others_change_nothing(
+    tmp_path: Path,
+) -> None:
+    installation = Installation(tmp_path)
+    installation.config.unlink()
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(lambda _: installation.run(*INIT), range(4)))
+    assert sorted(each.returncode for each in done) == [0, 1, 1, 1]
+    for each in done:
+        assert each.returncode == 0 or "in use already, by business 1" in each.stderr
+    assert len(installation.json("business", "list")) == 1
+    installation.json("webhook", "create", "https://example.com/", "--all-events")
+    assert "every one opens" in installation.run("doctor").stdout
+
+
+@pytest.mark.sqlite_only("deletes the file")
+def test_a_queue_file_that_is_made_anew_is_the_folders_owners_alone(
+    installed: Installation,
+) -> None:
+    queue = installed.folder / "aurapos-webhooks-queue.db"
+    queue.unlink()
+    if os.geteuid() == 0:
+        os.chown(installed.folder, 65534, 65534)
+    before = os.umask(0o022)
+    try:
+        installed.emit()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(queue.stat().st_mode) == 0o600
+    assert queue.stat().st_uid == installed.folder.stat().st_uid
+
+
 def limited() -> None:
     """As on a full disk: no file may grow beyond 20 KB."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -214,3 +251,29 @@ def test_a_reader_that_has_gone_is_no_error_message(installed: Installation) -> 
         told = errors.read()
     assert process.wait(PATIENCE) in {0, 1}
     assert told == b""
+
+
+@pytest.mark.parametrize(
+    ("section", "url"),
+    [
+        ("database", "postgresql://u:p%zzhunter2@127.0.0.1:1/x"),
+        ("database", "postgresql://u:p@hunter2@127.0.0.1:1/x"),
+        ("database", "postgresql://127.0.0.1:1/x?password=a&hunter2=1"),
+        ("database", "postgresql://u:hunter2@127.0.0.1:1/x"),
+        ("queue", "redis://:a/hunter2@127.0.0.1:1"),
+        ("queue", "redis://:a#hunter2@127.0.0.1:1"),
+        ("queue", "redis://127.0.0.1:1/0?password=a&hunter2=1"),
+        ("queue", "redis://:hunter2@127.0.0.1:1/0"),
+        ("queue", "postgresql://127.0.0.1:1/x?password=a&hunter2=1"),
+        ("queue", "postgresql://u:p/hunter2@127.0.0.1:1/x"),
+    ],
+)
+@pytest.mark.sqlite_only("names its own engines")
+def test_no_command_tells_a_part_of_a_password(
+    installed: Installation, section: str, url: str
+) -> None:
+    installed.config.write_text(f'[{section}]\nurl = "{url}"\n')
+    for args in (("doctor",), ("migrate",), ("webhook", "list"), ("backup", "b")):
+        done = installed.run(*args)
+        assert "hunter2" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr

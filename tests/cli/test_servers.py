@@ -45,6 +45,7 @@ def urls(tables: Postgres, queue: Redis) -> dict[str, str]:
         "queue, wrong password": queue.url_with(f"x{PASSWORD}"),
         "queue, wrong port": f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0",
         "queue, no port": f"redis://:{PASSWORD}@127.0.0.1:port/0",
+        "queue, no number": f"redis://:{PASSWORD}@127.0.0.1/0?socket_timeout=soon",
         "queue, no socket": "unix:///nowhere/redis.sock",
     }
 
@@ -100,7 +101,6 @@ def test_a_postgresql_that_does_not_let_us_in_is_told(
     [
         ("queue, wrong password", "invalid username-password pair"),
         ("queue, wrong port", "Connection refused"),
-        ("queue, no port", "Port could not be cast"),
         ("queue, no socket", "No such file"),
         ("tables, wrong password", "password authentication failed"),
         ("tables, wrong port", "Connection refused"),
@@ -131,7 +131,18 @@ def test_a_queue_without_tables_is_made_by_migrate(
     assert examined(on_servers)["queue"][0] == "ok"
 
 
-@pytest.mark.parametrize("which", ["queue, no port", "tables, wrong port"])
+def test_a_port_that_is_none_is_told_by_every_command(
+    on_servers: Installation, urls: dict[str, str]
+) -> None:
+    pointed_to(on_servers, urls["tables"], urls["queue, no port"])
+    verdict, told = examined(on_servers)["config"]
+    assert verdict == "BAD"
+    assert "whose port is a number" in told
+    for command in ("migrate", "worker"):
+        assert on_servers.fails(command) == told
+
+
+@pytest.mark.parametrize("which", ["queue, no number", "tables, wrong port"])
 def test_a_queue_that_cannot_be_made_is_one_sentence(
     on_servers: Installation, urls: dict[str, str], which: str
 ) -> None:

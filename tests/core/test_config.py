@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Config, load_config, parse_config, parse_duration
+from core.config import Config, load_config, parse_config, parse_duration, settings_of
 from core.errors import BadConfig
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -159,3 +159,29 @@ def test_an_attempt_cannot_be_given_longer_than_its_lease() -> None:
     """Accepted, another worker would POST the same delivery while the first still waits."""
     with pytest.raises(BadConfig, match=r"delivery\.timeout must be"):
         parse_config({"delivery": {"timeout": "30s"}}, "c.toml")
+
+
+def test_settings_that_workers_share_tell_no_login_and_no_place_of_files() -> None:
+    document = {"queue": {"url": "redis://u:hunter2@h:6379/0"}, "delivery": {"max_attempts": 6}}
+    told = settings_of(parse_config(document, "c"))
+    assert told["queue.url"] == "redis://h:6379/0"
+    assert (told["delivery.max_attempts"], told["delivery.timeout"]) == ("6", "0:00:10")
+    other = {
+        "queue": {"url": "redis://other:secret@h:6379/0"},
+        "database": {"url": "postgresql://h/x"},
+        "secrets": {"key_file": "elsewhere"},
+        "log": {"format": "json"},
+        "delivery": {"max_attempts": 6},
+    }
+    assert settings_of(parse_config(other, "c")) == told
+
+
+def test_a_log_has_one_of_two_formats() -> None:
+    assert parse_config({"log": {"format": "json"}}, "c").log.format == "json"
+    with pytest.raises(BadConfig, match=r'In c, log\.format must be "text" or "json"\.'):
+        parse_config({"log": {"format": "xml"}}, "c")
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbf[delivery]\nmax_attempts = 6\n")
+    assert load_config(tmp_path / "c.toml").delivery.max_attempts == 6

@@ -18,12 +18,14 @@ from core.due import waiting_webhooks
 from core.models import Attempt, Delivery, Event, Webhook
 from core.outbox import Settlement
 from core.recovery import recover_some
+from core.tallies import fold, totals
 from core.vault import Vault
 from core.vitals import vitals
 from tests.support.long_history import LongHistory, keep_house
 from tests.support.scene import (
     DAY,
     MARIE,
+    MINUTE,
     NOON,
     SCHEDULE,
     SECOND,
@@ -116,6 +118,7 @@ def looks(business: int, webhook_ids: list[int]) -> None:
     queries.abandoned(MARIE, webhook_ids[0], NOON - DAY)
     health.pulse()
     vitals(NOON)
+    totals()
 
 
 def work_on(length: int, business: int, vault: Vault) -> Callable[[], None]:
@@ -123,6 +126,8 @@ def work_on(length: int, business: int, vault: Vault) -> Callable[[], None]:
     webhook_ids = [add_webhook(vault, business).id for _ in range(WEBHOOKS)]
     LongHistory(length, WEBHOOKS, 80 * DAY, due=100, scheduled=100).fill(NOON)
     keep_house()
+    for minutes in (0, 2):  # as a worker has done long ago
+        fold(NOON + minutes * MINUTE)
     for _ in range(5):
         publish_ticket(business)
 

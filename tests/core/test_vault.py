@@ -8,7 +8,8 @@ import pytest
 
 from core.errors import BadKeyFile
 from core.signing import Secret
-from core.vault import Vault, create_key_file, load_vault
+from core.vault import Vault, add_key, create_key_file, drop_old_keys, load_vault
+from tests.support.accounts import NOBODY, as_nobody, let_in, needs_root
 
 SECRET = Secret("whsec_sentinel")
 
@@ -74,14 +75,84 @@ def test_a_file_that_is_no_key_file_is_refused(tmp_path: Path, content: bytes) -
         load_vault(tmp_path / "key")
 
 
-def test_a_missing_key_file_and_a_link_are_refused(tmp_path: Path, vault: Vault) -> None:
+def test_a_missing_key_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadKeyFile, match="is missing"):
         load_vault(tmp_path / "gone")
-    (tmp_path / "link").symlink_to(tmp_path / "test.key")
-    with pytest.raises(BadKeyFile, match="cannot be read"):
-        load_vault(tmp_path / "link")
+
+
+def as_kubernetes_mounts_it(folder: Path) -> Path:
+    """A link to a link to the file."""
+    (folder / "..data").symlink_to("..2026_11_27", target_is_directory=True)
+    (folder / "..2026_11_27").mkdir()
+    (folder / "test.key").rename(folder / "..2026_11_27" / "mounted.key")
+    (folder / "mounted.key").symlink_to("..data/mounted.key")
+    return folder / "mounted.key"
+
+
+def test_a_link_is_read_where_what_it_leads_to_is_safe_and_never_changed(
+    tmp_path: Path, vault: Vault
+) -> None:
+    link = as_kubernetes_mounts_it(tmp_path)
+    assert load_vault(link).keys == vault.keys
+    for change in (add_key, drop_old_keys):
+        with pytest.raises(BadKeyFile, match="is a link, which is not changed: copy"):
+            change(link)
     with pytest.raises(BadKeyFile, match="already"):
-        create_key_file(tmp_path / "link")
+        create_key_file(link)
+    link.resolve().chmod(0o640)
+    with pytest.raises(BadKeyFile, match="chmod 600"):
+        load_vault(link)
+
+
+@needs_root
+def test_an_account_may_read_roots_key_file_by_its_group_alone(
+    tmp_path: Path, vault: Vault
+) -> None:
+    path = tmp_path / "test.key"
+    let_in(tmp_path)
+    os.chown(path, 0, NOBODY)
+    path.chmod(0o440)
+    assert as_nobody(lambda: load_vault(path)) == "done"
+    path.chmod(0o460)
+    assert "chmod 600" in as_nobody(lambda: load_vault(path))
+    os.chown(path, NOBODY, NOBODY)
+    path.chmod(0o440)
+    assert "chmod 600" in as_nobody(lambda: load_vault(path))
+
+
+@needs_root
+def test_a_changed_key_file_stays_its_owners_and_no_link_in_its_way_is_followed(
+    tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, victim = tmp_path / "test.key", tmp_path / "roots"
+    victim.write_text("root only")
+    os.chown(path, NOBODY, NOBODY)
+    fsync = os.fsync
+
+    def swap(descriptor: int) -> None:
+        """What the account does between any two steps of root's."""
+        new = tmp_path / "test.key.new"
+        if new.exists() and not new.is_symlink():
+            new.unlink()
+            new.symlink_to(victim)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", swap)
+    add_key(path)
+    assert victim.stat().st_uid == 0
+    assert victim.read_text() == "root only"
+    monkeypatch.undo()
+    path.unlink()
+    create_key_file(path)
+    os.chown(path, NOBODY, NOBODY)
+    add_key(path)
+    assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY, NOBODY)
+
+
+def test_a_fifo_in_its_place_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    with pytest.raises(BadKeyFile, match="is not a file"):
+        load_vault(tmp_path / "fifo")
 
 
 def test_a_vault_does_not_show_its_keys(vault: Vault) -> None:

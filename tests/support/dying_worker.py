@@ -26,7 +26,7 @@ def run_worker(config: Path, lease: timedelta, log: Path | None = None) -> None:
     if log is not None:
         with log.open("ab") as file:
             os.dup2(file.fileno(), sys.stderr.fileno())
-    log_to_stderr(verbose=False)
+    log_to_stderr("text", verbose=False)
     consume(load_config(config), lease_for=lease)
 
 

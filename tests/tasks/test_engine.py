@@ -22,11 +22,13 @@ from tests.support.waiting import PATIENCE, wait_until
 
 
 @contextmanager
-def running(vault: Vault, *works: Callable[[], None]) -> Iterator[Engine]:
+def running(
+    vault: Vault, *works: Callable[[], None], farewell: Callable[[], None] = lambda: None
+) -> Iterator[Engine]:
     def make_dispatcher() -> Dispatcher:
         return Dispatcher(make_sender(), lambda: vault, SCHEDULE, Limits(16, 16, 16), utc_now)
 
-    engine = Engine(make_dispatcher, utc_now, works)
+    engine = Engine(make_dispatcher, utc_now, works, farewell)
     engine.start()
     try:
         yield engine
@@ -165,3 +167,45 @@ def test_a_call_for_help_wakes_who_has_nothing_to_do(
         publish_ticket(business)
         engine.help()
         wait_until(lambda: receiver.requests)
+
+
+def test_a_farewell_is_said_last(database: str, vault: Vault) -> None:
+    assert database
+    said: list[str] = []
+    done = threading.Semaphore(0)
+
+    def work() -> None:
+        said.append("work")
+        done.release()
+
+    with running(vault, work, farewell=lambda: said.append("farewell")) as engine:
+        engine.tick()
+        assert done.acquire(timeout=PATIENCE)
+        assert "farewell" not in said
+    assert said[-1] == "farewell"
+    assert said.count("farewell") == 1
+
+
+def test_a_farewell_that_cannot_be_said_is_told(
+    database: str, vault: Vault, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert database
+
+    def fail() -> None:
+        raise OperationalError("no answer")
+
+    with running(vault, farewell=fail):
+        pass
+    assert "it could not be recorded that this worker ended" in caplog.text
+
+
+def test_a_farewell_that_hangs_holds_nothing_up(
+    database: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert database
+    monkeypatch.setattr(engine_module, "_FAREWELL", 0.05)
+    hang = threading.Event()
+    with running(vault, farewell=lambda: hang.wait(PATIENCE) and None):
+        pass
+    assert not hang.is_set()
+    hang.set()

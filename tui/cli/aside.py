@@ -33,7 +33,7 @@ class AsideHandler(logging.Handler):
     def flush(self) -> None:
         """Until all is written, but no longer than a moment."""
         done = self._lines.all_tasks_done
-        with done:
+        with done, suppress(KeyboardInterrupt):  # told to end once more
             done.wait_for(lambda: not self._lines.unfinished_tasks, _LAST_WORDS)
 
     def _write_all(self) -> None:

@@ -20,7 +20,7 @@ _ENVIRONMENT = (
 )
 
 
-@click.command("authorized-keys")
+@click.command("authorized-keys", short_help="For sshd: what a key opens.")
 @click.argument("key_type", metavar="TYPE")
 @click.argument("key", metavar="KEY")
 @pass_program

@@ -11,7 +11,7 @@ from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, pass_program
 
 
-@click.command()
+@click.command(short_help="Copy the database to a file, under running workers too.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--compact", is_flag=True, help="Without what lies free in it: takes longer.")
 @json_option

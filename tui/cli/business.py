@@ -67,7 +67,7 @@ def list_businesses(program: Program, *, as_json: bool) -> None:
         print_json([{**asdict(row), "included": row.included} for row in rows])
         return
     print_table(
-        ("ID", "EDITION", "OPTION", "WEBHOOKS", "NAME"),
+        ("BUSINESS", "EDITION", "OPTION", "WEBHOOKS", "NAME"),
         [
             (row.id, row.edition, _word(on=row.option), _word(on=row.included), row.name)
             for row in rows
@@ -80,7 +80,7 @@ def _word(*, on: bool) -> str:
     return "on" if on else "off"
 
 
-@business.command("set")
+@business.command("set", short_help="Change a business, or switch its option.")
 @click.argument("business_id", type=int)
 @click.option("--name", help="Its new name.")
 @click.option("--edition", help=f"One of {_EDITIONS}.")

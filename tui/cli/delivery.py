@@ -75,7 +75,7 @@ def list_deliveries(
     )
 
 
-@delivery.command()
+@delivery.command(short_help="One delivery: every attempt, and its body.")
 @click.argument("delivery_id")
 @as_option
 @json_option
@@ -166,11 +166,13 @@ def _parse_since(text: str, now: datetime) -> datetime:
         pass
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadInput(
             f'{text!r} is not a time: write 2026-05-17T14:30, or how long ago, such as "2h".'
         ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _shape(row: DeliveryRow) -> dict[str, Any]:

@@ -49,7 +49,7 @@ _SHUTDOWN = 25  # seconds
 _REFUSED_ONE_IN = 12
 
 
-@click.command()
+@click.command(short_help="See everything work, on a throw-away database.")
 @click.option("--headless", is_flag=True, help="Print what is delivered instead of showing it.")
 @click.option(
     "--seconds",

@@ -1,5 +1,6 @@
 """`doctor`: is everything as it should be, and how to mend what is not."""
 
+import os
 import shlex
 import stat
 import sys
@@ -18,15 +19,16 @@ from core.database import connection, explain, open_database, proxy, sqlite_path
 from core.directory import standing_urls
 from core.errors import WebhooksError
 from core.fitness import described, network_of
+from core.folders import told_of_owner
+from core.retention import TICK_WITHIN
 from core.rotation import lost_secrets
 from core.schema import require_current
 from core.tls import tls_context
 from core.vault import load_vault
 from tasks.wiring import make_policy, open_configured_queue, utc_now
 from tui.cli.output import print_json, say
-from tui.cli.program import Program, json_option, pass_program, queue_explained
+from tui.cli.program import Program, json_option, others_settings, pass_program, queue_explained
 
-_TICK_WITHIN = timedelta(minutes=2)
 _CLOCK_WITHIN = timedelta(seconds=5)
 _EARLIEST_SANE = datetime(2025, 1, 1, tzinfo=UTC)
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
@@ -45,7 +47,7 @@ class Finding:
     told: str
 
 
-@click.command()
+@click.command(short_help="Check everything, and say how to mend it.")
 @json_option
 @pass_program
 def doctor(program: Program, *, as_json: bool) -> None:
@@ -79,6 +81,7 @@ def _examine(program: Program) -> Iterator[Finding]:
         yield from _guarded("webhooks", lambda: _webhooks(config))
         yield from _guarded("clock", _clock)
         yield from _guarded("worker", _worker)
+        yield from _guarded("worker", lambda: _settings(config))
 
 
 def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -132,11 +135,12 @@ def _secrets(config: Config) -> Iterator[Finding]:
 
 def _webhooks(config: Config) -> Iterator[Finding]:
     policy = make_policy(config.delivery)
-    blocked = sum(not policy.accepts(url) for url in standing_urls())
+    blocked = [str(number) for number, url in standing_urls() if not policy.accepts(url)]
     if blocked:
         told = (
-            f"{blocked} of them may not be called by the settings of now, which were others when "
-            "they were saved: their deliveries fail as blocked. Edit their URLs, or delete them."
+            f"{', '.join(blocked)} may not be called by the settings of now, which were others "
+            "when they were saved: their deliveries fail as blocked. Edit their URLs, or delete "
+            "them."
         )
         yield Finding("webhooks", Verdict.WARNING, told)
 
@@ -156,27 +160,39 @@ def _database(config: Config) -> Iterator[Finding]:
 
 
 def _queue(config: Config) -> Iterator[Finding]:
+    path = sqlite_path(config.queue.url)
+    if path is not None and not path.parent.is_dir():
+        folder = shlex.quote(str(path.parent))
+        told = f"There is no folder {folder}: make it with `mkdir -m 700 {folder}`, owned by the "
+        yield Finding("queue", Verdict.BAD, f"{told}worker's account, or mend [queue] url.")
+        return
     with queue_explained():
         waiting = open_configured_queue(config).pending_count()
     yield Finding("queue", Verdict.OK, f"{waiting} messages waiting")
 
 
 def _files(program: Program, config: Config) -> Iterator[Finding]:
+    key_file = Path(config.secrets.key_file)
     files = [
         path
         for path in (
             program.config_path.resolve(),
-            Path(config.secrets.key_file),
+            key_file,
             sqlite_path(config.database.url),
             sqlite_path(config.queue.url),
         )
         if path is not None and path.exists()
     ]
+    shared = [key_file] if os.geteuid() == 0 else []  # else it is read already, and may be root's
+    for path in (sqlite_path(config.database.url), sqlite_path(config.queue.url), *shared):
+        told = told_of_owner(path) if path is not None else ""
+        if told:
+            yield Finding("files", Verdict.BAD, told)
     for path, mode in [
         *((path, 600) for path in files),
         *((folder, 700) for folder in dict.fromkeys(path.parent for path in files)),
     ]:
-        if path.stat().st_mode & _SHARED:
+        if path.stat().st_mode & _SHARED and path != key_file:  # of which `key` says more
             told = f"{path} is open to others: run `chmod {mode} {shlex.quote(str(path))}`."
             yield Finding("files", Verdict.WARNING, told)
 
@@ -184,11 +200,19 @@ def _files(program: Program, config: Config) -> Iterator[Finding]:
 def _clock() -> Iterator[Finding]:
     now = utc_now()
     drift = abs(_database_time(now) - now)
+    last = queries.last_tick()
     if now < _EARLIEST_SANE:
         told = f"It says {now:%Y-%m-%d %H:%M} UTC, which is in the past: set the clock."
         yield Finding("clock", Verdict.BAD, told)
     elif drift > _CLOCK_WITHIN:
         told = f"It is {drift.total_seconds():.0f} s away from the database's: set the clock (NTP)."
+        yield Finding("clock", Verdict.BAD, told)
+    elif last is not None and last - now > _CLOCK_WITHIN:
+        told = (
+            f"It is behind the last tick, which was at {last:%Y-%m-%d %H:%M:%S} UTC, "
+            f"{(last - now).total_seconds():.0f} s from now: set the clocks (NTP), this one and "
+            "that of every machine with a worker."
+        )
         yield Finding("clock", Verdict.BAD, told)
     else:
         yield Finding("clock", Verdict.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC")
@@ -202,12 +226,18 @@ def _database_time(now: datetime) -> datetime:
         return proxy.execute_sql("SELECT clock_timestamp()").fetchone()[0].astimezone(UTC)
 
 
+def _settings(config: Config) -> Iterator[Finding]:
+    differing = others_settings(config, utc_now())
+    if differing:
+        yield Finding("worker", Verdict.WARNING, f"{differing[0].upper()}{differing[1:]}.")
+
+
 def _worker() -> Iterator[Finding]:
     now, last = utc_now(), queries.last_tick()
     if last is None:
         told = "No consumer has ticked yet: start `aurapos-webhooks worker`."
         yield Finding("worker", Verdict.BAD, told)
-    elif now - last > _TICK_WITHIN:
+    elif now - last > TICK_WITHIN:
         told = (
             f"The last tick was at {last:%Y-%m-%d %H:%M} UTC: is `aurapos-webhooks worker` running?"
         )
@@ -215,7 +245,7 @@ def _worker() -> Iterator[Finding]:
     else:
         told = f"the last tick was {(now - last).total_seconds():.0f} s ago"
         yield Finding("worker", Verdict.OK, told)
-    overdue = queries.waiting_since(now - _TICK_WITHIN)
+    overdue = queries.waiting_since(now - TICK_WITHIN)
     if overdue is not None:
         told = f"Deliveries have been due since {overdue:%Y-%m-%d %H:%M} UTC: see the worker's log."
         yield Finding("worker", Verdict.WARNING, told)

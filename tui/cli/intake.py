@@ -1,14 +1,16 @@
 """`emit` and `sync`: events in."""
 
+import codecs
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from io import BufferedReader
+from typing import cast
 
 import click
 
 from core.cleaning import clean
-from core.errors import BadInput, NotIncluded
+from core.errors import BadInput, BadPayload, NotIncluded
 from core.intake import SyncReport, publish, read_lines
 from core.intake import sync as run_sync
 from core.payload import PAYLOAD_LIMIT
@@ -24,6 +26,7 @@ from tui.cli.program import (
 )
 
 _BAD_LINES_TOLD = 20
+_MOST_READ = PAYLOAD_LIMIT + 4096  # bytes: with some white space around it
 file_argument = click.argument("file", default="-", metavar="[FILE|-]")
 
 
@@ -47,7 +50,7 @@ def emit(
     program.open()
     chosen = choose_business(operator(), business_id)
     with opened(file) as source:
-        payload = source.read(PAYLOAD_LIMIT + 4096)
+        payload = _payload(source)
     publication = publish(chosen, event, payload, utc_now(), key=key, wake=program.wake)
     if publication.not_included is not None:
         raise NotIncluded(publication.not_included)
@@ -59,7 +62,17 @@ def emit(
     say(f"event {publication.event_id}{seen}")
 
 
-@click.command()
+def _payload(source: BufferedReader) -> bytes:
+    """All that is given, but for a byte order mark. More than any payload is refused unread: its
+    beginning alone might be one.
+    """
+    payload = source.read(_MOST_READ + 1)
+    if len(payload) > _MOST_READ:
+        raise BadPayload(f"It is longer than the {PAYLOAD_LIMIT} bytes that a payload may have.")
+    return payload.removeprefix(codecs.BOM_UTF8)
+
+
+@click.command(short_help="Publish what a push from the registers changed.")
 @file_argument
 @business_option
 @json_option
@@ -127,9 +140,9 @@ class _BadLines:
 
 
 @contextmanager
-def opened(file: str) -> Iterator[BinaryIO]:
+def opened(file: str) -> Iterator[BufferedReader]:
     if file == "-":
-        yield sys.stdin.buffer
+        yield cast("BufferedReader", sys.stdin.buffer)
         return
     try:
         source = open(file, "rb")  # noqa: PTH123, SIM115 - closed below, once it is known to open

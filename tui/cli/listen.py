@@ -5,10 +5,10 @@ import threading
 
 import click
 
-from core.signing import Secret
 from tui.cli.output import print_json_line, say
 from tui.cli.program import json_option
 from tui.cli.receiver import Answer, Received, Receiver
+from tui.cli.secret_option import chosen_secret, secret_options
 
 _DEVELOPMENT = (
     "To call it the configuration needs, under [delivery], "
@@ -17,20 +17,19 @@ _DEVELOPMENT = (
 _PREVIEW = 500  # characters of a body
 
 
-@click.command()
+@click.command(short_help="Receive, print and verify webhooks on this machine.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
-@click.option(
-    "--secret", envvar="AURAPOS_WEBHOOKS_SECRET", help="The webhook's secret, to verify with."
-)
+@secret_options
 @json_option
-def listen(port: int, secret: str | None, *, as_json: bool) -> None:
+def listen(port: int, secret: str | None, secret_file: str | None, *, as_json: bool) -> None:
     """Receive webhooks on this machine, print them and verify their signatures."""
+    known = chosen_secret(secret, secret_file)
     show = _show_json if as_json else _show
     stopped = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stopped.set())
     with Receiver(show, port) as receiver:
-        receiver.secret = Secret(secret) if secret else None
+        receiver.secret = known
         if not as_json:
             say(f"Listening on {receiver.url} until ctrl+C. {_DEVELOPMENT}")
         stopped.wait()

@@ -28,6 +28,27 @@ class _Lines(logging.Formatter):
         return clean(" ".join(words))
 
 
+class _Objects(logging.Formatter):
+    """The same, for machines: one JSON object a line, in ASCII."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "time": wire_time(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "message": clean(record.getMessage()),
+        }
+        for key, value in vars(record).items():
+            if key not in _STANDARD and value not in (None, ""):
+                plain = isinstance(value, int | float)
+                told.setdefault(key, value if plain else clean(str(value)))
+        if record.exc_info and record.exc_info[0]:
+            told["exception"] = record.exc_info[0].__name__
+        return json.dumps(told)
+
+
+_FORMATTERS = {"text": _Lines, "json": _Objects}
+
+
 class _OnceAMinute(logging.Filter):
     """Huey reads its queue twenty times a second, and says so each time while it is away."""
 
@@ -52,10 +73,12 @@ def _value(value: object) -> str:
     return json.dumps(text, ensure_ascii=False) if not text or " " in text or '"' in text else text
 
 
-def log_to_stderr(*, verbose: bool) -> None:
-    """Everything of ours at INFO, every delivered attempt too when verbose; Huey's warnings."""
+def log_to_stderr(form: str, *, verbose: bool) -> None:
+    """Everything of ours at INFO, every delivered attempt too when verbose; Huey's warnings. In one
+    of the formats of [log].
+    """
     handler = AsideHandler(sys.stderr.fileno())
-    handler.setFormatter(_Lines())
+    handler.setFormatter(_FORMATTERS[form]())
     handler.addFilter(_OnceAMinute())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("core", "tasks", "tui"):

@@ -1,8 +1,8 @@
 """`aurapos-webhooks`: the root that puts the parts together."""
 
-import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,22 @@ from core.cleaning import clean
 from core.database import explain
 from core.errors import WebhooksError
 from tasks.wiring import CONFIG_VARIABLE, DEFAULT_CONFIG
+from tui.cli.output import give_up_stdout
 from tui.cli.program import Program
 
 _MODULES = {
     "authorized-keys": "authorized_keys",
     "backup": "backup",
     "business": "business",
+    "completion": "manual",
+    "copy-from": "copy_from",
     "delivery": "delivery",
     "demo": "demo",
     "doctor": "doctor",
     "emit": "intake",
     "init": "setup",
     "listen": "listen",
+    "manual": "manual",
     "member": "member",
     "migrate": "setup",
     "recover": "delivery",
@@ -43,6 +47,14 @@ _MODULES = {
 class _Commands(click.Group):
     """A group whose errors are one sentence on stderr, exit 1; 2 for usage; never a traceback."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(
+                stream, TextIOWrapper
+            ):  # what the locale cannot print is told by its code
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
         return list(_MODULES)
 
@@ -56,9 +68,10 @@ class _Commands(click.Group):
             _fail(str(error))
         except PeeweeException as error:
             _fail(explain(error))
+        except UnicodeEncodeError:  # an argument that the system handed over as bytes
+            _fail("A value that was given is not UTF-8: write it in UTF-8.")
         except BrokenPipeError:
-            # Whoever read the output has gone; what is left of it must not fail at exit again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            give_up_stdout()  # whoever read it has gone
             sys.exit(1)
         except OSError as error:
             name = f" ({error.filename})" if error.filename else ""

@@ -1,5 +1,6 @@
 """`member …`: who belongs to a business, and the SSH keys that let them in."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from tui.cli.program import (
     pass_program,
 )
 
+_LONGEST_KEY = 1 << 16  # bytes
+
 
 @click.group()
 def member() -> None:
@@ -31,8 +34,8 @@ def member() -> None:
 )
 @click.option(
     "--key-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="An SSH public key (a .pub file) that opens the terminal UI as this member.",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="An SSH public key (a .pub file, - for stdin) that opens the terminal UI as this member.",
 )
 @business_option
 @json_option
@@ -50,7 +53,7 @@ def add(
     program.open()
     actor, now = operator(), utc_now()
     chosen = choose_business(actor, business_id)
-    key = key_file.read_text(encoding="utf-8", errors="replace") if key_file else None
+    key = _read(key_file) if key_file else None
     fingerprint = directory.add_member(actor, chosen, login, role, now, key=key)
     if as_json:
         print_json(
@@ -58,6 +61,12 @@ def add(
         )
         return
     say(f"{login} is {role} of business {chosen}" + (f", key {fingerprint}" if key else ""))
+
+
+def _read(key_file: Path) -> str:
+    if str(key_file) == "-":
+        return sys.stdin.buffer.read(_LONGEST_KEY).decode("utf-8", "replace")
+    return key_file.read_text(encoding="utf-8", errors="replace")
 
 
 @member.command("list")

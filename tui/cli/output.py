@@ -1,11 +1,13 @@
 """What commands print: tables and sentences for people, one JSON document for machines.
 
-Whatever came from outside goes through the cleaner first.
+Whatever came from outside goes through the cleaner first; JSON is ASCII, which every locale prints.
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -17,12 +19,12 @@ from core.signing import wire_time
 
 
 def print_json(document: object) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))
+    click.echo(json.dumps(document, indent=2, default=_plain))
 
 
 def print_json_line(document: object) -> None:
     """One of a stream of documents, each a line of its own."""
-    click.echo(json.dumps(document, ensure_ascii=False, default=_plain))
+    click.echo(json.dumps(document, default=_plain))
 
 
 def _plain(value: object) -> object:
@@ -31,6 +33,12 @@ def _plain(value: object) -> object:
 
 def say(sentence: str) -> None:
     click.echo(clean(sentence))
+
+
+def give_up_stdout() -> None:
+    """What is left in its buffer must not fail again when the program ends."""
+    with suppress(AttributeError, OSError, ValueError):  # closed from the beginning
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import click
 from peewee import PeeweeException
 
 from core import queries
-from core.config import Config, load_config
+from core.config import Config, load_config, settings_of
 from core.database import first_line, open_database
 from core.errors import BadConfig, BadInput, NotFound, WebhooksError
 from core.plans import Actor
@@ -61,6 +62,19 @@ def queue_explained() -> Iterator[None]:
         advice = "run `aurapos-webhooks migrate`" if is_new else "check [queue] url"
         told = first_line(error).rstrip(".")
         raise BadConfig(f"The queue does not answer ({told}): {advice}.") from error
+
+
+def others_settings(config: Config, now: datetime) -> str:
+    """What a running worker has set otherwise than this configuration; "" when nothing."""
+    ours = settings_of(config)
+    for name, theirs in queries.settings_of_consumers(now).items():
+        keys = [key for key in ours if ours[key] != theirs.get(key, ours[key])]
+        if keys:
+            return (
+                f"the worker {name} runs with another {', '.join(keys)} than the configuration "
+                "has now: restart it"
+            )
+    return ""
 
 
 pass_program = click.make_pass_decorator(Program)

@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from core.errors import BadInput
+from core.mismatch import explain_mismatch
 from core.signing import (
     DELIVERY_HEADER,
     EVENT_HEADER,
     SIGNATURE_HEADER,
     Secret,
-    explain_mismatch,
 )
 
 _BODY_LIMIT = 2 * 1024 * 1024

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from core.errors import BadKeyFile
-from core.rotation import seal_anew
+from core.folders import taking_turns
+from core.rotation import Rotation, seal_anew
 from core.vault import add_key, drop_old_keys
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, pass_program
@@ -16,7 +17,7 @@ def secrets() -> None:
     """The key that the webhooks' secrets are sealed with."""
 
 
-@secrets.command("rotate-key")
+@secrets.command("rotate-key", short_help="Make a new key and seal every secret with it.")
 @click.option(
     "--drop-old",
     is_flag=True,
@@ -33,19 +34,24 @@ def rotate_key(program: Program, *, drop_old: bool, as_json: bool) -> None:
     program.open()
     path = Path(program.config.secrets.key_file)
     progress = Progress()
-    rotation = seal_anew(add_key(path), lambda count: progress.show(f"{count} secrets …"))
-    progress.clear()
-    if rotation.lost:
-        told = ", ".join(map(str, rotation.lost))
-        raise BadKeyFile(
-            f"{rotation.sealed} secrets are sealed with a new key, but no key here opens those of "
-            f"webhooks {told}: put the key file of then back, or regenerate them."
-        )
-    if drop_old:
-        drop_old_keys(path)
+    with taking_turns(path.parent):
+        rotation = seal_anew(add_key(path), lambda count: progress.show(f"{count} secrets …"))
+        progress.clear()
+        _refuse_lost(rotation)
+        if drop_old:
+            drop_old_keys(path)
     if as_json:
         print_json({"sealed": rotation.sealed, "key_file": path})
         return
     say(f"{rotation.sealed} secrets are sealed with a new key; back up {path} anew.")
     if drop_old:
         say("The older keys are gone: restart the workers, and keep the old file with old backups.")
+
+
+def _refuse_lost(rotation: Rotation) -> None:
+    if rotation.lost:
+        told = ", ".join(map(str, rotation.lost))
+        raise BadKeyFile(
+            f"{rotation.sealed} secrets are sealed with a new key, but no key here opens those of "
+            f"webhooks {told}: put the key file of then back, or regenerate them."
+        )

@@ -1,5 +1,6 @@
 """`init` and `migrate`: making what the program needs, and bringing it up to date."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from core.database import connection, open_database, sqlite_path
 from core.directory import add_business, parse_edition
 from core.durable import sync
 from core.errors import BadInput, BadKeyFile
+from core.folders import taking_turns
 from core.models import Business, Webhook
 from core.plans import Edition
 from core.schema import migrate as migrate_schema
@@ -25,20 +27,35 @@ from tui.cli.program import Program, json_option, operator, pass_program, queue_
 _CONFIG = """\
 # Every key and its default is in config.example.toml and in the README.
 [database]
-url = "{database}"
+url = {database}
 
 [queue]
-url = "{queue}"
+url = {queue}
 
 [secrets]
 key_file = "aurapos-webhooks.key"
 """
 _DATABASE = "sqlite:///aurapos-webhooks.db"
 _QUEUE = "sqlite:///aurapos-webhooks-queue.db"
-STOCK_CONFIG = _CONFIG.format(database=_DATABASE, queue=_QUEUE)
 
 
-@click.command()
+def _config(database: str, queue: str) -> str:
+    return _CONFIG.format(database=_quoted(database), queue=_quoted(queue))
+
+
+def _quoted(text: str) -> str:
+    """As a TOML string; JSON's are, but for DEL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadInput("A database or a queue is named in UTF-8.") from None
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+STOCK_CONFIG = _config(_DATABASE, _QUEUE)
+
+
+@click.command(short_help="Write configuration, key and database, and a business.")
 @click.option("--business", "name", required=True, help="The first business's name.")
 @click.option("--edition", required=True, help=f"One of {', '.join(Edition)}.")
 @click.option("--owner", required=True, metavar="LOGIN", help="Its owner.")
@@ -65,7 +82,7 @@ def init(
     parse_edition(edition)  # before anything is written
     business_id = set_up(
         program.config_path,
-        _CONFIG.format(database=database, queue=queue),
+        _config(database, queue),
         name=name,
         edition=edition,
         owner=owner,
@@ -85,7 +102,7 @@ def set_up(
 
     Returns the first business's id; raises as `initialise` does.
     """
-    with _undone_on_error() as created:
+    with taking_turns(path.absolute().parent), _undone_on_error() as created:
         if not path.exists():
             _write(path, config, created)
         return initialise(
@@ -121,8 +138,8 @@ def initialise(
         _refuse_second()
         key_file = Path(config.secrets.key_file)
         if not key_file.exists():
-            _note_new(key_file, created)
             create_key_file(key_file)
+            created.append(key_file)
         _note_new(sqlite_path(config.queue.url), created)
         with queue_explained():
             open_configured_queue(config, create=True)
@@ -177,7 +194,7 @@ def _write(path: Path, text: str, created: list[Path]) -> None:
         sync(each)
 
 
-@click.command()
+@click.command(short_help="Bring the database to this version's schema.")
 @json_option
 @pass_program
 def migrate(program: Program, *, as_json: bool) -> None:

@@ -5,40 +5,107 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
+from typing import NoReturn
 
 import click
+from peewee import PeeweeException
 
-from core.cleaning import clean
+from core.database import explain
+from core.errors import BadKeyFile, WebhooksError
+from core.retention import TICK_WITHIN
+from core.rotation import lost_secrets
+from core.tallies import totals
+from core.vault import Vault
 from core.vitals import Vitals, vitals
 from tasks.wiring import utc_now
+from tui.cli.metrics import exposition
 from tui.cli.output import print_json, say
-from tui.cli.program import Program, json_option, pass_program
+from tui.cli.program import Program, json_option, others_settings, pass_program
 
 _EVERY = 2.0  # seconds
+_OK, _WARNING, _CRITICAL, _UNKNOWN = range(4)  # as monitoring-plugins.org has them
+_WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 _REDRAW = "\x1b[H\x1b[J"  # to the top, and nothing below
-_PREFIX = "aurapos_webhooks_"
 
 
-@click.command()
+@click.command(short_help="What waits, moves and fails, and who ticks; or for monitors.")
 @json_option
 @click.option(
     "--prometheus", is_flag=True, help="Prometheus's text format, for a textfile collector."
 )
+@click.option(
+    "--check", is_flag=True, help="One line and an exit code for a monitor: 0, 1, 2 or 3."
+)
 @click.option("--once", is_flag=True, help="Once, also on a terminal.")
 @pass_program
-def status(program: Program, *, as_json: bool, prometheus: bool, once: bool) -> None:
-    """What is due, in flight and failing, how fast it goes and who ticks; live on a terminal."""
-    if as_json and prometheus:
-        raise click.UsageError("--json and --prometheus exclude each other: leave one of them out.")
+def status(program: Program, *, as_json: bool, prometheus: bool, check: bool, once: bool) -> None:
+    """What is due, in flight and failing, how fast it goes and who ticks; live on a terminal.
+
+    --check exits as monitors expect: 0 all is well, 1 something wants a look, 2 deliveries wait
+    that should not, 3 it cannot be told.
+    """
+    formats = {"--json": as_json, "--prometheus": prometheus, "--check": check}
+    asked = [name for name, is_on in formats.items() if is_on]
+    if len(asked) > 1:
+        raise click.UsageError(f"{' and '.join(asked)} exclude each other: leave one of them out.")
+    if check:
+        _check(program)
     program.open()
     if as_json:
         print_json(_shape(vitals(utc_now())))
     elif prometheus:
-        click.echo("\n".join(_metrics(vitals(utc_now()))))
+        now = utc_now()
+        lines = exposition(vitals(now), totals(), len(lost_secrets(_vault(program))), now)
+        click.echo("\n".join(lines))
     elif once or not sys.stdout.isatty():
         _say_all(vitals(utc_now()))
     else:
         _watch()
+
+
+def _vault(program: Program) -> Vault | None:
+    try:
+        return program.vault()
+    except BadKeyFile:
+        return None
+
+
+def _check(program: Program) -> NoReturn:
+    """Say in one line how it is, and exit as the plugins of monitors do."""
+    try:
+        program.open()
+        now = utc_now()
+        found, locked = vitals(now), len(lost_secrets(_vault(program)))
+        differing = others_settings(program.config, now)
+    except WebhooksError as error:
+        _exit_with(_UNKNOWN, str(error))
+    except PeeweeException as error:
+        _exit_with(_UNKNOWN, explain(error))
+    numbers = f"due={found.due} late={found.late} failing={found.failing_webhooks} locked={locked}"
+    code, told = _judge(found, locked, differing, now)
+    _exit_with(code, f"{told} | {numbers}")
+
+
+def _judge(found: Vitals, locked: int, differing: str, now: datetime) -> tuple[int, str]:
+    """The gravest there is."""
+    last = max((at for _, at in found.consumers), default=None)
+    if last is None or now - last > TICK_WITHIN:
+        return _CRITICAL, "no worker runs: start `aurapos-webhooks worker`"
+    if locked:
+        return _CRITICAL, f"{locked} secrets are locked, so their deliveries wait: see `doctor`"
+    if found.oldest_due is not None and now - found.oldest_due > TICK_WITHIN:
+        waits = _seconds(found.oldest_due, now)
+        return _CRITICAL, f"{found.late} deliveries are late, the oldest by {waits} s"
+    if found.late:
+        return _WARNING, f"{found.late} deliveries are late"
+    if differing:
+        return _WARNING, differing
+    return _OK, f"{len(found.consumers)} consumers, {found.failing_webhooks} webhooks failing"
+
+
+def _exit_with(code: int, told: str) -> NoReturn:
+    say(f"{_WORDS[code]}: {told}")
+    sys.exit(code)
 
 
 def _watch() -> None:
@@ -63,6 +130,8 @@ def _say_all(found: Vitals) -> None:
 def _lines(found: Vitals, now: datetime) -> Iterator[str]:
     oldest = f", the oldest for {_seconds(found.oldest_due, now)} s" if found.oldest_due else ""
     yield f"due         {found.due}{oldest}"
+    if found.late:
+        yield f"late        {found.late} of them, by more than a minute"
     yield f"in flight   {found.in_flight}"
     yield f"scheduled   {found.scheduled} for a later attempt"
     yield f"outbox      {found.outbox} events not yet fanned out"
@@ -71,7 +140,7 @@ def _lines(found: Vitals, now: datetime) -> Iterator[str]:
         f"{found.failed_last_minute} failed"
     )
     if not found.consumers:
-        yield "consumers   none has ticked yet: start `aurapos-webhooks worker`"
+        yield "consumers   none runs: start `aurapos-webhooks worker`"
     for name, at in found.consumers:
         yield f"consumer    {name}, last tick {_seconds(at, now)} s ago"
     yield f"failing     {found.failing_webhooks} webhooks"
@@ -86,38 +155,3 @@ def _seconds(at: datetime, now: datetime) -> int:
 def _shape(found: Vitals) -> dict[str, object]:
     consumers = [{"name": name, "last_tick": at} for name, at in found.consumers]
     return {**asdict(found), "consumers": consumers}
-
-
-def _metrics(found: Vitals) -> Iterator[str]:
-    """One gauge after the other, each with its help (Prometheus's exposition format, 0.0.4)."""
-    now = utc_now()
-    oldest = _seconds(found.oldest_due, now) if found.oldest_due else 0
-    for name, told, samples in (
-        ("outbox_events", "Events not yet fanned out.", {"": found.outbox}),
-        ("deliveries_due", "Deliveries that are due and wait.", {"": found.due}),
-        ("deliveries_in_flight", "Deliveries being attempted.", {"": found.in_flight}),
-        ("deliveries_scheduled", "Deliveries due later.", {"": found.scheduled}),
-        ("oldest_due_seconds", "How long the oldest due delivery has waited.", {"": oldest}),
-        (
-            "attempts_last_minute",
-            "Attempts started within the last minute.",
-            {
-                '{outcome="delivered"}': found.delivered_last_minute,
-                '{outcome="failed"}': found.failed_last_minute,
-            },
-        ),
-        ("failing_webhooks", "Webhooks with failed deliveries.", {"": found.failing_webhooks}),
-        (
-            "last_tick_timestamp_seconds",
-            "When each consumer last ticked.",
-            {f'{{consumer="{_label(name)}"}}': at.timestamp() for name, at in found.consumers},
-        ),
-    ):
-        yield f"# HELP {_PREFIX}{name} {told}"
-        yield f"# TYPE {_PREFIX}{name} gauge"
-        for label, value in samples.items():
-            yield f"{_PREFIX}{name}{label} {value}"
-
-
-def _label(text: str) -> str:
-    return clean(text).replace("\\", "\\\\").replace('"', '\\"')

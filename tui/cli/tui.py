@@ -15,7 +15,15 @@ from core.database import sqlite_path
 from core.errors import WebhooksError
 from core.plans import INCLUDED_EDITIONS, Edition
 from tasks.wiring import DEFAULT_CONFIG, make_policy, utc_now
-from tui.cli.program import Program, actor_as, as_option, business_option, operator, pass_program
+from tui.cli.program import (
+    Program,
+    actor_as,
+    as_option,
+    business_option,
+    operator,
+    others_settings,
+    pass_program,
+)
 from tui.cli.setup import set_up
 from tui.desk import TELL, Desk
 
@@ -66,6 +74,7 @@ def make_desk(
         business_id=business_id,
         development=_development(delivery),
         worker_hint=start_worker if login is None else TELL,
+        others_settings=lambda: others_settings(program.config, utc_now()),
     )
 
 

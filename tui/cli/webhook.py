@@ -1,15 +1,18 @@
 """`webhook …`: what the terminal UI does, for scripts."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import click
 
 from core import queries, services
-from core.errors import BadInput
+from core.errors import BadInput, WebhooksError
 from core.events import MEANINGS, SELECTABLE
 from core.queries import WebhookRow
 from tasks.wiring import utc_now
-from tui.cli.output import print_json, print_table, say
+from tui.cli.output import give_up_stdout, print_json, print_table, say
 from tui.cli.program import (
     Program,
     actor_as,
@@ -31,7 +34,7 @@ _event_option = click.option(
 _all_option = click.option("--all-events", is_flag=True, help="All seven events.")
 
 
-@click.group()
+@click.group(short_help="List, show, create, edit, delete and test webhooks.")
 def webhook() -> None:
     """List, show, create, edit, delete, test webhooks, and regenerate their secrets."""
 
@@ -52,7 +55,7 @@ def list_webhooks(
         print_json([asdict(row) for row in rows])
         return
     print_table(
-        ("ID", "CREATED", "EVENTS", "URL"),
+        ("WEBHOOK", "CREATED (UTC)", "EVENTS", "URL"),
         [(row.id, row.created_at, f"{len(row.events)}/{len(SELECTABLE)}", row.url) for row in rows],
         "No webhooks yet: make one with `aurapos-webhooks webhook create URL --event EVENT`.",
     )
@@ -109,20 +112,21 @@ def create(
         vault=program.vault(),
         at_most=program.config.limits.webhooks,
     )
-    if as_json:
-        print_json(
-            {
-                "id": new.id,
-                "url": new.url,
-                "events": new.events,
-                "secret": new.secret.reveal(),
-                "created_at": new.created_at,
-            }
-        )
-        return
-    say(f"webhook {new.id}: {new.url}")
-    say(f"secret: {new.secret.reveal()}")
-    say(_SHOWN_ONCE)
+    with _told_or_lost(new.id):
+        if as_json:
+            print_json(
+                {
+                    "id": new.id,
+                    "url": new.url,
+                    "events": new.events,
+                    "secret": new.secret.reveal(),
+                    "created_at": new.created_at,
+                }
+            )
+            return
+        say(f"webhook {new.id}: {new.url}")
+        say(f"secret: {new.secret.reveal()}")
+        say(_SHOWN_ONCE)
 
 
 @webhook.command()
@@ -178,7 +182,7 @@ def delete(program: Program, webhook_id: int, login: str | None, *, yes: bool) -
     say(f"Webhook {webhook_id} is deleted: nothing more is sent to {row.url}.")
 
 
-@webhook.command()
+@webhook.command(short_help="Queue a ping for this webhook.")
 @click.argument("webhook_id", type=int)
 @as_option
 @json_option
@@ -196,7 +200,7 @@ def test(program: Program, webhook_id: int, login: str | None, *, as_json: bool)
     )
 
 
-@webhook.command("regenerate-secret")
+@webhook.command("regenerate-secret", short_help="Make a new secret and print it, once.")
 @click.argument("webhook_id", type=int)
 @as_option
 @json_option
@@ -209,8 +213,23 @@ def regenerate_secret(
     secret = services.regenerate_secret(
         actor_as(login), webhook_id, utc_now(), vault=program.vault()
     )
-    if as_json:
-        print_json({"id": webhook_id, "secret": secret.reveal()})
-        return
-    say(f"secret: {secret.reveal()}")
-    say(_SHOWN_ONCE)
+    with _told_or_lost(webhook_id):
+        if as_json:
+            print_json({"id": webhook_id, "secret": secret.reveal()})
+            return
+        say(f"secret: {secret.reveal()}")
+        say(_SHOWN_ONCE)
+
+
+@contextmanager
+def _told_or_lost(webhook_id: int) -> Iterator[None]:
+    """For what prints a secret: where that fails, its webhook has one that nobody knows."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (AttributeError, OSError, ValueError):  # full, gone, or closed from the beginning
+        give_up_stdout()
+        raise WebhooksError(
+            f"The secret of webhook {webhook_id} could not be printed and is lost: make another "
+            f"with `aurapos-webhooks webhook regenerate-secret {webhook_id}`."
+        ) from None

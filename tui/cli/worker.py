@@ -29,7 +29,7 @@ _SHUTDOWN = 20  # seconds: an attempt's whole time, and its settling
 _POLL, _SLOWER, _SLOWEST = 0.002, 1.05, 0.05
 
 
-@click.command()
+@click.command(short_help="Deliver, until SIGTERM or ctrl+C.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
@@ -41,7 +41,7 @@ _POLL, _SLOWER, _SLOWEST = 0.002, 1.05, 0.05
 @pass_program
 def worker(program: Program, workers: int, *, verbose: bool) -> None:
     """Run the consumer: delivers until SIGTERM or ctrl+C, then finishes what is in flight."""
-    log_to_stderr(verbose=verbose)
+    log_to_stderr(program.config.log.format, verbose=verbose)
     if workers == 1:
         consume(program.config)
     else:
@@ -82,12 +82,12 @@ def _supervise(program: Program, workers: int, *, verbose: bool) -> None:
     Supervisor([*command, *["--verbose"] * verbose], workers).run()
 
 
-@click.command()
+@click.command(short_help="One pass in the foreground; says what it did.")
 @json_option
 @pass_program
 def tick(program: Program, *, as_json: bool) -> None:
     """One dispatch pass in the foreground: everything that is due now, once."""
-    log_to_stderr(verbose=False)
+    log_to_stderr(program.config.log.format, verbose=False)
     logging.getLogger("tasks").setLevel(logging.WARNING)
     tally = run(_pass(program.open()))
     if as_json:

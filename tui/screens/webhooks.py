@@ -82,14 +82,18 @@ class Webhooks(ListPage):
     def _read(self) -> None:
         actor, business_id, now = self.desk.actor, self._app.business_id, self.desk.clock()
         self.ask(
-            lambda: (overview(actor, business_id, now), self.desk.key_trouble(business_id)),
+            lambda: (
+                overview(actor, business_id, now),
+                self.desk.key_trouble(business_id),
+                self.desk.settings_trouble(),
+            ),
             self._arrived,
         )
 
-    def _arrived(self, answer: tuple[Overview, str]) -> None:
-        found, key_trouble = answer
+    def _arrived(self, answer: tuple[Overview, str, str]) -> None:
+        found, key_trouble, settings_trouble = answer
         self._overview = found
-        self._tell("#banner", self._banner(found, key_trouble), BAD)
+        self._tell("#banner", self._banner(found, key_trouble, settings_trouble), BAD)
         self._tell("#worst", self._worst(found.worst))
         self.draw()
 
@@ -128,7 +132,7 @@ class Webhooks(ListPage):
             line.update(untrusted(told, style))
             line.display = bool(told)
 
-    def _banner(self, found: Overview, key_trouble: str) -> str:
+    def _banner(self, found: Overview, key_trouble: str, settings_trouble: str) -> str:
         """What the person must know before anything else; the gravest only, on one line."""
         now = self.desk.clock()
         silent = found.last_tick is None or now - found.last_tick > _TICK_WITHIN
@@ -143,7 +147,7 @@ class Webhooks(ListPage):
             return f"! No worker is running: {self.desk.worker_hint}"
         if failing:
             return f"! {failing} of {len(found.webhooks)} failing"
-        return self.desk.development
+        return settings_trouble or self.desk.development
 
     def _worst(self, worst: Health | None) -> str:
         if worst is None or worst.latest is None:

@@ -1,0 +1,71 @@
+"""What `doctor` finds in an installation that somebody has been at."""
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from core.config import load_config
+from core.database import open_database
+from core.retention import record_tick
+from tasks.wiring import utc_now
+from tests.support.accounts import NOBODY, needs_root
+from tests.support.installation import FAST, Installation
+from tests.support.scene import close_database
+
+
+def found(installed: Installation, check: str) -> list[str]:
+    lines = installed.run("doctor").stdout.splitlines()
+    return [line for line in lines if line[8:18].strip() == check]
+
+
+def test_a_clock_that_is_behind_the_last_tick(installed: Installation) -> None:
+    open_database(load_config(installed.config).database.url)
+    record_tick("till 1", utc_now() + timedelta(minutes=10))
+    close_database()
+    [told] = found(installed, "clock")
+    assert told.startswith("BAD     clock     It is behind the last tick, which was at ")
+    assert "s from now: set the clocks (NTP)" in told
+
+
+@pytest.mark.sqlite_only("is about files")
+def test_a_queue_folder_that_is_missing(installed: Installation) -> None:
+    installed.config.write_text(f'[queue]\nurl = "sqlite:///gone/queue.db"\n{FAST}')
+    [told] = found(installed, "queue")
+    assert told.startswith("BAD     queue     There is no folder ")
+    assert f"make it with `mkdir -m 700 {installed.folder}/gone`, owned by the worker's" in told
+    assert not (installed.folder / "gone").exists()
+
+
+@pytest.mark.sqlite_only("is about files")
+@needs_root
+def test_files_that_are_roots_among_an_accounts(installed: Installation) -> None:
+    os.chown(installed.folder, NOBODY, NOBODY)
+    told = [line for line in found(installed, "files") if line.startswith("BAD")]
+    names = ("aurapos-webhooks.db", "aurapos-webhooks-queue.db", "aurapos-webhooks.key")
+    assert len(told) == len(names)
+    for name in names:
+        path = installed.folder / name
+        remedy = f"{path} belongs to root, and must to nobody: run `chown nobody: {path}`."
+        assert f"BAD     files     {remedy}" in told
+        os.chown(path, NOBODY, NOBODY)
+    assert not [line for line in found(installed, "files") if line.startswith("BAD")]
+
+
+def test_a_ca_file_that_is_missing(installed: Installation) -> None:
+    with installed.config.open("a") as config:
+        config.write('ca_file = "gone.pem"\n')
+    [told] = found(installed, "ca_file")
+    assert told.startswith("BAD     ca_file")
+    assert "gone.pem" in told
+    assert "No such file" in told
+
+
+def test_webhooks_that_the_settings_of_now_block_are_named(installed: Installation) -> None:
+    for number in range(3):
+        installed.add_webhook(f"https://example.com:{2000 + number}/")
+    installed.add_webhook("http://127.0.0.1:8080/")
+    config = installed.config.read_text()
+    installed.config.write_text(config.replace("allow_http = true", "allow_http = false"))
+    [told] = found(installed, "webhooks")
+    assert told.startswith("warning webhooks  4 may not be called by the settings of now")
