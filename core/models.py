@@ -191,6 +191,17 @@ class AuditEntry(Table):
     subject = TextField()
 
 
+class Setting(Table):
+    """What a login chose for its terminal UI; the operator's login is empty."""
+
+    login = TextField()
+    name = TextField()
+    value = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("login", "name")
+
+
 class LastRun(Table):
     """When a job last ran: the daily ones ask it, and `doctor` looks at the ticks."""
 
@@ -208,6 +219,7 @@ TABLES: tuple[type[Table], ...] = (
     Delivery,
     Attempt,
     AuditEntry,
+    Setting,
     LastRun,
 )
 

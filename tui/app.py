@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import cast
 
@@ -16,6 +17,7 @@ from core.queries import BusinessRow
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk
 from tui.page import BAD, Page
+from tui.plain import NoColours
 from tui.screens.businesses import Businesses
 from tui.screens.help import Help
 from tui.screens.notice import Notice
@@ -50,11 +52,25 @@ class WebhooksApp(App[None]):
         self.business_id = desk.business_id or 0
         self.business_name = ""
         self.businesses: list[BusinessRow] = []
+        self.settings = desk.settings
         self._last_input = monotonic()
         self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), NothingHidden()]
+        """In place of Textual's, which would make the terminal's own colours black."""
+        return [NothingHidden()] if self._has_colours else [NoColours(), NothingHidden()]
+
+    @property
+    def _has_colours(self) -> bool:
+        chosen = self.settings.colours
+        return not self.no_color if chosen is None else chosen
+
+    def use_colours(self, colours: bool | None) -> None:  # noqa: FBT001 - a choice
+        """As the person chose just now; None leaves it to the terminal's environment."""
+        self.settings = replace(self.settings, colours=colours)
+        for screen in self.screen_stack:
+            for widget in screen.walk_children(with_self=True):
+                widget.refresh()
 
     def on_mount(self) -> None:
         self.theme = "ansi-dark"
@@ -75,7 +91,7 @@ class WebhooksApp(App[None]):
 
     def start(self, desk: Desk) -> None:
         """Go on at a desk that has just been set up."""
-        self.desk = desk
+        self.desk, self.settings = desk, desk.settings
         self.switch_screen(Opening())
 
     def choose(self, rows: list[BusinessRow]) -> None:

@@ -8,6 +8,7 @@ from core.errors import BadKeyFile
 from core.intake import Wake
 from core.plans import Actor, Edition
 from core.rotation import lost_secrets
+from core.settings import AS_IT_COMES, Settings
 from core.url_policy import UrlPolicy
 from core.vault import Vault
 
@@ -30,6 +31,7 @@ class Desk:
     business_id: int | None = None  # the one asked for; None lets the person choose
     development: str = ""  # which development settings are on, in a sentence
     worker_hint: str = TELL  # what to do when no worker runs
+    settings: Settings = AS_IT_COMES  # what the person chose, as it was when they came
     set_up: "Callable[[str, Edition, str], Desk] | None" = None  # where there is nothing yet: makes
     # the first business (name, edition, owner's login) and all that is needed for it
 

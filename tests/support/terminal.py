@@ -37,6 +37,12 @@ class Terminal:
         """The screen in one line, without the breaks in its sentences."""
         return " ".join(" ".join(self.lines).split())
 
+    def colours(self) -> set[tuple[str, str]]:
+        """The colours there are on the screen: of the letters and of the ground."""
+        rows, columns = range(self._screen.lines), range(self._screen.columns)
+        cells = (self._screen.buffer[row][column] for row in rows for column in columns)
+        return {(cell.fg, cell.bg) for cell in cells}
+
     def press(self, *keys: str) -> int:
         """Press these one by one; how many bytes the answer to the last one had."""
         answered = 0

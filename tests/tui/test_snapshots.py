@@ -65,6 +65,7 @@ HISTORY = (*PAY, "h")
         pytest.param((*PAY, "r", "space"), (80, 24), id="recover"),
         pytest.param(("r",), (80, 24), id="recover_empty"),
         pytest.param(("a",), (80, 24), id="trail"),
+        pytest.param(("comma", "space", "space"), (80, 24), id="settings"),
         pytest.param(("question_mark",), (80, 24), id="help"),
     ],
 )

@@ -14,6 +14,7 @@ from core.config import DeliveryConfig
 from core.database import sqlite_path
 from core.errors import WebhooksError
 from core.plans import INCLUDED_EDITIONS, Edition
+from core.settings import settings_of
 from tasks.wiring import DEFAULT_CONFIG, make_policy, utc_now
 from tui.cli.program import Program, actor_as, as_option, business_option, operator, pass_program
 from tui.cli.setup import set_up
@@ -65,6 +66,7 @@ def make_desk(
         business_id=business_id,
         development=_development(delivery),
         worker_hint=start_worker if login is None else TELL,
+        settings=settings_of(login),
     )
 
 

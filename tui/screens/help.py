@@ -13,6 +13,7 @@ from tui.untrusted import untrusted, untrusted_lines
 _NAMES = {
     "question_mark": "?",
     "slash": "/",
+    "comma": ",",
     "enter": "⏎",
     "escape": "esc",
     "left": "←",

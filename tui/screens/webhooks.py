@@ -19,6 +19,7 @@ from tui.screens.confirm import DeleteWebhook, RegenerateSecret
 from tui.screens.edit import EditWebhook, NewWebhook
 from tui.screens.history import History
 from tui.screens.recover import Recover
+from tui.screens.settings import SettingsPage
 from tui.screens.trail import Trail
 from tui.send_test import send_test
 from tui.untrusted import cell, untrusted
@@ -53,6 +54,7 @@ class Webhooks(ListPage):
         Binding("q", "leave", "quit"),
         Binding("r", "recover", "Recover what was abandoned", show=False),
         Binding("a", "trail", "Audit trail", show=False),
+        Binding("comma", "settings", "Settings", show=False),
         Binding("b", "businesses", "Switch business", show=False),
     ]
 
@@ -189,6 +191,9 @@ class Webhooks(ListPage):
 
     def action_trail(self) -> None:
         self.app.push_screen(Trail())
+
+    def action_settings(self) -> None:
+        self.app.push_screen(SettingsPage())
 
     def action_businesses(self) -> None:
         self._app.switch_business()
