@@ -132,6 +132,7 @@ class Delivery(Table):
     attempts = SmallIntegerField(default=0)  # that count, in this round
     interruptions = SmallIntegerField(default=0)  # in this round
     due_at = TimeField(null=True)  # when the next attempt may start: while leased, the lease's end
+    resume_at = TimeField(null=True)  # when its schedule goes on, after an attempt beside it
     lease = BigIntegerField(null=True)  # the claim that may settle it
     leased_at = TimeField(null=True)
     created_at = TimeField()
@@ -168,7 +169,8 @@ class Attempt(Table):
 
     id = BigAutoField()
     delivery = ForeignKeyField(Delivery, backref="attempt_log", on_delete="CASCADE")
-    number = SmallIntegerField()  # counted from 1 in each round; an interrupted one has it too
+    number = SmallIntegerField()  # counted from 1 in each round; an interrupted one has it too, one
+    # beside the schedule is 0
     recovery = BooleanField(default=False)  # made because the address came back from an outage
     started_at = TimeField()
     duration_us = IntegerField()

@@ -16,6 +16,7 @@ from peewee import JOIN, SQL, NodeList, fn
 from core.attempts import attempt_row, log_attempts, prepare_log
 from core.database import Prepared, connection, insert_rows, one_of, proxy, transaction
 from core.delivery import (
+    BESIDE,
     Answered,
     Interrupted,
     Locked,
@@ -179,6 +180,7 @@ class Claim(NamedTuple):
     url: str
     sealed_secret: bytes
     recovery: str | None  # a delivery.Recovery
+    resume_at: datetime | None = None  # of an attempt beside the schedule: when that goes on
 
 
 def claim(
@@ -226,6 +228,7 @@ def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: dat
             changes |= {
                 "status": verdict.status,
                 "due_at": None,
+                "resume_at": None,
                 "lease": None,
                 "settled_at": now,
             }
@@ -256,6 +259,7 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
             Webhook.url,
             Webhook.secret,
             Delivery.recovery,
+            Delivery.resume_at,
         )
         .join(Event)
         .switch(Delivery)
@@ -267,7 +271,10 @@ def _claims(ids: Sequence[int], lease: int) -> list[Claim]:
     # which costs more than the rest of the claim.
     to_uuid, to_time = Delivery.uuid.python_value, Event.created_at.python_value
     found = (
-        (row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8]), *row[9:])
+        (
+            *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
+            *(*row[9:-1], to_time(row[-1])),
+        )
         for row in proxy.execute(query)
     )
     return [Claim._make(row) for row in found]
@@ -315,7 +322,12 @@ def settle(
     for settlement in settlements:
         claimed = settlement.claim
         verdict = after_attempt(
-            settlement.outcome, claimed.attempt, claimed.interruptions, schedule, now
+            settlement.outcome,
+            claimed.attempt,
+            claimed.interruptions,
+            schedule,
+            now,
+            resume_at=claimed.resume_at,
         )
         interrupted = isinstance(settlement.outcome, Interrupted)
         by_verdict[verdict, claimed.lease, interrupted].append((settlement, verdict))
@@ -342,7 +354,7 @@ def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared
     return prepare_log(
         attempt_row(
             each.claim.id,
-            each.claim.attempt,
+            _number(each),
             each.started_at,
             each.duration,
             each.outcome,
@@ -351,6 +363,12 @@ def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared
         for each, _ in settled
         if not isinstance(each.outcome, Withdrawn | Locked | Starved)
     )
+
+
+def _number(ended: Settlement) -> int:
+    """What the log calls this attempt; one that was cut short is made again, and is none yet."""
+    is_beside = ended.claim.resume_at is not None and not isinstance(ended.outcome, Interrupted)
+    return BESIDE if is_beside else ended.claim.attempt
 
 
 def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
@@ -376,6 +394,7 @@ def _apply(
     if verdict.status is not None:
         changes["status"] = verdict.status
         changes["settled_at"] = now if verdict.due_at is None else None
+        changes["resume_at"] = None
     if verdict.counts:
         changes["attempts"] = Delivery.attempts + 1
     if interruptions:
