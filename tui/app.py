@@ -8,6 +8,7 @@ from typing import cast
 
 from textual import events
 from textual.app import App
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.worker import WorkerFailed
 
@@ -16,7 +17,8 @@ from core.plans import why_not_included
 from core.queries import BusinessRow
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk
-from tui.page import BAD, Page
+from tui.driver import Terminal
+from tui.page import BAD, AtStake, Page
 from tui.plain import NoColours
 from tui.screens.businesses import Businesses
 from tui.screens.help import Help
@@ -54,7 +56,11 @@ class WebhooksApp(App[None]):
         self.businesses: list[BusinessRow] = []
         self.settings = desk.settings
         self._last_input = monotonic()
+        self.left_behind = ""  # what was lost with a session that ended by itself
         self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
+
+    def get_driver_class(self) -> type[Driver]:
+        return Terminal
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """In place of Textual's, which would make the terminal's own colours black."""
@@ -87,6 +93,7 @@ class WebhooksApp(App[None]):
 
     def _leave_if_idle(self) -> None:
         if monotonic() - self._last_input > IDLE_LIMIT:
+            self.left_behind = self.lost()
             self.exit(message="Left alone for an hour, so it was closed.")
 
     def start(self, desk: Desk) -> None:
@@ -151,6 +158,27 @@ class WebhooksApp(App[None]):
         self.pop_screen()
         cast("Page", self.screen).flash(text, style)
 
+    def at_stake(self) -> AtStake | None:
+        """What would be lost if the program ended now: of the screen on top, or of one below."""
+        pages = (page for page in reversed(self.screen_stack) if isinstance(page, Page))
+        return next(filter(None, (page.at_stake() for page in pages)), None)
+
+    def lost(self) -> str:
+        """The same in a sentence for the next session; empty where there is nothing."""
+        stake = self.at_stake()
+        return stake.lost if stake is not None else ""
+
+    def take_lost(self) -> str:
+        """What the last session lost, to be told once."""
+        lost, self.settings = self.settings.lost, replace(self.settings, lost="")
+        return lost
+
+    async def action_quit(self) -> None:
+        cast("Page", self.screen).action_quit_program()
+
+    def action_help_quit(self) -> None:
+        cast("Page", self.screen).say_how_to_quit()
+
     def send_to_clipboard(self, text: str) -> None:
         """Ask the person's terminal to take it; whether it did, nobody can tell."""
         if self._driver is not None:
@@ -164,7 +192,8 @@ class WebhooksApp(App[None]):
 
     def show_help(self) -> None:
         if not isinstance(self.screen, Help):
-            self.push_screen(Help(self.screen.active_bindings.values()))
+            page = cast("Page", self.screen)
+            self.push_screen(Help(page, page.active_bindings.values()))
 
     def _handle_exception(self, error: Exception) -> None:
         """End with an error number: a traceback would print locals, and secrets with them."""

@@ -25,6 +25,7 @@ class Terminal:
     def __init__(self, process: "pexpect.spawn[bytes]", columns: int, rows: int) -> None:
         self.process = process
         self.written = b""
+        self.answers: dict[str, str] = {}  # what it says to what it is asked
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
 
@@ -92,6 +93,9 @@ class Terminal:
             return None
         self.written += data
         self._stream.feed(data)
+        for question, answer in self.answers.items():
+            if question.encode() in data:
+                self.process.send(answer)
         return len(data)
 
 
@@ -103,6 +107,7 @@ def terminal_with(
     inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     env: Any = {**inherited, "TERM": "xterm-256color", **environment}
     process = pexpect.spawn(argv[0], argv[1:], cwd=str(folder), env=env, dimensions=(rows, columns))
+    process.delaybeforesend = None  # its default waits 50 ms before each key
     opened = Terminal(process, columns, rows)
     notes().said[f"the terminal of process {process.pid}"] = lambda: opened.written
     try:
