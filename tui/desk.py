@@ -47,9 +47,9 @@ class Desk:
             return f"! The secrets of {len(lost)} webhooks are locked, and deliveries wait: {TELL}"
         return ""
 
-    def moment(self, when: datetime) -> str:
-        """`23 Nov 12:40`."""
-        return f"{self.local(when):%d %b %H:%M}"
+    def moment(self, when: datetime, *, seconds: bool = False) -> str:
+        """`23 Nov 12:40`, or `23 Nov 12:40:07`."""
+        return f"{self.local(when):{'%d %b %H:%M:%S' if seconds else '%d %b %H:%M'}}"
 
     def time(self, when: datetime) -> str:
         """`12:40:07`."""

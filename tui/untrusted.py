@@ -7,7 +7,7 @@ sequences go through all of them. So whatever did not come from our own source c
 
 from collections.abc import Iterable
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -31,6 +31,15 @@ def untrusted_lines(lines: Iterable[str]) -> Content:
 def cell(text: str, style: str = "") -> Text:
     """The same for a table's cell, on one line that is cut where the column ends."""
     return Text(clean(text), style=style, no_wrap=True, overflow="ellipsis", end="")
+
+
+def shortened(text: str, width: int) -> str:
+    """A cleaned text with its middle left out, where it is longer than `width` cells."""
+    if cell_len(text) <= width:
+        return text
+    tail = max(1, width * 2 // 5)
+    head = set_cell_size(text, max(1, width - 1 - tail)).rstrip(" …")
+    return f"{head}…{text[-tail:].lstrip('…')}"
 
 
 class NothingHidden(LineFilter):
