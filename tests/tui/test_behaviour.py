@@ -411,10 +411,16 @@ class TestTheHistory:
             assert "Shown: page 2" in drawn(app)
             second = table.at_key
             assert second != first
-            await press(pilot, "p")
-            assert table.at_key == first
-            await press(pilot, "G", "pagedown")
+            Delivery.update(status=Status.ABANDONED).where(Delivery.uuid == second).execute()
+            add_delivery(990, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)
+            await until(pilot, lambda: "ABANDONED" in drawn(app))
             assert table.at_key == second
+            await press(pilot, "p")
+            first = table.at_key
+            assert first == str(uuid_of(990))
+            await press(pilot, "G", "pagedown")
+            assert table.cursor_row == 0
+            assert "Shown: page 2" in drawn(app)
             await press(pilot, "n")
             assert "page 3" in drawn(app)
             await press(pilot, "n")

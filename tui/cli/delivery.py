@@ -36,9 +36,15 @@ def delivery() -> None:
 @delivery.command("list")
 @click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Of this webhook only.")
 @click.option(
-    "--status", "statuses", type=click.Choice(list(Status)), multiple=True, help="May be repeated."
+    "--status",
+    "statuses",
+    type=click.Choice([each.value for each in Status]),
+    multiple=True,
+    help="May be repeated.",
 )
-@click.option("--event", type=click.Choice(list(EventType)), help="Of this event only.")
+@click.option(
+    "--event", type=click.Choice([each.value for each in EventType]), help="Of this event only."
+)
 @click.option("--since", metavar="T", help=_TIME)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=queries.HISTORY_LENGTH)
 @business_option
@@ -48,7 +54,7 @@ def delivery() -> None:
 def list_deliveries(
     program: Program,
     webhook_id: int | None,
-    statuses: tuple[Status, ...],
+    statuses: tuple[str, ...],
     event: str | None,
     since: str | None,
     limit: int,

@@ -92,7 +92,7 @@ class History(ListPage):
         self.watch_database(self._read)
 
     def is_live(self) -> bool:
-        return not self._is_paused and not self._pages
+        return not self._is_paused
 
     def _question(self) -> _Question:
         statuses = UNDELIVERED if self._only_failed else frozenset[Status]()
