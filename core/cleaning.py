@@ -2,10 +2,22 @@
 
 import re
 import unicodedata
+from itertools import chain
 
 _PLAIN = re.compile(r"[ -~]*")
 _CONTROL_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BLANK = frozenset(
+    chain(
+        # What Unicode's DerivedCoreProperties.txt calls Default_Ignorable_Code_Point, as far as the
+        # categories above do not name it: fillers, joiners, variation selectors.
+        (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0),
+        range(0x180B, 0x1810),
+        range(0xFE00, 0xFE10),
+        range(0xE0100, 0xE01F0),
+        (0x2800,),  # the Braille pattern without a dot
+    )
+)
 _MARKS = frozenset({"Mn", "Me", "Mc"})
 _MARKS_PER_BASE = 2
 _LONGEST_CODE = len("⟨10FFFF")
@@ -26,15 +38,23 @@ def _visible(text: str) -> list[str]:
     shown: list[str] = []
     marks = 0
     for character in text:
-        category = unicodedata.category(character)
-        if category in _MARKS:
+        if is_hidden(character):
+            marks = 0
+            shown.append(f"⟨{ord(character):04X}⟩")
+            continue
+        if unicodedata.category(character) in _MARKS:
             marks += 1
             if marks > _MARKS_PER_BASE:
                 continue
         else:
             marks = 0
-        shown.append(f"⟨{ord(character):04X}⟩" if category in _HIDDEN else character)
+        shown.append(character)
     return shown
+
+
+def is_hidden(character: str) -> bool:
+    """Whether nobody would see it: a control character, or one that is drawn as nothing."""
+    return unicodedata.category(character) in _HIDDEN or ord(character) in _BLANK
 
 
 def _cut(text: str, limit: int) -> str:

@@ -15,6 +15,9 @@ RESPONSE_LIMIT = 500
 INTERRUPTIONS_LIMIT = 10
 """How often an attempt may be cut short by our own worker before its delivery is abandoned."""
 
+BESIDE = 0
+"""The number of an attempt that an owner asked for beside the schedule."""
+
 
 class Status(StrEnum):
     PENDING = "pending"  # no attempt has ended yet
@@ -142,13 +145,34 @@ _UNTIL_MENDED = timedelta(minutes=1)  # what an operator has to mend is looked a
 
 
 def after_attempt(
-    outcome: Outcome, attempt: int, interruptions: int, schedule: Schedule, now: datetime
+    outcome: Outcome,
+    attempt: int,
+    interruptions: int,
+    schedule: Schedule,
+    now: datetime,
+    *,
+    resume_at: datetime | None = None,
 ) -> Verdict:
     """What becomes of a delivery once its attempt has ended.
 
     `attempt` is this attempt's number, counted from 1; `interruptions` is how many attempts were
-    cut short by our own worker before this one.
+    cut short by our own worker before this one. With `resume_at` its owner asked for it beside the
+    schedule: it uses up none of the attempts, and the next one comes when it was due before.
     """
+    if resume_at is not None and isinstance(outcome, Answered | Unreachable | Lapsed):
+        return _after_attempt_beside(outcome, max(resume_at, now))
+    return _after_scheduled_attempt(outcome, attempt, interruptions, schedule, now)
+
+
+def _after_attempt_beside(outcome: Answered | Unreachable | Lapsed, due_at: datetime) -> Verdict:
+    if isinstance(outcome, Answered) and outcome.accepted:
+        return Verdict(Status.DELIVERED, None, counts=False)
+    return Verdict(Status.FAILED, due_at, counts=False)
+
+
+def _after_scheduled_attempt(
+    outcome: Outcome, attempt: int, interruptions: int, schedule: Schedule, now: datetime
+) -> Verdict:
     match outcome:
         case Answered(accepted=True):
             return Verdict(Status.DELIVERED, None)

@@ -10,7 +10,7 @@ from core.audit import note
 from core.cleaning import clean
 from core.database import connection, transaction
 from core.errors import BadInput, NotFound
-from core.models import Business, Member, MemberKey, Webhook
+from core.models import Business, Member, MemberKey, Setting, Webhook
 from core.plans import Actor, Edition, Role, includes_webhooks, looks_like_operator
 from core.ready import rest, wake
 
@@ -108,7 +108,7 @@ def add_member(
 
 
 def remove_member(actor: Actor, business_id: int, login: str, now: datetime) -> None:
-    """End a membership; the keys go with the login's last one."""
+    """End a membership; keys and settings go with the login's last one."""
     with transaction():
         find_business(business_id)
         removed = Member.delete().where((Member.business == business_id) & (Member.login == login))
@@ -116,6 +116,7 @@ def remove_member(actor: Actor, business_id: int, login: str, now: datetime) -> 
             raise NotFound(f"{login!r} is not a member of business {business_id}.")
         if not Member.select().where(Member.login == login).exists():
             MemberKey.delete().where(MemberKey.login == login).execute()
+            Setting.delete().where(Setting.login == login).execute()
         note(actor, business_id, "member removed", now, subject=login)
 
 

@@ -39,6 +39,10 @@ class NotIncluded(WebhooksError):
     """Webhooks are not included in the business's edition, and the option is off."""
 
 
+class Changed(WebhooksError):
+    """Somebody else has changed it since it was read."""
+
+
 class NotFound(WebhooksError):
     """No such business, member, webhook or delivery, or none this person may see."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from core.database import connection
-from core.delivery import ErrorKind, Recovery
+from core.delivery import BESIDE, ErrorKind, Recovery
 from core.models import Attempt, AuditEntry, Business, Delivery, Event, SelectedEvent, Webhook
 from core.plans import includes_webhooks
 from core.signing import DELIVERY_HEADER
@@ -139,7 +139,12 @@ def _grouped(rows: Iterable[Row], column: str) -> dict[int, list[Row]]:
 
 def used_up(log: Sequence[Row]) -> int:
     """How many of the allowed attempts these were."""
-    return sum(row.error not in _USE_UP_NOTHING for row in log)
+    return sum(row.error not in _USE_UP_NOTHING and row.number != BESIDE for row in log)
+
+
+def beside(log: Sequence[Row]) -> int:
+    """How many of them were beside the schedule."""
+    return sum(row.number == BESIDE for row in log)
 
 
 def interrupted(log: Sequence[Row]) -> int:

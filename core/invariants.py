@@ -15,8 +15,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from core.database import connection
-from core.delivery import INTERRUPTIONS_LIMIT, WAITING, ErrorKind, Schedule, Status
-from core.history import History, Post, Row, interrupted, rounds, used_up
+from core.delivery import BESIDE, INTERRUPTIONS_LIMIT, WAITING, ErrorKind, Schedule, Status
+from core.history import History, Post, Row, beside, interrupted, rounds, used_up
 from core.models import TABLES
 from core.signing import (
     DELIVERY_HEADER,
@@ -250,6 +250,10 @@ def _miscounted(evidence: Evidence) -> Iterator[str]:
             yield f"delivery {delivery.uuid} began its schedule again, for no reason"
         if evidence.history.recoveries(delivery) > 1 + evidence.history.by_owners(delivery):
             yield f"delivery {delivery.uuid} was recovered by itself more than once"
+        if beside(log) > evidence.history.by_owners(delivery):
+            yield f"delivery {delivery.uuid} was attempted beside its schedule, for no reason"
+        if delivery.resume_at is not None and delivery.status != Status.FAILED:
+            yield f"delivery {delivery.uuid} is {delivery.status} and its schedule is to go on"
         waits_anew = restarts > 0 and delivery.status in WAITING and not delivery.attempts
         faults = [fault for each in rounds(log) for fault in _faults(each, evidence)]
         if not waits_anew:
@@ -260,7 +264,7 @@ def _miscounted(evidence: Evidence) -> Iterator[str]:
 def _faults(log: Sequence[Row], evidence: Evidence) -> Iterator[str]:
     """What is wrong with the attempts of one round."""
     for position, row in enumerate(log):
-        if row.number != 1 + used_up(log[:position]):
+        if row.number not in {BESIDE, 1 + used_up(log[:position])}:
             yield f"has attempt {row.number} after {used_up(log[:position])} that count"
     if used_up(log) > evidence.schedule.max_attempts:
         yield f"was attempted {used_up(log)} times"

@@ -140,6 +140,7 @@ class Delivery(Table):
     attempts = SmallIntegerField(default=0)  # that count, in this round
     interruptions = SmallIntegerField(default=0)  # in this round
     due_at = TimeField(null=True)  # when the next attempt may start: while leased, the lease's end
+    resume_at = TimeField(null=True)  # when its schedule goes on, after an attempt beside it
     lease = BigIntegerField(null=True)  # the claim that may settle it
     leased_at = TimeField(null=True)
     created_at = TimeField()
@@ -185,7 +186,8 @@ class Attempt(Table):
 
     id = BigAutoField()
     delivery = ForeignKeyField(Delivery, backref="attempt_log", on_delete="CASCADE")
-    number = SmallIntegerField()  # counted from 1 in each round; an interrupted one has it too
+    number = SmallIntegerField()  # counted from 1 in each round; an interrupted one has it too, one
+    # beside the schedule is 0
     recovery = BooleanField(default=False)  # made because the address came back from an outage
     abandoned = BooleanField(default=False)  # its delivery was, after this one
     started_at = TimeField()
@@ -207,6 +209,17 @@ class AuditEntry(Table):
     action = TextField()
     webhook_id = IntegerField(null=True)
     subject = TextField()
+
+
+class Setting(Table):
+    """What a login chose for its terminal UI; the operator's login is empty."""
+
+    login = TextField()
+    name = TextField()
+    value = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("login", "name")
 
 
 class LastRun(Table):
@@ -248,6 +261,7 @@ TABLES: tuple[type[Table], ...] = (
     Delivery,
     Attempt,
     AuditEntry,
+    Setting,
     LastRun,
     Tally,
     TallyProgress,

@@ -17,6 +17,7 @@ from peewee import fn
 from core.attempts import AttemptRow, attempt_row, log_attempts, prepare_log
 from core.database import Prepared, connection, one_of, proxy, transaction
 from core.delivery import (
+    BESIDE,
     Answered,
     Interrupted,
     Locked,
@@ -74,6 +75,7 @@ class Claim(NamedTuple):
     url: str
     sealed_secret: bytes
     recovery: str | None  # a delivery.Recovery
+    resume_at: datetime | None = None  # of an attempt beside the schedule: when that goes on
 
 
 def claim(
@@ -147,13 +149,18 @@ def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: dat
         is Status.ABANDONED
     }
     once_more = {"interruptions": Delivery.interruptions + 1}
-    ended = {"status": Status.ABANDONED, "due_at": None, "lease": None, "settled_at": now}
     ids = {row.id for row in interrupted}
-    for some, changes in ((ids - doomed, once_more), (doomed, once_more | ended)):
+    for some, changes in ((ids - doomed, once_more), (doomed, once_more | _abandoned(now))):
         if some:
             Delivery.update(changes).where(one_of(Delivery.id, some)).execute()
     log_attempts(_cut_short(row, outcome, now, abandoned=row.id in doomed) for row in interrupted)
     return doomed
+
+
+def _abandoned(now: datetime) -> dict[str, object]:
+    """What a delivery becomes that is never attempted again."""
+    ended = dict.fromkeys(("due_at", "resume_at", "lease"))
+    return {"status": Status.ABANDONED, "settled_at": now, **ended}
 
 
 def _cut_short(row: Due, outcome: Outcome, now: datetime, *, abandoned: bool) -> AttemptRow:
@@ -182,6 +189,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
             Webhook.url,
             Webhook.secret,
             Delivery.recovery,
+            Delivery.resume_at,
         )
         .join(Event)
         .switch(Delivery)
@@ -195,7 +203,10 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
 
     def read(row: Row) -> Claim:
         return Claim._make(
-            (row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8]), *row[9:])
+            (
+                *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
+                *(*row[9:-1], to_time(row[-1])),
+            )
         )
 
     rows = list(proxy.execute(query))
@@ -214,10 +225,9 @@ def _read_or_abandon(read: Callable[[Row], Claim], row: Row, now: datetime) -> C
         told = {"delivery": delivery_id, "exception": type(error).__name__}
         log.error("what is stored cannot be read: it is abandoned", extra=told)
         outcome = Unsendable("the stored event cannot be read")
-        ended = {"status": Status.ABANDONED, "due_at": None, "lease": None, "settled_at": now}
         with transaction():
             ours = (Delivery.id == delivery_id) & (Delivery.lease == lease)
-            if Delivery.update(ended).where(ours).execute():
+            if Delivery.update(_abandoned(now)).where(ours).execute():
                 log_attempts([attempt_row(delivery_id, attempt, now, timedelta(), outcome)])
         return None
 
@@ -292,7 +302,12 @@ def settle(
     for settlement in settlements:
         claimed = settlement.claim
         verdict = after_attempt(
-            settlement.outcome, claimed.attempt, claimed.interruptions, schedule, now
+            settlement.outcome,
+            claimed.attempt,
+            claimed.interruptions,
+            schedule,
+            now,
+            resume_at=claimed.resume_at,
         )
         interrupted = isinstance(settlement.outcome, Interrupted)
         by_verdict[verdict, claimed.lease, interrupted].append((settlement, verdict))
@@ -323,7 +338,7 @@ def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared
     return prepare_log(
         attempt_row(
             each.claim.id,
-            each.claim.attempt,
+            _number(each),
             each.started_at,
             each.duration,
             each.outcome,
@@ -333,6 +348,12 @@ def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared
         for each, verdict in settled
         if not isinstance(each.outcome, Withdrawn | Locked | Starved)
     )
+
+
+def _number(ended: Settlement) -> int:
+    """What the log calls this attempt; one that was cut short is made again, and is none yet."""
+    is_beside = ended.claim.resume_at is not None and not isinstance(ended.outcome, Interrupted)
+    return BESIDE if is_beside else ended.claim.attempt
 
 
 def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
@@ -359,6 +380,7 @@ def _apply(
     if verdict.status is not None:
         changes["status"] = verdict.status
         changes["settled_at"] = now if verdict.due_at is None else None
+        changes["resume_at"] = None
     if verdict.counts:
         changes["attempts"] = Delivery.attempts + 1
     if interruptions:

@@ -6,7 +6,7 @@ the operator only, with or without the option.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
@@ -14,11 +14,11 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from peewee import SQL, fn
+from peewee import SQL, NodeList, fn
 
 from core.access import authorize, find_business, find_delivery, find_webhook
 from core.database import connection, one_of
-from core.delivery import ErrorKind, Recovery, Status
+from core.delivery import WAITING, ErrorKind, Recovery, Status
 from core.due import next_due
 from core.events import SELECTABLE, EventType
 from core.models import (
@@ -70,10 +70,26 @@ class WebhookRow:
     url: str
     events: tuple[EventType, ...]
     created_at: datetime
+    updated_at: datetime  # when it was last edited, or given a new secret
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which deliveries of a history; as it comes, all of them."""
+
+    statuses: frozenset[Status] = frozenset()  # empty: any
+    event: EventType | None = None
+    text: str = ""  # part of the event, the status, or what its last attempt brought
+    since: datetime | None = None
+
+
+ALL = Wanted()
+UNDELIVERED = frozenset(Status) - {Status.DELIVERED}
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
+    id: int
     uuid: UUID
     webhook_id: int
     event: EventType
@@ -84,8 +100,10 @@ class DeliveryRow:
     detail: str
     response: str
     duration_us: int
+    attempted_at: datetime | None  # when the last attempt began
     created_at: datetime  # of the event
     next_attempt_at: datetime | None
+    resume_at: datetime | None  # when the schedule goes on, after the attempt beside it
     settled_at: datetime | None  # when it was delivered or abandoned
     recovery: Recovery | None
 
@@ -189,20 +207,30 @@ def _webhook_rows(which: Any) -> list[WebhookRow]:
             row.url,
             tuple(event for event in SELECTABLE if event in selected[row.id]),
             row.created_at,
+            row.updated_at,
         )
         for row in rows
     ]
 
 
-def deliveries(actor: Actor, webhook_id: int, limit: int = HISTORY_LENGTH) -> list[DeliveryRow]:
-    """A webhook's latest deliveries, the newest first."""
+def deliveries(
+    actor: Actor,
+    webhook_id: int,
+    limit: int = HISTORY_LENGTH,
+    *,
+    wanted: Wanted = ALL,
+    before: int | None = None,
+) -> list[DeliveryRow]:
+    """A webhook's latest deliveries that are wanted, the newest first; older than the row with the
+    id `before`, if that is given.
+    """
     with connection():
         find_webhook(actor, webhook_id)
-        return _latest(Delivery.webhook == webhook_id, limit)
+        return delivery_rows(_wanted_ids(webhook_id, wanted, limit, before))
 
 
 def deliveries_of_business(
-    actor: Actor, business_id: int, limit: int = HISTORY_LENGTH
+    actor: Actor, business_id: int, limit: int = HISTORY_LENGTH, *, wanted: Wanted = ALL
 ) -> list[DeliveryRow]:
     """The same over all webhooks of a business."""
     with connection():
@@ -211,16 +239,76 @@ def deliveries_of_business(
             (Webhook.business == business_id) & Webhook.deleted_at.is_null()
         )
         # One webhook at a time: asked for all, the engine would sort their whole histories.
-        latest = [_latest_ids(Delivery.webhook == row[0], limit) for row in standing.tuples()]
+        latest = [_wanted_ids(row[0], wanted, limit) for row in standing.tuples()]
         return delivery_rows(nlargest(limit, chain.from_iterable(latest)))
+
+
+def _wanted_ids(
+    webhook_id: int, wanted: Wanted, limit: int, before: int | None = None
+) -> list[int]:
+    which = Delivery.webhook == webhook_id
+    if before is not None:
+        which &= Delivery.id < before
+    if wanted.since is not None:
+        which &= Delivery.created_at >= wanted.since
+    if wanted.event is not None:
+        of_it = Event.select(Event.id).where(
+            (Event.id == Delivery.event) & (Event.type == wanted.event)
+        )
+        which &= fn.EXISTS(of_it)
+    if wanted.text:
+        which &= _says(wanted.text)
+    if not wanted.statuses or Status.DELIVERED in wanted.statuses:
+        if wanted.statuses:
+            which &= Delivery.status.in_(wanted.statuses)
+        return _latest_ids(which, limit)
+    return nlargest(limit, chain.from_iterable(_undelivered(which, wanted.statuses, limit)))
+
+
+def _undelivered(which: Any, statuses: Collection[Status], limit: int) -> Iterator[list[int]]:
+    """By the indexes that hold few rows, where a look through the history would pass all those
+    that were delivered; the predicates are literals, since bound ones leave these unused.
+    """
+    if Status.ABANDONED in statuses:
+        yield _latest_ids(which & (Delivery.status == SQL("'abandoned'")), limit, _NOT_BY_INDEX)
+    waiting = [status for status in WAITING if status in statuses]
+    if waiting:
+        is_waiting = Delivery.due_at.is_null(is_null=False) & Delivery.status.in_(waiting)
+        yield _latest_ids(which & is_waiting, limit, _NOT_BY_INDEX)
+
+
+def _says(text: str) -> Any:
+    """Whether a delivery's row holds that text, in whichever case."""
+    last = Attempt.alias()
+    # As in core.health: without the +, PostgreSQL may read the whole log backwards for it.
+    last_id = (
+        last.select(last.id)
+        .where(last.delivery == Delivery.id)
+        .order_by(NodeList((SQL("+"), last.id)).desc())
+        .limit(1)
+    )
+    said = Attempt.select(Attempt.id).where(
+        (Attempt.id == last_id)
+        & (
+            Attempt.response.contains(text)
+            | Attempt.detail.contains(text)
+            | Attempt.error.contains(text)
+            | Attempt.http_status.cast("TEXT").contains(text)
+        )
+    )
+    of_it = Event.select(Event.id).where((Event.id == Delivery.event) & Event.type.contains(text))
+    return fn.EXISTS(said) | fn.EXISTS(of_it) | Delivery.status.contains(text)
 
 
 def _latest(which: Any, limit: int) -> list[DeliveryRow]:
     return delivery_rows(_latest_ids(which, limit))
 
 
-def _latest_ids(which: Any, limit: int) -> list[int]:
-    latest = Delivery.select(Delivery.id).where(which).order_by(Delivery.id.desc()).limit(limit)
+_NOT_BY_INDEX = NodeList((SQL("+"), Delivery.id))
+
+
+def _latest_ids(which: Any, limit: int, by: Any = Delivery.id) -> list[int]:
+    latest = Delivery.select(Delivery.id).where(which).order_by(by.desc()).limit(limit)
     return [row[0] for row in latest.tuples()]
 
 
@@ -284,6 +372,7 @@ def delivery_rows(ids: list[int]) -> list[DeliveryRow]:
             Delivery.attempts,
             Event.created_at,
             Delivery.due_at,
+            Delivery.resume_at,
             Delivery.settled_at,
             Delivery.recovery,
         )
@@ -308,9 +397,10 @@ def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
 
 
 def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryRow:
-    _, uuid, webhook_id, event_type, status, attempts, created_at, due_at, *rest = row
-    settled_at, recovery = rest
+    delivery_id, uuid, webhook_id, event_type, status, attempts, created_at, due_at, *rest = row
+    resume_at, settled_at, recovery = rest
     return DeliveryRow(
+        id=delivery_id,
         uuid=uuid,
         webhook_id=webhook_id,
         event=EventType(event_type),
@@ -321,8 +411,10 @@ def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryR
         detail=attempt.detail if attempt else "",
         response=attempt.response if attempt else "",
         duration_us=attempt.duration_us if attempt else 0,
+        attempted_at=attempt.started_at if attempt else None,
         created_at=created_at,
         next_attempt_at=due_at,
+        resume_at=resume_at,
         settled_at=settled_at,
         recovery=Recovery(recovery) if recovery else None,
     )

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from peewee import SQL
+from peewee import SQL, Case, fn
 
 from core.access import authorize, find_delivery, find_webhook, require_included
 from core.audit import note
 from core.database import connection, one_of, proxy, transaction
 from core.delivery import WAITING, Status
-from core.errors import BadInput
+from core.errors import BadInput, Changed
 from core.events import SELECTABLE, EventType
 from core.intake import Wake, last_event, next_time, selectable_type
 from core.models import Delivery, Event, SelectedEvent, Webhook, row_lock
@@ -93,15 +93,23 @@ def edit_webhook(
     url: str | None = None,
     events: Iterable[str] | None = None,
     policy: UrlPolicy,
+    seen: datetime | None = None,
 ) -> None:
-    """Change the URL, the events or both; waiting deliveries go to the new URL."""
+    """Change the URL, the events or both; waiting deliveries go to the new URL.
+
+    Raises Changed where the webhook is no longer what was `seen`, by its `updated_at`.
+    """
     target = policy.check_url(url).url if url is not None else None
     selected = _selection(events) if events is not None else None
     with transaction():
         webhook = _usable_webhook(actor, webhook_id)
         changes = {"updated_at": now} | ({} if target is None else {"url": target})
         # First, so that of two edits at once the second waits, and sees the first one's events.
-        Webhook.update(changes).where(_standing(webhook_id)).execute()
+        update = Webhook.update(changes).where(_standing(webhook_id))
+        if seen is not None:
+            update = update.where(Webhook.updated_at == seen)
+        if not update.execute():
+            raise Changed("Somebody else has changed this webhook meanwhile.")
         if selected is not None:
             SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
             _select(webhook_id, selected)
@@ -150,9 +158,11 @@ def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> in
 
 
 def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> None:
-    """Attempt an old delivery again, now: the same id, the same bytes, a whole schedule.
+    """Attempt a delivery again, now: the same id, the same bytes.
 
-    One that is still waiting is only brought forward; one in flight is left alone.
+    One that is settled gets a whole schedule. One that failed and waits is attempted beside its
+    schedule, which then goes on as if nothing had been; one that was never attempted is only
+    brought forward, and one in flight is left alone.
     """
     with transaction():
         delivery = find_delivery(actor, delivery_uuid)
@@ -202,8 +212,8 @@ def recover(
 
 
 def _start_again(webhook_ids: Collection[int], which: Any, status: Status, now: datetime) -> int:
-    """Give settled deliveries, of these webhooks, a whole schedule anew; bring waiting ones
-    forward.
+    """Give settled deliveries, of these webhooks, a whole schedule anew; have waiting ones
+    attempted now.
 
     What is fresh goes before what failed, so many at once start as failed ones.
     """
@@ -213,7 +223,9 @@ def _start_again(webhook_ids: Collection[int], which: Any, status: Status, now: 
     # Two recoveries of the same deliveries must lock them in one order.
     in_order = row_lock(Delivery.select(Delivery.id).where(is_settled).order_by(Delivery.id))
     settled = Delivery.update(status=status, due_at=now, **anew).where(Delivery.id.in_(in_order))
-    waiting = Delivery.update(due_at=now).where(
+    was_due = fn.COALESCE(Delivery.resume_at, Delivery.due_at)
+    beside = Case(None, [(Delivery.attempts > 0, was_due)])
+    waiting = Delivery.update(due_at=now, resume_at=beside).where(
         which & Delivery.status.in_(WAITING) & Delivery.lease.is_null() & (Delivery.due_at > now)
     )
     changed = waiting.execute() + settled.execute()

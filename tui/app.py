@@ -2,11 +2,13 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import cast
 
 from textual import events
 from textual.app import App
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.worker import WorkerFailed
 
@@ -15,7 +17,9 @@ from core.plans import why_not_included
 from core.queries import BusinessRow
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk
-from tui.page import BAD, Page
+from tui.driver import Terminal
+from tui.page import BAD, AtStake, Page
+from tui.plain import NoColours
 from tui.screens.businesses import Businesses
 from tui.screens.help import Help
 from tui.screens.notice import Notice
@@ -50,11 +54,29 @@ class WebhooksApp(App[None]):
         self.business_id = desk.business_id or 0
         self.business_name = ""
         self.businesses: list[BusinessRow] = []
+        self.settings = desk.settings
         self._last_input = monotonic()
+        self.left_behind = ""  # what was lost with a session that ended by itself
         self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
 
+    def get_driver_class(self) -> type[Driver]:
+        return Terminal
+
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), NothingHidden()]
+        """In place of Textual's, which would make the terminal's own colours black."""
+        return [NothingHidden()] if self._has_colours else [NoColours(), NothingHidden()]
+
+    @property
+    def _has_colours(self) -> bool:
+        chosen = self.settings.colours
+        return not self.no_color if chosen is None else chosen
+
+    def use_colours(self, colours: bool | None) -> None:  # noqa: FBT001 - a choice
+        """As the person chose just now; None leaves it to the terminal's environment."""
+        self.settings = replace(self.settings, colours=colours)
+        for screen in self.screen_stack:
+            for widget in screen.walk_children(with_self=True):
+                widget.refresh()
 
     def on_mount(self) -> None:
         self.theme = "ansi-dark"
@@ -71,11 +93,12 @@ class WebhooksApp(App[None]):
 
     def _leave_if_idle(self) -> None:
         if monotonic() - self._last_input > IDLE_LIMIT:
+            self.left_behind = self.lost()
             self.exit(message="Left alone for an hour, so it was closed.")
 
     def start(self, desk: Desk) -> None:
         """Go on at a desk that has just been set up."""
-        self.desk = desk
+        self.desk, self.settings = desk, desk.settings
         self.switch_screen(Opening())
 
     def choose(self, rows: list[BusinessRow]) -> None:
@@ -135,6 +158,27 @@ class WebhooksApp(App[None]):
         self.pop_screen()
         cast("Page", self.screen).flash(text, style)
 
+    def at_stake(self) -> AtStake | None:
+        """What would be lost if the program ended now: of the screen on top, or of one below."""
+        pages = (page for page in reversed(self.screen_stack) if isinstance(page, Page))
+        return next(filter(None, (page.at_stake() for page in pages)), None)
+
+    def lost(self) -> str:
+        """The same in a sentence for the next session; empty where there is nothing."""
+        stake = self.at_stake()
+        return stake.lost if stake is not None else ""
+
+    def take_lost(self) -> str:
+        """What the last session lost, to be told once."""
+        lost, self.settings = self.settings.lost, replace(self.settings, lost="")
+        return lost
+
+    async def action_quit(self) -> None:
+        cast("Page", self.screen).action_quit_program()
+
+    def action_help_quit(self) -> None:
+        cast("Page", self.screen).say_how_to_quit()
+
     def send_to_clipboard(self, text: str) -> None:
         """Ask the person's terminal to take it; whether it did, nobody can tell."""
         if self._driver is not None:
@@ -148,7 +192,8 @@ class WebhooksApp(App[None]):
 
     def show_help(self) -> None:
         if not isinstance(self.screen, Help):
-            self.push_screen(Help(self.screen.active_bindings.values()))
+            page = cast("Page", self.screen)
+            self.push_screen(Help(page, page.active_bindings.values()))
 
     def _handle_exception(self, error: Exception) -> None:
         """End with an error number: a traceback would print locals, and secrets with them."""

@@ -8,6 +8,7 @@ from core.errors import BadKeyFile
 from core.intake import Wake
 from core.plans import WEBHOOKS_LIMIT, Actor, Edition
 from core.rotation import lost_secrets
+from core.settings import AS_IT_COMES, Settings
 from core.url_policy import UrlPolicy
 from core.vault import Vault
 
@@ -31,6 +32,7 @@ class Desk:
     business_id: int | None = None  # the one asked for; None lets the person choose
     development: str = ""  # which development settings are on, in a sentence
     worker_hint: str = TELL  # what to do when no worker runs
+    settings: Settings = AS_IT_COMES  # what the person chose, as it was when they came
     others_settings: Callable[[], str] = lambda: ""  # what a running worker has set otherwise
     set_up: "Callable[[str, Edition, str], Desk] | None" = None  # where there is nothing yet: makes
     # the first business (name, edition, owner's login) and all that is needed for it
@@ -56,9 +58,9 @@ class Desk:
             return f"! {differing[0].upper()}{differing[1:]}."
         return f"! The worker runs with other settings than this screen: {TELL}"
 
-    def moment(self, when: datetime) -> str:
-        """`23 Nov 12:40`."""
-        return f"{self.local(when):%d %b %H:%M}"
+    def moment(self, when: datetime, *, seconds: bool = False) -> str:
+        """`23 Nov 12:40`, or `23 Nov 12:40:07`."""
+        return f"{self.local(when):{'%d %b %H:%M:%S' if seconds else '%d %b %H:%M'}}"
 
     def time(self, when: datetime) -> str:
         """`12:40:07`."""

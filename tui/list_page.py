@@ -1,8 +1,12 @@
 """A page that is mostly one table, and can be filtered in place."""
 
+from collections.abc import Iterable
+
 from textual import on
 from textual.binding import Binding
-from textual.widgets import Input
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Input, Static
 
 from tui.page import Page
 from tui.widgets.entry import Entry
@@ -16,9 +20,17 @@ class ListPage(Page):
         """Show what was read, as far as the filter lets it through."""
         raise NotImplementedError
 
-    def filter_entry(self, placeholder: str) -> Entry:
-        """Where the filter is typed; hidden until it is asked for."""
-        return Entry(placeholder=placeholder, id="filter")
+    def filter_row(self, placeholder: str) -> Iterable[Widget]:
+        """Where the filter is typed, and how many it finds; hidden until it is asked for."""
+        with Horizontal(id="filter-row"):
+            yield Static("Filter", classes="label")
+            yield Entry(placeholder=placeholder, id="filter")
+            yield Static(id="found")
+
+    def tell_found(self, found: int, of: int | None = None) -> None:
+        """How many the filter lets through, of how many where that is known."""
+        told = f"{found} of {of}" if of is not None else f"{found} found"
+        self.query_one("#found", Static).update(told)
 
     @property
     def wanted(self) -> str:
@@ -26,9 +38,8 @@ class ListPage(Page):
         return self.query_one("#filter", Entry).value.lower()
 
     def action_filter(self) -> None:
-        entry = self.query_one("#filter", Entry)
-        entry.display = True
-        entry.focus()
+        self.query_one("#filter-row").display = True
+        self.query_one("#filter", Entry).focus()
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
@@ -36,14 +47,13 @@ class ListPage(Page):
 
     @on(Input.Submitted, "#filter")
     def _filter_done(self) -> None:
-        self.query_one("#filter").display = bool(self.wanted)
+        self.query_one("#filter-row").display = bool(self.wanted)
         self.query_one(Table).focus()
 
     def action_back(self) -> None:
         """The first one ends the filter."""
-        entry = self.query_one("#filter", Entry)
-        if entry.display:
-            entry.value = ""
+        if self.query_one("#filter-row").display:
+            self.query_one("#filter", Entry).value = ""
             self._filter_done()
         else:
             super().action_back()

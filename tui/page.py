@@ -16,13 +16,14 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from core.database import explained
 from core.errors import NotAllowed, NotFound, NotIncluded, WebhooksError
 from core.health import pulse
 from tui.desk import Desk
 from tui.widgets.bars import Crumbs, Flash, Keys
+from tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from tui.app import WebhooksApp
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GOOD, BAD, QUIET = "green", "bold red", "dim"
+_NARROW, _WIDE = 60, 100  # columns below which and from which a screen is laid out otherwise
+_LOW = 16  # rows below which it leaves out what can be done without
 _DOUBLE_PRESS = 0.7  # seconds within which the same deed is not done again
+_SOON = 0.5  # seconds that a deed takes without a word
 _POLL = 1.0  # seconds between two looks whether anything changed
 
 
@@ -59,12 +63,20 @@ class _Refused(Message):
     error: WebhooksError
 
 
+@dataclass(frozen=True)
+class AtStake:
+    """What leaving a screen now would lose."""
+
+    warning: str  # told before it is left by a key
+    lost: str  # told in the next session, where the connection ended first
+
+
 class Page(Screen[None]):
     """A whole screen; a modal one would cost five times the bytes."""
 
     AUTO_FOCUS = ""
     BINDINGS = [
-        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("question_mark,f1", "help", "help", key_display="?"),
         Binding("q", "leave", "back"),
         Binding("left,escape", "back", "Back", show=False),
         Binding("Q", "quit_program", "Quit", show=False),
@@ -80,6 +92,8 @@ class Page(Screen[None]):
         self._is_watching = False
         self._pulse: object = None
         self._is_cut_off = False
+        self._is_warned = False
+        self._is_saving = False
         self._read_again: Callable[[], None] = lambda: None
 
     @property
@@ -97,7 +111,7 @@ class Page(Screen[None]):
             yield Crumbs(self.crumbs, right)
             yield from self.body()
             yield Flash(id="flash")
-            yield Keys(*self._keys())
+            yield Keys(*self.bindings_shown())
 
     def body(self) -> Iterable[Widget]:
         """What is between the crumbs and the flash line."""
@@ -105,8 +119,25 @@ class Page(Screen[None]):
 
     @on(events.Resize)
     def _fit(self, event: events.Resize) -> None:
-        columns, rows = self.least
-        self.set_class(event.size.width < columns or event.size.height < rows, "too-small")
+        (columns, rows), (least_columns, least_rows) = event.size, self.least
+        self.set_class(columns < least_columns or rows < least_rows, "too-small")
+        self.set_class(columns < _NARROW, "narrow")
+        self.set_class(columns >= _WIDE, "wide")
+        self.set_class(rows < _LOW, "low")
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _focus_moved(self) -> None:
+        self.query_one(Keys).tell_typing(isinstance(self.focused, Input))
+
+    @on(Table.RowHighlighted)
+    @on(Table.Shown)
+    def _moved(self) -> None:
+        self.tell_place()
+
+    def tell_place(self) -> None:
+        """Where the cursor is in a list that scrolls."""
+        self.query_one(Crumbs).tell_place(self.query_one(Table).place)
 
     def flash(self, text: str, style: str = "") -> None:
         self.query_one(Flash).say(text, style)
@@ -142,7 +173,14 @@ class Page(Screen[None]):
             return False
         self._deed, self._deed_at = deed, now
         self._in_thread(_Call.ACT, action, then)
+        self.set_timer(_SOON, lambda: self._say_saving(is_saving=_Call.ACT in self._busy))
         return True
+
+    def _say_saving(self, *, is_saving: bool) -> None:
+        """While a deed takes longer than a moment, as it does when others hold the database up."""
+        if is_saving != self._is_saving:
+            self._is_saving = is_saving
+            self.flash("Saving…" if is_saving else "")
 
     def watch_database(self, read: Callable[[], None]) -> None:
         """Call `read` whenever something has changed while this is on top."""
@@ -189,6 +227,8 @@ class Page(Screen[None]):
     def _found(self, message: _Found) -> None:
         self._busy.discard(message.call)
         if self.is_attached:
+            if message.call is _Call.ACT:
+                self._say_saving(is_saving=False)
             message.then(message.answer)
 
     @on(_Refused)
@@ -197,6 +237,8 @@ class Page(Screen[None]):
         self._is_cut_off |= message.call is _Call.LOOK
         if not self.is_attached:
             return
+        if message.call is _Call.ACT:
+            self._say_saving(is_saving=False)
         if isinstance(message.error, NotAllowed):
             self._app.turn_away(str(message.error))
         elif isinstance(message.error, NotIncluded):
@@ -204,12 +246,33 @@ class Page(Screen[None]):
         elif isinstance(message.error, NotFound):
             self._app.say_gone()
         else:
-            self.flash(f"! {message.error}", BAD)
+            self.refused(message.error)
+
+    def refused(self, error: WebhooksError) -> None:
+        """Something asked or done did not come about, and the page stays."""
+        self.flash(f"! {error}", BAD)
 
     # Keys
 
+    def at_stake(self) -> AtStake | None:
+        """What would be lost if this were left now; None where nothing would."""
+        return None
+
+    def warns_of(self, stake: AtStake | None) -> bool:
+        """Whether that had to be told first: the same key once more leaves."""
+        if stake is None or self._is_warned:
+            return False
+        self._is_warned = True
+        self.flash(f"! {stake.warning} The same key once more leaves.", BAD)
+        return True
+
+    def something_changed(self) -> None:
+        """What a warning was about is not what it was, so that it is given again."""
+        self._is_warned = False
+
     def action_back(self) -> None:
-        self._app.back()
+        if not self.warns_of(self.at_stake()):
+            self._app.back()
 
     def action_leave(self) -> None:
         self.action_back()
@@ -218,9 +281,15 @@ class Page(Screen[None]):
         self._app.show_help()
 
     def action_quit_program(self) -> None:
-        self.app.exit()
+        if not self.warns_of(self._app.at_stake()):
+            self.app.exit()
 
-    def _keys(self) -> tuple[list[Binding], list[Binding]]:
+    def say_how_to_quit(self) -> None:
+        """For those whose fingers press ctrl+C: it must not end what cannot be had again."""
+        stake = self._app.at_stake()
+        self.flash(stake.warning if stake else "q goes back, Q or ^q quits.", BAD if stake else "")
+
+    def bindings_shown(self) -> tuple[list[Binding], list[Binding]]:
         """The bindings to show: the screen's own, and those of every screen."""
         taken: set[str] = set()
         own: list[Binding] = []
@@ -234,7 +303,7 @@ class Page(Screen[None]):
                     pinned = cls is Page or keys & _COMMON
                     (common if pinned else own).append(binding)
                 taken |= keys
-        return own, sorted(common, key=lambda binding: binding.key != "question_mark")
+        return own, sorted(common, key=lambda binding: "question_mark" not in binding.key)
 
 
 _COMMON = {"question_mark", "q"}

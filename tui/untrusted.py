@@ -5,9 +5,9 @@ sequences go through all of them. So whatever did not come from our own source c
 `Content` (widgets) or a `Text` (table cells) here, and a line filter is the net under it.
 """
 
-import unicodedata
 from collections.abc import Iterable
 
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -15,9 +15,7 @@ from textual.color import Color
 from textual.content import Content
 from textual.filter import LineFilter
 
-from core.cleaning import clean
-
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+from core.cleaning import clean, is_hidden
 
 
 def untrusted(text: str, style: str = "") -> Content:
@@ -33,6 +31,15 @@ def untrusted_lines(lines: Iterable[str]) -> Content:
 def cell(text: str, style: str = "") -> Text:
     """The same for a table's cell, on one line that is cut where the column ends."""
     return Text(clean(text), style=style, no_wrap=True, overflow="ellipsis", end="")
+
+
+def shortened(text: str, width: int) -> str:
+    """A cleaned text with its middle left out, where it is longer than `width` cells."""
+    if cell_len(text) <= width:
+        return text
+    tail = max(1, width * 2 // 5)
+    head = set_cell_size(text, max(1, width - 1 - tail)).rstrip(" …")
+    return f"{head}…{text[-tail:].lstrip('…')}"
 
 
 class NothingHidden(LineFilter):
@@ -85,5 +92,6 @@ def _ground(style: Style) -> object:
 def _shown(text: str) -> str:
     """The text with one character of the same width for each that must not be drawn."""
     return "".join(
-        "\ufffd" if unicodedata.category(character) in _HIDDEN else character for character in text
+        "\ufffd" * max(1, cell_len(character)) if is_hidden(character) else character
+        for character in text
     )

@@ -1,8 +1,11 @@
 """Failures in an owner's words: what happened, and what to do."""
 
+from contextlib import suppress
 from urllib.parse import urlsplit
 
-from core.delivery import ErrorKind
+import idna
+
+from core.delivery import BESIDE, ErrorKind
 from core.queries import AttemptRow, DeliveryRow
 
 _WHAT = {
@@ -35,6 +38,23 @@ def host_of(url: str) -> str:
     return urlsplit(url).netloc
 
 
+def label_of(url: str) -> str:
+    """The same, told apart from others on its host by the last part of its path."""
+    parts = urlsplit(url)
+    first, *between = [part for part in parts.path.split("/") if part] or [""]
+    if not first:
+        return parts.netloc
+    return f"{parts.netloc}/…/{between[-1]}" if between else f"{parts.netloc}/{first}"
+
+
+def readable(url: str) -> str:
+    """The URL with its host's name as people write it, `ü` instead of `xn--…`."""
+    parts = urlsplit(url)
+    with suppress(UnicodeError):  # idna's own errors are of this kind
+        return parts._replace(netloc=idna.decode(parts.netloc)).geturl()
+    return url
+
+
 def explain(row: DeliveryRow | AttemptRow, timeout: float) -> str:
     """What the last attempt's failure means, in a sentence or two; empty where there is none."""
     match row.error:
@@ -59,6 +79,11 @@ def _explain_status(status: int) -> str:
     if status >= 500:
         return f"The server failed with {status}. Look into its log at that time."
     return f"The server answered {status}, and only 200 to 299 is success."
+
+
+def attempt_name(row: AttemptRow) -> str:
+    """`#3`, or what an attempt is that its owner asked for beside the schedule."""
+    return f"#{row.number}" if row.number != BESIDE else "by hand"
 
 
 def outcome_of(row: DeliveryRow | AttemptRow) -> str:

@@ -44,7 +44,7 @@ def measure(installation: Installation) -> tuple[float, float]:
             screen.press("")
             begin = perf_counter()
             screen.process.send("h")
-            screen.wait_for("50 latest")
+            screen.wait_for("of 50")
             opens.append(perf_counter() - begin)
     return statistics.median(paints), statistics.median(opens)
 

@@ -126,6 +126,26 @@ def test_with_more_businesses_one_has_to_be_named(installed: Installation) -> No
     assert installed.json("business", "list")[1]["included"] is True
 
 
+def test_a_history_is_listed_by_status_event_and_time(installed: Installation) -> None:
+    with receiving(answer(200), answer(503, b"upstream")) as receiver:
+        installed.add_webhook(receiver.url)
+        for number in range(2):
+            installed.emit(f'{{"numero": {number}}}')
+            installed.ok("tick")
+
+    def listed(*args: str) -> list[str]:
+        return [row["status"] for row in installed.json("delivery", "list", *args)]
+
+    assert listed() == ["failed", "delivered"]
+    assert listed("--status", "failed", "--webhook", "1") == ["failed"]
+    assert listed("--status", "failed", "--status", "delivered") == ["failed", "delivered"]
+    assert listed("--event", "ticket.created", "--since", "1h") == ["failed", "delivered"]
+    assert listed("--event", "client.updated") == []
+    assert listed("--since", "2100-01-01T00:00") == []
+    assert "No delivery is like that." in installed.ok("delivery", "list", "--status", "abandoned")
+    assert "nonsense" in installed.fails("delivery", "list", "--status", "nonsense", code=2)
+
+
 def test_verify_says_whether_a_signature_is_right(installed: Installation) -> None:
     with receiving(answer(200)) as receiver:
         secret = installed.add_webhook(receiver.url)["secret"]

@@ -58,6 +58,9 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "wake": silent,
         "limit": 1,
         "at_most": 1,
+        "wanted": queries.ALL,
+        "before": None,
+        "seen": None,
     }
     nobodys = theirs | {"business_id": 77, "webhook_id": 77, "delivery_uuid": NOBODYS}
     assert refusal(name, theirs) == refusal(name, nobodys)

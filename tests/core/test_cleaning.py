@@ -36,7 +36,13 @@ def test_what_is_harmless_stays_readable() -> None:
         ("a\u2028b", "a⟨2028⟩b"),
         ("\ud800", "⟨D800⟩"),
         ("e\u0301\u0301\u0301\u0301", "e\u0301\u0301"),
-        ("é ✓ 漢", "é ✓ 漢"),
+        ("a\u3164b", "a⟨3164⟩b"),
+        ("\u115f\u1160\uffa0", "⟨115F⟩⟨1160⟩⟨FFA0⟩"),
+        ("a\u2800b", "a⟨2800⟩b"),
+        ("a\u034f\u034f\u034fb", "a⟨034F⟩⟨034F⟩⟨034F⟩b"),
+        ("a\ufe0e\ufe0f\U000e0100", "a⟨FE0E⟩⟨FE0F⟩⟨E0100⟩"),
+        ("\u17b4\u180b\u180f", "⟨17B4⟩⟨180B⟩⟨180F⟩"),
+        ("é ✓ 漢 한글 ㄱ", "é ✓ 漢 한글 ㄱ"),
     ],
 )
 def test_what_is_hidden_is_made_visible(text: str, shown: str) -> None:

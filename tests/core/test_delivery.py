@@ -1,6 +1,6 @@
 """What becomes of a delivery once its attempt has ended."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -82,6 +82,29 @@ def test_interruptions_are_bounded() -> None:
 
 def test_what_can_never_be_sent_is_abandoned_without_an_attempt() -> None:
     assert decide(Unsendable("")) == Verdict(Status.ABANDONED, None, counts=False)
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, SILENT, Lapsed()])
+@pytest.mark.parametrize("attempt", [1, 4, 5])
+def test_beside_the_schedule_a_failure_uses_up_nothing_and_the_next_comes_when_it_was_due(
+    outcome: Outcome, attempt: int
+) -> None:
+    def beside(resume_at: datetime) -> Verdict:
+        return after_attempt(outcome, attempt, 0, SCHEDULE, NOON, resume_at=resume_at)
+
+    assert beside(NOON + MINUTE) == Verdict(Status.FAILED, NOON + MINUTE, counts=False)
+    assert beside(NOON - MINUTE) == Verdict(Status.FAILED, NOON, counts=False)
+
+
+def test_beside_the_schedule_a_2xx_delivers() -> None:
+    verdict = after_attempt(Answered(200, ""), 3, 0, SCHEDULE, NOON, resume_at=NOON + MINUTE)
+    assert verdict == Verdict(Status.DELIVERED, None, counts=False)
+
+
+@pytest.mark.parametrize("outcome", [Interrupted(), Withdrawn(), Locked(), Starved()])
+def test_beside_the_schedule_what_was_not_attempted_is_made_again(outcome: Outcome) -> None:
+    verdict = after_attempt(outcome, 3, 0, SCHEDULE, NOON, resume_at=NOON + MINUTE)
+    assert verdict == after_attempt(outcome, 3, 0, SCHEDULE, NOON)
 
 
 def test_what_was_not_sent_waits_and_uses_up_no_attempt() -> None:

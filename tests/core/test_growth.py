@@ -17,6 +17,7 @@ from core.delivery import Answered
 from core.due import waiting_webhooks
 from core.models import Attempt, Delivery, Event, Webhook
 from core.outbox import Settlement
+from core.queries import UNDELIVERED, Wanted
 from core.recovery import recover_some
 from core.tallies import fold, totals
 from core.vault import Vault
@@ -112,6 +113,8 @@ def looks(business: int, webhook_ids: list[int]) -> None:
     assert len(health.overview(MARIE, business, NOON).webhooks) == len(webhook_ids)
     latest = queries.deliveries(MARIE, webhook_ids[0])
     assert len(latest) == queries.HISTORY_LENGTH
+    queries.deliveries(MARIE, webhook_ids[0], wanted=Wanted(statuses=UNDELIVERED))
+    queries.deliveries(MARIE, webhook_ids[0], before=latest[-1].id)
     queries.deliveries_of_business(MARIE, business)
     queries.delivery(MARIE, str(latest[-1].uuid))
     queries.delivery_of_event(MARIE, webhook_ids[0], 7)

@@ -114,6 +114,33 @@ def test_a_delivery_with_failures_a_crash_a_lost_answer_and_a_redelivery_is_in_o
     assert len(play.posts) == 5
 
 
+def test_redeliveries_beside_the_schedule_are_in_order(play: Play) -> None:
+    play.publish()
+    play.fan_out()
+    play.attempt(BROKEN, 500)
+    [delivery] = Delivery.select()
+    for _ in range(3):
+        services.redeliver(MARIE, str(delivery.uuid), play.now, wake=silent)
+        play.attempt(BROKEN, 500)
+        play.wait(5 * SECOND)
+    assert check(play.evidence()) == []
+    for _ in range(4):
+        play.wait(3 * 60 * MINUTE)
+        play.attempt(BROKEN, 500)
+    assert Delivery.get().status == Status.ABANDONED
+    assert check(play.evidence()) == []
+
+
+def test_an_attempt_beside_the_schedule_that_nobody_asked_for_is_seen(play: Play) -> None:
+    play.publish()
+    play.fan_out()
+    play.attempt(BROKEN, 500)
+    Delivery.update(due_at=play.now, resume_at=play.now + MINUTE).execute()
+    play.attempt(BROKEN, 500)
+    [sentence] = play.broken()[Rule.COUNTED]
+    assert "beside its schedule, for no reason" in sentence
+
+
 def test_one_that_was_given_up_is_in_order_and_so_is_its_recovery(play: Play) -> None:
     play.publish()
     play.fan_out()

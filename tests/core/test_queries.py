@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,11 @@ from core.delivery import Answered, ErrorKind, Outcome, Status, Unreachable
 from core.directory import add_business, add_member, set_business
 from core.errors import NotAllowed, NotFound
 from core.events import SELECTABLE, EventType
+from core.intake import publish
 from core.models import Delivery
 from core.outbox import Settlement
 from core.plans import Actor
-from core.queries import HISTORY_LENGTH
+from core.queries import HISTORY_LENGTH, UNDELIVERED, Wanted
 from core.vault import Vault
 from tests.support.scene import (
     DAY,
@@ -230,3 +232,85 @@ def test_a_ping_is_in_the_history_like_any_event(business: int, vault: Vault) ->
     services.send_test(MARIE, webhook.id, NOON, wake=silent)
     outbox.fan_out(1, NOON)
     assert only_delivery(webhook.id).event is EventType.PING
+
+
+@pytest.fixture
+def history(business: int, vault: Vault) -> int:
+    """A webhook with a customer's change that failed, before sixty tickets that arrived."""
+    webhook = add_webhook(vault, business)
+    publish(business, EventType.CLIENT_UPDATED, b'{"id": 1}', NOON - DAY, wake=silent)
+    outbox.fan_out(1, NOON - DAY)
+    attempt(webhook.id, Answered(503, "upstream 100% timeout"))
+    queue_tickets(business, 60)
+    attempt(webhook.id, Answered(200, "fine"))
+    return webhook.id
+
+
+def found(webhook_id: int, **wanted: Any) -> list[tuple[EventType, Status]]:
+    rows = queries.deliveries(MARIE, webhook_id, wanted=Wanted(**wanted))
+    return [(row.event, row.status) for row in rows]
+
+
+THE_FAILED = (EventType.CLIENT_UPDATED, Status.FAILED)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"statuses": UNDELIVERED},
+        {"statuses": frozenset({Status.FAILED})},
+        {"event": EventType.CLIENT_UPDATED},
+        {"text": "TIMEOUT"},
+        {"text": "100% t"},
+        {"text": "503"},
+        {"text": "client.up"},
+        {"text": "failed"},
+        {"statuses": UNDELIVERED, "event": EventType.CLIENT_UPDATED, "text": "upstream"},
+    ],
+)
+def test_what_is_wanted_is_found_behind_sixty_others(history: int, wanted: dict[str, Any]) -> None:
+    assert found(history, **wanted) == [THE_FAILED]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"statuses": frozenset({Status.ABANDONED})},
+        {"statuses": frozenset({Status.PENDING})},
+        {"event": EventType.PROMOTION_CREATED},
+        {"text": "100_"},
+        {"statuses": UNDELIVERED, "event": EventType.TICKET_CREATED},
+        {"statuses": UNDELIVERED, "since": NOON},
+    ],
+)
+def test_what_is_not_there_is_not_found(history: int, wanted: dict[str, Any]) -> None:
+    assert found(history, **wanted) == []
+
+
+def test_what_was_abandoned_is_undelivered_and_the_newest_comes_first(history: int) -> None:
+    second = Delivery.select(Delivery.id).order_by(Delivery.id).offset(5).limit(1).scalar()
+    changes = {"status": Status.ABANDONED, "settled_at": NOON}
+    Delivery.update(changes).where(Delivery.id == second).execute()
+    rows = found(history, statuses=UNDELIVERED)
+    assert rows == [(EventType.TICKET_CREATED, Status.ABANDONED), THE_FAILED]
+
+
+def test_only_the_last_attempt_is_looked_into(history: int) -> None:
+    attempt(history, Answered(500, "on fire"), MINUTE)
+    assert found(history, text="upstream") == []
+    assert found(history, text="on fire") == [THE_FAILED]
+
+
+def test_older_ones_come_page_by_page(history: int) -> None:
+    first = queries.deliveries(MARIE, history)
+    second = queries.deliveries(MARIE, history, before=first[-1].id)
+    assert (len(first), len(second)) == (50, 11)
+    ids = [row.id for row in first + second]
+    assert ids == sorted(ids, reverse=True)
+    assert queries.deliveries(MARIE, history, before=ids[-1]) == []
+
+
+def test_over_a_whole_business_too(history: int, business: int) -> None:
+    wanted = Wanted(statuses=UNDELIVERED)
+    rows = queries.deliveries_of_business(MARIE, business, wanted=wanted)
+    assert [(row.event, row.status) for row in rows] == [THE_FAILED]

@@ -1,6 +1,7 @@
 """What an owner can do, on both engines; each is refused to everybody else."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,7 +10,15 @@ from core import outbox, queries, services
 from core.database import transaction
 from core.delivery import Answered, Schedule, Status
 from core.directory import add_business, add_member, set_business
-from core.errors import BadInput, BlockedUrl, NotAllowed, NotFound, NotIncluded, WebhooksError
+from core.errors import (
+    BadInput,
+    BlockedUrl,
+    Changed,
+    NotAllowed,
+    NotFound,
+    NotIncluded,
+    WebhooksError,
+)
 from core.events import EventType
 from core.models import TABLES, AuditEntry, Delivery, Webhook
 from core.outbox import Settlement
@@ -24,6 +33,7 @@ from tests.support.scene import (
     NOON,
     OPERATOR,
     SCHEDULE,
+    SECOND,
     add_webhook,
     only_delivery,
     publish_ticket,
@@ -269,12 +279,61 @@ def test_a_test_and_a_redelivery_wake_the_consumer_after_their_commit(
     assert len(rung) == 2
 
 
-def test_a_waiting_delivery_is_only_brought_forward(business: int, webhook: int) -> None:
+def test_one_that_failed_and_waits_is_attempted_beside_its_schedule(
+    business: int, webhook: int
+) -> None:
+    """However often: three times before its third attempt it has its three attempts left."""
+    due = NOON + 30 * MINUTE
     with transaction():
-        Delivery.update(attempts=3, status="failed", due_at=NOON + 30 * MINUTE).execute()
+        Delivery.update(attempts=2, status="failed", due_at=due).execute()
+    for minute in range(3):
+        now = NOON + minute * MINUTE
+        for _ in range(2):  # the second press of the key finds it due already
+            services.redeliver(MARIE, delivery_of(webhook), now, wake=silent)
+        row = only_delivery(webhook)
+        assert (row.status, row.attempts) == ("failed", 2)
+        assert (row.next_attempt_at, row.resume_at) == (now, due)
+        [claimed] = outbox.claim({webhook: 1}, SCHEDULE, now)
+        outbox.settle([Settlement(claimed, Answered(500, ""), now, SECOND)], SCHEDULE, now + SECOND)
+        row = only_delivery(webhook)
+        assert (row.status, row.attempts) == ("failed", 2)
+        assert (row.next_attempt_at, row.resume_at) == (due, None)
+    [claimed] = outbox.claim({webhook: 1}, SCHEDULE, due)
+    outbox.settle([Settlement(claimed, Answered(500, ""), due, SECOND)], SCHEDULE, due + SECOND)
+    row = only_delivery(webhook)
+    assert (row.status, row.attempts) == ("failed", 3)
+    assert [each.number for each in queries.delivery(MARIE, str(row.uuid)).attempts] == [0, 0, 0, 3]
+
+
+def test_beside_its_schedule_it_may_be_delivered(business: int, webhook: int) -> None:
+    with transaction():
+        Delivery.update(attempts=2, status="failed", due_at=NOON + 30 * MINUTE).execute()
+    services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
+    [claimed] = outbox.claim({webhook: 1}, SCHEDULE, NOON)
+    outbox.settle([Settlement(claimed, Answered(200, ""), NOON, SECOND)], SCHEDULE, NOON + SECOND)
+    row = only_delivery(webhook)
+    assert (row.status, row.next_attempt_at, row.resume_at) == ("delivered", None, None)
+
+
+def test_a_crash_beside_the_schedule_repeats_that_attempt(business: int, webhook: int) -> None:
+    due = NOON + 30 * MINUTE
+    with transaction():
+        Delivery.update(attempts=2, status="failed", due_at=due).execute()
+    services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
+    outbox.claim({webhook: 1}, SCHEDULE, NOON)
+    later = NOON + MINUTE
+    [claimed] = outbox.claim({webhook: 1}, SCHEDULE, later)
+    outbox.settle([Settlement(claimed, Answered(500, ""), later, SECOND)], SCHEDULE, later + SECOND)
+    row = only_delivery(webhook)
+    assert (row.attempts, row.next_attempt_at, row.resume_at) == (2, due, None)
+
+
+def test_one_that_was_never_attempted_is_only_brought_forward(business: int, webhook: int) -> None:
+    with transaction():
+        Delivery.update(due_at=NOON + MINUTE).execute()
     services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
     row = only_delivery(webhook)
-    assert (row.status, row.attempts, row.next_attempt_at) == ("failed", 3, NOON)
+    assert (row.status, row.next_attempt_at, row.resume_at) == ("pending", NOON, None)
 
 
 def test_an_overdue_delivery_keeps_its_place(business: int, webhook: int) -> None:
@@ -310,3 +369,18 @@ def test_a_recovery_can_be_of_one_webhook_and_never_of_anothers(
     assert services.recover(MARIE, business, NOON, NOON, webhook_id=other.id, wake=silent) == 1
     paul = add_business(OPERATOR, "Chez Paul", "group", "marie", NOON)
     assert services.recover(MARIE, paul, NOON, NOON, webhook_id=webhook, wake=silent) == 0
+
+
+def test_of_two_who_edit_one_webhook_the_second_is_told(business: int, webhook: int) -> None:
+    seen = queries.webhook(MARIE, webhook).updated_at
+
+    def edit(path: str, minute: int, seen: datetime | None) -> None:
+        url, now = f"https://example.com/{path}", NOON + minute * MINUTE
+        services.edit_webhook(MARIE, webhook, now, url=url, policy=UrlPolicy(), seen=seen)
+
+    edit("first", 1, seen)
+    with pytest.raises(Changed):
+        edit("second", 2, seen)
+    assert stored(webhook).url == "https://example.com/first"
+    edit("second", 3, None)
+    assert stored(webhook).url == "https://example.com/second"

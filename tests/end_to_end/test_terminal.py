@@ -3,10 +3,13 @@
 import hashlib
 import hmac
 import json
+import re
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
+from time import monotonic
 
 import pytest
 
@@ -14,6 +17,7 @@ from tests.support.installation import FAST, Installation
 from tests.support.scripted import Scripted, answer, receiving
 from tests.support.terminal import DOWN, ENTER, SAVE, TAB, Terminal, terminal
 from tests.support.waiting import wait_until
+from tui.keystrokes import PROBE
 
 SLOW_RETRIES = FAST.replace('["0.2s"]', '["1h"]')
 SECRET = r"whsec_[A-Za-z0-9_-]{43}"
@@ -125,7 +129,7 @@ def test_it_costs_few_bytes(busy: Installation, marie: Terminal) -> None:
     assert len(marie.written) <= 30_000
     assert marie.bytes_during(5) == 0
     marie.press("h")
-    marie.wait_for("50 latest")
+    marie.wait_for("of 50")
     assert marie.press(DOWN) <= 1500
     assert marie.press("j") <= 1500
     assert marie.bytes_during(5) == 0
@@ -138,19 +142,101 @@ def cost_of_a_new_row(busy: Installation, marie: Terminal) -> int:
     before = len(marie.written)
     busy.emit('{"numero": "the new one"}')
     busy.ok("tick")
-    marie.wait_for("50 latest")
+    marie.wait_for("of 50")
     wait_until(lambda: marie.press("") == 0 and len(marie.written) > before)
     return len(marie.written) - before
 
 
-def test_a_slow_escape_is_one_key(installed: Installation, marie: Terminal) -> None:
-    marie.wait_for("No webhooks yet")
+def test_a_slow_escape_is_one_key(busy: Installation, marie: Terminal) -> None:
+    """Nothing answers here, as over a line that is slower still."""
+    marie.wait_for("7/7")
+    marie.press("h")
+    marie.wait_for("of 50")
     marie.press("")
     marie.process.send("\x1b")
-    assert marie.bytes_during(0.25) == 0
-    marie.press("[B")
-    assert "No webhooks yet" in marie.text
-    assert installed.json("webhook", "list") == []
+    assert marie.bytes_during(0.25) == len(PROBE)
+    marie.press("[B", ENTER)
+    marie.wait_for("2 of 50")
+
+
+def test_over_a_slow_line_that_answers_late_nothing_is_lost(
+    busy: Installation, marie: Terminal
+) -> None:
+    marie.wait_for("7/7")
+    marie.press("h")
+    marie.wait_for("of 50")
+    for late in ("[B", "\x1b[0n"):
+        marie.process.send("\x1b")
+        marie.bytes_during(0.25)
+        marie.press(late)
+    marie.wait_for("7/7")
+
+
+def test_where_the_terminal_answers_escape_takes_no_time(
+    installed: Installation, marie: Terminal
+) -> None:
+    marie.wait_for("No webhooks yet")
+    marie.answers[PROBE] = "\x1b[0n"
+
+    def seconds_until_back(key: str) -> float:
+        marie.press("?")
+        marie.wait_for("Keys")
+        marie.press("")
+        pressed = monotonic()
+        marie.process.send(key)
+        marie.wait_for("No webhooks yet")
+        return monotonic() - pressed
+
+    assert min(seconds_until_back("\x1b") for _ in range(5)) <= 0.1
+
+
+def test_a_key_right_after_escape_counts(installed: Installation, marie: Terminal) -> None:
+    marie.wait_for("No webhooks yet")
+    marie.press("?")
+    marie.wait_for("Keys")
+    marie.process.send("\x1bn")
+    marie.wait_for("Where AuraPOS shall call you")
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        pytest.param("\x1b[" + "1" * 216_000, id="sequence"),
+        pytest.param("\x1b[200~" + "x" * 216_000, id="paste"),
+        pytest.param("j" * 50_000, id="keys"),
+    ],
+)
+def test_what_a_terminal_sends_takes_bounded_memory(
+    installed: Installation, marie: Terminal, flood: str
+) -> None:
+    marie.wait_for("No webhooks yet")
+    before = peak_of(marie)
+    sending = Thread(target=marie.process.send, args=(flood,))
+    sending.start()
+    while sending.is_alive():
+        marie.bytes_during(0.1)
+    marie.process.send("\x1b[201~")
+    wait_until(lambda: marie.press("?") > 0 and "Keys" in marie.text)
+    assert peak_of(marie) - before < 40_000
+
+
+def test_so_does_whatever_size_it_claims(installed: Installation, marie: Terminal) -> None:
+    marie.wait_for("No webhooks yet")
+    before = peak_of(marie)
+    marie.process.setwinsize(65_535, 65_535)
+    marie.press("")
+    marie.process.setwinsize(24, 80)
+    marie.press("?")
+    marie.wait_for("Keys")
+    assert peak_of(marie) - before < 150_000
+
+
+def peak_of(shown: Terminal) -> int:
+    """The most memory that its process has had, in KB."""
+    status = Path(f"/proc/{shown.process.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+)", status)
+    assert found is not None
+    return int(found[1])
 
 
 def test_printed_plainly_it_can_be_selected(installed: Installation, marie: Terminal) -> None:
@@ -170,6 +256,22 @@ def test_a_connection_that_dies_ends_it(marie: Terminal) -> None:
     marie.wait_for("No webhooks yet")
     marie.process.kill(signal.SIGHUP)
     wait_until(lambda: not marie.process.isalive())
+
+
+def test_a_connection_that_dies_over_a_secret_is_told_of_in_the_next(
+    installed: Installation, marie: Terminal
+) -> None:
+    marie.wait_for("No webhooks yet")
+    marie.press("n", "https://hooks.example.org/aurapos", SAVE)
+    marie.wait_for(SECRET)
+    marie.process.kill(signal.SIGHUP)
+    wait_until(lambda: not marie.process.isalive())
+    as_marie = ("--config", str(installed.config), "tui", "--as", "marie")
+    with terminal(installed.folder, *as_marie) as again:
+        again.wait_for("while the secret of hooks.example.org was shown, and it was not checked")
+    with terminal(installed.folder, *as_marie) as once_more:
+        once_more.wait_for("never")
+        assert "was not checked" not in once_more.text
 
 
 def test_without_a_terminal_it_says_so(installed: Installation) -> None:

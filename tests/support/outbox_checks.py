@@ -25,6 +25,7 @@ COLUMNS = (
     "created_at",
     "settled_at",
     "recovery",
+    "resume_at",
 )
 
 
@@ -66,6 +67,7 @@ def _row(parcel: Parcel) -> tuple[object, ...]:
         parcel.created,
         parcel.settled,
         parcel.recovery,
+        parcel.resume,
     )
 
 
@@ -82,6 +84,7 @@ def _delivery_rows() -> dict[Any, tuple[Any, ...]]:
         Delivery.created_at,
         Delivery.settled_at,
         Delivery.recovery,
+        Delivery.resume_at,
     )
     return {uuid: rest for uuid, *rest in rows.tuples()}
 

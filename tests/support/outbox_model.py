@@ -112,6 +112,7 @@ class Parcel:
     interruptions: int = 0
     lease: int | None = None
     settled: datetime | None = None
+    resume: datetime | None = None  # when its schedule goes on, after the attempt beside it
     turn: int = 0  # counts redeliveries, each of which has a whole schedule
     recovery: str | None = None  # due, then made, once a turn
     ends: list[datetime] = field(default_factory=list)  # of this turn's attempts
@@ -154,7 +155,8 @@ class Parcel:
         if how not in ANSWERS:
             return
         self.hook.heard(started, ended, accepted=how == ACCEPTED)
-        self.ends.append(ended)
+        if self.log[-1][0]:
+            self.ends.append(ended)
         since = self.hook.down_since
         begun = self.ends[len(self.ends) > 2]  # a single failure before it says nothing
         fell = self.status == "abandoned" and since is not None and begun >= since
@@ -179,8 +181,10 @@ class Parcel:
     def redeliver(self, now: datetime) -> None:
         if not self.waiting:
             self.start_again("pending", now)
-        elif self.lease is None and self.due is not None:
-            self.due = min(self.due, now)
+        elif self.lease is None and self.due is not None and self.due > now:
+            if self.attempts:
+                self.resume = self.resume or self.due
+            self.due = now
 
     def may_be_posted(self, lease: int, until: datetime, now: datetime) -> bool:
         """Whether another POST is allowed: what was accepted is repeated only after a crash, an
@@ -205,9 +209,13 @@ class Parcel:
         if how == UNSENDABLE:
             self._end("abandoned", now)
             return
-        self.attempts += 1
+        resume, self.resume = self.resume, None
+        if resume is None:
+            self.attempts += 1
         if how == ACCEPTED:
             self._end("delivered", now)
+        elif resume is not None:
+            self.status, self.due = "failed", max(resume, now)
         elif self.attempts == ATTEMPTS_LIMIT:
             self._end("abandoned", now)
         else:
@@ -220,10 +228,13 @@ class Parcel:
         self._note("interrupted")
 
     def _note(self, how: str) -> None:
-        self.log.append((self.attempts + 1, *_LOGGED[how], self.recovery == "made"))
+        beside = self.resume is not None and how != "interrupted"
+        number = 0 if beside else self.attempts + 1
+        self.log.append((number, *_LOGGED[how], self.recovery == "made"))
 
     def _end(self, status: str, now: datetime) -> None:
         self.status, self.due, self.lease, self.settled = status, None, None, now
+        self.resume = None
 
 
 class Model:

@@ -148,6 +148,7 @@ class Workers(World):
             hook.url,
             claim.sealed_secret,
             parcel.recovery,
+            parcel.resume,
         ), f"a claim is not as it should be: {claim}"
         assert claim.attempt <= expected.ATTEMPTS_LIMIT, "one attempt too many"
         assert secret.reveal() == hook.secret, "claimed with an old secret"

@@ -25,6 +25,7 @@ class Terminal:
     def __init__(self, process: "pexpect.spawn[bytes]", columns: int, rows: int) -> None:
         self.process = process
         self.written = b""
+        self.answers: dict[str, str] = {}  # what it says to what it is asked
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
 
@@ -36,6 +37,12 @@ class Terminal:
     def text(self) -> str:
         """The screen in one line, without the breaks in its sentences."""
         return " ".join(" ".join(self.lines).split())
+
+    def colours(self) -> set[tuple[str, str]]:
+        """The colours there are on the screen: of the letters and of the ground."""
+        rows, columns = range(self._screen.lines), range(self._screen.columns)
+        cells = (self._screen.buffer[row][column] for row in rows for column in columns)
+        return {(cell.fg, cell.bg) for cell in cells}
 
     def press(self, *keys: str) -> int:
         """Press these one by one; how many bytes the answer to the last one had."""
@@ -86,6 +93,9 @@ class Terminal:
             return None
         self.written += data
         self._stream.feed(data)
+        for question, answer in self.answers.items():
+            if question.encode() in data:
+                self.process.send(answer)
         return len(data)
 
 
@@ -97,6 +107,7 @@ def terminal_with(
     inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     env: Any = {**inherited, "TERM": "xterm-256color", **environment}
     process = pexpect.spawn(argv[0], argv[1:], cwd=str(folder), env=env, dimensions=(rows, columns))
+    process.delaybeforesend = None  # its default waits 50 ms before each key
     opened = Terminal(process, columns, rows)
     notes().said[f"the terminal of process {process.pid}"] = lambda: opened.written
     try:

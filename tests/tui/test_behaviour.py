@@ -1,24 +1,28 @@
 """What the keys do, and what they do not do twice."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from textual.events import Paste
 from textual.pilot import Pilot
 
-from core import queries
+from core import queries, services
 from core.database import proxy, transaction
-from core.delivery import Status
+from core.delivery import ErrorKind, Status
 from core.directory import add_business, add_member, remove_member, set_business
-from core.events import SELECTABLE
-from core.models import AuditEntry, Delivery, Event
+from core.events import SELECTABLE, EventType
+from core.models import AuditEntry, Delivery, Event, Webhook
 from core.plans import Actor
+from core.settings import keep_lost, settings_of
 from core.signing import Secret
 from core.vault import Vault
 from tests.support.scene import MINUTE, NOON, OPERATOR, SECOND
 from tests.support.showcase import (
     CI,
+    NEW,
     OK,
     PAY,
     OnePage,
@@ -35,8 +39,10 @@ from tests.support.showcase import (
 )
 from tui.app import IDLE_LIMIT, WebhooksApp
 from tui.desk import Desk
+from tui.page import Page
 from tui.screens.secret import ShownSecret
 from tui.screens.set_up import SetUp
+from tui.widgets.entry import Entry
 from tui.widgets.table import Table
 
 SECRET = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
@@ -124,6 +130,79 @@ class TestMakingAWebhook:
         play(app, script)
         assert urls(desk) == before
 
+    @pytest.mark.parametrize("key", ["ctrl+q", "escape"])
+    def test_every_way_out_asks_while_edits_are_unsaved(self, app: WebhooksApp, key: str) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "e", "x", key)
+            assert says(app, "Unsaved changes: ^s saves them. The same key once more leaves.")
+            await press(pilot, "x", key)
+            assert "Edit" in crumbs_of(app)
+            await press(pilot, "f1", "Q")
+            assert says(app, "Unsaved changes")
+
+        play(app, script)
+
+    @pytest.mark.parametrize("columns", [40, 60, 80, 120])
+    @pytest.mark.parametrize("length", [20, 60, 70, 200, 2000])
+    def test_a_long_url_shows_its_end_its_tick_and_the_cursor(
+        self, empty: Desk, columns: int, length: int
+    ) -> None:
+        url = "https://example.org/".ljust(length - 3, "x") + "end"
+        app = WebhooksApp(empty)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "n")
+            entry = app.screen.query_one(Entry)
+            app.post_message(Paste(url))
+            await quiet(pilot)
+            line = drawn(app).splitlines()[1]
+            assert line.rstrip().endswith("✓")
+            assert url[-12:] in line
+            assert entry.region.right == app.screen.query_one("#tick").region.x
+            await pilot.resize_terminal(columns // 2 + 20, 24)
+            await quiet(pilot)
+            assert url[-12:] in drawn(app).splitlines()[1]
+            assert 0 <= entry.cursor_position - entry.scroll_offset.x < entry.region.width
+
+        play(app, script, (columns, 24))
+
+    @pytest.mark.parametrize(
+        "pasted", [f"  {URL}\n", f"\n\n{URL}", f"{URL[:30]}\n   {URL[30:]}\r\n", f"\t{URL} "]
+    )
+    def test_what_is_pasted_is_stripped(self, empty: Desk, pasted: str) -> None:
+        app = WebhooksApp(empty)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "n")
+            app.post_message(Paste(pasted))
+            await press(pilot, "ctrl+s")
+
+        play(app, script)
+        assert urls(empty) == [URL]
+
+    @pytest.mark.parametrize("key", ["enter", "ctrl+s"])
+    def test_https_is_offered_where_only_it_is_missing(self, empty: Desk, key: str) -> None:
+        app = WebhooksApp(empty)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "n", typed("hooks.example.org/aurapos"))
+            assert says(app, "ok: with https:// in front, which ⏎ or ^s puts there")
+            await press(pilot, key, "ctrl+s")
+
+        play(app, script)
+        assert urls(empty) == [URL]
+
+    @pytest.mark.parametrize("text", ["192.168.1.7/x", "ftp://example.org"])
+    def test_https_is_not_offered_where_it_would_not_help(self, empty: Desk, text: str) -> None:
+        app = WebhooksApp(empty)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "n", typed(text), "ctrl+s")
+            assert app.screen.query_one(Entry).value == text
+
+        play(app, script)
+        assert urls(empty) == []
+
     def test_an_edit_is_saved(self, app: WebhooksApp, desk: Desk) -> None:
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "e", "end", "2", "tab", "1", "ctrl+s")
@@ -157,6 +236,61 @@ class TestTheSecret:
 
         play(app, script)
         assert app.return_code == 0
+
+    @pytest.mark.parametrize("focus", [(), ("tab",)])
+    def test_what_is_pasted_is_checked_wherever_the_focus_is(
+        self, empty: Desk, focus: tuple[str, ...]
+    ) -> None:
+        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, *focus)
+            app.post_message(Paste("  typcq \n"))
+            await quiet(pilot)
+            assert "Secret" in crumbs_of(app)
+            app.post_message(Paste(f"{SECRET.reveal()}\n"))
+            await quiet(pilot)
+            assert says(app, "That is the secret: it is stored.")
+
+        play(app, script)
+
+    @pytest.mark.parametrize("key", ["q", "Q", "ctrl+q", "escape"])
+    def test_every_way_out_asks_until_it_is_confirmed(self, empty: Desk, key: str) -> None:
+        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, key)
+            assert says(app, "never shown again. Stored it? The same key once more leaves.")
+            assert SECRET.reveal() in drawn(app)
+            await press(pilot, key)
+
+        play(app, script)
+        assert app.return_code == 0
+
+    def test_confirmed_it_is_left_at_once(self, empty: Desk) -> None:
+        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+
+        async def script(pilot: Pilot[None]) -> None:
+            app.post_message(Paste(SECRET.reveal()))
+            await quiet(pilot)
+            await press(pilot, "Q")
+
+        play(app, script)
+        assert app.return_code == 0
+
+    def test_control_c_ends_nothing_and_says_so(self, empty: Desk) -> None:
+        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "ctrl+c", "ctrl+c")
+            assert says(app, "It is never shown again. Stored it?")
+            app.post_message(Paste(SECRET.reveal()))
+            await quiet(pilot)
+            await press(pilot, "ctrl+c")
+            assert says(app, "q goes back, Q or ^q quits.")
+            assert SECRET.reveal() in drawn(app)
+
+        play(app, script)
 
     def test_the_clipboard_is_only_asked(self, empty: Desk, monkeypatch: Any) -> None:
         monkeypatch.setenv("TERM", "tmux-256color")
@@ -219,13 +353,13 @@ class TestTheHistory:
 
     def test_paused_nothing_moves(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
-            await press(pilot, "h", "p")
-            assert "PAUSED" in crumbs_of(app)
+            await press(pilot, "h", "space")
+            assert "Shown: PAUSED" in drawn(app)
             before = drawn(app)
             add_delivery(900, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)
             await pilot.pause(1.2)  # more than a poll
             assert drawn(app) == before
-            await press(pilot, "p")
+            await press(pilot, "space")
             await until(pilot, lambda: drawn(app) != before)
 
         play(app, script)
@@ -233,11 +367,84 @@ class TestTheHistory:
     def test_failed_only_and_the_filter(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "down", "h", "f")
-            assert "delivered " not in "\n".join(drawn(app).splitlines()[2:10])
+            assert "Shown: failed only" in drawn(app)
+            assert app.screen.query_one(Table).row_count == 4
             await press(pilot, "slash", typed("refused"))
+            assert 'Shown: failed only · "refused"' in drawn(app)
+            assert "1 found" in drawn(app)
             assert app.screen.query_one(Table).row_count == 1
-            await press(pilot, "escape", "f")
+            await press(pilot, "escape")
             assert app.screen.query_one(Table).row_count == 7
+            assert "Shown:" not in drawn(app)
+
+        play(app, script)
+
+    def test_the_database_is_asked_for_what_is_behind_the_first_page(
+        self, app: WebhooksApp
+    ) -> None:
+        lost = (500, None, "", "lost")
+        add_delivery(800, CI, EventType.CLIENT_UPDATED, Status.FAILED, NOON, lost, due_at=NOON)
+        for number in range(60):
+            add_delivery(900 + number, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "h")
+            for pressed in (("f",), ("slash", typed("lost"), "enter"), ("e",) * 4):
+                await press(pilot, *pressed)
+                assert says(app, "client.updated failed")
+                assert app.screen.query_one(Table).row_count < 50
+                assert app.screen.query_one(Table).at_key == str(uuid_of(800))
+                await press(pilot, "escape")
+
+        play(app, script)
+
+    def test_older_pages_come_and_go(self, app: WebhooksApp) -> None:
+        for number in range(60):
+            add_delivery(900 + number, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "h")
+            table = app.screen.query_one(Table)
+            first = table.at_key
+            assert "1 of 50" in crumbs_of(app)
+            await press(pilot, "n")
+            assert "Shown: page 2" in drawn(app)
+            second = table.at_key
+            assert second != first
+            Delivery.update(status=Status.ABANDONED).where(Delivery.uuid == second).execute()
+            add_delivery(990, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)
+            await until(pilot, lambda: "ABANDONED" in drawn(app))
+            assert table.at_key == second
+            await press(pilot, "p")
+            first = table.at_key
+            assert first == str(uuid_of(990))
+            await press(pilot, "G", "pagedown")
+            assert table.cursor_row == 0
+            assert "Shown: page 2" in drawn(app)
+            await press(pilot, "n")
+            assert "page 3" in drawn(app)
+            await press(pilot, "n")
+            assert says(app, "There are no older ones.")
+            await press(pilot, "p", "g", "pageup")
+            assert table.at_key == first
+            assert "Shown:" not in drawn(app)
+
+        play(app, script)
+
+    def test_an_empty_answer_says_what_was_asked(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "h", "f")
+            assert says(app, "No delivery is like that: failed only. Press esc to see all again.")
+            assert "── response" not in drawn(app)
+            await press(pilot, "escape")
+            assert app.screen.query_one(Table).row_count == 46
+
+        play(app, script)
+
+    def test_redelivering_what_waits_is_beside_its_schedule(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "down", "h", "down", "R", "enter")
+            assert says(app, "once more now; its schedule goes on at 12:02:00")
 
         play(app, script)
 
@@ -265,13 +472,132 @@ class TestTheHistory:
         asked: list[str] = []
 
         async def script(pilot: Pilot[None]) -> None:
-            await press(pilot, "h", "p")
+            await press(pilot, "h", "space")
             proxy.query_hooks.append(lambda *query: asked.append(str(query[0])))
             await press(pilot, ("j",) * 10, ("k",) * 10, "G", "g", "pagedown")
             proxy.query_hooks.clear()
 
         play(app, script)
         assert asked == []
+
+
+class TestTheList:
+    def test_a_long_url_keeps_the_end_that_tells_it_apart(self, app: WebhooksApp) -> None:
+        for webhook_id, end in ((CI, "tickets"), (NEW, "clients")):
+            url = f"https://hooks.example.org/{'x' * 60}/{end}"
+            Webhook.update(url=url).where(Webhook.id == webhook_id).execute()
+
+        async def script(pilot: Pilot[None]) -> None:
+            assert "…" in drawn(app)
+            assert "/tickets " in drawn(app)
+            assert "/clients " in drawn(app)
+            await press(pilot, "h")
+            assert "/…/tickets › History" in crumbs_of(app)
+
+        play(app, script)
+
+    def test_the_sentence_of_the_worst_is_cut_in_its_middle(self, app: WebhooksApp) -> None:
+        said = (503, ErrorKind.STATUS, "", "an answer that is far too long for any line " * 3)
+        at, due = NOON - MINUTE, NOON + MINUTE
+        add_delivery(900, PAY, SELECTABLE[0], Status.FAILED, at, said, due_at=due)
+
+        async def script(pilot: Pilot[None]) -> None:
+            for columns in (80, 120, 90):
+                await pilot.resize_terminal(columns, 24)
+                await quiet(pilot)
+                line = next(line for line in drawn(app).splitlines() if "in a row" in line)
+                assert "pay.example.net/…/aurapos: " in line
+                assert '…" · next try 11:59' in line
+
+        play(app, script)
+
+    def test_last_is_the_last_attempt(self, app: WebhooksApp) -> None:
+        refused = (503, ErrorKind.STATUS, "", "")
+        add_delivery(900, NEW, SELECTABLE[0], Status.FAILED, NOON - 60 * MINUTE, refused, refused)
+
+        async def script(pilot: Pilot[None]) -> None:
+            assert "503 11:05" in drawn(app)
+
+        play(app, script)
+
+    @pytest.mark.parametrize("text", ["müller", "xn--mller"])
+    def test_a_filter_finds_a_name_as_people_write_it(self, app: WebhooksApp, text: str) -> None:
+        url = "https://xn--mller-kva.example/in"
+        Webhook.update(url=url).where(Webhook.id == NEW).execute()
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "slash")
+            app.screen.query_one("#filter", Entry).value = text
+            await quiet(pilot)
+            assert "Filter" in drawn(app)
+            assert "1 of 3" in drawn(app)
+            assert app.screen.query_one(Table).at_key == str(NEW)
+
+        play(app, script)
+
+
+class TestHelp:
+    def test_the_screen_s_own_keys_come_first_and_all_of_them(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "question_mark")
+            lines = drawn(app).splitlines()
+            assert lines[2].split() == ["h", "History"]
+            told = "\n".join(lines)
+            for what in ("Recover what was abandoned", "Audit trail", "Settings"):
+                assert told.index(what) < told.index("Down")
+
+        play(app, script)
+
+    def test_it_scrolls_with_the_keys_it_lists(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "question_mark")
+            pane = app.screen.query_one("#keys")
+            for key, moved in (("j", 1), ("k", -1), ("G", 1), ("g", -1)):
+                before = pane.scroll_offset.y
+                await press(pilot, key)
+                assert (pane.scroll_offset.y - before) * moved > 0
+
+        play(app, script, (80, 12))
+
+    def test_in_a_text_field_a_question_mark_is_text(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            assert "? help" in drawn(app)
+            await press(pilot, "n", "question_mark")
+            assert app.screen.query_one(Entry).value == "?"
+            assert "F1 help" in drawn(app)
+            await press(pilot, "f1")
+            assert "Keys of the screen you came from" in drawn(app)
+
+        play(app, script)
+
+
+class TestTwoPeople:
+    def test_the_second_to_save_is_told_and_chooses(self, app: WebhooksApp, desk: Desk) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "e", "end", "2")
+            now, url = NOON + MINUTE, "https://ci.example.com/theirs"
+            services.edit_webhook(OPERATOR, CI, now, url=url, policy=desk.policy)
+            await press(pilot, "ctrl+s")
+            assert says(app, "Somebody else has changed this webhook meanwhile. ^s once more")
+            assert queries.webhook(desk.actor, CI).url == url
+            await pilot.pause(0.8)  # longer than what is taken for a double press
+            await press(pilot, "ctrl+s")
+            assert "is saved" in drawn(app)
+
+        play(app, script)
+        assert queries.webhook(desk.actor, CI).url == "https://ci.example.com/in2"
+
+    def test_while_a_deed_is_held_up_it_says_so(self, app: WebhooksApp) -> None:
+        done = threading.Event()
+
+        async def script(pilot: Pilot[None]) -> None:
+            page = cast("Page", app.screen)
+            page.act("slow", lambda: done.wait(30), lambda _: None)
+            await until(pilot, lambda: "Saving…" in drawn(app))
+            done.set()
+            await until(pilot, lambda: "Saving…" not in drawn(app))
+
+        play(app, script)
 
 
 class TestWhatCannotBeUndone:
@@ -416,6 +742,32 @@ class TestLivingAndDying:
         assert "whsec_" not in app.crash
         assert app.return_code == 1
 
+    def test_what_a_lost_session_left_is_told_once_in_the_next(self, desk: Desk) -> None:
+        keep_lost("marie", "The secret was not checked.")
+
+        def opened() -> WebhooksApp:
+            return WebhooksApp(replace(desk, settings=settings_of("marie")))
+
+        async def told(pilot: Pilot[None]) -> None:
+            assert "! The secret was not checked." in drawn(apps[0])
+
+        async def not_told(pilot: Pilot[None]) -> None:
+            assert "not checked" not in drawn(apps[1])
+
+        apps = [opened()]
+        play(apps[0], told)
+        apps.append(opened())
+        play(apps[1], not_told)
+
+    def test_left_alone_with_edits_it_says_what_was_lost(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "e", "x")
+            app._last_input -= IDLE_LIMIT + 1
+            app._leave_if_idle()
+
+        play(app, script)
+        assert "before your changes were saved (ci.example.com/in)" in app.left_behind
+
     def test_left_alone_it_closes(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
             app._last_input -= IDLE_LIMIT + 1
@@ -453,8 +805,10 @@ class TestLivingAndDying:
 def test_the_keys_of_every_screen_are_in_its_help(app: WebhooksApp) -> None:
     async def script(pilot: Pilot[None]) -> None:
         await press(pilot, "h", "question_mark")
-        for told in ("Failed only", "Redeliver", "Filter", "Help", "Back"):
-            assert told in drawn(app)
+        shown = drawn(app)
+        await press(pilot, "G")
+        for told in ("Failed", "Redeliver", "Filter", "Help", "Back"):
+            assert told in shown + drawn(app)
 
     play(app, script)
 

@@ -46,7 +46,8 @@ HISTORY = (*PAY, "h")
         pytest.param(HISTORY, (80, 24), id="history"),
         pytest.param(HISTORY, SMALL, id="history_small"),
         pytest.param(HISTORY, WIDE, id="history_wide"),
-        pytest.param((*HISTORY, "f", "p"), (80, 24), id="history_failed_only"),
+        pytest.param((*HISTORY, "f", "space"), (80, 24), id="history_failed_only"),
+        pytest.param(("h", "f", "e"), (80, 24), id="history_nothing_like_that"),
         pytest.param(("down", "down", "h"), (80, 24), id="history_empty"),
         pytest.param((*HISTORY, "down", "enter"), (80, 24), id="delivery_failed"),
         pytest.param((*HISTORY, "enter"), (80, 24), id="delivery_pending"),
@@ -55,7 +56,8 @@ HISTORY = (*PAY, "h")
         ),
         pytest.param(("n",), (80, 24), id="new"),
         pytest.param(("n", typed("https://192.168.1.7/x")), (80, 24), id="new_blocked"),
-        pytest.param(("n",), (59, 24), id="new_too_small"),
+        pytest.param(("n", typed("hooks.example.org/in")), SMALL, id="new_small"),
+        pytest.param(("n",), (39, 24), id="new_too_small"),
         pytest.param((*PAY, "e"), (80, 24), id="edit"),
         pytest.param((*PAY, "e", "tab", "i", "escape"), (80, 24), id="edit_unsaved"),
         pytest.param((*PAY, "d"), (80, 24), id="delete"),
@@ -65,6 +67,7 @@ HISTORY = (*PAY, "h")
         pytest.param((*PAY, "r", "space"), (80, 24), id="recover"),
         pytest.param(("r",), (80, 24), id="recover_empty"),
         pytest.param(("a",), (80, 24), id="trail"),
+        pytest.param(("comma", "space", "space"), (80, 24), id="settings"),
         pytest.param(("question_mark",), (80, 24), id="help"),
     ],
 )
@@ -119,6 +122,11 @@ def test_database_that_fails(
 def test_secret_shown(empty: Desk, snap_compare: Snap) -> None:
     page = ShownSecret(1, "https://pay.example.net/hook", SECRET, is_new=True)
     assert snap_compare(OnePage(empty, page), run_before=keys())
+
+
+def test_secret_small(empty: Desk, snap_compare: Snap) -> None:
+    page = ShownSecret(1, "https://pay.example.net/hook", SECRET, is_new=True)
+    assert snap_compare(OnePage(empty, page), run_before=keys(), terminal_size=SMALL)
 
 
 def test_secret_regenerated_and_checked_wrongly(empty: Desk, snap_compare: Snap) -> None:

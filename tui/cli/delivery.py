@@ -8,8 +8,10 @@ import click
 
 from core import queries, services
 from core.config import parse_duration
+from core.delivery import BESIDE, Status
 from core.errors import BadInput
-from core.queries import AttemptRow, DeliveryRow
+from core.events import EventType
+from core.queries import AttemptRow, DeliveryRow, Wanted
 from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
@@ -22,6 +24,7 @@ from tui.cli.program import (
     pass_program,
 )
 
+_TIME = 'A UTC time such as 2026-05-17T14:30, or how long ago: "2h", "3d".'
 _PREVIEW = 60  # characters of a response in a listing
 
 
@@ -32,6 +35,17 @@ def delivery() -> None:
 
 @delivery.command("list")
 @click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Of this webhook only.")
+@click.option(
+    "--status",
+    "statuses",
+    type=click.Choice([each.value for each in Status]),
+    multiple=True,
+    help="May be repeated.",
+)
+@click.option(
+    "--event", type=click.Choice([each.value for each in EventType]), help="Of this event only."
+)
+@click.option("--since", metavar="T", help=_TIME)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=queries.HISTORY_LENGTH)
 @business_option
 @as_option
@@ -40,6 +54,9 @@ def delivery() -> None:
 def list_deliveries(
     program: Program,
     webhook_id: int | None,
+    statuses: tuple[str, ...],
+    event: str | None,
+    since: str | None,
     limit: int,
     business_id: int | None,
     login: str | None,
@@ -49,10 +66,16 @@ def list_deliveries(
     """The latest deliveries, newest first."""
     program.open()
     actor = actor_as(login)
+    wanted = Wanted(
+        frozenset(map(Status, statuses)),
+        EventType(event) if event is not None else None,
+        since=_parse_since(since, utc_now()) if since is not None else None,
+    )
     if webhook_id is not None:
-        rows = queries.deliveries(actor, webhook_id, limit)
+        rows = queries.deliveries(actor, webhook_id, limit, wanted=wanted)
     else:
-        rows = queries.deliveries_of_business(actor, choose_business(actor, business_id), limit)
+        business = choose_business(actor, business_id)
+        rows = queries.deliveries_of_business(actor, business, limit, wanted=wanted)
     if as_json:
         print_json([_shape(row) for row in rows])
         return
@@ -71,7 +94,9 @@ def list_deliveries(
             )
             for row in rows
         ],
-        "No deliveries yet: send a test with `aurapos-webhooks webhook test ID`.",
+        "No deliveries yet: send a test with `aurapos-webhooks webhook test ID`."
+        if wanted == queries.ALL
+        else "No delivery is like that.",
     )
 
 
@@ -97,7 +122,7 @@ def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool
         ("TRY", "STARTED (UTC)", "MS", "HTTP", "RESPONSE"),
         [
             (
-                f"{attempt.number} again" if attempt.recovery else attempt.number,
+                _try_of(attempt),
                 attempt.started_at,
                 attempt.duration_us // 1000,
                 attempt.http_status or attempt.error,
@@ -108,6 +133,12 @@ def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool
         "No attempt has ended yet.",
     )
     say(f"body: {body}")
+
+
+def _try_of(attempt: AttemptRow) -> str:
+    if attempt.number == BESIDE:
+        return "by hand"
+    return f"{attempt.number} again" if attempt.recovery else str(attempt.number)
 
 
 @delivery.command()
@@ -126,7 +157,7 @@ def redeliver(program: Program, delivery_id: str, login: str | None) -> None:
     "--since",
     required=True,
     metavar="T",
-    help='A UTC time such as 2026-05-17T14:30, or how long ago: "2h", "3d".',
+    help=_TIME,
 )
 @click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Of this webhook only.")
 @business_option

@@ -5,15 +5,18 @@ import os
 import shlex
 import signal
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
+from peewee import PeeweeException
 
 from core.config import DeliveryConfig
 from core.database import sqlite_path
 from core.errors import WebhooksError
 from core.plans import INCLUDED_EDITIONS, Edition
+from core.settings import keep_lost, settings_of
 from tasks.wiring import DEFAULT_CONFIG, make_policy, utc_now
 from tui.cli.program import (
     Program,
@@ -30,9 +33,10 @@ from tui.desk import TELL, Desk
 if TYPE_CHECKING:
     from tui.app import WebhooksApp
 
-# What Textual reads when it is imported: nothing moves by itself, and keys whose bytes come apart
-# over a slow link stay keys. With nothing moving, the frame rate only says how soon a key shows.
-_MANNER = {"TEXTUAL_FPS": "60", "TEXTUAL_ANIMATIONS": "none", "ESCDELAY": "500"}
+_LAST_WORDS = 5  # seconds for what is noted when the connection has gone
+# What Textual reads when it is imported: nothing moves by itself. So the frame rate only says how
+# soon a key shows.
+_MANNER = {"TEXTUAL_FPS": "60", "TEXTUAL_ANIMATIONS": "none"}
 
 
 @click.command()
@@ -75,6 +79,7 @@ def make_desk(
         development=_development(delivery),
         worker_hint=start_worker if login is None else TELL,
         others_settings=lambda: others_settings(program.config, utc_now()),
+        settings=settings_of(login),
     )
 
 
@@ -118,15 +123,31 @@ def _command(program: Program) -> str:
 
 def run(desk: Desk) -> None:
     """Open the UI and stay until it is left; raises WebhooksError if it crashed."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, a terminal that has gone spins
     logging.getLogger().addHandler(logging.NullHandler())  # a line on stderr would be on the screen
     app = make_app(desk)
+    signal.signal(signal.SIGHUP, lambda *_: _hang_up(app))
     app.run()
+    if app.left_behind:
+        keep_lost(app.desk.actor.login, app.left_behind)
     if app.crash:
         raise WebhooksError(
             f"The terminal UI had to stop (error {app.crash}): nothing is lost; tell AuraPOS "
             "support what is in the brackets."
         )
+
+
+def _hang_up(app: "WebhooksApp") -> None:
+    """End as the terminal that has gone did, once the next session can tell what was lost with it.
+
+    Within a moment, whatever the database does: a program without a terminal spins.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.alarm(_LAST_WORDS)
+    with suppress(WebhooksError, PeeweeException):
+        lost = app.lost()
+        if lost:
+            keep_lost(app.desk.actor.login, lost)
+    os.kill(os.getpid(), signal.SIGHUP)
 
 
 def make_app(desk: Desk) -> "WebhooksApp":

@@ -32,7 +32,7 @@ class Businesses(ListPage):
 
     def body(self) -> Iterable[Widget]:
         yield Table(_COLUMNS)
-        yield self.filter_entry("part of a name; esc ends")
+        yield from self.filter_row("part of a name; esc ends")
 
     def on_mount(self) -> None:
         self.draw()
@@ -41,6 +41,7 @@ class Businesses(ListPage):
     def draw(self) -> None:
         shown = [row for row in self._rows if self.wanted in row.name.lower()]
         self.query_one(Table).show([_row(row) for row in shown])
+        self.tell_found(len(shown), len(self._rows))
 
     @on(Table.RowSelected)
     def action_choose(self) -> None:

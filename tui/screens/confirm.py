@@ -16,7 +16,7 @@ from tui.page import GOOD, Page
 from tui.screens.secret import ShownSecret
 from tui.untrusted import untrusted
 from tui.widgets.entry import Entry
-from tui.words import host_of
+from tui.words import host_of, label_of
 
 
 class _Typed(Page):
@@ -35,7 +35,7 @@ class _Typed(Page):
         super().__init__()
         self.webhook = webhook
         self._host = host_of(webhook.url)
-        self.crumbs = ("Webhooks", self._host, self.title_word)
+        self.crumbs = ("Webhooks", label_of(webhook.url), self.title_word)
 
     def body(self) -> Iterable[Widget]:
         yield Static(untrusted(self.webhook.url), classes="said gap")

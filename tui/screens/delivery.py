@@ -17,7 +17,7 @@ from tui.page import BAD, GOOD, Page
 from tui.send_test import send_test
 from tui.untrusted import untrusted, untrusted_lines
 from tui.widgets.bars import Crumbs
-from tui.words import explain, host_of, outcome_of
+from tui.words import attempt_name, explain, label_of, outcome_of
 
 _COUNT = 1.0  # seconds between two looks at the countdown
 
@@ -46,7 +46,7 @@ class DeliveryPage(Page):
     @property
     def crumbs(self) -> tuple[str, ...]:  # type: ignore[override]
         uuid = self._uuids[self._at]
-        return ("Webhooks", host_of(self._webhook.url), "History", f"{uuid[:4]}…{uuid[-4:]}")
+        return ("Webhooks", label_of(self._webhook.url), "History", f"{uuid[:4]}…{uuid[-4:]}")
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="state", classes="said")
@@ -103,17 +103,21 @@ class DeliveryPage(Page):
     def _countdown(self, row: DeliveryRow) -> str:
         if row.next_attempt_at is None:
             return ""
+        if row.resume_at is not None:
+            return f"   once more now; its schedule goes on at {self.desk.time(row.resume_at)}"
         left = row.next_attempt_at - self.desk.clock()
         soon = f"in {short_duration(left)}" if left.total_seconds() > 0 else "now"
         attempt = f"attempt {row.attempts + 1} of {self.desk.max_attempts}"
         return f"   {attempt} at {self.desk.time(row.next_attempt_at)}, {soon}"
 
     def _attempts(self, attempts: Sequence[AttemptRow]) -> Content:
+        shown = attempts[-self.desk.max_attempts :]
+        width = max((len(attempt_name(attempt)) for attempt in shown), default=0)
         return untrusted_lines(
-            f"#{attempt.number} {self.desk.local(attempt.started_at):%d %b %H:%M:%S}  "
-            f"{outcome_of(attempt):<8} {attempt.duration_us // 1000:>6} ms  "
+            f"{attempt_name(attempt):<{width}} {self.desk.local(attempt.started_at):%d %b %H:%M:%S}"
+            f"  {outcome_of(attempt):<8} {attempt.duration_us // 1000:>6} ms  "
             f"{'↻ after an outage  ' if attempt.recovery else ''}{attempt.detail}"
-            for attempt in attempts[-self.desk.max_attempts :]
+            for attempt in shown
         )
 
     def _exchange(self, detail: DeliveryDetail) -> Content:

@@ -1,6 +1,7 @@
 """Create and edit: a URL that is checked as it is typed, and the seven events."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from textual import on
 from textual.binding import Binding
@@ -11,18 +12,19 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core import services
-from core.errors import BlockedUrl
+from core.errors import BlockedUrl, Changed, WebhooksError
 from core.events import MEANINGS, SELECTABLE, EventType
 from core.queries import WebhookRow
 from core.services import NewWebhook as Created
 from core.url_policy import URL_LIMIT
-from tui.page import BAD, GOOD, Page
+from tui.page import BAD, GOOD, AtStake, Page
 from tui.screens.secret import ShownSecret
 from tui.untrusted import cell, untrusted
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
-from tui.words import host_of
+from tui.words import host_of, label_of
 
+_SCHEME = "https://"
 _NAME_WIDTH = max(map(len, SELECTABLE)) + 2
 
 
@@ -83,29 +85,26 @@ class Events(Table):
 
 
 class _Form(Page):
-    least = (60, 15)
     BINDINGS = [
         Binding("ctrl+s", "save", "save", key_display="^s", priority=True),
         Binding("tab", "app.focus_next", "next"),
-        Binding("q,escape", "back", "back (asks, keeps edits)", key_display="esc"),
+        Binding("q,escape", "back", "back", key_display="esc"),
     ]
 
     def __init__(self, url: str, events: Iterable[EventType]) -> None:
         super().__init__()
         self._url = url
         self._events = tuple(events)
-        self._asked = False
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(classes="field"):
             yield Static("URL", classes="label")
             yield Entry(self._url, placeholder="https://example.com/webhooks", max_length=URL_LIMIT)
-        with Horizontal(classes="field"):
-            yield Static("", classes="label")
-            yield Static(id="verdict")
+            yield Static(id="tick")
+        yield Static(id="verdict")
         with Horizontal(classes="field gap"):
             yield Static("Events", classes="label")
-            yield Static(id="count")
+            yield Static(id="count", classes="line")
         yield Events(self._events)
 
     def on_mount(self) -> None:
@@ -115,42 +114,60 @@ class _Form(Page):
     @on(Input.Changed)
     def _judge(self) -> None:
         """Say at every key what the URL would be as it stands."""
-        self._asked = False
+        self.something_changed()
         text = self.query_one(Entry).value
-        verdict = self.query_one("#verdict", Static)
         if not text:
-            verdict.update("Where AuraPOS shall call you: https, and public.")
+            self._tell("", "Where AuraPOS shall call you: https, and public.", "")
             return
         try:
-            target = self.desk.policy.check_url(text)
+            target = self.desk.policy.check_url(self._address())
         except BlockedUrl as error:
-            verdict.update(untrusted(f"! {error}", BAD))
+            self._tell("!", f"! {error}", BAD)
             return
-        shown = "ok: https, public"
+        shown = "https, public"
         if self.desk.development:
-            shown = f"ok: {target.scheme}, with development settings"
-        if target.url != text:
+            shown = f"{target.scheme}, with development settings"
+        if self._address() != text:
+            shown = f"with {_SCHEME} in front, which ⏎ or ^s puts there"
+        elif target.url != text:
             shown += f", stored as {target.url}"
-        verdict.update(untrusted(shown, GOOD))
+        self._tell("✓", f"ok: {shown}", GOOD)
+
+    def _address(self) -> str:
+        """What was typed, with `https://` before it where nothing else is missing."""
+        text = self.query_one(Entry).value
+        completed = f"{_SCHEME}{text}"
+        return completed if text and self.desk.policy.accepts(completed) else text
+
+    def _tell(self, tick: str, verdict: str, style: str) -> None:
+        self.query_one("#tick", Static).update(untrusted(tick, style))
+        self.query_one("#verdict", Static).update(untrusted(verdict, style))
 
     @on(Events.Changed)
     def _count(self) -> None:
-        self._asked = False
+        self.something_changed()
         count = len(self.query_one(Events).selected)
         told = f"{count} of {len(SELECTABLE)}    space or 1-7 toggles   a all   i invert"
         self.query_one("#count", Static).update(Content(told))
 
     @on(Input.Submitted)
     def _next(self) -> None:
+        self._complete()
         self.query_one(Events).focus()
 
-    def action_back(self) -> None:
-        """Out, but never throwing edits away without asking."""
-        if self._is_changed() and not self._asked:
-            self._asked = True
-            self.flash("Unsaved changes: ^s saves them, esc once more leaves without.", BAD)
-        else:
-            super().action_back()
+    def _complete(self) -> str:
+        """Put into the field what it was said to become, and return it."""
+        address = self.query_one(Entry).value = self._address()
+        return address
+
+    def at_stake(self) -> AtStake | None:
+        if not self._is_changed():
+            return None
+        name = self.crumbs[1]
+        return AtStake(
+            "Unsaved changes: ^s saves them.",
+            f"The connection ended before your changes were saved ({name}): make them again.",
+        )
 
     def _is_changed(self) -> bool:
         now = (self.query_one(Entry).value, self.query_one(Events).selected)
@@ -167,7 +184,7 @@ class NewWebhook(_Form):
 
     def action_save(self) -> None:
         desk, business_id = self.desk, self._app.business_id
-        url, events = self.query_one(Entry).value, self.query_one(Events).selected
+        url, events = self._complete(), self.query_one(Events).selected
         now = desk.clock()
         self.act(
             "save",
@@ -192,19 +209,28 @@ class EditWebhook(_Form):
     def __init__(self, webhook: WebhookRow) -> None:
         super().__init__(webhook.url, webhook.events)
         self._webhook = webhook
-        self.crumbs = ("Webhooks", host_of(webhook.url), "Edit")
+        self._seen: datetime | None = webhook.updated_at
+        self.crumbs = ("Webhooks", label_of(webhook.url), "Edit")
 
     def action_save(self) -> None:
-        desk, webhook_id = self.desk, self._webhook.id
-        url, events = self.query_one(Entry).value, self.query_one(Events).selected
+        desk, webhook_id, seen = self.desk, self._webhook.id, self._seen
+        url, events = self._complete(), self.query_one(Events).selected
         now = desk.clock()
         self.act(
             "save",
             lambda: services.edit_webhook(
-                desk.actor, webhook_id, now, url=url, events=events, policy=desk.policy
+                desk.actor, webhook_id, now, url=url, events=events, policy=desk.policy, seen=seen
             ),
             lambda _: self._saved(url, events),
         )
+
+    def refused(self, error: WebhooksError) -> None:
+        """Of two who edit one webhook the second is told, and chooses."""
+        if not isinstance(error, Changed):
+            super().refused(error)
+            return
+        self._seen = None
+        self.flash(f"! {error} ^s once more saves yours over it, esc leaves it as it is.", BAD)
 
     def _saved(self, url: str, events: tuple[EventType, ...]) -> None:
         self._url, self._events = url, events

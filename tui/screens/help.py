@@ -2,39 +2,53 @@
 
 from collections.abc import Iterable
 
-from textual.binding import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.page import Page
 from tui.untrusted import untrusted, untrusted_lines
+from tui.widgets.bars import key_name
 
-_NAMES = {
-    "question_mark": "?",
-    "slash": "/",
-    "enter": "⏎",
-    "escape": "esc",
-    "left": "←",
-    "up": "↑",
-    "down": "↓",
-    "pageup": "pgup",
-    "pagedown": "pgdn",
-}
 _KEYS_WIDTH = 12
+_COMMON = {"help", "leave", "back", "quit_program", "quit"}
+
+
+class KeyList(VerticalScroll, inherit_bindings=False):
+    """Scrolls with the keys that lists have."""
+
+    BINDINGS = [
+        Binding("down,j", "scroll_down", "Down", show=False),
+        Binding("up,k", "scroll_up", "Up", show=False),
+        Binding("pagedown,space", "page_down", "Page down", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
+        Binding("g,home", "scroll_home", "First row", show=False),
+        Binding("G,end", "scroll_end", "Last row", show=False),
+    ]
 
 
 class Help(Page):
     crumbs = ("Help",)
 
-    def __init__(self, bindings: Iterable[ActiveBinding]) -> None:
+    def __init__(self, page: Page, bindings: Iterable[ActiveBinding]) -> None:
+        """Its own keys first, those of what has the focus next, those of every screen last."""
         super().__init__()
         keys: dict[str, list[str]] = {}
-        for active in bindings:
+
+        own = [binding.action for binding in page.bindings_shown()[0]]
+
+        def place(active: ActiveBinding) -> tuple[int, int]:
+            action = active.binding.action
+            if action in _COMMON or "." in action:
+                return 2, 0
+            return (0, own.index(action)) if active.node is page and action in own else (1, 0)
+
+        for active in sorted(bindings, key=place):
             binding = active.binding
             if binding.description and not binding.system:
                 what = binding.description[0].upper() + binding.description[1:]
-                keys.setdefault(what, []).append(_name(binding.key))
+                keys.setdefault(what, []).append(key_name(binding.key))
         self._by_meaning = keys
 
     def body(self) -> Iterable[Widget]:
@@ -43,12 +57,8 @@ class Help(Page):
             for what, names in self._by_meaning.items()
         )
         yield Static(untrusted("Keys of the screen you came from", "bold"), classes="said")
-        with VerticalScroll(classes="pane", id="keys"):
+        with KeyList(classes="pane", id="keys"):
             yield Static(untrusted_lines(lines))
 
     def on_mount(self) -> None:
         self.query_one("#keys").focus()
-
-
-def _name(key: str) -> str:
-    return _NAMES.get(key, key.replace("ctrl+", "^"))

@@ -1,34 +1,37 @@
-"""A webhook's 50 latest deliveries, live."""
+"""A webhook's deliveries, live: the 50 latest, older ones page by page, or those that match."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
-from textual import events, on
+from textual import on
 from textual.binding import Binding
 from textual.containers import Container
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from core import queries, services
 from core.delivery import Status
-from core.queries import DeliveryRow, WebhookRow
+from core.events import EventType
+from core.queries import HISTORY_LENGTH, UNDELIVERED, DeliveryRow, Wanted, WebhookRow
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
 from tui.screens.delivery import open_delivery
 from tui.send_test import send_test
-from tui.untrusted import cell, untrusted_lines
+from tui.untrusted import cell, untrusted, untrusted_lines
 from tui.widgets.bars import Crumbs
+from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
-from tui.words import explain, host_of, outcome_of
+from tui.words import explain, label_of, outcome_of
 
-_WIDE = 100  # columns from which the preview stands at the right
-_LOW = 16  # rows below which it goes
+_NARROW = 60
 _COLUMNS = (
-    Column("DATE", 12),
+    Column("DATE", 12, to_width=_NARROW - 1),
+    Column("DATE", 15, from_width=_NARROW),
     Column("EVENT", 17),
     Column("STATUS", 9),
-    Column("HTTP", 8, from_width=60),
-    Column("TRIES", 5, from_width=60),
+    Column("HTTP", 8, from_width=_NARROW),
+    Column("TRIES", 5, from_width=_NARROW),
     Column("RESPONSE", from_width=70),
 )
 _STYLES = {
@@ -37,86 +40,114 @@ _STYLES = {
     Status.ABANDONED: BAD,
     Status.PENDING: QUIET,
 }
+_EVENTS: tuple[EventType | None, ...] = (None, *EventType)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of the database, and so what an answer answers."""
+
+    wanted: Wanted = queries.ALL
+    before: int | None = None  # the id of the last row of the page before
 
 
 class History(ListPage):
     BINDINGS = [
         Binding("enter", "detail", "detail", key_display="⏎"),
-        Binding("f", "failed_only", "failed only"),
+        Binding("f", "failed_only", "failed"),
         Binding("slash", "filter", "filter", key_display="/"),
-        Binding("p", "pause", "pause"),
+        Binding("e", "event", "event"),
+        Binding("n", "older", "older"),
+        Binding("p", "newer", "Newer", show=False),
         Binding("R", "redeliver", "redeliver"),
         Binding("t", "test", "test"),
-        Binding("y", "copy_id", "copy id"),
+        Binding("space", "pause", "Pause, and go on", show=False),
+        Binding("y", "copy_id", "Copy the delivery id", show=False),
     ]
 
     def __init__(self, webhook: WebhookRow, rows: list[DeliveryRow]) -> None:
         super().__init__()
         self.webhook = webhook
-        self.crumbs = ("Webhooks", host_of(webhook.url), "History")
+        self.crumbs = ("Webhooks", label_of(webhook.url), "History")
         self._rows = rows
+        self._answered = _Question()  # what the rows are the answer to
         self._only_failed = False
+        self._event: EventType | None = None
+        self._pages: list[int] = []  # the ids of the last rows of the pages before
         self._is_paused = False
 
     def body(self) -> Iterable[Widget]:
+        yield Static(id="modes", classes="said line")
         with Container(id="split"):
             yield Table(_COLUMNS)
             with Container(id="aside"):
                 yield Static("── response ".ljust(200, "─"), id="line")
                 yield Static(id="preview")
-        yield Static("No deliveries yet. Press t to send a test.", classes="empty")
-        yield self.filter_entry("part of an event or a response; esc ends")
+        yield Static(id="none", classes="empty")
+        yield from self.filter_row("part of an event or a response; esc ends")
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
         self.draw()
         self.watch_database(self._read)
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width >= _WIDE, "wide")
-        self.set_class(event.size.height < _LOW, "low")
-
     def is_live(self) -> bool:
         return not self._is_paused
 
-    def _read(self) -> None:
-        actor, webhook_id = self.desk.actor, self.webhook.id
-        self.ask(lambda: queries.deliveries(actor, webhook_id), self._arrived)
+    def _question(self) -> _Question:
+        statuses = UNDELIVERED if self._only_failed else frozenset[Status]()
+        wanted = Wanted(statuses, self._event, self.query_one("#filter", Entry).value)
+        return _Question(wanted, self._pages[-1] if self._pages else None)
 
-    def _arrived(self, rows: list[DeliveryRow]) -> None:
+    def _read(self) -> None:
+        actor, webhook_id, asked = self.desk.actor, self.webhook.id, self._question()
+        self.ask(
+            lambda: queries.deliveries(actor, webhook_id, wanted=asked.wanted, before=asked.before),
+            lambda rows: self._arrived(asked, rows),
+        )
+
+    def _arrived(self, asked: _Question, rows: list[DeliveryRow]) -> None:
         """New rows come in above; the cursor stays where it was, and they are announced."""
-        known = {row.uuid for row in self._rows}
-        new = sum(row.uuid not in known for row in rows)
+        if asked != self._question():
+            return  # the answer to what is no longer asked
         table = self.query_one(Table)
-        if new and table.cursor_row > 0:
-            self.flash(f"{new} new, g to see")
+        if asked == self._answered:
+            known = {row.uuid for row in self._rows}
+            new = sum(row.uuid not in known for row in rows)
+            if new and table.cursor_row > 0:
+                self.flash(f"{new} new, g to see")
+        elif asked.before is not None and not rows:
+            self._pages.pop()
+            self.flash("There are no older ones.")
+            return
         self._rows = rows
         self.draw()
+        if asked != self._answered:
+            self._answered = asked
+            table.move_cursor(row=0, animate=False)
 
     def draw(self) -> None:
         with self.app.batch_update():
             self._draw()
 
     def _draw(self) -> None:
-        shown = self.shown()
         table = self.query_one(Table)
         at_top = table.cursor_row == 0
-        table.show([self._row(row) for row in shown])
-        if at_top and shown:
+        table.show([self._row(row) for row in self._rows])
+        if at_top and self._rows:
             table.move_cursor(row=0, animate=False)
-        self.show_if(not self._rows, ".empty")
+        self.query_one("#none", Static).update(untrusted_lines(self._why_none()))
+        self.show_if(not self._rows, "#none")
         self.show_if(bool(self._rows), "#split")
-        self._tell_counts()
+        self.tell_found(len(self._rows))
+        self._tell_modes()
         self._preview()
 
-    def shown(self) -> list[DeliveryRow]:
-        wanted = self.wanted
-        return [
-            row
-            for row in self._rows
-            if not (self._only_failed and row.status is Status.DELIVERED)
-            and wanted in f"{row.event} {row.status} {row.response} {row.detail}".lower()
-        ]
+    def _why_none(self) -> list[str]:
+        told = self._shown_only()
+        if not told:
+            return ["No deliveries yet. Press t to send a test."]
+        return [f"No delivery is like that: {' · '.join(told)}.", "", "Press esc to see all again."]
 
     def _row(self, row: DeliveryRow) -> Row:
         status = row.status.upper() if row.status is Status.ABANDONED else str(row.status)
@@ -127,6 +158,7 @@ class History(ListPage):
             str(row.uuid),
             (
                 cell(self.desk.moment(row.created_at)),
+                cell(self.desk.moment(row.created_at, seconds=True)),
                 cell(row.event),
                 cell(status, _STYLES[row.status]),
                 cell(outcome_of(row)),
@@ -135,14 +167,31 @@ class History(ListPage):
             ),
         )
 
-    def _tell_counts(self) -> None:
+    def _shown_only(self) -> list[str]:
+        """What the filters let through, in words."""
+        wanted = self._question().wanted
+        told = ["failed only"] if wanted.statuses else []
+        told += [str(wanted.event)] if wanted.event is not None else []
+        return told + ([f'"{wanted.text}"'] if wanted.text else [])
+
+    def _tell_modes(self) -> None:
+        """On a line of their own, that no crumb can push out."""
+        modes = self._shown_only()
+        modes += [f"page {len(self._pages) + 1}"] if self._pages else []
+        modes += ["PAUSED"] if self._is_paused else []
+        line = self.query_one("#modes", Static)
+        line.update(untrusted(f"Shown: {' · '.join(modes)}", "bold"))
+        self.show_if(bool(modes), "#modes")
+        self.tell_place()
+
+    def tell_place(self) -> None:
         delivered = sum(row.status is Status.DELIVERED for row in self._rows)
-        manner = "PAUSED" if self._is_paused else "live"
-        only = " · failed only" if self._only_failed else ""
+        latest = f"{len(self._rows)} {'latest' if self._answered == _Question() else 'here'}"
+        told = self.query_one(Table).place or latest
+        manner = " · live" if self.is_live() else ""
         self.query_one(Crumbs).tell(
             self.crumbs,
-            f"{len(self._rows)} latest · {delivered} delivered · "
-            f"{len(self._rows) - delivered} not{only} · {manner}",
+            f"{told} · {delivered} delivered · {len(self._rows) - delivered} not{manner}",
         )
 
     @on(Table.RowHighlighted)
@@ -170,19 +219,65 @@ class History(ListPage):
 
     # Keys
 
+    @on(Input.Changed, "#filter")
+    def _filtered(self) -> None:
+        self._ask_anew()
+
+    def _ask_anew(self) -> None:
+        """Others are wanted, so the first page of them."""
+        self._pages.clear()
+        self._tell_modes()
+        self._read()
+
     @on(Table.RowSelected)
     def action_detail(self) -> None:
         row = self.chosen()
         if row is not None:
-            open_delivery(self, self.webhook, self.shown(), row)
+            open_delivery(self, self.webhook, self._rows, row)
 
     def action_failed_only(self) -> None:
         self._only_failed = not self._only_failed
-        self.draw()
+        self._ask_anew()
+
+    def action_event(self) -> None:
+        self._event = _EVENTS[(_EVENTS.index(self._event) + 1) % len(_EVENTS)]
+        self._ask_anew()
+
+    def action_back(self) -> None:
+        """The first one ends what is filtered, the next one the history."""
+        if not self._shown_only():
+            super().action_back()
+            return
+        self._only_failed, self._event = False, None
+        self.query_one("#filter", Entry).value = ""
+        self._filter_done()
+        self._ask_anew()
+
+    def action_leave(self) -> None:
+        self._app.back()
+
+    @on(Table.PastEnd)
+    def _turn_page(self, event: Table.PastEnd) -> None:
+        if event.steps > 0:
+            self.action_older()
+        else:
+            self.action_newer()
+
+    def action_older(self) -> None:
+        if len(self._rows) < HISTORY_LENGTH:
+            self.flash("There are no older ones.")
+        elif self._answered == self._question():  # else the page before has not come yet
+            self._pages.append(self._rows[-1].id)
+            self._read()
+
+    def action_newer(self) -> None:
+        if self._pages and self._answered == self._question():
+            self._pages.pop()
+            self._read()
 
     def action_pause(self) -> None:
         self._is_paused = not self._is_paused
-        self._tell_counts()
+        self._tell_modes()
 
     def action_redeliver(self) -> None:
         row = self.chosen()

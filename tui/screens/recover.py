@@ -17,7 +17,7 @@ from tui.send_test import send_test
 from tui.untrusted import cell, untrusted
 from tui.widgets.bars import Crumbs
 from tui.widgets.table import Column, Row, Table
-from tui.words import host_of, outcome_of
+from tui.words import label_of, outcome_of
 
 _COLUMNS = (
     Column("", 3),
@@ -49,7 +49,7 @@ class Recover(Page):
     def __init__(self, webhook: WebhookRow) -> None:
         super().__init__()
         self._webhook = webhook
-        self.crumbs = ("Webhooks", host_of(webhook.url), "Recover")
+        self.crumbs = ("Webhooks", label_of(webhook.url), "Recover")
         self._since = _FIRST_SINCE
         self._rows: list[DeliveryRow] = []
         self._chosen: set[str] = set()

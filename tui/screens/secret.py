@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Iterable
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.content import Content
@@ -11,11 +11,11 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.signing import Secret
-from tui.page import BAD, GOOD, Page
+from tui.page import BAD, GOOD, AtStake, Page
 from tui.send_test import send_test
 from tui.snippets import SNIPPETS
 from tui.widgets.entry import Entry
-from tui.words import host_of
+from tui.words import host_of, label_of
 
 _CHECKED = 6  # characters pasted back
 _LANGUAGES = tuple(SNIPPETS)
@@ -24,7 +24,6 @@ _LANGUAGES = tuple(SNIPPETS)
 class ShownSecret(Page):
     """What is shown here can never be shown again, so it does not close at one careless key."""
 
-    least = (60, 15)
     BINDINGS = [
         Binding("y", "copy_secret", "to clipboard"),
         Binding("p", "print_secret", "plain print"),
@@ -41,13 +40,12 @@ class ShownSecret(Page):
     def __init__(self, webhook_id: int, url: str, secret: Secret, *, is_new: bool) -> None:
         super().__init__()
         self.webhook_id = webhook_id
-        self.crumbs = ("Webhooks", host_of(url), "Secret, shown once: copy it now")
+        self.crumbs = ("Webhooks", label_of(url), "Secret, shown once: copy it now")
         self._url = url
         self._secret: Secret | None = secret
         self._is_new = is_new
         self._language = 0
         self._is_confirmed = False
-        self._asked = False
 
     def body(self) -> Iterable[Widget]:
         yield Static(self._revealed(), classes="said gap", id="secret")
@@ -57,7 +55,7 @@ class ShownSecret(Page):
         yield Static(id="snippet", classes="said")
         with Horizontal(classes="field gap"):
             yield Static("Paste its last 6 characters from your server to check: ", id="ask")
-            yield Entry(max_length=200, id="check")
+            yield Entry(placeholder="paste its end here", max_length=200, id="check")
 
     def on_mount(self) -> None:
         self.query_one("#ask").styles.width = "auto"
@@ -81,6 +79,11 @@ class ShownSecret(Page):
 
     def _snippet(self) -> str:
         return SNIPPETS[_LANGUAGES[self._language]]
+
+    @on(events.Paste)
+    def _pasted(self, event: events.Paste) -> None:
+        """Into the field, wherever the focus is: letter by letter it would press keys."""
+        self.query_one("#check", Entry).value = event.text.strip()
 
     @on(Input.Changed, "#check")
     def _check(self, event: Input.Changed) -> None:
@@ -113,10 +116,12 @@ class ShownSecret(Page):
     def action_print_secret(self) -> None:
         self._app.print_plainly(self._revealed())
 
-    def action_back(self) -> None:
-        """Out; twice while it has not been checked, since it is never shown again."""
-        if self._is_confirmed or self._asked:
-            self._app.back()
-        else:
-            self._asked = True
-            self.flash("It is never shown again. Stored it? q once more leaves.", BAD)
+    def at_stake(self) -> AtStake | None:
+        if self._is_confirmed:
+            return None
+        host = host_of(self._url)
+        return AtStake(
+            "It is never shown again. Stored it?",
+            f"The connection ended while the secret of {host} was shown, and it was not checked: "
+            "if your server does not have it, s makes a new one.",
+        )

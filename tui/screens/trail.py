@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rich.text import Text
 from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
@@ -12,10 +13,13 @@ from tui.list_page import ListPage
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table
 
+_WIDE = 100  # columns from which there is room for whole logins and addresses
 _COLUMNS = (
     Column("DATE", 12),
-    Column("WHO", 10),
-    Column("FROM", 14, from_width=60),
+    Column("WHO", 10, to_width=_WIDE - 1),
+    Column("WHO", 16, from_width=_WIDE),
+    Column("FROM", 14, from_width=60, to_width=_WIDE - 1, middle=True),
+    Column("FROM", 26, from_width=_WIDE, middle=True),
     Column("WHAT", 18),
     Column("ABOUT", from_width=60),
 )
@@ -31,7 +35,7 @@ class Trail(ListPage):
     def body(self) -> Iterable[Widget]:
         yield Table(_COLUMNS)
         yield Static("Nothing was done here yet. Press q to go back.", classes="empty")
-        yield self.filter_entry("part of a line; esc ends")
+        yield from self.filter_row("part of a line; esc ends")
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
@@ -50,11 +54,9 @@ class Trail(ListPage):
         shown = self._shown()
         table = self.query_one(Table)
         table.show(
-            [
-                Row(f"{len(shown) - at}", tuple(cell(text) for text in line))
-                for at, line in enumerate(shown)
-            ]
+            [Row(f"{len(shown) - at}", _cells(*map(cell, line))) for at, line in enumerate(shown)]
         )
+        self.tell_found(len(shown), len(self._rows))
         self._tell_whole()
         self.show_if(bool(self._rows), Table)
         self.show_if(not self._rows, ".empty")
@@ -66,6 +68,8 @@ class Trail(ListPage):
         shown = self._shown()
         if key is not None and 0 < int(key) <= len(shown):
             self.flash(" · ".join(shown[len(shown) - int(key)]))
+        else:
+            self.flash("")
 
     def _shown(self) -> list[tuple[str, ...]]:
         lines = map(self._line, self._rows)
@@ -73,3 +77,8 @@ class Trail(ListPage):
 
     def _line(self, row: TrailRow) -> tuple[str, ...]:
         return (self.desk.moment(row.at), row.actor, row.origin, row.action, row.subject)
+
+
+def _cells(date: Text, who: Text, where: Text, *told: Text) -> tuple[Text, ...]:
+    """For the columns above, of which a window has one of each."""
+    return date, who, who, where, where, *told

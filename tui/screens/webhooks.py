@@ -3,34 +3,41 @@
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from textual import on
+from rich.cells import cell_len, set_cell_size
+from textual import events, on
 from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Static
 
 from core import queries
+from core.cleaning import clean
 from core.events import SELECTABLE
 from core.health import Health, Overview, State, overview
 from core.plans import OPTION_PRICE
 from core.queries import DeliveryRow, WebhookRow
+from core.settings import keep_lost
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
 from tui.screens.confirm import DeleteWebhook, RegenerateSecret
 from tui.screens.edit import EditWebhook, NewWebhook
 from tui.screens.history import History
 from tui.screens.recover import Recover
+from tui.screens.settings import SettingsPage
 from tui.screens.trail import Trail
 from tui.send_test import send_test
-from tui.untrusted import cell, untrusted
+from tui.untrusted import cell, shortened, untrusted
 from tui.widgets.strip import strip
 from tui.widgets.table import Column, Row, Table
-from tui.words import host_of, outcome_of
+from tui.words import label_of, outcome_of, readable
 
+_NARROW = 60
 _STRIP = 12
+_LEAST_SAID = 8  # cells of an answer that still tell something
 _COLUMNS = (
     Column("STATE", 8),
-    Column("URL"),
-    Column("EVENTS", 6, from_width=60),
+    Column("URL", to_width=_NARROW - 1, middle=True),
+    Column("URL", from_width=_NARROW, middle=True),
+    Column("EVENTS", 6, from_width=_NARROW),
     Column("LAST", 13),
     Column("24 H", _STRIP, from_width=70),
 )
@@ -53,6 +60,7 @@ class Webhooks(ListPage):
         Binding("q", "leave", "quit"),
         Binding("r", "recover", "Recover what was abandoned", show=False),
         Binding("a", "trail", "Audit trail", show=False),
+        Binding("comma", "settings", "Settings", show=False),
         Binding("b", "businesses", "Switch business", show=False),
     ]
 
@@ -71,13 +79,21 @@ class Webhooks(ListPage):
             classes="empty",
         )
         yield Static(id="worst", classes="said line")
-        yield self.filter_entry("part of a URL; esc ends")
+        yield from self.filter_row("part of a URL; esc ends")
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
+        self._tell_what_was_lost()
         self._read()
         self.watch_database(self._read)
         self.set_interval(_REFRESH, self._read)
+
+    def _tell_what_was_lost(self) -> None:
+        """With a session whose connection ended; told once."""
+        lost, login = self._app.take_lost(), self.desk.actor.login
+        if lost:
+            self.flash(f"! {lost}", BAD)
+            self.ask(lambda: keep_lost(login, ""), lambda _: None)
 
     def _read(self) -> None:
         actor, business_id, now = self.desk.actor, self._app.business_id, self.desk.clock()
@@ -99,11 +115,14 @@ class Webhooks(ListPage):
 
     def draw(self) -> None:
         all_rows = self._overview.webhooks if self._overview else ()
-        shown = [each for each in all_rows if self.wanted in each.webhook.url.lower()]
-        table = self.query_one(Table)
-        table.show([self._row(each) for each in shown])
+        shown = [each for each in all_rows if self._lets_through(each.webhook.url)]
+        self.query_one(Table).show([self._row(each) for each in shown])
+        self.tell_found(len(shown), len(all_rows))
         self.show_if(bool(all_rows), Table)
         self.show_if(not all_rows, ".empty")
+
+    def _lets_through(self, url: str) -> bool:
+        return any(self.wanted in each.lower() for each in (url, readable(url)))
 
     def _row(self, health: Health) -> Row:
         webhook = health.webhook
@@ -111,6 +130,7 @@ class Webhooks(ListPage):
             str(webhook.id),
             (
                 cell(health.state, _STYLES[health.state]),
+                cell(webhook.url.removeprefix("https://")),
                 cell(webhook.url),
                 cell(f"{len(webhook.events)}/{len(SELECTABLE)}"),
                 cell(self._last(health.latest)),
@@ -122,7 +142,8 @@ class Webhooks(ListPage):
         """What came back last, and when; a moment, since an age would change by itself."""
         if latest is None:
             return "–"
-        return f"{outcome_of(latest)} {self.desk.local(latest.created_at):%H:%M}"
+        at = latest.attempted_at or latest.created_at
+        return f"{outcome_of(latest)} {self.desk.local(at):%H:%M}"
 
     def _tell(self, where: str, told: str, style: str = "") -> None:
         """Say it there, unless it is being said already."""
@@ -150,16 +171,27 @@ class Webhooks(ListPage):
         return settings_trouble or self.desk.development
 
     def _worst(self, worst: Health | None) -> str:
+        """One line: of what does not fit, it is the answer that is cut, never what is next."""
         if worst is None or worst.latest is None:
             return ""
-        row = worst.latest
-        said = f' "{row.response[:24]}"' if row.response else f" ({row.detail[:24]})"
-        again = worst.next_attempt_at
+        row, again, room = worst.latest, worst.next_attempt_at, self.size.width - 2
+        failed = f": {worst.failed_in_a_row} failed"
+        if room >= _NARROW:
+            failed += f" in a row, {outcome_of(row)}"
+        said = f' "{row.response}"' if row.response else f" ({row.detail})" if row.detail else ""
         then = f" · next try {self.desk.local(again):%H:%M}" if again is not None else ""
-        return (
-            f"{host_of(worst.webhook.url)}: {worst.failed_in_a_row} failed in a row, "
-            f"{outcome_of(row)}{said}{then} · h history"
-        )
+        name = label_of(worst.webhook.url)
+        room -= cell_len(failed + then)
+        name = shortened(clean(name), room)
+        said = _cut(clean(said), room - cell_len(name))
+        hint = " · h history"
+        told = f"{name}{failed}{said}{then}"
+        return told + hint if cell_len(told + hint) <= self.size.width - 2 else told
+
+    @on(events.Resize)
+    def _tell_worst_anew(self) -> None:
+        if self._overview is not None:
+            self._tell("#worst", self._worst(self._overview.worst))
 
     # Keys
 
@@ -194,6 +226,9 @@ class Webhooks(ListPage):
     def action_trail(self) -> None:
         self.app.push_screen(Trail())
 
+    def action_settings(self) -> None:
+        self.app.push_screen(SettingsPage())
+
     def action_businesses(self) -> None:
         self._app.switch_business()
 
@@ -207,3 +242,10 @@ class Webhooks(ListPage):
                 then(each.webhook)
                 return
         self.flash("No webhook is chosen. Press n to create one.")
+
+
+def _cut(text: str, room: int) -> str:
+    """The text in so many cells, or nothing where only its first letters would be left."""
+    if cell_len(text) <= room:
+        return text
+    return f"{set_cell_size(text, room - 2).rstrip()}…{text[-1]}" if room >= _LEAST_SAID else ""

@@ -8,7 +8,11 @@ from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
 
-from tui.untrusted import untrusted
+from core.cleaning import clean
+from tui.untrusted import shortened, untrusted
+
+_LEAST_NAME = 8  # cells in which a webhook's name still tells something
+_LEAST_WAY = 24  # cells that are left for the way here, before the right goes
 
 
 class Crumbs(Static):
@@ -16,28 +20,44 @@ class Crumbs(Static):
 
     def __init__(self, crumbs: Iterable[str], right: str) -> None:
         super().__init__()
-        self._left = _joined(crumbs)
-        self._right = untrusted(right)
+        self._crumbs = tuple(crumbs)
+        self._right = right
+        self._place = ""
 
     def render(self) -> Content:
         width = self.size.width
-        left, right = self._left, self._right
-        if left.cell_length + right.cell_length + 3 > width:
+        right = untrusted(" · ".join(filter(None, (self._right, self._place))))
+        way = untrusted(" › ".join(self._crumbs))
+        if width - right.cell_length - 4 < min(way.cell_length, _LEAST_WAY):
             right = Content("")
-        left = left.truncate(max(1, width - right.cell_length - 2), ellipsis=True)
+        left = self._way(width - right.cell_length - 4 if right else width - 2)
         gap = width - left.cell_length - right.cell_length - 2
         return Content.assemble(" ", left.stylize("bold"), " " * max(0, gap), right, " ")
 
+    def _way(self, room: int) -> Content:
+        """The crumbs, or the last of them: where one is counts more than where one came from."""
+        way = untrusted(" › ".join(self._crumbs))
+        if way.cell_length <= room:
+            return way
+        name, *below = map(clean, self._crumbs[1:] or self._crumbs)
+        here = "".join(f" › {crumb}" for crumb in below)
+        left = room - cell_len(f"… › {here}")
+        if left >= _LEAST_NAME:
+            return untrusted(f"… › {shortened(name, left)}{here}")
+        return untrusted(self._crumbs[-1]).truncate(max(1, room), ellipsis=True)
+
     def tell(self, crumbs: Iterable[str], right: str) -> None:
         """Say this from now on, unless it is being said already."""
-        left, told = _joined(crumbs), untrusted(right)
-        if (left, told) != (self._left, self._right):
-            self._left, self._right = left, told
+        told = tuple(crumbs), right
+        if told != (self._crumbs, self._right):
+            self._crumbs, self._right = told
             self.refresh()
 
-
-def _joined(crumbs: Iterable[str]) -> Content:
-    return untrusted(" › ".join(crumbs))
+    def tell_place(self, place: str) -> None:
+        """Where the cursor is in a list that scrolls: `3 of 65`."""
+        if place != self._place:
+            self._place = place
+            self.refresh()
 
 
 class Flash(Static):
@@ -56,28 +76,61 @@ class Keys(Static):
         super().__init__()
         self._own = [binding for binding in own if binding.show]
         self._common = [binding for binding in common if binding.show]
+        self._is_typing = False
+
+    def tell_typing(self, is_typing: bool) -> None:  # noqa: FBT001 - a state
+        """Whether letters are text now: then help has another key."""
+        if is_typing != self._is_typing:
+            self._is_typing = is_typing
+            self.refresh()
 
     def render(self) -> Content:
         """The common ones always, of the screen's own as many as fit; the help has them all."""
-        room = self.size.width + 1 - sum(map(_width, self._common))
-        shown: list[Binding] = []
-        for binding in self._own:
-            room -= _width(binding)
+        common = [(self._key_name(binding), binding) for binding in self._common]
+        own = [(self._key_name(binding), binding) for binding in self._own]
+        room = self.size.width + 1 - sum(_width(*each) for each in common)
+        shown = []
+        for each in own:
+            room -= _width(*each)
             if room < 0:
                 break
-            shown.append(binding)
-        return Content.assemble(" ", *map(_key, [*shown, *self._common]))
+            shown.append(each)
+        return Content.assemble(" ", *(_key(*each) for each in [*shown, *common]))
+
+    def _key_name(self, binding: Binding) -> str:
+        """Where letters are typed, the one of its keys that is none, if there is one."""
+        keys = binding.key.split(",")
+        others = [key for key in keys if len(key) > 1 and len(key_name(key)) > 1]
+        if self._is_typing and others:
+            return key_name(others[0])
+        return binding.key_display or key_name(keys[0])
 
 
-def _name(binding: Binding) -> str:
-    return binding.key_display or binding.key.split(",")[0]
+_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "comma": ",",
+    "f1": "F1",
+    "enter": "⏎",
+    "escape": "esc",
+    "left": "←",
+    "up": "↑",
+    "down": "↓",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+}
 
 
-def _width(binding: Binding) -> int:
-    return cell_len(f"{_name(binding)} {binding.description}  ")
+def key_name(key: str) -> str:
+    """What a key is called on the screen."""
+    return _NAMES.get(key, key.replace("ctrl+", "^"))
 
 
-def _key(binding: Binding) -> Content:
+def _width(name: str, binding: Binding) -> int:
+    return cell_len(f"{name} {binding.description}  ")
+
+
+def _key(name: str, binding: Binding) -> Content:
     click = Style.from_meta({"@click": f"screen.{binding.action}"})
-    told = ((_name(binding), Style(bold=True) + click), (f" {binding.description}", click))
+    told = ((name, Style(bold=True) + click), (f" {binding.description}", click))
     return Content.assemble(*told, "  ")

@@ -1,5 +1,7 @@
 """A line to type in, without the blinking that costs 2 KB a second."""
 
+from textual import events, on
+from textual.geometry import Region
 from textual.widgets import Input
 
 
@@ -21,3 +23,21 @@ class Entry(Input):
             id=id,
         )
         self.cursor_blink = False
+
+    @on(events.Resize)
+    @on(Input.Changed)
+    def _keep_the_cursor_seen(self) -> None:
+        """Textual scrolls to it neither for the first value nor when the window changes."""
+        self.call_after_refresh(self._scroll_to_cursor)
+
+    def _scroll_to_cursor(self) -> None:
+        at = self.cursor_screen_offset.x - self.content_region.x + self.scroll_offset.x
+        self.scroll_to_region(Region(at, 0, 1, 1), force=True, animate=False, immediate=True)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        """In one line, without the spaces and breaks that copying from a page or a mail adds."""
+        event.prevent_default()
+        event.stop()
+        pasted = "".join(line.strip() for line in event.text.splitlines())
+        if pasted:
+            self.replace(pasted, *self.selection)

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from rich.text import Text
 from textual.binding import Binding
+from textual.message import Message
 from textual.widgets import DataTable
+
+from tui.untrusted import shortened
 
 _PADDING = 1
 
@@ -14,12 +17,18 @@ _PADDING = 1
 class Column:
     """A column with its width in cells; the one with none takes what is left.
 
-    In a window with less room than `from_width` it is not shown.
+    In a window with less room than `from_width`, or more than `to_width`, it is not shown. What is
+    too long is cut at its end, or in its `middle` where the end tells rows apart.
     """
 
     label: str
     width: int | None = None
     from_width: int = 0
+    to_width: int | None = None
+    middle: bool = False
+
+    def fits(self, room: int) -> bool:
+        return self.from_width <= room and (self.to_width is None or room <= self.to_width)
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,16 @@ class Table(DataTable[Text], inherit_bindings=False):
         Binding("g,home", "scroll_top", "First row", show=False),
         Binding("G,end", "scroll_bottom", "Last row", show=False),
     ]
+
+    class Shown(Message):
+        """Other rows are in it now."""
+
+    class PastEnd(Message):
+        """A page further was asked for than there are rows: `steps` 1 down, -1 up."""
+
+        def __init__(self, steps: int) -> None:
+            super().__init__()
+            self.steps = steps
 
     def __init__(
         self,
@@ -70,6 +89,7 @@ class Table(DataTable[Text], inherit_bindings=False):
         else:
             self._refill(rows)
         self._shown = rows
+        self.post_message(self.Shown())
 
     @property
     def at_key(self) -> str | None:
@@ -78,13 +98,40 @@ class Table(DataTable[Text], inherit_bindings=False):
             return self._shown[self.cursor_row].key
         return None
 
+    @property
+    def place(self) -> str:
+        """`3 of 65` where not all rows can be seen at once."""
+        if self.row_count <= max(1, self.size.height - self.show_header):
+            return ""
+        return f"{self.cursor_row + 1} of {self.row_count}"
+
+    def action_page_down(self) -> None:
+        if self.cursor_row >= self.row_count - 1:
+            self.post_message(self.PastEnd(1))
+        else:
+            super().action_page_down()
+
+    def action_page_up(self) -> None:
+        if self.cursor_row <= 0:
+            self.post_message(self.PastEnd(-1))
+        else:
+            super().action_page_up()
+
+    def _cells(self, row: Row) -> list[Text]:
+        """Those that are shown, cut to their columns."""
+        widths = (column.width for column in self.ordered_columns)
+        return [
+            _cut(row.cells[place], width) if self._plan[place].middle else row.cells[place]
+            for place, width in zip(self._places, widths, strict=True)
+        ]
+
     def _update(self, rows: list[Row]) -> None:
         for number, (row, before) in enumerate(zip(rows, self._shown, strict=True)):
             if row == before:
                 continue
             data = self._data[self.ordered_rows[number].key]
-            for column, place in zip(self.ordered_columns, self._places, strict=True):
-                data[column.key] = row.cells[place]
+            for column, told in zip(self.ordered_columns, self._cells(row), strict=True):
+                data[column.key] = told
             self._update_count += 1  # update_cell would repaint the whole table, 5 KB a cell
             self.refresh_row(number)
 
@@ -93,7 +140,7 @@ class Table(DataTable[Text], inherit_bindings=False):
         with self.prevent(DataTable.RowHighlighted):
             self.clear()
             for row in rows:
-                self.add_row(*(row.cells[place] for place in self._places), key=row.key)
+                self.add_row(*self._cells(row), key=row.key)
         keys = [row.key for row in rows]
         if at in keys:
             number = keys.index(at)
@@ -102,7 +149,7 @@ class Table(DataTable[Text], inherit_bindings=False):
     def _lay_out(self) -> None:
         """Columns anew where the width has changed."""
         room = self.size.width
-        places = [at for at, column in enumerate(self._plan) if room >= column.from_width]
+        places = [at for at, column in enumerate(self._plan) if column.fits(room)]
         widths = self._widths(places)
         if places == self._places and [each.width for each in self.ordered_columns] == widths:
             return
@@ -133,3 +180,9 @@ class Table(DataTable[Text], inherit_bindings=False):
 
     def _set_hover_cursor(self, active: bool) -> None:  # noqa: ARG002, FBT001 - Textual's own
         return
+
+
+def _cut(text: Text, width: int) -> Text:
+    if text.cell_len <= width:
+        return text
+    return Text(shortened(text.plain, width), style=text.style, no_wrap=True, end="")
