@@ -54,6 +54,7 @@ _FAN_OUT_BATCH = 500
 _RECOVER_BATCH = 500
 _ROSTER_FOR = 1.0  # seconds until webhooks that have become due are looked for again
 _SETTLED_WITHIN = 0.02  # seconds in which what has ended is gathered, while more is in flight
+_PLACES_AT_A_TIME = 2  # a claim is for so many times those there are: while it takes, they are used
 _START_WITHIN = 1 / 6  # of a lease: what is claimed is started by then, or given back
 
 
@@ -246,7 +247,7 @@ class Dispatcher:
         self._claimed(written.claims, written.at, wanted)
 
     def _wanted(self) -> dict[int, int]:
-        most = min(self._limits.concurrency, self._ahead.room())
+        most = min(_PLACES_AT_A_TIME * self._limits.concurrency, self._ahead.room())
         return self._load.wanted(self._roster.first(), monotonic(), most)
 
     def _give_back_what_is_late(self) -> None:
