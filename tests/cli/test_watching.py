@@ -11,12 +11,12 @@ import pytest
 
 from core.config import load_config, settings_of
 from core.database import open_database
-from core.models import Delivery, LastRun
+from core.models import LastRun
 from core.retention import TICK, record_tick
 from tasks.wiring import utc_now
 from tests.support.installation import Installation
 from tests.support.programs import find_program, needs
-from tests.support.scene import close_database
+from tests.support.scene import close_database, make_due
 from tests.support.scripted import Scripted, answer, receiving
 from tests.support.terminal import terminal
 from tests.support.waiting import wait_until
@@ -138,9 +138,9 @@ def test_a_monitor_is_told_by_the_exit_code(installed: Installation) -> None:
         installed.add_webhook(receiver.url)
     installed.emit()
     installed.run("tick")
-    Delivery.update(due_at=utc_now() - timedelta(seconds=90)).execute()
+    make_due(utc_now() - timedelta(seconds=90))
     assert checked(installed) == (1, "WARNING: 1 deliveries are late")
-    Delivery.update(due_at=utc_now() - timedelta(seconds=200)).execute()
+    make_due(utc_now() - timedelta(seconds=200))
     code, told = checked(installed)
     assert (code, told[:33]) == (2, "CRITICAL: 1 deliveries are late, ")
     (installed.folder / "aurapos-webhooks.key").unlink()

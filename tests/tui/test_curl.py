@@ -20,7 +20,25 @@ SECRET = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
 EVENT, UUID = EventType.TICKET_CREATED, uuid_of(1)
 BODY = build_body(EVENT, UUID, NOON, '{"n":"l\'été à 5 $ %s \\\\ [a]"}'.encode())
 DETAIL = DeliveryDetail(
-    DeliveryRow(UUID, 1, EVENT, Status.DELIVERED, 1, 200, None, "", "", 1, NOON, None, NOON, None),
+    DeliveryRow(
+        id=1,
+        uuid=UUID,
+        webhook_id=1,
+        event=EVENT,
+        status=Status.DELIVERED,
+        attempts=1,
+        http_status=200,
+        error=None,
+        detail="",
+        response="",
+        duration_us=1,
+        attempted_at=NOON,
+        created_at=NOON,
+        next_attempt_at=None,
+        resume_at=None,
+        settled_at=NOON,
+        recovery=None,
+    ),
     (),
     BODY,
 )

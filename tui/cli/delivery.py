@@ -40,10 +40,14 @@ def delivery() -> None:
     "statuses",
     type=click.Choice([each.value for each in Status]),
     multiple=True,
-    help="May be repeated.",
+    metavar="STATUS",
+    help="pending, failed, delivered or abandoned; may be repeated.",
 )
 @click.option(
-    "--event", type=click.Choice([each.value for each in EventType]), help="Of this event only."
+    "--event",
+    type=click.Choice([each.value for each in EventType]),
+    metavar="EVENT",
+    help="Of this event only.",
 )
 @click.option("--since", metavar="T", help=_TIME)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=queries.HISTORY_LENGTH)
