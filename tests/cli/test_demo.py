@@ -133,3 +133,19 @@ def test_a_demonstration_interrupted_ends_its_worker(tmp_path: Path) -> None:
         playing.send_signal(signal.SIGINT)
         assert playing.wait(PATIENCE) != 0
     wait_until(lambda: not alive(worker))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_a_demonstration_that_is_killed_ends_its_worker(
+    tmp_path: Path, signum: signal.Signals
+) -> None:
+    command = [*COMMAND, "demo", "--headless", "--seconds", "60"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path
+    ) as playing:
+        assert playing.stdout is not None
+        playing.stdout.readline()
+        [worker] = children(playing.pid)
+        playing.send_signal(signum)
+        assert playing.wait(PATIENCE) == -signum
+    wait_until(lambda: not alive(worker))

@@ -54,11 +54,11 @@ class Killed:
             now = datetime.now(UTC)
             publish(business, EventType.CLIENT_CREATED, b"{}", now, key=key, wake=silent)
         notes().published += self.keys
-        self._abandon_the_first(datetime.now(UTC))
+        self._abandon(events // 2, datetime.now(UTC))
 
-    def _abandon_the_first(self, now: datetime) -> None:
-        """As an outage that is over has left it, so that there is something to recover."""
-        outbox.fan_out(1, now)
+    def _abandon(self, events: int, now: datetime) -> None:
+        """As an outage that is over has left them, so that there is something to recover."""
+        outbox.fan_out(events, now)
         abandoned = {"status": Status.ABANDONED, "attempts": 5, "recovery": Recovery.DUE}
         with transaction():
             Delivery.update(settled_at=now, due_at=None, **abandoned).execute()

@@ -16,6 +16,7 @@ from tests.support.notes import notes
 from tests.support.waiting import PATIENCE
 
 DOWN, TAB, ENTER, SAVE = "\x1b[B", "\t", "\r", "\x13"
+_ANOTHERS = {"NO_COLOR", "COLUMNS", "LINES"}  # what the tests' own terminal is like
 _QUIET = 0.4  # seconds of silence after which an answer is whole
 
 
@@ -104,7 +105,7 @@ def terminal_with(
     argv: list[str], folder: Path, *, columns: int = 80, rows: int = 24, **environment: str
 ) -> Iterator[Terminal]:
     """A program in a terminal of its own; whatever is left of it ends with the block."""
-    inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    inherited = {name: value for name, value in os.environ.items() if name not in _ANOTHERS}
     env: Any = {**inherited, "TERM": "xterm-256color", **environment}
     process = pexpect.spawn(argv[0], argv[1:], cwd=str(folder), env=env, dimensions=(rows, columns))
     process.delaybeforesend = None  # its default waits 50 ms before each key

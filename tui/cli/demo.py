@@ -1,6 +1,7 @@
 """`demo`: the whole thing on a throw-away database, from a sale to a verified signature."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from tui.cli.program import Program, actor_as
 from tui.cli.receiver import Answer, Received, Receiver
 from tui.cli.sales import Sales
 from tui.cli.setup import initialise
+from tui.cli.supervisor import start_tied
 from tui.cli.tui import is_on_terminal, make_desk, run
 
 _OWNER = "marie"
@@ -192,11 +194,14 @@ class Stage(AbstractContextManager["Stage"]):
     def _running_worker(self) -> Iterator[subprocess.Popen[bytes]]:
         path = str(self.program.config_path)
         command = [sys.executable, "-m", "tui.cli", "--config", path, "worker"]
+        lifeline, kept = os.pipe()
         with self._log.open("wb") as log:
-            worker = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - this program
+            worker = start_tied(command, lifeline, stdout=log, stderr=log)
+        os.close(lifeline)
         try:
             yield worker
         finally:
+            os.close(kept)
             worker.terminate()
             try:
                 worker.wait(_SHUTDOWN)

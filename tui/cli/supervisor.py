@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -102,10 +102,10 @@ class _Slot:
         self._started, write = os.pipe()
         os.set_blocking(self._started, False)
         self.has_started = False
-        self._process = subprocess.Popen(  # noqa: S603 - this program itself
+        self._process = start_tied(
             self._command,
-            env={**os.environ, _LIFELINE: str(self._lifeline), _STARTED: str(write)},
-            pass_fds=[self._lifeline, write],
+            self._lifeline,
+            {_STARTED: write},
             start_new_session=True,  # ctrl+C reaches the supervisor alone, which tells them
         )
         os.close(write)
@@ -138,6 +138,19 @@ class _Slot:
             self.start()
 
 
+def start_tied(
+    command: Sequence[str], lifeline: int, others: Mapping[str, int] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a worker that ends when the other end of the pipe `lifeline` is closed, and so however
+    its parent ends; `others` are more descriptors that it gets, by the variables that name them.
+    """
+    descriptors = {_LIFELINE: lifeline, **(others or {})}
+    named = {name: str(number) for name, number in descriptors.items()}
+    return subprocess.Popen(  # noqa: S603 - this program itself
+        command, env={**os.environ, **named}, pass_fds=list(descriptors.values()), **options
+    )
+
+
 def say_started() -> None:
     """Tell the supervisor, if there is one, that this worker works."""
     descriptor = os.environ.pop(_STARTED, None)
@@ -148,7 +161,7 @@ def say_started() -> None:
 
 
 def end_with_parent() -> None:
-    """End when the supervisor has: a pipe from it reaches its end, however it went.
+    """End when the parent has: a pipe from it reaches its end, however it went.
 
     Also after a restart by SIGHUP, which keeps process, environment and descriptor.
     """
