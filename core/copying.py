@@ -91,7 +91,8 @@ def _copy(source: sqlite3.Connection, table: type[Table], tell: Tell) -> None:
     columns = ", ".join(f'"{field.column_name}"' for field in fields)
     flags = [position for position, field in enumerate(fields) if isinstance(field, BooleanField)]
     total = _count(source, table)
-    order = ", ".join(f'"{key.column_name}"' for key in table._meta.get_primary_keys())  # noqa: SLF001
+    keys = table._meta.get_primary_keys()  # noqa: SLF001 - as above
+    order = ", ".join(f'"{key.column_name}"' for key in keys)
     rows = source.execute(f'SELECT {columns} FROM "{_name(table)}" ORDER BY {order}')
     with (
         __exception_wrapper__,

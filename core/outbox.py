@@ -34,7 +34,7 @@ from core.delivery import (
 )
 from core.due import Due, due_deliveries
 from core.fan_out import FannedOut as FannedOut  # noqa: PLC0414 - whoever claims fans out as well
-from core.fan_out import fan_out as fan_out  # noqa: PLC0414
+from core.fan_out import fan_out as fan_out  # noqa: PLC0414 - the same
 from core.models import (
     EPOCH,
     MICROSECOND,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from peewee import Expression, fn
+from peewee import SQL, Expression, fn
 
 from core.database import connection, one_of, proxy, transaction
 from core.delivery import ErrorKind
@@ -113,7 +113,7 @@ def _counted(which: Expression) -> Counts:
     """What these attempts come to."""
     counts = _outcomes(which)
     counts.update(_arrivals(which))
-    abandoned = Attempt.select().where(which & (Attempt.abandoned == True)).count()  # noqa: E712
+    abandoned = Attempt.select().where(which & (Attempt.abandoned == SQL("TRUE"))).count()
     if abandoned:
         counts[ABANDONED, ""] = abandoned
     return counts
