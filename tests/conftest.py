@@ -20,11 +20,6 @@ pytest_plugins = ["tests.support.checked"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--servers",
-        action="store_true",
-        help="Only the tests of the installed program, on PostgreSQL and Redis instead of files.",
-    )
-    parser.addoption(
         "--quick",
         action="store_true",
         help="Only what starts no server, and nothing of end_to_end/ and faults/.",
@@ -32,44 +27,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--deliveries",
         type=int,
-        default=10_000,
+        default=4_000,
         help="How large a backlog several workers drain.",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("servers") or config.getoption("quick"):
+    if config.getoption("quick"):
         config.option.warn_unused_snapshots = True  # of the tests that are left out
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Everything runs on files or on both engines already; --servers runs what is left."""
-    if config.getoption("servers"):
-        _choose(config, items, _depends_on_storage)
+    items[:] = [item for item in items if not (_is_on_servers(item) and _is_for_files(item))]
     if config.getoption("quick"):
-        _choose(config, items, _is_quick)
+        config.hook.pytest_deselected(items=[item for item in items if not _is_quick(item)])
+        items[:] = filter(_is_quick, items)
 
 
-def _choose(
-    config: pytest.Config, items: list[pytest.Item], wanted: Callable[[pytest.Item], bool]
-) -> None:
-    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
-    items[:] = filter(wanted, items)
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What runs as several processes has folders of its own."""
+    of_processes = collection_path.name in {"end_to_end", "faults"}
+    return True if of_processes and config.getoption("quick") else None
 
 
-def _depends_on_storage(item: pytest.Item) -> bool:
-    asked_for = getattr(item, "fixturenames", ())
-    return "storage" in asked_for and item.get_closest_marker("sqlite_only") is None
+def _is_for_files(item: pytest.Item) -> bool:
+    return item.get_closest_marker("files_only") is not None
+
+
+def _is_on_servers(item: pytest.Item) -> bool:
+    return _parameters(item).get("storage") == "servers"
+
+
+def _parameters(item: pytest.Item) -> dict[str, object]:
+    called = getattr(item, "callspec", None)
+    return called.params if called else {}
 
 
 def _is_quick(item: pytest.Item) -> bool:
-    """By its fixtures and its folder: what runs as several processes has folders of its own."""
-    on_postgresql = (
-        getattr(item, "callspec", None) and item.callspec.params.get("engine") == "postgres"
-    )
-    of_processes = {"end_to_end", "faults"}.intersection(item.path.parts)
+    """By its fixtures, so that nobody has to mark it."""
+    on_postgresql = _parameters(item).get("engine") == "postgres" or _is_on_servers(item)
     slow = item.get_closest_marker("slow") is not None
-    return not (on_postgresql or of_processes or slow or "a_server" in item.fixturenames)
+    asked_for = getattr(item, "fixturenames", ())
+    return not (on_postgresql or slow or "a_server" in asked_for)
 
 
 @pytest.fixture(scope="session")
@@ -159,10 +158,10 @@ def business(database: str) -> int:
     return add_business(OPERATOR, "Chez Marie", "group", "marie", NOON)
 
 
-@pytest.fixture
+@pytest.fixture(params=[pytest.param("files", id=pytest.HIDDEN_PARAM), "servers"])
 def storage(request: pytest.FixtureRequest) -> Storage:
-    """Files beside the configuration; with --servers an empty database and queue on them."""
-    if not request.config.getoption("servers"):
+    """Files beside the configuration, then an empty database and an empty queue on servers."""
+    if request.param == "files":
         return Storage()
     queue = request.getfixturevalue("redis_url")
     with redis.Redis.from_url(queue) as connection:

@@ -220,7 +220,7 @@ class Workers:
     def __init__(self, config: Path, log: Path) -> None:
         self._config, self._log = config, log
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["__main__", "dying_worker", "psycopg"])
+        self._context.set_forkserver_preload(["__main__", "tests.support.dying_worker", "psycopg"])
         self._running = [self._start() for _ in range(WORKERS)]
         self._stopped: ForkServerProcess | None = None
         self._resuming: threading.Timer | None = None

@@ -26,7 +26,7 @@ def restore(backup: Path, installed: Installation) -> None:
     installed.run("doctor")
 
 
-@pytest.mark.sqlite_only("PostgreSQL is backed up by its own tools")
+@pytest.mark.files_only("PostgreSQL is backed up by its own tools")
 @pytest.mark.slow
 def test_a_backup_under_load_is_whole_and_goes_on_with_what_was_waiting(
     installed: Installation,
@@ -77,7 +77,7 @@ def carries_on_from(backup: Path, installed: Installation) -> None:
     assert {row["status"] for row in installed.deliveries()} == {"delivered"}
 
 
-@pytest.mark.sqlite_only("PostgreSQL is backed up by its own tools")
+@pytest.mark.files_only("PostgreSQL is backed up by its own tools")
 def test_a_compact_one_leaves_out_what_lies_free_and_can_shrink_from_then_on(
     installed: Installation,
 ) -> None:
@@ -94,19 +94,19 @@ def test_a_compact_one_leaves_out_what_lies_free_and_can_shrink_from_then_on(
         assert compact.execute("SELECT name FROM business").fetchall() == [("Chez Marie",)]
 
 
-@pytest.mark.sqlite_only("PostgreSQL is backed up by its own tools")
+@pytest.mark.files_only("PostgreSQL is backed up by its own tools")
 def test_a_file_that_is_there_is_kept(installed: Installation) -> None:
     (installed.folder / "there").write_text("precious")
     assert "There is a file there already" in installed.fails("backup", "there")
     assert (installed.folder / "there").read_text() == "precious"
 
 
-@pytest.mark.sqlite_only("PostgreSQL is backed up by its own tools")
+@pytest.mark.files_only("PostgreSQL is backed up by its own tools")
 def test_a_backup_into_no_folder_says_so(installed: Installation) -> None:
     assert "nowhere/a.db cannot be written" in installed.fails("backup", "nowhere/a.db")
 
 
-@pytest.mark.sqlite_only("PostgreSQL is backed up by its own tools")
+@pytest.mark.files_only("PostgreSQL is backed up by its own tools")
 def test_it_says_that_the_key_is_backed_up_apart(installed: Installation) -> None:
     told = installed.ok("backup", "a.db")
     assert "Back up the key file" in told
@@ -116,7 +116,7 @@ def test_it_says_that_the_key_is_backed_up_apart(installed: Installation) -> Non
     copy.close()
 
 
-@pytest.mark.sqlite_only("PostgreSQL is backed up by its own tools")
+@pytest.mark.files_only("PostgreSQL is backed up by its own tools")
 def test_on_a_terminal_it_leaves_no_progress_behind(installed: Installation) -> None:
     with terminal(installed.folder, "--config", str(installed.config), "backup", "a.db") as t:
         assert t.wait_for_end() == 0

@@ -234,7 +234,7 @@ def test_the_doctor_counts_webhooks_that_the_settings_of_now_refuse(
         pytest.param(
             lambda folder: (folder / "aurapos-webhooks.db").unlink(),
             *("database", "init"),
-            marks=pytest.mark.sqlite_only("deletes the file"),
+            marks=pytest.mark.files_only("deletes the file"),
         ),
         (lambda folder: (folder / "c.toml").write_text("x = 1"), "config", "not a key"),
         (name_a_bad_ca_file, "ca_file", "whole PEM certificate"),

@@ -12,7 +12,7 @@ import pytest
 from tests.support.installation import FAST, Installation
 from tests.support.scripted import answer, receiving
 
-pytestmark = pytest.mark.sqlite_only("copies out of a file")
+pytestmark = pytest.mark.files_only("copies out of a file")
 DATABASE = "aurapos-webhooks.db"
 
 

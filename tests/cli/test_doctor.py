@@ -28,7 +28,7 @@ def test_a_clock_that_is_behind_the_last_tick(installed: Installation) -> None:
     assert "s from now: set the clocks (NTP)" in told
 
 
-@pytest.mark.sqlite_only("is about files")
+@pytest.mark.files_only("is about files")
 def test_a_queue_folder_that_is_missing(installed: Installation) -> None:
     installed.config.write_text(f'[queue]\nurl = "sqlite:///gone/queue.db"\n{FAST}')
     [told] = found(installed, "queue")
@@ -37,7 +37,7 @@ def test_a_queue_folder_that_is_missing(installed: Installation) -> None:
     assert not (installed.folder / "gone").exists()
 
 
-@pytest.mark.sqlite_only("is about files")
+@pytest.mark.files_only("is about files")
 @needs_root
 def test_files_that_are_roots_among_an_accounts(installed: Installation) -> None:
     os.chown(installed.folder, NOBODY, NOBODY)

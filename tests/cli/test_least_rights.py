@@ -12,7 +12,7 @@ from tests.support.scripted import answer, receiving
 from tests.support.waiting import wait_until
 
 SQL = Path(__file__).parents[2] / "docs" / "postgresql.sql"
-pytestmark = pytest.mark.sqlite_only("makes a database of its own")
+pytestmark = pytest.mark.files_only("makes a database of its own")
 
 
 def execute(url: str, sql: str) -> None:

@@ -130,13 +130,13 @@ def test_two_formats_at_once_are_a_usage_error(installed: Installation) -> None:
     assert "--json and --prometheus exclude each other: leave one of them out." in told
 
 
-@pytest.mark.sqlite_only("writes into the file")
+@pytest.mark.files_only("writes into the file")
 def test_a_database_that_is_none_is_told(installed: Installation) -> None:
     (installed.folder / "aurapos-webhooks.db").write_bytes(b"rubbish" * 1000)
     assert "not an SQLite database" in installed.fails("webhook", "list")
 
 
-@pytest.mark.sqlite_only("deletes the file")
+@pytest.mark.files_only("deletes the file")
 def test_a_database_that_is_not_there_is_told_and_not_made(installed: Installation) -> None:
     database = installed.folder / "aurapos-webhooks.db"
     for left in installed.folder.glob("aurapos-webhooks.db*"):
@@ -165,7 +165,7 @@ def test_an_init_without_a_login_leaves_no_file(tmp_path: Path) -> None:
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.sqlite_only("makes the file")
+@pytest.mark.files_only("makes the file")
 def test_of_several_inits_at_once_one_does_it_and_the_others_change_nothing(
     tmp_path: Path,
 ) -> None:
@@ -181,7 +181,7 @@ def test_of_several_inits_at_once_one_does_it_and_the_others_change_nothing(
     assert "every one opens" in installation.run("doctor").stdout
 
 
-@pytest.mark.sqlite_only("deletes the file")
+@pytest.mark.files_only("deletes the file")
 def test_a_queue_file_that_is_made_anew_is_the_folders_owners_alone(
     installed: Installation,
 ) -> None:
@@ -229,7 +229,7 @@ def test_an_init_on_a_full_disk_leaves_nothing_and_works_once_there_is_room(
     installation.ok(*INIT)
 
 
-@pytest.mark.sqlite_only("limits how far the file may grow")
+@pytest.mark.files_only("limits how far the file may grow")
 def test_an_event_on_a_full_disk_is_refused_whole(installed: Installation) -> None:
     payload = b'{"a": "' + b"x" * 100_000 + b'"}'
     full(installed, "emit", "ticket.created", stdin=payload)
@@ -268,7 +268,7 @@ def test_a_reader_that_has_gone_is_no_error_message(installed: Installation) -> 
         ("queue", "postgresql://u:p/hunter2@127.0.0.1:1/x"),
     ],
 )
-@pytest.mark.sqlite_only("names its own engines")
+@pytest.mark.files_only("names its own engines")
 def test_no_command_tells_a_part_of_a_password(
     installed: Installation, section: str, url: str
 ) -> None:

@@ -39,6 +39,7 @@ def in_locale(
     return done
 
 
+@pytest.mark.files_only("is about what is printed")
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
 def test_every_locale_can_be_printed_in(installed: Installation, encoding: str) -> None:
     installed.ok("business", "set", "1", "--name", "Café € Zoë")
@@ -52,6 +53,7 @@ def test_every_locale_can_be_printed_in(installed: Installation, encoding: str) 
     assert in_locale(installed, encoding, "nonsense€").returncode == 2
 
 
+@pytest.mark.files_only("is about what is printed")
 @pytest.mark.parametrize(
     "args",
     [
@@ -70,6 +72,7 @@ def test_what_is_not_utf_8_is_told_in_one_sentence(
     assert (told.returncode, told.stdout, told.stderr.count("\n")) == (1, "", 1)
 
 
+@pytest.mark.files_only("is about what is printed")
 def test_json_is_ascii(installed: Installation) -> None:
     installed.ok("business", "set", "1", "--name", "Café €")
     assert installed.ok("business", "list", "--json").isascii()
@@ -99,6 +102,7 @@ def test_no_number_is_too_large_to_be_told(
     assert f"no business {number}" in told or f"no webhook {number}" in told
 
 
+@pytest.mark.files_only("is about what is printed")
 class TestASecretThatCannotBePrinted:
     @pytest.mark.parametrize(
         ("args", "webhook"),
@@ -140,7 +144,7 @@ class TestASecretThatCannotBePrinted:
             os.close(descriptor)
 
 
-@pytest.mark.sqlite_only("names files")
+@pytest.mark.files_only("names files")
 def test_init_writes_toml_whatever_the_paths_are(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
     installation.config.unlink()

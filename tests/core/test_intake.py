@@ -300,13 +300,21 @@ def test_a_push_shows_how_far_it_is(business: int) -> None:
     assert seen == [500, 1000, 1100]
 
 
-@pytest.mark.slow
-def test_a_long_push_takes_flat_memory(business: int) -> None:
+def test_a_push_four_times_as_long_takes_no_more_memory(business: int) -> None:
+    peaks = [peak_of_a_push(business, range(first, last)) for first, last in CHANGES]
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+CHANGES = ((0, 1500), (1500, 7500))
+
+
+def peak_of_a_push(business: int, numbers: range) -> int:
+    """The most that it holds at once, in bytes."""
     tracemalloc.start()
-    push(business, (client(number) for number in range(20_000)))
+    push(business, map(client, numbers))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 8_000_000
+    return peak
 
 
 def test_lines_are_read_bounded_and_keep_their_numbers() -> None:

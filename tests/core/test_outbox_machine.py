@@ -316,7 +316,7 @@ def empty_tables() -> None:
 def test_any_order_of_steps_loses_nothing_and_repeats_nothing_without_a_cause(
     database: str, vault: Vault
 ) -> None:
-    examples = 30 if proxy.for_update else 200
+    examples = 20 if proxy.for_update else 80
     proxy.connect()  # one connection for the whole run
     run_state_machine_as_test(
         lambda: OutboxMachine(vault),

@@ -4,7 +4,6 @@ And one that only stood still, and comes back to what was carried on without it.
 """
 
 import signal
-import sys
 import threading
 from collections import Counter
 from contextlib import AbstractContextManager
@@ -65,8 +64,8 @@ class Killed:
             Webhook.update(down_since=now - MINUTE, up_since=now, is_recovering=True).execute()
 
     def dying(self, *when: str) -> AbstractContextManager[Worker]:
-        command = [sys.executable, str(Path(dying_worker.__file__)), str(self.installed.config)]
-        return self.installed.worker(command=[*command, *when])
+        command = [*dying_worker.COMMAND, str(self.installed.config), *when]
+        return self.installed.worker(command=command)
 
     def kill_at(self, step: Step, nth: int) -> None:
         """Run a worker that kills itself there, and see that it did."""

@@ -7,10 +7,9 @@ import json
 import re
 import signal
 import socket
-import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,7 +22,14 @@ from core.models import Attempt, Delivery
 from core.steps import Step
 from tests.support import dying_worker
 from tests.support.counting import Counted, counting
-from tests.support.installation import COMMAND, FAST, Installation, Storage, Worker
+from tests.support.installation import (
+    COMMAND,
+    FAST,
+    SHORT_MINUTES,
+    Installation,
+    Storage,
+    Worker,
+)
 from tests.support.scene import close_database, nothing_waits
 from tests.support.scripted import answer, receiving, telling
 from tests.support.servers import restartable_postgres
@@ -66,9 +72,9 @@ def fill(installed: Installation, url: str, backlog: int) -> None:
     open_database(load_config(installed.config).database.url)
 
 
-def quiet(installed: Installation) -> list[str]:
+def quiet(installed: Installation, command: Sequence[str] = COMMAND) -> list[str]:
     """A worker that tells of passes, not of each delivery."""
-    return [*COMMAND, "--config", str(installed.config), "worker"]
+    return [*command, "--config", str(installed.config), "worker"]
 
 
 @contextmanager
@@ -174,9 +180,10 @@ def test_a_worker_killed_among_others_loses_nothing_and_repeats_only_what_it_had
 ) -> None:
     installed = Installation(tmp_path, f"{FAST}concurrency = {CONCURRENCY}\n", servers)
     fill(installed, receiver.url, backlog)
-    dying = [sys.executable, str(Path(dying_worker.__file__)), str(installed.config)]
+    dying = [*dying_worker.COMMAND, str(installed.config)]
     dying += [Step.ANSWERED, str(CONCURRENCY), str(LEASE)]
-    with starting_together(installed, dying, *[quiet(installed)] * (count - 1)) as workers:
+    others = [quiet(installed, SHORT_MINUTES)] * (count - 1)
+    with starting_together(installed, dying, *others) as workers:
         assert workers[0].process.wait(PATIENCE) == -signal.SIGKILL
         posted_before = len(receiver)
         wait_until(nothing_waits, LONG)

@@ -43,6 +43,7 @@ def coloured(shown: Terminal) -> set[tuple[str, str]]:
     return {cell for cell in shown.colours() if cell != ("default", "default")}
 
 
+@pytest.mark.files_only("is about the terminal")
 @pytest.mark.parametrize("term", ["xterm-256color", "xterm", "linux", "vt100", "screen-256color"])
 def test_no_color_leaves_the_terminal_s_own_colours(failing: Installation, term: str) -> None:
     how = {"NO_COLOR": "1", "TERM": term, "COLORTERM": "truecolor"}

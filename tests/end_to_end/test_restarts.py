@@ -105,8 +105,7 @@ def test_an_open_terminal_s_wakes_work_again_after_both_have_been(
 ) -> None:
     def test_arrives(seconds: float) -> None:
         before = len(receiver.requests)
-        marie.press("t")
-        wait_until(lambda: len(receiver.requests) > before, seconds)
+        wait_until(lambda: marie.press("t") and len(receiver.requests) > before, seconds)
         marie.wait_for("test delivered: 200|database answers again")
 
     test_arrives(AT_ONCE)

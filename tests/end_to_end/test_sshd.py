@@ -20,6 +20,7 @@ from tests.support.waiting import PATIENCE, wait_until
 
 SSHD = find_program("sshd")
 pytestmark = needs("sshd", "openssh-server")
+of_sshd = pytest.mark.files_only("is about sshd")
 
 CONFIG = """\
 Port {port}
@@ -126,12 +127,14 @@ def test_each_key_opens_its_own_business(sshd: Sshd) -> None:
         assert paul.wait_for_end() == 0
 
 
+@of_sshd
 def test_an_unknown_and_a_removed_key_open_nothing(installed: Installation, sshd: Sshd) -> None:
     assert b"Permission denied" in sshd.run("stranger").stderr
     installed.ok("member", "remove", "marie", "--business", "1")
     assert b"Permission denied" in sshd.run("marie").stderr
 
 
+@of_sshd
 def test_no_other_command_is_run(sshd: Sshd, tmp_path: Path) -> None:
     for command in ("cat /etc/passwd", f"touch {tmp_path}/owned", "sh", "/bin/sh -i"):
         done = sshd.run("marie", command)
@@ -143,6 +146,7 @@ def test_no_other_command_is_run(sshd: Sshd, tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
+@of_sshd
 def test_no_file_goes_in_or_out(sshd: Sshd, tmp_path: Path) -> None:
     (tmp_path / "in").write_text("x")
     out = f"{sshd.host}:{tmp_path}/in"
@@ -161,6 +165,7 @@ def test_no_file_goes_in_or_out(sshd: Sshd, tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
+@of_sshd
 def test_no_tunnel_is_dug(sshd: Sshd) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as inside,
@@ -184,6 +189,7 @@ def test_no_tunnel_is_dug(sshd: Sshd) -> None:
     assert b"forwarding failed" in done.stderr
 
 
+@of_sshd
 def test_what_a_client_says_of_itself_changes_nothing(sshd: Sshd, tmp_path: Path) -> None:
     evil = f'"; touch {tmp_path}/owned; echo "$(touch {tmp_path}/owned)`touch {tmp_path}/owned`'
     (tmp_path / "evil").mkdir()

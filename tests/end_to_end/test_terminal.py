@@ -21,6 +21,7 @@ from tui.keystrokes import PROBE
 
 SLOW_RETRIES = FAST.replace('["0.2s"]', '["1h"]')
 SECRET = r"whsec_[A-Za-z0-9_-]{43}"
+of_the_terminal = pytest.mark.files_only("is about the terminal")
 
 
 @pytest.fixture
@@ -122,6 +123,7 @@ def test_a_first_operator_s_way_from_nothing_at_all(tmp_path: Path) -> None:
     assert set(made.values()) == {"0o600"}
 
 
+@of_the_terminal
 def test_it_costs_few_bytes(busy: Installation, marie: Terminal) -> None:
     """The budgets at 80x24: 30 KB to start, 1.5 KB for the cursor, 3 KB for a new row."""
     marie.wait_for("7/7")
@@ -147,6 +149,7 @@ def cost_of_a_new_row(busy: Installation, marie: Terminal) -> int:
     return len(marie.written) - before
 
 
+@of_the_terminal
 def test_a_slow_escape_is_one_key(busy: Installation, marie: Terminal) -> None:
     """Nothing answers here, as over a line that is slower still."""
     marie.wait_for("7/7")
@@ -159,6 +162,7 @@ def test_a_slow_escape_is_one_key(busy: Installation, marie: Terminal) -> None:
     marie.wait_for("2 of 50")
 
 
+@of_the_terminal
 def test_over_a_slow_line_that_answers_late_nothing_is_lost(
     busy: Installation, marie: Terminal
 ) -> None:
@@ -172,6 +176,7 @@ def test_over_a_slow_line_that_answers_late_nothing_is_lost(
     marie.wait_for("7/7")
 
 
+@of_the_terminal
 def test_where_the_terminal_answers_escape_takes_no_time(
     installed: Installation, marie: Terminal
 ) -> None:
@@ -190,6 +195,7 @@ def test_where_the_terminal_answers_escape_takes_no_time(
     assert min(seconds_until_back("\x1b") for _ in range(5)) <= 0.1
 
 
+@of_the_terminal
 def test_a_key_right_after_escape_counts(installed: Installation, marie: Terminal) -> None:
     marie.wait_for("No webhooks yet")
     marie.press("?")
@@ -198,6 +204,7 @@ def test_a_key_right_after_escape_counts(installed: Installation, marie: Termina
     marie.wait_for("Where AuraPOS shall call you")
 
 
+@of_the_terminal
 @pytest.mark.parametrize(
     "flood",
     [
@@ -220,6 +227,7 @@ def test_what_a_terminal_sends_takes_bounded_memory(
     assert peak_of(marie) - before < 40_000
 
 
+@of_the_terminal
 def test_so_does_whatever_size_it_claims(installed: Installation, marie: Terminal) -> None:
     marie.wait_for("No webhooks yet")
     before = peak_of(marie)
@@ -239,6 +247,7 @@ def peak_of(shown: Terminal) -> int:
     return int(found[1])
 
 
+@of_the_terminal
 def test_printed_plainly_it_can_be_selected(installed: Installation, marie: Terminal) -> None:
     marie.wait_for("No webhooks yet")
     marie.press("n", "https://hooks.example.org/aurapos", SAVE)
@@ -252,6 +261,7 @@ def test_printed_plainly_it_can_be_selected(installed: Installation, marie: Term
     assert installed.json("webhook", "list")[0]["url"] == "https://hooks.example.org/aurapos"
 
 
+@of_the_terminal
 def test_a_connection_that_dies_ends_it(marie: Terminal) -> None:
     marie.wait_for("No webhooks yet")
     marie.process.kill(signal.SIGHUP)
@@ -278,10 +288,12 @@ def test_a_connection_that_dies_over_a_secret_is_told_of_in_the_next(
     wait_until(lambda: not next_session_tells())  # forgotten a moment after it was told
 
 
+@of_the_terminal
 def test_without_a_terminal_it_says_so(installed: Installation) -> None:
     assert "needs a terminal" in installed.fails("tui", code=2)
 
 
+@of_the_terminal
 def test_a_client_s_environment_changes_nothing(installed: Installation, tmp_path: Path) -> None:
     """TEXTUAL_* names files and ports for developers; sshd may let a client set them."""
     log = tmp_path / "textual.log"
@@ -304,7 +316,7 @@ def test_demo_opens_on_live_sales(tmp_path: Path) -> None:
     assert "arrived with a valid signature" in t.text
 
 
-@pytest.mark.sqlite_only("breaks the file, and is told so in SQLite's own words")
+@pytest.mark.files_only("breaks the file, and is told so in SQLite's own words")
 def test_a_broken_database_is_one_sentence(installed: Installation) -> None:
     path = installed.folder / "aurapos-webhooks.db"
     with sqlite3.connect(path) as connection:

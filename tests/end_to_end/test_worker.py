@@ -43,7 +43,7 @@ def test_a_retry_starts_at_its_time_and_not_at_the_next_tick(installed: Installa
 
 
 @pytest.mark.slow
-@pytest.mark.sqlite_only("deletes the file")
+@pytest.mark.files_only("deletes the file")
 def test_with_the_queue_deleted_under_it_an_event_arrives_within_a_minute(
     installed: Installation, receiver: Scripted
 ) -> None:

@@ -19,7 +19,6 @@ from tests.support.scripted import Act, Request, after, answer, hang, receiving
 from tests.support.waiting import wait_until
 
 STARTED = "worker started"
-SHIFTED = Path(__file__).parents[1] / "support" / "shifted.py"
 MINUTE, HOUR, THREE_DAYS = 60, 3600, 3 * 86_400
 
 
@@ -34,7 +33,7 @@ class Clock:
         self._file = folder / "offset"
         self._seconds = 0
         self.is_off_by(0)
-        self.command = [sys.executable, str(SHIFTED), str(self._file)]
+        self.command = [sys.executable, "-m", "tests.support.shifted", str(self._file)]
 
     def is_off_by(self, seconds: int) -> None:
         new = self._file.with_suffix(".new")

@@ -50,7 +50,7 @@ def test_a_worker_whose_log_nobody_reads_delivers_and_ends(
 
 @pytest.mark.slow
 @pytest.mark.fault(48, "told to end while SQLite is locked")
-@pytest.mark.sqlite_only("its lock is the one that others hold")
+@pytest.mark.files_only("its lock is the one that others hold")
 def test_a_worker_told_to_end_while_the_database_is_locked_does_so_in_time(
     installed: Installation,
 ) -> None:

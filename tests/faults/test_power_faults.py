@@ -90,7 +90,7 @@ def act(installed: Installation, receiver: Scripted, told: Told) -> None:
 
 
 @pytest.mark.fault(35, "power cut after an acknowledgement")
-@pytest.mark.sqlite_only("its files are what is cut")
+@pytest.mark.files_only("its files are what is cut")
 @pytest.mark.parametrize("survives", [nothing, lambda number: number % 2 == 0])
 def test_what_was_acknowledged_survives_a_cut_of_the_power(
     installed: Installation,
@@ -121,7 +121,7 @@ def let_leases_run_out(database: Path) -> None:
         left.execute("UPDATE webhook SET ready_at = 0")
 
 
-@pytest.mark.sqlite_only("its files are what is cut")
+@pytest.mark.files_only("its files are what is cut")
 def test_what_a_worker_did_before_a_cut_of_the_power_it_does_again(
     installed: Installation,
     receiver: Scripted,

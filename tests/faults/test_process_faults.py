@@ -111,8 +111,10 @@ def test_ticks_that_overlap_and_the_same_one_again_attempt_nothing_twice(
     with receiving(after(finish, answer(200))) as receiver, ThreadPoolExecutor() as pool:
         installation.add_webhook(receiver.url)
         installation.push(40)
-        ticks = [pool.submit(installation.json, "tick") for _ in range(3)]
-        wait_until(lambda: len(receiver.requests) > 16)  # one alone would have stopped at 16
+        ticks = [pool.submit(installation.json, "tick")]
+        wait_until(lambda: len(receiver.requests) == 16)  # where one alone stops
+        ticks += [pool.submit(installation.json, "tick") for _ in range(2)]
+        wait_until(lambda: len(receiver.requests) == 40)
         finish.set()
         attempts = [tick.result(60)["attempts"] for tick in ticks]
         again = installation.json("tick")

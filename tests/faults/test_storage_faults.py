@@ -24,7 +24,7 @@ DATABASE = "aurapos-webhooks.db"
 
 
 @pytest.mark.fault(6, "SQLite locked")
-@pytest.mark.sqlite_only("its lock is the one that others hold")
+@pytest.mark.files_only("its lock is the one that others hold")
 def test_a_locked_database_is_waited_for_and_no_owner_hears_of_it(
     installed: Installation, receiver: Scripted
 ) -> None:
@@ -54,7 +54,7 @@ def test_a_locked_database_is_waited_for_and_no_owner_hears_of_it(
 
 @pytest.mark.slow
 @pytest.mark.fault(6, "SQLite locked")
-@pytest.mark.sqlite_only("its lock is the one that others hold")
+@pytest.mark.files_only("its lock is the one that others hold")
 def test_a_wait_for_a_lock_is_bounded_and_told_in_one_sentence(
     installed: Installation, receiver: Scripted
 ) -> None:

@@ -1,8 +1,8 @@
 """The real worker, put together so that it can die where a test wants it to.
 
-As a script: `dying_worker.py CONFIG STEP NTH` ends itself with SIGKILL as it passes the step for
-the nth time; `dying_worker.py CONFIG` works until it is told to end. Its leases are short: one
-second, or as many as are named last.
+COMMAND with CONFIG, STEP and NTH ends itself with SIGKILL as it passes the step for the nth time;
+with CONFIG alone it works until it is told to end. Its leases are short: one second, or as many as
+are named last.
 """
 
 import os
@@ -16,6 +16,8 @@ from core.config import load_config
 from core.steps import Step, watch
 from tui.cli.logs import log_to_stderr
 from tui.cli.worker import consume
+
+COMMAND = [sys.executable, "-m", "tests.support.dying_worker"]
 
 
 def run_worker(config: Path, lease: timedelta, log: Path | None = None) -> None:

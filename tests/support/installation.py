@@ -18,7 +18,8 @@ from uuid import uuid4
 from core.database import proxy
 from core.signing import Secret
 from tests.support.notes import notes
-from tests.support.ready import is_as_at_the_start, ready_command
+from tests.support.processes import is_stopped
+from tests.support.ready import Fork, can_be_forked, ready_command
 from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "tui.cli"]
@@ -102,10 +103,11 @@ class Installation:
     def _run(
         self, args: list[str], stdin: bytes, env: dict[str, str] | None
     ) -> subprocess.CompletedProcess[bytes]:
-        if self.command is COMMAND and env is None and is_as_at_the_start():
-            return ready_command().run(args, self.folder, stdin, PATIENCE)
+        argv = [*self.command, *args]
+        if env is None and can_be_forked(argv):
+            return ready_command().run(argv, self.folder, stdin, PATIENCE)
         return subprocess.run(
-            [*self.command, *args],
+            argv,
             input=stdin,
             capture_output=True,
             cwd=self.folder,
@@ -184,14 +186,12 @@ class Installation:
             *(*self.command, "--config", str(self.config)),
             *("worker", "--verbose", *args),
         ]
-        process = subprocess.Popen(
-            argv,
-            cwd=self.folder,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **(env or {})},
-        )
-        worker = Worker(process)
+        said, log = os.pipe()
+        try:
+            process = self._start(argv, log, env)
+        finally:
+            os.close(log)
+        worker = Worker(process, said)
         notes().said[f"the log of worker {process.pid}"] = lambda: "".join(worker.log).encode()
         try:
             yield worker
@@ -201,14 +201,22 @@ class Installation:
             process.wait()
             worker.reader.join()
 
+    def _start(
+        self, argv: list[str], log: int, env: dict[str, str] | None
+    ) -> "Fork | subprocess.Popen[bytes]":
+        if env is None and can_be_forked(argv):
+            return ready_command().start(argv, self.folder, 0, 1, log)
+        environment = {**os.environ, **(env or {})}
+        return subprocess.Popen(argv, cwd=self.folder, stderr=log, env=environment)
+
 
 class Worker:
     """A worker process and what it has logged so far."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: "Fork | subprocess.Popen[bytes]", said: int) -> None:
         self.process = process
         self.log: list[str] = []
-        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader = threading.Thread(target=self._read, args=[said], daemon=True)
         self.reader.start()
 
     def wait_for(self, words: str, seconds: float = PATIENCE) -> str:
@@ -226,14 +234,13 @@ class Worker:
 
     def _stands_still(self) -> bool:
         self.process.send_signal(signal.SIGSTOP)
-        os.waitpid(self.process.pid, os.WUNTRACED)
+        wait_until(lambda: is_stopped(self.process.pid))
         if is_free_to_write():
             return True
         self.process.send_signal(signal.SIGCONT)
         return False
 
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as log:
+    def _read(self, said: int) -> None:
+        with os.fdopen(said) as log:
             for line in log:
                 self.log.append(line)

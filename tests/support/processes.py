@@ -17,6 +17,12 @@ def alive(pid: int) -> bool:
     return not state.startswith("Z")
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal holds it, all its threads with it."""
+    state, _ = _all().get(pid, ("Z", 0))
+    return state.startswith("T")
+
+
 def _all() -> dict[int, tuple[str, int]]:
     """State and parent of each."""
     if (_PROC / "self").exists():

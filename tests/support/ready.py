@@ -1,4 +1,4 @@
-"""The command in a fork of a process that has imported it already.
+"""A module in a fork of a process that has imported the program already.
 
 Importing it takes ten times as long as most commands do. Each is still a process of its own, with
 its arguments, folder, variables and streams, and ends as any other; only how Python itself starts
@@ -9,13 +9,14 @@ import atexit
 import gc
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +26,46 @@ from tui.cli.main import main
 
 _FILES = 5  # of a request: what is asked, standard input, output and error, and where to reply
 _ROOT = Path(__file__).parents[2]
+
+
+class Fork:
+    """A process that is waited for and signalled as a subprocess.Popen is."""
+
+    def __init__(self, argv: Sequence[str], reply: socket.socket) -> None:
+        self.returncode: int | None = None
+        self._argv, self._reply, self._told = argv, reply, b""
+        self.pid = self._next_number(None)
+
+    def poll(self) -> int | None:
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            try:
+                self.returncode = self._next_number(timeout)
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(list(self._argv), timeout or 0) from None
+            self._reply.close()
+        return self.returncode
+
+    def send_signal(self, signum: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _next_number(self, timeout: float | None) -> int:
+        self._reply.settimeout(timeout)
+        while b"\n" not in self._told:
+            told = self._reply.recv(64)
+            assert told, "whoever waited for it was killed"
+            self._told += told
+        number, self._told = self._told.split(b"\n", 1)
+        return int(number)
 
 
 class ReadyCommand:
@@ -44,24 +85,33 @@ class ReadyCommand:
         self._control.close()
         self._process.wait()
 
-    def run(
-        self, args: Sequence[str], folder: Path, stdin: bytes, seconds: float
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run the command with `args`; raises subprocess.TimeoutExpired after so many seconds."""
-        asked = {"args": args, "folder": str(folder), "environment": dict(os.environ)}
-        with ExitStack() as stack:
-            files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(_FILES - 1)]
-            for file, content in zip(files, (json.dumps(asked).encode(), stdin), strict=False):
-                file.write(content)
-                file.seek(0)
-            ours, theirs = map(stack.enter_context, socket.socketpair())
-            numbers = [file.fileno() for file in (*files, theirs)]
+    def start(self, argv: Sequence[str], folder: Path, *streams: int) -> Fork:
+        """Start `python -m module …` there, with these for standard input, output and error."""
+        asked = {"argv": argv, "folder": str(folder), "environment": dict(os.environ)}
+        ours, theirs = socket.socketpair()
+        with tempfile.TemporaryFile() as file, closing(theirs):
+            file.write(json.dumps(asked).encode())
+            file.seek(0)
+            numbers = [file.fileno(), *streams, theirs.fileno()]
             socket.send_fds(self._control, [b"!"], numbers)
-            theirs.close()
-            code = _wait_for(ours, args, seconds)
+        return Fork(argv, ours)
+
+    def run(
+        self, argv: Sequence[str], folder: Path, stdin: bytes, seconds: float
+    ) -> subprocess.CompletedProcess[bytes]:
+        """The same to its end; raises subprocess.TimeoutExpired after so many seconds."""
+        with ExitStack() as stack:
+            files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(_FILES - 2)]
+            files[0].write(stdin)
+            files[0].seek(0)
+            process = self.start(argv, folder, *(file.fileno() for file in files))
+            try:
+                code = process.wait(seconds)
+            finally:
+                process.kill()
             for file in files:
                 file.seek(0)
-            return subprocess.CompletedProcess(args, code, files[2].read(), files[3].read())
+            return subprocess.CompletedProcess(argv, code, files[1].read(), files[2].read())
 
 
 @cache
@@ -70,9 +120,9 @@ def ready_command() -> ReadyCommand:
     return ReadyCommand()
 
 
-def is_as_at_the_start() -> bool:
-    """Whether nothing is set by now that only a Python that starts anew would heed."""
-    return _for_python() == _AT_THE_START
+def can_be_forked(argv: Sequence[str]) -> bool:
+    """Whether it runs a module, and nothing is set by now that only a new Python would heed."""
+    return list(argv[:2]) == [sys.executable, "-m"] and _for_python() == _AT_THE_START
 
 
 def _for_python() -> dict[str, str]:
@@ -82,20 +132,8 @@ def _for_python() -> dict[str, str]:
 _AT_THE_START = _for_python()
 
 
-def _wait_for(reply: socket.socket, args: Sequence[str], seconds: float) -> int:
-    """How the command ended, as subprocess tells it."""
-    reply.settimeout(seconds)
-    with reply.makefile() as lines:
-        process_id = int(lines.readline())
-        try:
-            return int(lines.readline())
-        except TimeoutError:
-            os.kill(process_id, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(list(args), seconds) from None
-
-
-def _serve(control: socket.socket) -> None:
-    """Fork for each request; returns in the fork of a fork that is to run the command."""
+def _serve(control: socket.socket) -> str:
+    """Fork for each request; returns in the fork of a fork, with the module to run there."""
     while True:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the ones that wait
         _, files, *_ = socket.recv_fds(control, 1, _FILES)
@@ -106,6 +144,8 @@ def _serve(control: socket.socket) -> None:
             control.close()
             *streams, reply = files
             if process_id := os.fork():
+                for number in streams:
+                    os.close(number)  # a pipe ends with the command
                 _tell_the_end(process_id, reply)
             os.close(reply)
             return _become(*streams)
@@ -115,21 +155,28 @@ def _serve(control: socket.socket) -> None:
 
 def _tell_the_end(process_id: int, reply: int) -> None:
     os.write(reply, f"{process_id}\n".encode())
-    _, status = os.waitpid(process_id, 0)
-    os.write(reply, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    ended = os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)  # the id stays taken
+    assert ended is not None
+    code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+    os.write(reply, f"{code}\n".encode())
     os._exit(0)
 
 
-def _become(request: int, *streams: int) -> None:
+def _become(request: int, *streams: int) -> str:
     with os.fdopen(request) as file:
         asked = json.load(file)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as Python does at its start
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])
-    sys.argv[1:] = asked["args"]
+    sys.orig_argv = asked["argv"]
+    _, _, module, *sys.argv[1:] = asked["argv"]
+    return str(module)
 
 
 def _import_everything() -> None:
@@ -141,5 +188,4 @@ def _import_everything() -> None:
 
 if __name__ == "__main__":
     _import_everything()
-    _serve(socket.socket(fileno=int(sys.argv[1])))
-    main(prog_name="aurapos-webhooks")
+    runpy.run_module(_serve(socket.socket(fileno=int(sys.argv[1]))), run_name="__main__")

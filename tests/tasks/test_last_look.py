@@ -19,6 +19,12 @@ from tests.support.scene import MARIE, NOON, SCHEDULE, add_webhook, publish_tick
 from tests.support.waiting import PATIENCE
 
 
+@pytest.fixture(autouse=True)
+def _no_look_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(last_look, "_SLOW", PATIENCE)
+
+
 def may_send(claims: list[Claim]) -> list[bool]:
     async def ask() -> list[bool]:
         looks = LastLooks(lambda asked: asyncio.to_thread(outbox.still_sendable, asked))

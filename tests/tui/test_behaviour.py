@@ -48,6 +48,8 @@ from tui.widgets.table import Table
 SECRET = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
 URL = "https://hooks.example.org/aurapos"
 
+of_the_screen = pytest.mark.files_only("is about the screen")
+
 
 def actions(action: str) -> int:
     """How often that was done, by the audit trail."""
@@ -91,6 +93,7 @@ class TestMakingAWebhook:
         play(app, script)
         assert queries.webhooks(empty.actor, 1)[0].events == SELECTABLE[:2]
 
+    @of_the_screen
     @pytest.mark.parametrize(
         ("url", "says"),
         [
@@ -117,6 +120,7 @@ class TestMakingAWebhook:
         play(app, script)
         assert urls(empty) == []
 
+    @of_the_screen
     def test_escape_does_not_throw_edits_away_at_once(self, app: WebhooksApp, desk: Desk) -> None:
         before = urls(desk)
 
@@ -130,6 +134,7 @@ class TestMakingAWebhook:
         play(app, script)
         assert urls(desk) == before
 
+    @of_the_screen
     @pytest.mark.parametrize("key", ["ctrl+q", "escape"])
     def test_every_way_out_asks_while_edits_are_unsaved(self, app: WebhooksApp, key: str) -> None:
         async def script(pilot: Pilot[None]) -> None:
@@ -142,6 +147,7 @@ class TestMakingAWebhook:
 
         play(app, script)
 
+    @of_the_screen
     @pytest.mark.parametrize("columns", [40, 60, 80, 120])
     @pytest.mark.parametrize("length", [20, 60, 70, 200, 2000])
     def test_a_long_url_shows_its_end_its_tick_and_the_cursor(
@@ -166,6 +172,7 @@ class TestMakingAWebhook:
 
         play(app, script, (columns, 24))
 
+    @of_the_screen
     @pytest.mark.parametrize(
         "pasted", [f"  {URL}\n", f"\n\n{URL}", f"{URL[:30]}\n   {URL[30:]}\r\n", f"\t{URL} "]
     )
@@ -180,6 +187,7 @@ class TestMakingAWebhook:
         play(app, script)
         assert urls(empty) == [URL]
 
+    @of_the_screen
     @pytest.mark.parametrize("key", ["enter", "ctrl+s"])
     def test_https_is_offered_where_only_it_is_missing(self, empty: Desk, key: str) -> None:
         app = WebhooksApp(empty)
@@ -192,6 +200,7 @@ class TestMakingAWebhook:
         play(app, script)
         assert urls(empty) == [URL]
 
+    @of_the_screen
     @pytest.mark.parametrize("text", ["192.168.1.7/x", "ftp://example.org"])
     def test_https_is_not_offered_where_it_would_not_help(self, empty: Desk, text: str) -> None:
         app = WebhooksApp(empty)
@@ -213,6 +222,7 @@ class TestMakingAWebhook:
         assert (changed.url, changed.events) == ("https://ci.example.com/in2", SELECTABLE[1:])
 
 
+@of_the_screen
 class TestTheSecret:
     def test_what_is_pasted_back_is_compared(self, empty: Desk) -> None:
         app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
@@ -468,6 +478,7 @@ class TestTheHistory:
 
         play(app, script)
 
+    @of_the_screen
     def test_moving_the_cursor_asks_the_database_nothing(self, app: WebhooksApp) -> None:
         asked: list[str] = []
 
@@ -482,6 +493,7 @@ class TestTheHistory:
 
 
 class TestTheList:
+    @of_the_screen
     def test_a_long_url_keeps_the_end_that_tells_it_apart(self, app: WebhooksApp) -> None:
         for webhook_id, end in ((CI, "tickets"), (NEW, "clients")):
             url = f"https://hooks.example.org/{'x' * 60}/{end}"
@@ -496,6 +508,7 @@ class TestTheList:
 
         play(app, script)
 
+    @of_the_screen
     def test_the_sentence_of_the_worst_is_cut_in_its_middle(self, app: WebhooksApp) -> None:
         said = (503, ErrorKind.STATUS, "", "an answer that is far too long for any line " * 3)
         at, due = NOON - MINUTE, NOON + MINUTE
@@ -536,6 +549,7 @@ class TestTheList:
         play(app, script)
 
 
+@of_the_screen
 class TestHelp:
     def test_the_screen_s_own_keys_come_first_and_all_of_them(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
@@ -601,6 +615,7 @@ class TestTwoPeople:
 
 
 class TestWhatCannotBeUndone:
+    @of_the_screen
     def test_enter_alone_is_cancel(self, app: WebhooksApp, desk: Desk) -> None:
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "d", "enter")
@@ -609,6 +624,7 @@ class TestWhatCannotBeUndone:
         play(app, script)
         assert len(urls(desk)) == 3
 
+    @of_the_screen
     @pytest.mark.parametrize("name", ["y", "yes", "ci.example.co", "CI.example.com "])
     def test_less_than_the_name_deletes_nothing(
         self, app: WebhooksApp, desk: Desk, name: str
@@ -768,6 +784,7 @@ class TestLivingAndDying:
         play(app, script)
         assert "before your changes were saved (ci.example.com/in)" in app.left_behind
 
+    @of_the_screen
     def test_left_alone_it_closes(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
             app._last_input -= IDLE_LIMIT + 1
@@ -776,6 +793,7 @@ class TestLivingAndDying:
         play(app, script)
         assert app.return_code == 0
 
+    @of_the_screen
     def test_a_window_too_small_says_so_and_q_still_works(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
             assert drawn(app).startswith("Make the window bigger.")
@@ -802,6 +820,7 @@ class TestLivingAndDying:
         assert asked[0][1] == "express"
 
 
+@of_the_screen
 def test_the_keys_of_every_screen_are_in_its_help(app: WebhooksApp) -> None:
     async def script(pilot: Pilot[None]) -> None:
         await press(pilot, "h", "question_mark")
@@ -813,6 +832,7 @@ def test_the_keys_of_every_screen_are_in_its_help(app: WebhooksApp) -> None:
     play(app, script)
 
 
+@of_the_screen
 def test_a_footer_has_nine_entries_at_most_with_help_and_the_way_out(app: WebhooksApp) -> None:
     async def script(pilot: Pilot[None]) -> None:
         for keys in ((), ("h",), ("enter",)):

@@ -35,6 +35,8 @@ SECRET = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
 PAY = ("down",)  # to the webhook that fails
 HISTORY = (*PAY, "h")
 
+pytestmark = pytest.mark.files_only("draws what queries find, which are tried on both engines")
+
 
 @pytest.mark.parametrize(
     ("pressed", "size"),
@@ -96,7 +98,6 @@ def test_webhooks_without_a_worker(empty: Desk, vault: Vault, snap_compare: Snap
     assert snap_compare(WebhooksApp(empty), run_before=keys())
 
 
-@pytest.mark.sqlite_only("the pictures quote SQLite")
 @pytest.mark.parametrize(
     ("pressed", "table"),
     [
