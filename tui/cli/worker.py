@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 
 import click
+from huey.consumer import Consumer
 
 from core.config import Config
 from core.errors import WebhooksError
@@ -49,11 +50,20 @@ def worker(program: Program, workers: int, *, verbose: bool) -> None:
         _supervise(program, workers, verbose=verbose)
 
 
+class _Consumer(Consumer):
+    def start(self) -> None:
+        """It says so only now that it heeds signals: SIGHUP would have killed it before."""
+        super().start()
+        log.info("worker started", extra={"pid": os.getpid()})
+        say_started()
+
+
 def consume(config: Config, *, lease_for: timedelta = LEASE) -> None:
     """Run the consumer in this process until it is told to end."""
     with queue_explained():
         huey, engine = assemble(config, lease_for=lease_for)
-    consumer = huey.create_consumer(
+    consumer = _Consumer(
+        huey,
         workers=1,
         worker_type="thread",
         initial_delay=_POLL,
@@ -65,8 +75,6 @@ def consume(config: Config, *, lease_for: timedelta = LEASE) -> None:
     end_with_parent()
     end_in_time()
     sys.argv = sys.orig_argv[1:]  # what Huey starts anew after SIGHUP
-    log.info("worker started", extra={"pid": os.getpid()})
-    say_started()
     consumer.run()
     engine.stop()  # on ctrl+C Huey does not wait for its own threads
     if engine.failure is not None:
