@@ -6,7 +6,7 @@ PROGRAM := .venv/.program
 READY := .venv/.ready
 RIVAL := .venv-bench/.ready
 # Many tests wait for something, so more processes than cores are of use.
-PROCESSES ?= 6
+PROCESSES ?= 8
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick busy screens gallery backlog soak debian13 check fmt bench pictures lock clean

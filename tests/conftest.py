@@ -1,5 +1,7 @@
 """What many tests need: the tables on both engines, a vault, a business with an owner."""
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,9 +34,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - each test has a folder of its own there
+_ENOUGH = 4 * 2**30  # bytes: some times what the tests need
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if "TMPDIR" not in os.environ and _has_room(_IN_MEMORY):
+        os.environ["TMPDIR"] = tempfile.tempdir = str(_IN_MEMORY)  # a third faster than a disk
     if config.getoption("quick"):
         config.option.warn_unused_snapshots = True  # of the tests that are left out
+
+
+def _has_room(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK):
+        return False
+    there = os.statvfs(folder)
+    runs_programs = not there.f_flag & getattr(os, "ST_NOEXEC", 0)
+    return runs_programs and there.f_bavail * there.f_frsize > _ENOUGH
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
