@@ -224,6 +224,8 @@ _BUSY = "The database was busy for too long: nothing was changed; try again."
 _MEANINGS = {
     "57014": _BUSY,  # a statement's time was up
     "55P03": _BUSY,
+    "42501": "The role in the URL may not do that: `init`, `migrate` and `copy-from` need the one "
+    "that owns the tables, so name its configuration with --config.",
     "40": "Somebody else changed the same at the same time: nothing was changed; try again.",
     "53100": "The disk is full: nothing was changed; make room and try again.",
     "25006": "The database is a standby or set to read only, so nothing can be written: name its "

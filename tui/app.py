@@ -18,15 +18,18 @@ from core.queries import BusinessRow
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk
 from tui.driver import Terminal
-from tui.page import BAD, AtStake, Page
+from tui.page import BAD, GONE, AtStake, Page
 from tui.plain import NoColours
+from tui.printing import print_until_enter
 from tui.screens.businesses import Businesses
 from tui.screens.help import Help
 from tui.screens.notice import Notice
 from tui.screens.set_up import SetUp
 from tui.screens.webhooks import Webhooks
+from tui.type_ahead import TypeAhead, Typed
 from tui.untrusted import NothingHidden
 
+_WAYS_OUT = {"escape", "ctrl+c", "ctrl+q"}  # of waiting for a page that does not come
 IDLE_LIMIT = 3600.0  # seconds without a key until a session left alone is closed
 
 
@@ -56,6 +59,7 @@ class WebhooksApp(App[None]):
         self.businesses: list[BusinessRow] = []
         self.settings = desk.settings
         self._last_input = monotonic()
+        self._type_ahead = TypeAhead(self, self._press, self._takes_keys)
         self.left_behind = ""  # what was lost with a session that ended by itself
         self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
 
@@ -89,7 +93,36 @@ class WebhooksApp(App[None]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent):
             self._last_input = monotonic()
-        await super().on_event(event)
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif not self._is_called_off_by(event):
+            await self._type_ahead.typed(event)
+
+    async def _press(self, typed: Typed) -> None:
+        if isinstance(self.screen, Page):
+            self.screen.end_old_flash()
+        await super().on_event(typed)
+
+    def _is_called_off_by(self, typed: Typed) -> bool:
+        """Whether that key was for a page that is being read, and no more."""
+        page, key = self.screen, getattr(typed, "key", "")
+        if not isinstance(page, Page) or not page.is_opening or key not in _WAYS_OUT:
+            return False
+        self.stay_here()
+        return key == "escape"
+
+    def _takes_keys(self) -> bool:
+        return not isinstance(self.screen, Page) or self.screen.takes_keys
+
+    async def is_there(self) -> None:
+        """The page on top is: what was typed for it is pressed now."""
+        await self._type_ahead.go_on()
+
+    def stay_here(self) -> None:
+        """The page that was asked for does not come, and what was typed was not for this one."""
+        self._type_ahead.forget()
+        if isinstance(self.screen, Page):
+            self.screen.stay()
 
     def _leave_if_idle(self) -> None:
         if monotonic() - self._last_input > IDLE_LIMIT:
@@ -129,12 +162,17 @@ class WebhooksApp(App[None]):
         """One screen that says why there is nothing to be had here."""
         self._start_over(Notice(why))
 
+    @property
+    def is_at_the_start(self) -> bool:
+        """Whether no screen is below this one."""
+        return len(self.screen_stack) <= 2
+
     def say_gone(self) -> None:
         """What the screen was about is there no more, or was never this person's."""
-        if len(self.screen_stack) > 2:
-            self.back_saying("! It is no longer here.", BAD)
-        else:
+        if self.is_at_the_start:
             self.turn_away(_NO_BUSINESS)
+        else:
+            self.back_saying(GONE, BAD)
 
     def say_not_included(self, why: str) -> None:
         """The same for a business without the option; behind it is what it has."""
@@ -142,16 +180,16 @@ class WebhooksApp(App[None]):
             self.push_screen(Notice(why))
 
     def _start_over(self, page: Page) -> None:
-        while len(self.screen_stack) > 2:
+        while not self.is_at_the_start:
             self.pop_screen()
         self.switch_screen(page)
 
     def back(self) -> None:
         """To the screen before; from the first one out."""
-        if len(self.screen_stack) > 2:
-            self.pop_screen()
-        else:
+        if self.is_at_the_start:
             self.exit()
+        else:
+            self.pop_screen()
 
     def back_saying(self, text: str, style: str) -> None:
         """To the screen before, with what was done on its flash line."""
@@ -187,8 +225,7 @@ class WebhooksApp(App[None]):
     def print_plainly(self, text: str) -> None:
         """Leave the UI for a moment and print the text bare, so that it can be selected."""
         with self.suspend():
-            print(f"\n{text}\n")  # noqa: T201 - that it is printed is the point
-            input("Enter goes back. ")
+            print_until_enter(text, self.size.width)
 
     def show_help(self) -> None:
         if not isinstance(self.screen, Help):

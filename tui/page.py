@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GOOD, BAD, QUIET = "green", "bold red", "dim"
+GONE = "! It is no longer here."
 _NARROW, _WIDE = 60, 100  # columns below which and from which a screen is laid out otherwise
 _LOW = 16  # rows below which it leaves out what can be done without
 _DOUBLE_PRESS = 0.7  # seconds within which the same deed is not done again
@@ -42,6 +43,7 @@ class _Call(Enum):
     """What a thread is busy with."""
 
     ASK = auto()
+    OPEN = auto()
     ACT = auto()
     LOOK = auto()
 
@@ -95,6 +97,17 @@ class Page(Screen[None]):
         self._is_warned = False
         self._is_saving = False
         self._read_again: Callable[[], None] = lambda: None
+        self._is_there = False  # drawn, with its focus where it belongs
+        self._is_opening = False
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether a key has asked for the next page, which is being read."""
+        return self._is_opening
+
+    @property
+    def takes_keys(self) -> bool:
+        return self._is_there and not self._is_opening
 
     @property
     def desk(self) -> Desk:
@@ -142,6 +155,10 @@ class Page(Screen[None]):
     def flash(self, text: str, style: str = "") -> None:
         self.query_one(Flash).say(text, style)
 
+    def end_old_flash(self) -> None:
+        if not self._is_warned:
+            self.query_one(Flash).end_if_old()
+
     def show_if(self, wanted: bool, selector: str | type[Widget]) -> None:  # noqa: FBT001
         """Show a part or not; untouched if it is so already, since touching lays out anew."""
         part = self.query_one(selector)
@@ -156,11 +173,17 @@ class Page(Screen[None]):
 
     def open(self, question: Callable[[], T], make: Callable[[T], "Page"]) -> None:
         """Go to a page once what it shows has been read, so that it is drawn only once."""
-        self.ask(question, lambda answer: self._go(make, answer))
+        self._is_opening = True
+        self._in_thread(_Call.OPEN, question, lambda answer: self._go(make, answer))
 
     def _go(self, make: Callable[[T], "Page"], answer: T) -> None:
-        if self._app.screen is self:
+        if self._app.screen is self and self._is_opening:
             self._app.push_screen(make(answer))
+        self._is_opening = False
+
+    def stay(self) -> None:
+        """Open nothing after all."""
+        self._is_opening = False
 
     def act(self, deed: Hashable, action: Callable[[], T], then: Callable[[T], None]) -> bool:
         """The same for what changes something; pressed twice, the same deed is done once.
@@ -190,8 +213,13 @@ class Page(Screen[None]):
 
     @on(events.ScreenResume)
     def _resumed(self) -> None:
+        self.call_after_refresh(self._be_there)
         if self._is_watching:
             self._look()
+
+    async def _be_there(self) -> None:
+        self._is_there = True
+        await self._app.is_there()
 
     def _look(self) -> None:
         if self._app.screen is self and self.is_live() and _Call.LOOK not in self._busy:
@@ -237,6 +265,8 @@ class Page(Screen[None]):
         self._is_cut_off |= message.call is _Call.LOOK
         if not self.is_attached:
             return
+        if message.call is _Call.OPEN:
+            self._app.stay_here()
         if message.call is _Call.ACT:
             self._say_saving(is_saving=False)
         if isinstance(message.error, NotAllowed):
@@ -244,9 +274,17 @@ class Page(Screen[None]):
         elif isinstance(message.error, NotIncluded):
             self._app.say_not_included(str(message.error))
         elif isinstance(message.error, NotFound):
-            self._app.say_gone()
+            self._gone(message.call)
         else:
             self.refused(message.error)
+
+    def _gone(self, call: _Call) -> None:
+        """What was to be opened, or acted upon in the first list; else what this page is about."""
+        if call is _Call.OPEN or (call is _Call.ACT and self._app.is_at_the_start):
+            self.flash(GONE, BAD)
+            self._read_again()
+        else:
+            self._app.say_gone()
 
     def refused(self, error: WebhooksError) -> None:
         """Something asked or done did not come about, and the page stays."""

@@ -72,3 +72,14 @@ def test_rows_are_all_that_running_needs(tmp_path: Path, roles: dict[str, str]) 
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(forbidden)
             connection.rollback()
+
+
+@pytest.mark.parametrize("queue", ["", "sqlite:///queue.db"], ids=["in the database", "elsewhere"])
+def test_whoever_may_not_make_tables_is_told_who_may(
+    tmp_path: Path, roles: dict[str, str], queue: str
+) -> None:
+    installation = Installation(tmp_path)
+    acts_as(installation, roles["aurapos"], queue)
+    first = ("--business", "Chez Marie", "--edition", "group", "--owner", "marie")
+    told = installation.fails("init", *first)
+    assert "need the one that owns the tables" in told

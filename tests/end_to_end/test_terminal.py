@@ -150,6 +150,13 @@ def cost_of_a_new_row(busy: Installation, marie: Terminal) -> int:
 
 
 @of_the_terminal
+def test_what_is_typed_for_a_page_that_opens_is_typed_there(marie: Terminal) -> None:
+    marie.wait_for("No webhooks yet")
+    marie.press(f"nhttps://hooks.example.org/aurapos{SAVE}")
+    marie.wait_for(SECRET)
+
+
+@of_the_terminal
 def test_a_slow_escape_is_one_key(busy: Installation, marie: Terminal) -> None:
     """Nothing answers here, as over a line that is slower still."""
     marie.wait_for("7/7")
@@ -248,7 +255,10 @@ def peak_of(shown: Terminal) -> int:
 
 
 @of_the_terminal
-def test_printed_plainly_it_can_be_selected(installed: Installation, marie: Terminal) -> None:
+@pytest.mark.parametrize("key", [ENTER, "\x03"], ids=["enter", "ctrl+c"])
+def test_printed_plainly_it_can_be_selected_and_is_wiped_away(
+    installed: Installation, marie: Terminal, key: str
+) -> None:
     marie.wait_for("No webhooks yet")
     marie.press("n", "https://hooks.example.org/aurapos", SAVE)
     secret = marie.wait_for(SECRET).group()
@@ -256,8 +266,9 @@ def test_printed_plainly_it_can_be_selected(installed: Installation, marie: Term
     marie.wait_for("Enter goes back")
     plainly = marie.written.rpartition(b"\x1b[?1049l")[2]
     assert f"\r\n{secret}\r\n".encode() in plainly
-    marie.press(ENTER)
+    marie.press(key)
     marie.wait_for("Verify with")
+    assert b"\x1b[4A\r\x1b[J" in marie.written, "where it was printed is empty"
     assert installed.json("webhook", "list")[0]["url"] == "https://hooks.example.org/aurapos"
 
 
@@ -275,6 +286,7 @@ def test_a_connection_that_dies_over_a_secret_is_told_of_in_the_next(
     marie.press("n", "https://hooks.example.org/aurapos", SAVE)
     marie.wait_for(SECRET)
     marie.process.kill(signal.SIGHUP)
+    marie.process.kill(signal.SIGHUP)  # a shell hands on what the terminal has sent
     wait_until(lambda: not marie.process.isalive())
     told = "while the secret of hooks.example.org was shown, and it was not checked"
 
@@ -303,6 +315,14 @@ def test_a_client_s_environment_changes_nothing(installed: Installation, tmp_pat
         t.press("q")
         assert t.wait_for_end() == 0
     assert not log.exists()
+
+
+def test_a_secret_is_asked_for_and_not_shown(tmp_path: Path) -> None:
+    with terminal(tmp_path, "listen", "--port", "0", "--secret-file", "-") as shown:
+        shown.wait_for("Secret:")
+        shown.press(f"whsec_{'x' * 43}{ENTER}")
+        shown.wait_for("Listening on")
+        assert "xxx" not in shown.text
 
 
 def test_demo_opens_on_live_sales(tmp_path: Path) -> None:

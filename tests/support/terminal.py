@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -114,7 +115,10 @@ def terminal_with(
     try:
         yield opened
     finally:
-        process.close(force=True)
+        if process.isalive():
+            process.kill(signal.SIGKILL)
+            process.wait()
+        process.close()
 
 
 def terminal(folder: Path, *args: str, **how: Any) -> AbstractContextManager[Terminal]:

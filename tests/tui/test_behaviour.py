@@ -37,11 +37,13 @@ from tests.support.showcase import (
     typed,
     uuid_of,
 )
+from tests.support.waiting import PATIENCE
 from tui.app import IDLE_LIMIT, WebhooksApp
 from tui.desk import Desk
 from tui.page import Page
 from tui.screens.secret import ShownSecret
 from tui.screens.set_up import SetUp
+from tui.widgets import bars
 from tui.widgets.entry import Entry
 from tui.widgets.table import Table
 
@@ -479,6 +481,23 @@ class TestTheHistory:
         play(app, script)
 
     @of_the_screen
+    def test_what_is_longer_than_the_screen_can_be_read_to_its_end(self, desk: Desk) -> None:
+        lines = ", ".join(f'"line {number:02}"' for number in range(200))
+        long = f"[{lines}]".encode()
+        add_delivery(950, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK, payload=long)
+        app = WebhooksApp(desk)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "h", "enter")
+            assert not says(app, "response, first 500")
+            await press(pilot, *["pagedown"] * 4)
+            assert says(app, "response, first 500")
+            await press(pilot, *["pageup"] * 4)
+            assert says(app, "── request ──")
+
+        play(app, script)
+
+    @of_the_screen
     def test_moving_the_cursor_asks_the_database_nothing(self, app: WebhooksApp) -> None:
         asked: list[str] = []
 
@@ -545,6 +564,68 @@ class TestTheList:
             assert "Filter" in drawn(app)
             assert "1 of 3" in drawn(app)
             assert app.screen.query_one(Table).at_key == str(NEW)
+
+        play(app, script)
+
+
+@of_the_screen
+def test_what_was_told_ends_with_the_next_key_unless_it_is_new(
+    app: WebhooksApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "b", "down")
+        assert says(app, "your only business")
+        monkeypatch.setattr(bars, "_STAYS", 0.0)
+        await press(pilot, "down")
+        assert not says(app, "your only business")
+
+    play(app, script)
+
+
+@of_the_screen
+class TestTypingAhead:
+    @pytest.fixture
+    def read(self, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+        """Set once a history has been read; until then whoever opens one waits."""
+        was_read, deliveries = threading.Event(), queries.deliveries
+
+        def slowly(*args: Any, **how: Any) -> Any:
+            assert was_read.wait(PATIENCE)
+            return deliveries(*args, **how)
+
+        monkeypatch.setattr(queries, "deliveries", slowly)
+        return was_read
+
+    def test_what_is_pressed_while_a_page_is_read_is_for_that_page(
+        self, app: WebhooksApp, read: threading.Event
+    ) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await pilot.press("h", "slash", *"ticket", "d")
+            read.set()
+            await until(pilot, lambda: "ticketd" in drawn(app))
+
+        play(app, script)
+
+    def test_escape_calls_it_off(self, app: WebhooksApp, read: threading.Event) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await pilot.press("h", "d", "escape", "question_mark")
+            await until(pilot, lambda: crumbs_of(app).startswith("Help"))
+            read.set()
+            await press(pilot, "escape")
+            assert crumbs_of(app).startswith("Webhooks  ")
+
+        play(app, script)
+
+    def test_it_is_forgotten_if_the_page_does_not_come(
+        self, app: WebhooksApp, desk: Desk, read: threading.Event
+    ) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await pilot.press("h", "d")
+            services.delete_webhook(desk.actor, CI, NOON)
+            read.set()
+            await until(pilot, lambda: says(app, "It is no longer here"))
+            await until(pilot, lambda: not says(app, "ci.example.com"))
+            assert crumbs_of(app).startswith("Webhooks  ")
 
         play(app, script)
 

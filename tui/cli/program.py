@@ -58,6 +58,11 @@ def queue_explained() -> Iterator[None]:
     except (WebhooksError, PeeweeException):
         raise
     except Exception as error:  # each engine raises errors of its own
+        if getattr(error, "sqlstate", None):
+            from core.postgres import told_by  # noqa: PLC0415 - its driver is an extra
+
+            if meaning := told_by(error):
+                raise BadConfig(meaning) from error
         is_new = type(error).__name__ == "UndefinedTable"
         advice = "run `aurapos-webhooks migrate`" if is_new else "check [queue] url"
         told = first_line(error).rstrip(".")

@@ -2,6 +2,7 @@
 see.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -34,9 +35,13 @@ def secret_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chosen_secret(secret: str | None, secret_file: str | None) -> Secret | None:
-    """The file's where one is named, without the line break that ends it. Raises BadInput."""
+    """The file's where one is named, without the line break that ends it; from a terminal, asked
+    for and not shown. Raises BadInput.
+    """
     if secret_file is None:
         return Secret(secret) if secret else None
+    if secret_file == "-" and sys.stdin.isatty():  # noqa: S105 - no password, but stdin
+        return Secret(click.prompt("Secret", hide_input=True, err=True))
     with opened(secret_file) as source:
         content = source.read(_LONGEST)
     try:

@@ -25,7 +25,7 @@ from tui.cli.output import print_json, say
 from tui.cli.program import Program, json_option, operator, pass_program, queue_explained
 
 _CONFIG = """\
-# Every key and its default is in config.example.toml and in the README.
+# Every key and its default is in config.example.toml, which comes with the program's source.
 [database]
 url = {database}
 

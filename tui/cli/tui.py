@@ -141,12 +141,13 @@ def _hang_up(app: "WebhooksApp") -> None:
 
     Within a moment, whatever the database does: a program without a terminal spins.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a shell hands on what the terminal has sent
     signal.alarm(_LAST_WORDS)
     with suppress(WebhooksError, PeeweeException):
         lost = app.lost()
         if lost:
             keep_lost(app.desk.actor.login, lost)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGHUP)
 
 

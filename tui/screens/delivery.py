@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from textual.binding import Binding
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -33,6 +34,8 @@ class DeliveryPage(Page):
         Binding("t", "test", "Send a test", show=False),
         Binding("j,down", "walk(1)", "next", key_display="j"),
         Binding("k,up", "walk(-1)", "previous", key_display="k"),
+        Binding("pagedown,space", "scroll(1)", "Further down", show=False),
+        Binding("pageup", "scroll(-1)", "Further up", show=False),
     ]
 
     def __init__(self, webhook: WebhookRow, uuids: Sequence[str], detail: DeliveryDetail) -> None:
@@ -52,7 +55,7 @@ class DeliveryPage(Page):
         yield Static(id="state", classes="said")
         yield Static(id="attempts", classes="said")
         yield Static(id="why", classes="said")
-        yield Static(id="exchange", classes="pane gap")
+        yield VerticalScroll(Static(id="exchange"), classes="pane gap", can_focus=False)
 
     def on_mount(self) -> None:
         if self._detail is not None:
@@ -141,6 +144,10 @@ class DeliveryPage(Page):
             self._at = to
             self._detail = None
             self._read()
+
+    def action_scroll(self, pages: int) -> None:
+        pane = self.query_one(VerticalScroll)
+        pane.scroll_relative(y=pages * (pane.size.height - 1), animate=False)
 
     def action_redeliver(self) -> None:
         desk, uuid, now = self.desk, self._uuids[self._at], self.desk.clock()

@@ -86,7 +86,7 @@ class Events(Table):
 
 class _Form(Page):
     BINDINGS = [
-        Binding("ctrl+s", "save", "save", key_display="^s", priority=True),
+        Binding("ctrl+s", "save", "save", key_display="^s"),
         Binding("tab", "app.focus_next", "next"),
         Binding("q,escape", "back", "back", key_display="esc"),
     ]

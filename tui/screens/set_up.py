@@ -21,7 +21,7 @@ class SetUp(Page):
     least = (60, 15)
     crumbs = ("Welcome to AuraPOS Webhooks",)
     BINDINGS = [
-        Binding("ctrl+s", "save", "set up", key_display="^s", priority=True),
+        Binding("ctrl+s", "save", "set up", key_display="^s"),
         Binding("tab", "app.focus_next", "next"),
         Binding("q,escape", "back", "quit", key_display="esc"),
     ]

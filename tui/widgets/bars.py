@@ -1,6 +1,7 @@
 """The rows around every screen: where am I, what just happened, what can I press."""
 
 from collections.abc import Iterable
+from time import monotonic
 
 from rich.cells import cell_len
 from textual.binding import Binding
@@ -12,6 +13,7 @@ from core.cleaning import clean
 from tui.untrusted import shortened, untrusted
 
 _LEAST_NAME = 8  # cells in which a webhook's name still tells something
+_STAYS = 5.0  # seconds that what was told stays, whatever is pressed meanwhile
 _LEAST_WAY = 24  # cells that are left for the way here, before the right goes
 
 
@@ -63,10 +65,18 @@ class Crumbs(Static):
 class Flash(Static):
     """The one line in which what just happened is told; a toast would cost ten times the bytes."""
 
+    _said_at = 0.0
+
     def say(self, text: str, style: str = "") -> None:
+        self._said_at = monotonic()
         told = untrusted(text, style)
         if told != self.visual:
             self.update(told)
+
+    def end_if_old(self) -> None:
+        """What was told before somebody went on to do something else is true no longer."""
+        if monotonic() - self._said_at > _STAYS:
+            self.say("")
 
 
 class Keys(Static):

@@ -1,0 +1,66 @@
+"""Keys one at a time: each once the one before has been handled, and only by a page that is there.
+
+Textual hands every key to what has the focus in the moment it comes. Of a line that is typed or
+pasted at once the rest would go to the page that its first key is about to leave.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any
+
+from textual import events
+from textual.app import App
+from textual.message_pump import MessagePump
+
+_MOST = 1000  # keys and pastes; more than that nobody types while a page opens
+_AT_MOST = 0.25  # seconds that one is waited for: what handles it may close meanwhile
+
+Typed = events.Key | events.Paste
+
+
+class TypeAhead:
+    def __init__(
+        self,
+        app: App[Any],
+        press: Callable[[Typed], Awaitable[None]],
+        takes_keys: Callable[[], bool],
+    ) -> None:
+        self._app = app
+        self._press = press
+        self._takes_keys = takes_keys
+        self._waiting: deque[Typed] = deque(maxlen=_MOST)
+        self._busy_until = 0.0  # with the last one
+
+    async def typed(self, typed: Typed) -> None:
+        self._waiting.append(typed)
+        await self.go_on()
+
+    def forget(self) -> None:
+        """What was typed ahead."""
+        self._waiting.clear()
+
+    async def go_on(self) -> None:
+        """Press the next key, if there is one and it is its turn."""
+        left = self._busy_until - monotonic()
+        if not self._waiting or not self._takes_keys():
+            return
+        if left > 0:
+            self._app.set_timer(left, self.go_on)
+            return
+        self._busy_until = monotonic() + _AT_MOST
+        handler = self._app.focused or self._app.screen
+        await self._press(self._waiting.popleft())
+        self._follow(handler)
+
+    def _follow(self, handler: MessagePump) -> None:
+        """Behind the key through the queues of all whom it climbs to, up to the app."""
+        above = handler._parent  # noqa: SLF001 - the way that messages take
+        if above is None:
+            handler.call_later(handler.call_later, self._handled)  # behind a focus that moves
+        else:
+            handler.call_later(self._follow, above)
+
+    async def _handled(self) -> None:
+        self._busy_until = 0.0
+        await self.go_on()
