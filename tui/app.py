@@ -111,6 +111,11 @@ class WebhooksApp(App[None]):
         self.stay_here()
         return key == "escape"
 
+    @property
+    def message_queue_size(self) -> int:
+        """With the keys that wait for their turn: the driver reads no more than is handled."""
+        return super().message_queue_size + len(self._type_ahead)
+
     def _takes_keys(self) -> bool:
         return not isinstance(self.screen, Page) or self.screen.takes_keys
 

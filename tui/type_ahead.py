@@ -13,7 +13,6 @@ from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 
-_MOST = 1000  # keys and pastes; more than that nobody types while a page opens
 _AT_MOST = 0.25  # seconds that one is waited for: what handles it may close meanwhile
 
 Typed = events.Key | events.Paste
@@ -29,8 +28,12 @@ class TypeAhead:
         self._app = app
         self._press = press
         self._takes_keys = takes_keys
-        self._waiting: deque[Typed] = deque(maxlen=_MOST)
+        self._waiting: deque[Typed] = deque()
         self._busy_until = 0.0  # with the last one
+        self._looks_again = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     async def typed(self, typed: Typed) -> None:
         self._waiting.append(typed)
@@ -42,11 +45,12 @@ class TypeAhead:
 
     async def go_on(self) -> None:
         """Press the next key, if there is one and it is its turn."""
-        left = self._busy_until - monotonic()
         if not self._waiting or not self._takes_keys():
             return
-        if left > 0:
-            self._app.set_timer(left, self.go_on)
+        if monotonic() < self._busy_until:
+            if not self._looks_again:
+                self._looks_again = True
+                self._app.set_timer(_AT_MOST, self._look_again)
             return
         self._busy_until = monotonic() + _AT_MOST
         handler = self._app.focused or self._app.screen
@@ -60,6 +64,10 @@ class TypeAhead:
             handler.call_later(handler.call_later, self._handled)  # behind a focus that moves
         else:
             handler.call_later(self._follow, above)
+
+    async def _look_again(self) -> None:
+        self._looks_again = False
+        await self.go_on()
 
     async def _handled(self) -> None:
         self._busy_until = 0.0
