@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -140,8 +141,14 @@ def test_a_demonstration_that_is_killed_ends_its_worker(
     tmp_path: Path, signum: signal.Signals
 ) -> None:
     command = [*COMMAND, "demo", "--headless", "--seconds", "60"]
+    leaves_behind = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+        env=leaves_behind,
     ) as playing:
         assert playing.stdout is not None
         playing.stdout.readline()
