@@ -50,7 +50,7 @@ test: $(READY) ## Every test, those of the installed program on files and on ser
 quick: $(READY) ## The tests that need no server, in less than two minutes: the loop while you work
 	@$(PYTEST) --quick
 
-busy: $(READY) ## The same as test on a busy machine: four loops that only count run beside it and end with it
+busy: $(READY) ## The same as test on a busy machine: four loops that do nothing else run beside it and end with it
 	@for loop in 1 2 3 4; do (while kill -0 $$$$ 2>/dev/null; do :; done) & done; $(MAKE) test
 
 backlog: $(READY) ## Several workers drain 100,000 deliveries, one of them killed; some minutes

@@ -127,7 +127,7 @@ class WebhooksApp(App[None]):
         """The page that was asked for does not come, and what was typed was not for this one."""
         self._type_ahead.forget()
         if isinstance(self.screen, Page):
-            self.screen.stay()
+            self.screen.is_opening = False
 
     def _leave_if_idle(self) -> None:
         if monotonic() - self._last_input > IDLE_LIMIT:

@@ -98,16 +98,11 @@ class Page(Screen[None]):
         self._is_saving = False
         self._read_again: Callable[[], None] = lambda: None
         self._is_there = False  # drawn, with its focus where it belongs
-        self._is_opening = False
-
-    @property
-    def is_opening(self) -> bool:
-        """Whether a key has asked for the next page, which is being read."""
-        return self._is_opening
+        self.is_opening = False  # a key has asked for the next page, which is being read
 
     @property
     def takes_keys(self) -> bool:
-        return self._is_there and not self._is_opening
+        return self._is_there and not self.is_opening
 
     @property
     def desk(self) -> Desk:
@@ -173,17 +168,13 @@ class Page(Screen[None]):
 
     def open(self, question: Callable[[], T], make: Callable[[T], "Page"]) -> None:
         """Go to a page once what it shows has been read, so that it is drawn only once."""
-        self._is_opening = True
+        self.is_opening = True
         self._in_thread(_Call.OPEN, question, lambda answer: self._go(make, answer))
 
     def _go(self, make: Callable[[T], "Page"], answer: T) -> None:
-        if self._app.screen is self and self._is_opening:
+        if self._app.screen is self and self.is_opening:
             self._app.push_screen(make(answer))
-        self._is_opening = False
-
-    def stay(self) -> None:
-        """Open nothing after all."""
-        self._is_opening = False
+        self.is_opening = False
 
     def act(self, deed: Hashable, action: Callable[[], T], then: Callable[[T], None]) -> bool:
         """The same for what changes something; pressed twice, the same deed is done once.

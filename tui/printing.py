@@ -14,7 +14,7 @@ def print_until_enter(text: str, width: int) -> None:
         print(f"\n{text}\n")  # noqa: T201 - that it is printed is the point
         input("Enter goes back. ")
     lines = 3 + -(-len(text) // width)
-    print(f"\x1b[{lines}A\r\x1b[J", end="", flush=True)  # noqa: T201
+    print(f"\x1b[{lines}A\r\x1b[J", end="", flush=True)  # noqa: T201 - to the terminal too
 
 
 @contextmanager
