@@ -53,6 +53,12 @@ URL = "https://hooks.example.org/aurapos"
 of_the_screen = pytest.mark.files_only("is about the screen")
 
 
+@pytest.fixture
+def at_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys pressed twice are a double press, however slow this machine is."""
+    monkeypatch.setattr("tui.page.monotonic", lambda: 1e6)
+
+
 def actions(action: str) -> int:
     """How often that was done, by the audit trail."""
     return AuditEntry.select().where(AuditEntry.action == action).count()
@@ -330,6 +336,7 @@ class TestTests:
 
         play(app, script)
 
+    @pytest.mark.usefixtures("at_one_moment")
     def test_pressed_twice_it_is_sent_once(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
             await pilot.press("t", "t", "t")
@@ -460,6 +467,7 @@ class TestTheHistory:
 
         play(app, script)
 
+    @pytest.mark.usefixtures("at_one_moment")
     def test_redelivered_twice_by_a_double_press_it_is_once(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "down", "h", "down", "down")
