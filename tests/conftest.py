@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("quick"):
         config.hook.pytest_deselected(items=[item for item in items if not _is_quick(item)])
         items[:] = filter(_is_quick, items)
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = _longest_first(items, processes)
+
+
+def _longest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """What is slow spread over the processes, at the head of the part that each of them is dealt:
+    none begins one when the others have ended. (`--dist worksteal` deals equal parts in order.)
+    """
+    slow = [item for item in items if _is_slow(item)]
+    others = iter([item for item in items if not _is_slow(item)])
+    dealt: list[pytest.Item] = []
+    for process in range(processes):
+        part = (len(items) - len(dealt)) // (processes - process)
+        first = slow[process::processes]
+        dealt += [*first, *islice(others, max(0, part - len(first)))]
+    return dealt
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -82,9 +99,12 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 def _is_quick(item: pytest.Item) -> bool:
     """By its fixtures, so that nobody has to mark it."""
     on_postgresql = _parameters(item).get("engine") == "postgres" or _is_on_servers(item)
-    slow = item.get_closest_marker("slow") is not None
     asked_for = getattr(item, "fixturenames", ())
-    return not (on_postgresql or slow or "a_server" in asked_for)
+    return not (on_postgresql or _is_slow(item) or "a_server" in asked_for)
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
 
 
 @pytest.fixture(scope="session")

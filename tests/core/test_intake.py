@@ -300,6 +300,7 @@ def test_a_push_shows_how_far_it_is(business: int) -> None:
     assert seen == [500, 1000, 1100]
 
 
+@pytest.mark.slow
 def test_a_push_four_times_as_long_takes_no_more_memory(business: int) -> None:
     peaks = [peak_of_a_push(business, range(first, last)) for first, last in CHANGES]
     assert peaks[1] < 1.2 * peaks[0] < 8_000_000

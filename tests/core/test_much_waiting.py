@@ -83,6 +83,7 @@ def test_many_that_are_back_after_an_outage_take_no_more_statements(
     assert len(reads) <= 12
 
 
+@pytest.mark.slow
 @pytest.mark.fault(51, "PostgreSQL's old snapshot is held")
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 def test_a_claim_does_not_walk_what_was_due_while_an_old_snapshot_is_held(

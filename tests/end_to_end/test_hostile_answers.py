@@ -20,6 +20,7 @@ OTHERS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.fault(33, "any hostile body")
 def test_no_answer_gets_through_as_it_came(tmp_path: Path, database_url: str) -> None:
     slow_retries = FAST.replace('["0.2s"]', '["1h"]')

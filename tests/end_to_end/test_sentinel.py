@@ -4,6 +4,8 @@ import signal
 import threading
 from pathlib import Path
 
+import pytest
+
 from core.database import open_database, proxy
 from core.models import TABLES
 from tests.support.installation import FAST, Installation, Storage
@@ -26,6 +28,7 @@ def everything_stored(database_url: str) -> bytes:
     return repr(rows).encode()
 
 
+@pytest.mark.slow
 def test_a_secret_is_found_nowhere(tmp_path: Path, database_url: str) -> None:
     installed = Installation(tmp_path, FAST, Storage(database_url))
     installed.init()

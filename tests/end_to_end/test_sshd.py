@@ -134,6 +134,7 @@ def test_an_unknown_and_a_removed_key_open_nothing(installed: Installation, sshd
     assert b"Permission denied" in sshd.run("marie").stderr
 
 
+@pytest.mark.slow
 @of_sshd
 def test_no_other_command_is_run(sshd: Sshd, tmp_path: Path) -> None:
     for command in ("cat /etc/passwd", f"touch {tmp_path}/owned", "sh", "/bin/sh -i"):

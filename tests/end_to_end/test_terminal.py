@@ -123,6 +123,7 @@ def test_a_first_operator_s_way_from_nothing_at_all(tmp_path: Path) -> None:
     assert set(made.values()) == {"0o600"}
 
 
+@pytest.mark.slow
 @of_the_terminal
 def test_it_costs_few_bytes(busy: Installation, marie: Terminal) -> None:
     """The budgets at 80x24: 30 KB to start, 1.5 KB for the cursor, 3 KB for a new row."""

@@ -187,6 +187,7 @@ def is_summer(zone: str, at: datetime) -> bool:
     return done.stdout == "1\n"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(12, "summer time")
 @pytest.mark.parametrize("to_summer", [True, False], ids=["spring", "autumn"])
 def test_ticks_and_retries_go_on_over_the_change_to_and_from_summer_time(

@@ -158,6 +158,7 @@ def test_a_worker_goes_on_after_postgresql_crashed_under_it(
     assert len({request.headers["X-AuraPOS-Delivery"] for request in receiver.requests}) == 41
 
 
+@pytest.mark.slow
 @pytest.mark.fault(9, "Redis flushed, restarted")
 def test_the_next_tick_carries_on_after_redis_lost_everything(
     tmp_path: Path, receiver: Scripted

@@ -89,6 +89,7 @@ def spend(night: Night, business: int, vault: Vault, down: timedelta) -> list[in
     return asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_server_that_was_down_for_eight_hours_misses_nothing_and_gets_all_once_in_order(
     business: int, vault: Vault
 ) -> None:

@@ -84,6 +84,7 @@ def test_no_screen_draws_what_a_terminal_obeys(attacked: Desk, pressed: list[str
     play(app, script, TALL)
 
 
+@pytest.mark.slow
 def test_no_delivery_does(attacked: Desk) -> None:
     app = WebhooksApp(attacked)
 
