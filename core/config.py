@@ -9,9 +9,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
-from core.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url
+from core.domain.editions import WEBHOOKS_LIMIT
+from core.domain.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url
 from core.errors import BadConfig
-from core.plans import WEBHOOKS_LIMIT
 
 Network = IPv4Network | IPv6Network
 

@@ -10,13 +10,13 @@ from typing import Protocol
 
 from peewee import fn
 
-from core.access import find_business
-from core.database import connection, proxy, transaction
+from core.domain.editions import includes_webhooks, why_not_included
+from core.domain.events import SELECTABLE, EventType
+from core.domain.payload import LINE_LIMIT, Change, check_key, check_payload, digest, parse_change
 from core.errors import BadInput, BadPayload, NotIncluded
-from core.events import SELECTABLE, EventType
-from core.models import MICROSECOND, Event
-from core.payload import LINE_LIMIT, Change, check_key, check_payload, digest, parse_change
-from core.plans import includes_webhooks, why_not_included
+from core.storage.database import connection, proxy, transaction
+from core.storage.models import MICROSECOND, Event
+from core.storage.rows import find_business
 
 Wake = Callable[[], None]
 """Rings the consumer; called after the commit, and allowed to fail."""

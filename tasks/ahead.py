@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.outbox import Claim
+from core.pipeline.leases import Claim
 from tasks.gates import Recipient
 
 _MOST_BYTES = 8 * 2**20  # of payloads

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from peewee import PeeweeException
 
-from core.database import explain
+from core.storage.database import explain
 from tasks.database_thread import DatabaseThread
 
 log = logging.getLogger(__name__)

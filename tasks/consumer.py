@@ -11,25 +11,25 @@ from typing import Any
 
 from huey import Huey
 
-from core.clock import DatabaseClock
 from core.config import Config, load_config, settings_of
-from core.database import open_database, proxy
-from core.delivery import Schedule
-from core.outbox import LEASE
-from core.retention import prune_daily, record_end, record_tick
-from core.schema import require_current
-from core.sender import Sender
-from core.sweep import Sweep
-from core.tallies import fold
-from core.tls import tls_context
-from core.transport import GuardedTransport
-from core.vault import load_vault
+from core.domain.delivery import Schedule
+from core.outbound.sender import Sender
+from core.outbound.tls import tls_context
+from core.outbound.transport import GuardedTransport
+from core.pipeline.leases import LEASE
+from core.pipeline.retention import prune_daily, record_end, record_tick
+from core.pipeline.sweep import Sweep
+from core.pipeline.tallies import fold
+from core.storage.clock import DatabaseClock
+from core.storage.database import open_database, proxy
+from core.storage.schema import require_current
+from core.storage.vault import load_vault
 from tasks.descriptors import affordable
 from tasks.dispatcher import Dispatcher
 from tasks.ending import end_in_time
 from tasks.engine import Engine
-from tasks.jobs import aside, register, unfailing
-from tasks.load import Limits
+from tasks.shares import Limits
+from tasks.wakes import aside, register, unfailing
 from tasks.wiring import (
     CONFIG_VARIABLE,
     DEFAULT_CONFIG,

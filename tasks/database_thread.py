@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from core.database import hold_connection, release_connection
+from core.storage.database import hold_connection, release_connection
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -17,9 +17,7 @@ from typing import NamedTuple
 
 from peewee import PeeweeException
 
-from core import outbox
-from core.database import explain
-from core.delivery import (
+from core.domain.delivery import (
     Interrupted,
     Lapsed,
     Locked,
@@ -31,22 +29,24 @@ from core.delivery import (
     Verdict,
     Withdrawn,
 )
-from core.due import Waiting, next_due, waiting_webhooks
+from core.domain.signing import Secret, build_body, build_headers
 from core.errors import BadKeyFile
-from core.outbox import LEASE, Claim, FannedOut, Settlement
-from core.recording import settle_all
-from core.recovery import recover_some
-from core.sender import Sender
-from core.signing import Secret, build_body, build_headers
-from core.steps import Step, passed
-from core.transport import Errand
-from core.vault import Vault
+from core.outbound.sender import Sender
+from core.outbound.transport import Errand
+from core.pipeline import leases
+from core.pipeline.leases import LEASE, Claim, FannedOut, Settlement
+from core.pipeline.recording import settle_all
+from core.pipeline.recovery import recover_some
+from core.pipeline.steps import Step, passed
+from core.storage.database import explain
+from core.storage.due import Waiting, next_due, waiting_webhooks
+from core.storage.vault import Vault
 from tasks.ahead import Ahead, Held
 from tasks.database_thread import DatabaseThread
 from tasks.gates import Recipient
 from tasks.last_look import LastLooks
-from tasks.load import Limits, Load
 from tasks.roster import Roster, host_of
+from tasks.shares import Limits, Load
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Dispatcher:
         self._stopping = False
         self._writer = DatabaseThread("writer", synced=False)
         self._reader = DatabaseThread("reader")
-        self._last_looks = LastLooks(lambda claims: self._reader.run(outbox.still_sendable, claims))
+        self._last_looks = LastLooks(lambda claims: self._reader.run(leases.still_sendable, claims))
 
     def look(self) -> None:
         """Look for new work at once, also in the middle of a pass."""
@@ -269,10 +269,10 @@ class Dispatcher:
         """In the writer. Settled once more because claiming failed, outcomes change nothing."""
         settled = settle_all(batch, self._schedule, self._clock()) if batch else []
         if back:
-            outbox.give_back(back, self._clock())
+            leases.give_back(back, self._clock())
         at = monotonic()
         claims = (
-            outbox.claim(wanted, self._schedule, until, self._clock, self._lease_for, held)
+            leases.claim(wanted, self._schedule, until, self._clock, self._lease_for, held)
             if wanted
             else []
         )
@@ -327,7 +327,7 @@ class Dispatcher:
         """In the writer: what was fanned out, whether there may be more to do at once, and who
         waits.
         """
-        fanned_out = outbox.fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
+        fanned_out = leases.fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
         has_more = not fanned_out.is_all or (
             bool(self._recovery_window)
             and recover_some(_RECOVER_BATCH, self._recovery_window, self._clock())

@@ -18,9 +18,9 @@ from datetime import datetime
 
 from peewee import PeeweeException
 
-from core.database import explain
 from core.errors import WebhooksError
-from core.loops import run
+from core.outbound.event_loop import run
+from core.storage.database import explain
 from tasks.chores import Chore
 from tasks.dispatcher import Dispatcher
 from tasks.ending import flush_log

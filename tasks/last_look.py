@@ -7,9 +7,9 @@ from time import monotonic
 
 from peewee import PeeweeException
 
-from core import outbox
-from core.database import explain, hold_connection, proxy, release_connection
-from core.outbox import Claim
+from core.pipeline import leases
+from core.pipeline.leases import Claim
+from core.storage.database import explain, hold_connection, is_postgres, proxy, release_connection
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +63,12 @@ class LastLooks:
     def _look_here(self, claims: list[Claim]) -> list[bool] | None:
         """None where it is not for the event loop to look."""
         begin = monotonic()
-        if proxy.for_update or begin < self._looks_itself_from:
+        if is_postgres() or begin < self._looks_itself_from:
             return None
         try:
             self._holds_connection |= proxy.is_closed()
             hold_connection()
-            return outbox.still_sendable(claims)
+            return leases.still_sendable(claims)
         except Exception:  # noqa: BLE001 - the thread will tell, if it is still so there
             self._looks_itself_from = begin + _DISTRUSTED_FOR
             return None

@@ -7,9 +7,9 @@ from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
 from huey.serializer import SignedSerializer
 from huey.storage import SqliteStorage
 
-from core.database import sqlite_path
 from core.errors import BadConfig
-from core.folders import make_private
+from core.storage.database import sqlite_path
+from core.storage.folders import make_private
 
 _NAME = "aurapos-webhooks"
 _CONNECT_TIMEOUT = 2  # seconds, the least that PostgreSQL's driver takes
@@ -60,7 +60,7 @@ def open_queue(
 
 def _postgres_queue(url: str, options: dict[str, Any], *, create: bool, to_ring: bool) -> Huey:
     try:
-        from core.postgres import connect  # noqa: PLC0415 - its driver is an extra
+        from core.storage.postgres import connect  # noqa: PLC0415 - its driver is an extra
     except ImportError:
         raise _missing_driver("postgres") from None
     timeouts = _POSTGRES_RING if to_ring else {}

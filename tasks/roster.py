@@ -5,7 +5,7 @@ from functools import lru_cache
 from itertools import islice
 from urllib.parse import urlsplit
 
-from core.due import Waiting
+from core.storage.due import Waiting
 from tasks.gates import Recipient
 
 _LOOKED_AT = 1000  # webhooks at a time: what deciding what to claim may cost

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config import Config, DeliveryConfig
-from core.url_policy import UrlPolicy
-from core.vault import load_vault
-from tasks.jobs import bell
+from core.domain.url_policy import UrlPolicy
+from core.storage.vault import load_vault
+from tasks.wakes import bell
 
 if TYPE_CHECKING:
     from huey import Huey

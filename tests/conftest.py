@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from core.database import open_database
-from core.directory import add_business
-from core.vault import Vault, create_key_file, load_vault
+from core.storage.database import open_database
+from core.storage.vault import Vault, create_key_file, load_vault
+from core.use_cases.businesses import add_business
 from tests.support import servers
 from tests.support.databases import PostgresDatabases, SqliteFiles
 from tests.support.installation import FAST, Installation, Storage

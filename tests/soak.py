@@ -3,7 +3,8 @@
 Two workers deliver what a register keeps pushing, while owners act and receivers answer, fail,
 hang and hang up. One of the workers after the other is killed; now and then one is stopped until
 its leases have run out, and goes on.
-At the end everything must be in order: see core/invariants.py. Ends with 1 if it is not.
+At the end everything must be in order: see core/verification/invariants.py. Ends with 1 if it
+is not.
 
 The same seed makes the same choices: how long until the nth kill and of which worker, in which shop
 the nth push is, what an owner does after the nth kill to which webhook, what a receiver does with a
@@ -33,19 +34,19 @@ from time import monotonic, sleep
 
 from peewee import fn
 
-from core import services
 from core.config import load_config
-from core.database import open_database
-from core.delivery import WAITING, ErrorKind, Schedule, Status
-from core.directory import add_business
-from core.events import SELECTABLE, EventType
-from core.history import Post
+from core.domain.delivery import WAITING, ErrorKind, Schedule, Status
+from core.domain.events import SELECTABLE, EventType
+from core.domain.signing import Secret
 from core.intake import sync
-from core.invariants import Evidence, Rule, Violation, check
-from core.models import Delivery, Event, Webhook
-from core.services import NewWebhook
-from core.signing import Secret
-from core.vault import load_vault
+from core.storage.database import open_database
+from core.storage.models import Delivery, Event, Webhook
+from core.storage.vault import load_vault
+from core.use_cases import services
+from core.use_cases.businesses import add_business
+from core.use_cases.services import NewWebhook
+from core.verification.history import Post
+from core.verification.invariants import Evidence, Rule, Violation, check
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
 from tests.support.dying_worker import run_worker

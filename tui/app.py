@@ -12,9 +12,9 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.worker import WorkerFailed
 
-from core import queries
-from core.plans import why_not_included
-from core.queries import BusinessRow
+from core.domain.editions import why_not_included
+from core.use_cases import queries
+from core.use_cases.queries import BusinessRow
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk
 from tui.driver import Terminal
@@ -22,9 +22,9 @@ from tui.page import BAD, GONE, AtStake, Page
 from tui.plain import NoColours
 from tui.printing import print_until_enter
 from tui.screens.businesses import Businesses
+from tui.screens.first_business import SetUp
 from tui.screens.help import Help
 from tui.screens.notice import Notice
-from tui.screens.set_up import SetUp
 from tui.screens.webhooks import Webhooks
 from tui.type_ahead import TypeAhead, Typed
 from tui.untrusted import NothingHidden

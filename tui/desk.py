@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.domain.editions import WEBHOOKS_LIMIT, Actor, Edition
+from core.domain.url_policy import UrlPolicy
 from core.errors import BadKeyFile
 from core.intake import Wake
-from core.plans import WEBHOOKS_LIMIT, Actor, Edition
-from core.rotation import lost_secrets
-from core.settings import AS_IT_COMES, Settings
-from core.url_policy import UrlPolicy
-from core.vault import Vault
+from core.storage.vault import Vault
+from core.use_cases.rotation import lost_secrets
+from core.use_cases.settings import AS_IT_COMES, Settings
 
 TELL = "tell whoever runs AuraPOS Webhooks."
 

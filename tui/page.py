@@ -18,9 +18,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core.database import explained
 from core.errors import NotAllowed, NotFound, NotIncluded, WebhooksError
-from core.health import pulse
+from core.storage.database import explained
+from core.use_cases.webhook_health import pulse
 from tui.desk import Desk
 from tui.widgets.bars import Crumbs, Flash, Keys
 from tui.widgets.table import Table

@@ -1,6 +1,6 @@
 """How to verify a signature, in four languages, with the real header's name."""
 
-from core.signing import SIGNATURE_HEADER
+from core.domain.signing import SIGNATURE_HEADER
 
 SNIPPETS = {
     "Node": f"""\

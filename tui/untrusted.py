@@ -15,7 +15,7 @@ from textual.color import Color
 from textual.content import Content
 from textual.filter import LineFilter
 
-from core.cleaning import clean, is_hidden
+from core.domain.cleaning import clean, is_hidden
 
 
 def untrusted(text: str, style: str = "") -> Content:

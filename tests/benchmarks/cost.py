@@ -18,13 +18,13 @@ from itertools import count
 from pathlib import Path
 from uuid import UUID
 
-from core.database import open_database
-from core.events import EventType
-from core.loops import run
-from core.sender import Sender
-from core.signing import build_body, build_headers
-from core.tls import tls_context
-from core.transport import Errand, GuardedTransport
+from core.domain.events import EventType
+from core.domain.signing import build_body, build_headers
+from core.outbound.event_loop import run
+from core.outbound.sender import Sender
+from core.outbound.tls import tls_context
+from core.outbound.transport import Errand, GuardedTransport
+from core.storage.database import open_database
 from tasks.engine import suit_a_worker
 from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import (

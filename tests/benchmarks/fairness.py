@@ -22,15 +22,15 @@ from pathlib import Path
 from time import perf_counter
 
 from core.config import load_config
-from core.database import open_database
-from core.directory import add_business
-from core.events import SELECTABLE, EventType
+from core.domain.events import SELECTABLE, EventType
 from core.intake import publish
-from core.services import create_webhook
-from core.vault import load_vault
+from core.storage.database import open_database
+from core.storage.vault import load_vault
+from core.use_cases.businesses import add_business
+from core.use_cases.services import create_webhook
 from tasks.dispatcher import Tally
 from tasks.engine import suit_a_worker
-from tasks.load import Limits
+from tasks.shares import Limits
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
 from tests.benchmarks.plot import line_plot

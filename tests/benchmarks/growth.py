@@ -22,13 +22,14 @@ from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
-from core import outbox, queries, retention
-from core.database import hold_connection, open_database, proxy, release_connection
-from core.delivery import Answered
-from core.health import overview, pulse
-from core.models import Delivery
-from core.outbox import Settlement
-from core.vitals import vitals
+from core.domain.delivery import Answered
+from core.pipeline import leases, retention
+from core.pipeline.leases import Settlement
+from core.storage.database import hold_connection, open_database, proxy, release_connection
+from core.storage.models import Delivery
+from core.use_cases import queries
+from core.use_cases.installation_health import vitals
+from core.use_cases.webhook_health import overview, pulse
 from tasks.engine import suit_a_worker
 from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import (
@@ -92,15 +93,15 @@ class Installed:
     def _deliver(self) -> None:
         publish(self.businesses, EVENTS // BUSINESSES, self.now)
         with self._timed("fan out 100 events"):
-            outbox.fan_out(EVENTS, self.now)
+            leases.fan_out(EVENTS, self.now)
         wanted = dict.fromkeys(range(1, WEBHOOKS + 1), BATCH // WEBHOOKS)
         for _ in range(DELIVERIES // BATCH):
             with self._timed("claim 100"):
-                claims = outbox.claim(wanted, SCHEDULE, self.now)
+                claims = leases.claim(wanted, SCHEDULE, self.now)
             assert len(claims) == BATCH
             ended = [Settlement(each, ANSWER, self.now, TOOK) for each in claims]
             with self._timed("settle 100"):
-                outbox.settle(ended, SCHEDULE, self.now)
+                leases.settle(ended, SCHEDULE, self.now)
 
     def _look(self, turn: int) -> None:
         with self._timed("list"):

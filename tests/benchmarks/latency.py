@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from core.config import load_config
-from core.database import open_database
 from core.intake import Wake, publish
+from core.storage.database import open_database
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import hold_to_invariants, new_database, spread, write_results

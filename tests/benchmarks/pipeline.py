@@ -20,9 +20,9 @@ from time import perf_counter
 import aiohttp
 import httpx
 
-from core.database import open_database
-from core.invariants import Evidence
-from core.loops import run
+from core.outbound.event_loop import run
+from core.storage.database import open_database
+from core.verification.invariants import Evidence
 from tasks.engine import suit_a_worker
 from tasks.wiring import utc_now as now
 from tests.benchmarks import cost

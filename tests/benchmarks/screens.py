@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
-from core.database import open_database
+from core.storage.database import open_database
 from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import write_results
 from tests.support.installation import Installation

@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 
 from core.config import load_config
-from core.database import open_database, release_connection
 from core.intake import sync
-from core.invariants import Evidence
+from core.storage.database import open_database, release_connection
+from core.verification.invariants import Evidence
 from tasks.wiring import make_wake
 from tasks.wiring import utc_now as now
 from tests.benchmarks.pipeline import client_rate

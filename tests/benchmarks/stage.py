@@ -16,19 +16,19 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from core import outbox
 from core.config import Config, DeliveryConfig, SecretsConfig
-from core.database import insert_rows, open_database, release_connection, transaction
-from core.delivery import Schedule
-from core.directory import add_business
-from core.events import SELECTABLE, EventType
-from core.history import Post
-from core.invariants import Evidence, check
-from core.models import Event, Webhook
-from core.schema import migrate
-from core.services import create_webhook
-from core.signing import Secret
-from core.vault import create_key_file, load_vault
+from core.domain.delivery import Schedule
+from core.domain.events import SELECTABLE, EventType
+from core.domain.signing import Secret
+from core.pipeline import leases
+from core.storage.database import insert_rows, open_database, release_connection, transaction
+from core.storage.models import Event, Webhook
+from core.storage.schema import migrate
+from core.storage.vault import create_key_file, load_vault
+from core.use_cases.businesses import add_business
+from core.use_cases.services import create_webhook
+from core.verification.history import Post
+from core.verification.invariants import Evidence, check
 from tasks.consumer import make_dispatcher
 from tasks.dispatcher import Dispatcher
 from tasks.wiring import utc_now as now
@@ -98,7 +98,7 @@ def publish(businesses: Sequence[int], each: int, at: datetime) -> None:
 def prepare(database: str, key_file: Path, urls: list[str], each: int) -> None:
     """A new database with a webhook for each URL, and so many deliveries due to each of them."""
     publish(found(database, key_file, urls, len(urls)), each, now())
-    while outbox.fan_out(500, now()).events:
+    while leases.fan_out(500, now()).events:
         pass
     release_connection()
 

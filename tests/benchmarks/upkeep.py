@@ -18,11 +18,11 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 from core.config import load_config
-from core.database import insert_rows, open_database, proxy, release_connection, transaction
-from core.due import next_due
-from core.events import EventType
+from core.domain.events import EventType
 from core.intake import publish, sync
-from core.models import Event, Webhook
+from core.storage.database import insert_rows, open_database, proxy, release_connection, transaction
+from core.storage.due import next_due
+from core.storage.models import Event, Webhook
 from tasks.wiring import make_wake, open_configured_queue
 from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import (

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from core.domain.events import SELECTABLE
+from core.domain.payload import parse_change
+from core.domain.signing import Secret
 from core.errors import BadInput
-from core.events import SELECTABLE
-from core.payload import parse_change
-from core.signing import Secret
 from tests.support.installation import COMMAND, Installation, command_after
 from tests.support.processes import alive, children
 from tests.support.scene import NOON

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from core.config import load_config
-from core.database import open_database
-from core.retention import record_tick
+from core.pipeline.retention import record_tick
+from core.storage.database import open_database
 from tasks.wiring import utc_now
 from tests.support.accounts import NOBODY, needs_root
 from tests.support.installation import FAST, Installation

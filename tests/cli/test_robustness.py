@@ -12,8 +12,8 @@ import click
 import pytest
 
 from core.config import load_config
-from core.database import connection, open_database
-from core.models import AuditEntry
+from core.storage.database import connection, open_database
+from core.storage.models import AuditEntry
 from tests.support.installation import COMMAND, Installation
 from tests.support.scene import close_database
 from tests.support.waiting import PATIENCE, wait_until

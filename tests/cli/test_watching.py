@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from core.config import load_config, settings_of
-from core.database import open_database
-from core.models import LastRun
-from core.retention import TICK, record_tick
+from core.pipeline.retention import TICK, record_tick
+from core.storage.database import open_database
+from core.storage.models import LastRun
 from tasks.wiring import utc_now
 from tests.support.installation import Installation
 from tests.support.programs import find_program, needs

@@ -7,13 +7,13 @@ from datetime import datetime
 
 import pytest
 
-from core.database import transaction
-from core.directory import add_business, set_business
+from core.domain.events import EventType
+from core.domain.payload import LINE_LIMIT, parse_change
 from core.errors import BadInput, BadPayload, NotFound, NotIncluded
-from core.events import EventType
 from core.intake import SyncReport, publish, read_lines, record_change, sync
-from core.models import MICROSECOND, Event
-from core.payload import LINE_LIMIT, parse_change
+from core.storage.database import transaction
+from core.storage.models import MICROSECOND, Event
+from core.use_cases.businesses import add_business, set_business
 from tests.support.scene import MINUTE, NOON, OPERATOR, SECOND, TICKET, publish_ticket, silent
 
 CREATED = EventType.TICKET_CREATED

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from core import outbox
-from core.database import transaction
-from core.delivery import ErrorKind, Recovery, Status
-from core.events import EventType
+from core.domain.delivery import ErrorKind, Recovery, Status
+from core.domain.events import EventType
 from core.intake import publish
-from core.invariants import check
-from core.models import Attempt, Delivery, Webhook
-from core.steps import Step
-from core.vault import Vault
+from core.pipeline import leases
+from core.pipeline.steps import Step
+from core.storage.database import transaction
+from core.storage.models import Attempt, Delivery, Webhook
+from core.storage.vault import Vault
+from core.verification.invariants import check
 from tests.support import dying_worker
 from tests.support.checked import evidence
 from tests.support.installation import FAST, Installation, Worker
@@ -57,7 +57,7 @@ class Killed:
 
     def _abandon(self, events: int, now: datetime) -> None:
         """As an outage that is over has left them, so that there is something to recover."""
-        outbox.fan_out(events, now)
+        leases.fan_out(events, now)
         abandoned = {"status": Status.ABANDONED, "attempts": 5, "recovery": Recovery.DUE}
         with transaction():
             Delivery.update(settled_at=now, due_at=None, **abandoned).execute()

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from core.config import load_config
-from core.database import connection, open_database, proxy, transaction
-from core.delivery import ErrorKind, Status
-from core.models import Attempt, Delivery
-from core.steps import Step
+from core.domain.delivery import ErrorKind, Status
+from core.pipeline.steps import Step
+from core.storage.database import connection, is_postgres, open_database, proxy, transaction
+from core.storage.models import Attempt, Delivery
 from tests.support import dying_worker
 from tests.support.counting import Counted, counting
 from tests.support.installation import (
@@ -82,7 +82,7 @@ def starting_together(installed: Installation, *commands: list[str]) -> Iterator
     """A worker of each command, none of which can begin before all have started."""
     with ExitStack() as stack:
         with transaction():  # on SQLite that alone keeps every other writer waiting
-            if proxy.for_update:
+            if is_postgres():
                 proxy.execute_sql("LOCK TABLE event")
             workers = [stack.enter_context(installed.worker(command=each)) for each in commands]
             for worker in workers:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.database import open_database, proxy
-from core.models import TABLES
+from core.storage.database import is_postgres, open_database, proxy
+from core.storage.models import TABLES
 from tests.support.installation import FAST, Installation, Storage
 from tests.support.scripted import after, answer, receiving
 from tests.support.terminal import terminal
@@ -23,7 +23,7 @@ def everything_stored(database_url: str) -> bytes:
     open_database(database_url)
     with proxy.connection_context():
         rows = [list(table.select().tuples()) for table in TABLES]
-    if proxy.for_update:
+    if is_postgres():
         proxy.close_all()
     return repr(rows).encode()
 

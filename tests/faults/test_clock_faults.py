@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from core import queries
-from core.models import Delivery
+from core.storage.models import Delivery
+from core.use_cases import queries
 from tests.support.installation import FAST, SHORT_MINUTES, Installation
 from tests.support.notes import notes
 from tests.support.scene import in_flight

@@ -69,9 +69,9 @@ import pytest
 from tests.support.notes import notes
 from tests.support.scene import NOON, close_database
 
-from core.database import open_database, transaction
-from core.models import Business, Webhook
-from core.schema import migrate
+from core.storage.database import open_database, transaction
+from core.storage.models import Business, Webhook
+from core.storage.schema import migrate
 
 pytestmark = pytest.mark.fault(1, "a sample")
 

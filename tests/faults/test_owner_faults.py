@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.due import next_due
-from core.models import Delivery, Event
-from core.retention import prune
-from core.signing import Secret
+from core.domain.signing import Secret
+from core.pipeline.retention import prune
+from core.storage.due import next_due
+from core.storage.models import Delivery, Event
 from tests.support.installation import Installation, Worker
 from tests.support.scene import DAY
 from tests.support.scripted import Request, Scripted, after, answer, receiving

@@ -23,7 +23,7 @@ DATABASE = "aurapos-webhooks.db"
 
 PUBLISH = """
 from datetime import UTC, datetime
-from core.database import open_database
+from core.storage.database import open_database
 from core.intake import publish
 
 open_database({url!r})

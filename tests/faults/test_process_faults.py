@@ -11,7 +11,7 @@ from time import monotonic
 
 import pytest
 
-from core.models import Delivery
+from core.storage.models import Delivery
 from tests.support.installation import FAST, Installation, Storage, command_after
 from tests.support.scene import SECOND, has_ticked, make_due, nothing_waits
 from tests.support.scripted import Act, Request, after, answer, receiving, telling

@@ -18,11 +18,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
-from core import queries
-from core.database import open_database
-from core.queries import DeliveryRow
-from core.vault import load_vault
-from core.vitals import vitals
+from core.storage.database import open_database
+from core.storage.vault import load_vault
+from core.use_cases import queries
+from core.use_cases.installation_health import vitals
+from core.use_cases.queries import DeliveryRow
 from tests.support.installation import FAST, Installation
 from tests.support.memory import resident
 from tests.support.notes import Notes, begin_notes, notes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.database import open_database
+from core.storage.database import open_database
 from tests.support.disks import Disk, PageLimit, mounting_is_allowed, small_disk
 from tests.support.installation import FAST, SHORT_MINUTES, Installation, Storage, Worker
 from tests.support.scene import has_ticked, nothing_waits

@@ -12,8 +12,8 @@ from time import monotonic
 
 import pytest
 
-from core.database import connection
-from core.models import Attempt, Webhook
+from core.storage.database import connection
+from core.storage.models import Attempt, Webhook
 from tests.support.installation import Installation, command_after
 from tests.support.memory import resident
 from tests.support.scene import in_flight, make_due, nothing_waits

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from core.config import load_config
-from core.database import open_database, proxy
-from core.delivery import Schedule
-from core.invariants import Evidence, check
+from core.domain.delivery import Schedule
+from core.storage.database import open_database, proxy
+from core.verification.invariants import Evidence, check
 from tests.support.notes import Notes, begin_notes, notes
 from tests.support.scene import SCHEDULE, close_database
 

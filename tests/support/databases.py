@@ -12,9 +12,9 @@ from uuid import uuid4
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from core.database import open_database, sqlite_path
-from core.models import TABLES
-from core.schema import migrate
+from core.storage.database import open_database, sqlite_path
+from core.storage.models import TABLES
+from core.storage.schema import migrate
 from tests.support.scene import close_database
 
 _EMPTY = f"TRUNCATE {', '.join(table._meta.table_name for table in TABLES)} RESTART IDENTITY"

@@ -11,7 +11,7 @@ from typing import Protocol
 
 _LIMITED = """
 from pathlib import Path
-from core import database
+from core.storage import database
 
 class Limited(database.Sqlite):
     def begin(self, lock_type=None):

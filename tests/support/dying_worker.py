@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from core.config import load_config
-from core.steps import Step, watch
+from core.pipeline.steps import Step, watch
 from tui.cli.logs import log_to_stderr
 from tui.cli.worker import consume
 

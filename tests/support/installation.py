@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from core.database import proxy
-from core.signing import Secret
+from core.domain.signing import Secret
+from core.storage.database import is_postgres, proxy
 from tests.support.notes import notes
 from tests.support.processes import is_stopped
 from tests.support.ready import Fork, can_be_forked, ready_command
@@ -48,7 +48,7 @@ _SHOW_SECRETS = {"create", "regenerate-secret"}
 
 def is_free_to_write() -> bool:
     """Whether nobody is writing to the bound database, where only one can."""
-    if proxy.for_update:
+    if is_postgres():
         return True
     with closing(sqlite3.connect(proxy.obj.database, timeout=0)) as database:
         try:

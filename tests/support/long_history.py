@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.database import connection, proxy, transaction
-from core.models import TimeField, Webhook
+from core.storage.database import connection, is_postgres, proxy, transaction
+from core.storage.models import TimeField, Webhook
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LongHistory:
     def fill(self, now: datetime) -> None:
         """Write it into the bound database, which must have the webhooks and nothing else."""
         with transaction(), _without_indexes():
-            if proxy.for_update:  # what refers to what is right by construction
+            if is_postgres():  # what refers to what is right by construction
                 proxy.execute_sql("SET LOCAL session_replication_role = replica")
             for statement in _FILL:
                 proxy.execute_sql(
@@ -35,7 +35,7 @@ class LongHistory:
                 )
             if self.due or self.scheduled:
                 Webhook.update(ready_at=now).execute()
-            if proxy.for_update:
+            if is_postgres():
                 for table in _FILLED:
                     proxy.execute_sql(
                         f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id))"
@@ -55,14 +55,14 @@ class LongHistory:
             "late_step": _microseconds(day / max(1, self.lately)),
             "step": _microseconds((self.over - day) / max(1, older)),
             "body": proxy.param,
-        } | (_POSTGRES if proxy.for_update else _SQLITE)
+        } | (_POSTGRES if is_postgres() else _SQLITE)
         return statement.format(dealt=_DEALT.format(**names), **names)
 
 
 def keep_house() -> None:
     """What PostgreSQL does by itself in time; SQLite plans without statistics."""
     with connection():
-        for statement in ("VACUUM ANALYZE", "CHECKPOINT") if proxy.for_update else (_CHECKPOINT,):
+        for statement in ("VACUUM ANALYZE", "CHECKPOINT") if is_postgres() else (_CHECKPOINT,):
             proxy.execute_sql(statement)
 
 

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from core.delivery import Schedule
-from core.history import Post
-from core.signing import Secret
+from core.domain.delivery import Schedule
+from core.domain.signing import Secret
+from core.verification.history import Post
 
 
 class Receiver(Protocol):

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from core import queries
+from core.domain.editions import Actor
 from core.errors import NotFound
-from core.models import Attempt, Delivery, Event, Webhook
-from core.plans import Actor
+from core.storage.models import Attempt, Delivery, Event, Webhook
+from core.use_cases import queries
 from tests.support import outbox_model as expected
 from tests.support.outbox_model import Model, Parcel, Shop
 from tests.support.outbox_workers import Workers

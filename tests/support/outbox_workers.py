@@ -6,14 +6,22 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core import outbox
-from core.delivery import Answered, ErrorKind, Locked, Outcome, Unreachable, Unsendable, Withdrawn
-from core.due import next_due, waiting_webhooks
-from core.models import Delivery
-from core.outbox import Claim, Settlement
-from core.recovery import recover_some
-from core.signing import build_body
-from core.vault import Vault
+from core.domain.delivery import (
+    Answered,
+    ErrorKind,
+    Locked,
+    Outcome,
+    Unreachable,
+    Unsendable,
+    Withdrawn,
+)
+from core.domain.signing import build_body
+from core.pipeline import leases
+from core.pipeline.leases import Claim, Settlement
+from core.pipeline.recovery import recover_some
+from core.storage.due import next_due, waiting_webhooks
+from core.storage.models import Delivery
+from core.storage.vault import Vault
 from tests.support import outbox_model as expected
 from tests.support.outbox_model import Parcel, Post
 from tests.support.outbox_world import START, World, order
@@ -98,7 +106,7 @@ class Workers(World):
     def claim(self, worker: str, room: int) -> None:
         wanted = dict.fromkeys(self.workers[worker].roster, room)
         due = self.due()
-        claims = outbox.claim(wanted, SCHEDULE, self.now)
+        claims = leases.claim(wanted, SCHEDULE, self.now)
         taken = [(claim, self._claimable(claim, due)) for claim in claims]
         doomed = self._doomed(due)
         counted = defaultdict(int)
@@ -163,7 +171,7 @@ class Workers(World):
 
     def post(self, worker: str, round_of_answers: list[str], count: int) -> None:
         batch = self.unsent(worker)[:count]
-        sendable = outbox.still_sendable([held.claim for held in batch])
+        sendable = leases.still_sendable([held.claim for held in batch])
         for number, (held, may_send) in enumerate(zip(batch, sendable, strict=True)):
             hook = held.parcel.hook
             stands = (
@@ -200,7 +208,7 @@ class Workers(World):
             for held in batch
             if held.how is not None
         ]
-        recorded = outbox.settle(settlements, SCHEDULE, self.now)
+        recorded = leases.settle(settlements, SCHEDULE, self.now)
         done = {each.claim.uuid for each, _ in recorded}
         ours = [
             held

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core import intake, outbox, retention, services
-from core.directory import add_business, set_business
+from core import intake
+from core.domain.editions import Actor
 from core.errors import NotIncluded
-from core.models import Delivery, Event
-from core.plans import Actor
-from core.vault import Vault
+from core.pipeline import leases, retention
+from core.storage.models import Delivery, Event
+from core.storage.vault import Vault
+from core.use_cases import services
+from core.use_cases.businesses import add_business, set_business
 from tests.support import outbox_model as expected
 from tests.support.outbox_model import Happening, Hook, Model, Parcel, Shop
 from tests.support.scene import DEVELOPMENT, NOON, OPERATOR, silent
@@ -145,7 +147,7 @@ class World:
 
     def fan_out(self, limit: int) -> int:
         ready = [event for event in self.model.outbox() if event.shop.included]
-        done = outbox.fan_out(limit, self.now)
+        done = leases.fan_out(limit, self.now)
         fresh = self._learn_fanned_out()
         assert all(event in ready for event in fresh), "fanned out for one without the option"
         expected_count = min(limit, len(ready))

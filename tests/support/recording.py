@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from core.history import Post
+from core.verification.history import Post
 from tests.support.notes import notes
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core.database import proxy, transaction
+from core.storage.database import is_postgres, proxy, transaction
 
 _SQLITE = (
     """CREATE TRIGGER refusing BEFORE INSERT ON attempt WHEN CAST(NEW.{column} AS TEXT) = '{value}'
@@ -19,7 +19,7 @@ _POSTGRES = (
 @contextmanager
 def refused(value: object, column: str = "response") -> Iterator[None]:
     """No attempt that has this can be written to the bound database's log."""
-    begin, end = _POSTGRES if proxy.for_update else _SQLITE
+    begin, end = _POSTGRES if is_postgres() else _SQLITE
     with transaction():
         proxy.execute_sql(begin.format(column=column, value=value))
     try:

@@ -6,20 +6,20 @@ from functools import cache
 from ipaddress import ip_network
 from typing import Any
 
-from core import queries
-from core.database import connection, proxy, release_connection, transaction
-from core.delivery import Schedule
-from core.events import SELECTABLE, EventType
+from core.domain.delivery import Schedule
+from core.domain.editions import Actor
+from core.domain.events import SELECTABLE, EventType
+from core.domain.url_policy import UrlPolicy
 from core.intake import publish
-from core.models import Delivery, Event, Webhook
-from core.plans import Actor
-from core.queries import DeliveryRow
-from core.sender import Sender
-from core.services import NewWebhook, create_webhook
-from core.tls import tls_context
-from core.transport import GuardedTransport
-from core.url_policy import UrlPolicy
-from core.vault import Vault
+from core.outbound.sender import Sender
+from core.outbound.tls import tls_context
+from core.outbound.transport import GuardedTransport
+from core.storage.database import connection, is_postgres, proxy, release_connection, transaction
+from core.storage.models import Delivery, Event, Webhook
+from core.storage.vault import Vault
+from core.use_cases import queries
+from core.use_cases.queries import DeliveryRow
+from core.use_cases.services import NewWebhook, create_webhook
 from tests.support.notes import notes
 
 OPERATOR = Actor(None, "test")
@@ -38,7 +38,7 @@ def silent() -> None:
 def close_database() -> None:
     """Leave no connection to it behind, of whichever thread."""
     release_connection()
-    if proxy.for_update:
+    if is_postgres():
         proxy.close_all()
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import BinaryIO
 
-from core.history import Post
+from core.verification.history import Post
 from tests.support.notes import notes
 from tests.support.waiting import PATIENCE
 

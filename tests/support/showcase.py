@@ -9,15 +9,15 @@ from uuid import UUID
 from textual.pilot import Pilot
 
 import tui.app
-from core.database import transaction
-from core.delivery import ErrorKind, Recovery, Status
-from core.events import SELECTABLE, EventType
-from core.models import Attempt, AuditEntry, Delivery, Event, LastRun
-from core.plans import Actor
-from core.ready import lower
-from core.retention import TICK
-from core.services import create_webhook
-from core.vault import Vault
+from core.domain.delivery import ErrorKind, Recovery, Status
+from core.domain.editions import Actor
+from core.domain.events import SELECTABLE, EventType
+from core.pipeline.retention import TICK
+from core.storage.database import transaction
+from core.storage.models import Attempt, AuditEntry, Delivery, Event, LastRun
+from core.storage.ready import lower
+from core.storage.vault import Vault
+from core.use_cases.services import create_webhook
 from tests.support.scene import DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, silent
 from tui.app import WebhooksApp
 from tui.desk import Desk

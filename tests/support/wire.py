@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.conversation import Conversation
+from core.outbound.conversation import Conversation
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

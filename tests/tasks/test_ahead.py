@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from core.outbox import Claim
+from core.pipeline.leases import Claim
 from tasks.ahead import Ahead, Held
 from tasks.gates import Recipient
 from tests.support.scene import NOON

@@ -14,23 +14,24 @@ from typing import Any
 import pytest
 from peewee import OperationalError
 
-from core import outbox, queries, services, steps
-from core import payload as payload_module
-from core.database import transaction
-from core.delivery import ErrorKind, Schedule, Status
-from core.directory import add_business, set_business
+from core.domain import payload as payload_module
+from core.domain.delivery import ErrorKind, Schedule, Status
+from core.domain.events import EventType
 from core.errors import BadKeyFile
-from core.events import EventType
-from core.history import Post
-from core.models import Delivery, Event
-from core.outbox import LEASE, Claim, Settlement
-from core.queries import DeliveryRow
-from core.steps import Step
-from core.vault import Vault, load_vault
+from core.pipeline import leases, steps
+from core.pipeline.leases import LEASE, Claim, Settlement
+from core.pipeline.steps import Step
+from core.storage.database import transaction
+from core.storage.models import Delivery, Event
+from core.storage.vault import Vault, load_vault
+from core.use_cases import queries, services
+from core.use_cases.businesses import add_business, set_business
+from core.use_cases.queries import DeliveryRow
+from core.verification.history import Post
 from tasks import database_thread, dispatcher, gates, last_look
 from tasks.dispatcher import Dispatcher, Tally
-from tasks.jobs import aside
-from tasks.load import Limits
+from tasks.shares import Limits
+from tasks.wakes import aside
 from tests.support.notes import notes
 from tests.support.scene import (
     MARIE,
@@ -206,7 +207,7 @@ def test_whatever_has_ended_is_settled_in_the_next_turn(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due = 450  # few enough to be fanned out and claimed in one turn: nothing starts after it
-    settle, sizes, answered, all_answered = outbox.settle, list[int](), Counter(), threading.Event()
+    settle, sizes, answered, all_answered = leases.settle, list[int](), Counter(), threading.Event()
 
     def count(step: Step) -> None:
         answered[step] += 1
@@ -224,7 +225,7 @@ def test_whatever_has_ended_is_settled_in_the_next_turn(
             publish_ticket(business)
 
     monkeypatch.setattr(steps, "_watcher", count)
-    monkeypatch.setattr(outbox, "settle", settle_slowly)
+    monkeypatch.setattr(leases, "settle", settle_slowly)
     tally = run(Server(), scene, lambda: make_dispatcher(vault, limits=Limits(1024, 1024, 1024)))
     assert tally.delivered == due
     assert sum(size > 0 for size in sizes) <= 2  # the first to end, and all the others
@@ -310,9 +311,9 @@ def test_a_webhook_deleted_before_the_first_byte_is_not_called(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Server()
-    claim = outbox.claim
+    claim = leases.claim
 
-    def delete_after_claiming(*args: object) -> list[outbox.Claim]:
+    def delete_after_claiming(*args: object) -> list[leases.Claim]:
         claims = claim(*args)  # type: ignore[arg-type]  # passed through
         for each in claims:
             services.delete_webhook(MARIE, each.webhook_id, NOON)
@@ -322,7 +323,7 @@ def test_a_webhook_deleted_before_the_first_byte_is_not_called(
         add_webhook(vault, business, url)
         publish_ticket(business)
 
-    monkeypatch.setattr(outbox, "claim", delete_after_claiming)
+    monkeypatch.setattr(leases, "claim", delete_after_claiming)
     assert run(server, scene, lambda: make_dispatcher(vault)).attempts == 0
     assert server.requests == []
 
@@ -331,9 +332,9 @@ def test_a_secret_regenerated_before_the_first_byte_signs_instead_of_the_old(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, new = Server(), []
-    claim = outbox.claim
+    claim = leases.claim
 
-    def regenerate_after_claiming(*args: object) -> list[outbox.Claim]:
+    def regenerate_after_claiming(*args: object) -> list[leases.Claim]:
         claims = claim(*args)  # type: ignore[arg-type]  # passed through
         if claims and not new:
             new.append(services.regenerate_secret(MARIE, claims[0].webhook_id, NOON, vault=vault))
@@ -343,7 +344,7 @@ def test_a_secret_regenerated_before_the_first_byte_signs_instead_of_the_old(
         add_webhook(vault, business, url)
         publish_ticket(business)
 
-    monkeypatch.setattr(outbox, "claim", regenerate_after_claiming)
+    monkeypatch.setattr(leases, "claim", regenerate_after_claiming)
     tally = run(server, scene, lambda: make_dispatcher(vault))
     assert (tally.attempts, tally.delivered) == (1, 1)
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
@@ -504,17 +505,17 @@ def test_an_outcome_the_database_would_not_take_is_settled_later(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, webhooks = Server(), []
-    settle = outbox.settle
+    settle = leases.settle
 
     def full(*_: object) -> None:
-        monkeypatch.setattr(outbox, "settle", settle)
+        monkeypatch.setattr(leases, "settle", settle)
         raise OperationalError("database or disk is full")
 
     def scene(url: str) -> None:
         webhooks.append(add_webhook(vault, business, url).id)
         publish_ticket(business)
 
-    monkeypatch.setattr(outbox, "settle", full)
+    monkeypatch.setattr(leases, "settle", full)
     with pytest.raises(OperationalError):
         run(server, scene, lambda: make_dispatcher(vault))
     assert [row.status for row in rows(webhooks[0])] == [Status.DELIVERED]
@@ -525,7 +526,7 @@ def test_what_cannot_be_looked_at_last_is_not_sent(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, webhooks = Server(), []
-    look, sent_before = outbox.still_sendable, list[int]()  # each look
+    look, sent_before = leases.still_sendable, list[int]()  # each look
 
     def away_at_first(claims: list[Claim]) -> list[bool]:
         sent_before.append(len(server.requests))
@@ -537,7 +538,7 @@ def test_what_cannot_be_looked_at_last_is_not_sent(
         webhooks.append(add_webhook(vault, business, url).id)
         publish_ticket(business)
 
-    monkeypatch.setattr(outbox, "still_sendable", away_at_first)
+    monkeypatch.setattr(leases, "still_sendable", away_at_first)
     assert run(server, scene, lambda: make_dispatcher(vault)).delivered == 1
     assert sent_before == [0, 0]
     assert [row.attempts for row in rows(webhooks[0])] == [1]
@@ -548,7 +549,7 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
 ) -> None:
     """As after a process stood still: another worker may have sent it meanwhile."""
     server, asked, stood_still = Server(), list[list[Claim]](), 0.0
-    look, monotonic = outbox.still_sendable, dispatcher.monotonic
+    look, monotonic = leases.still_sendable, dispatcher.monotonic
 
     def slow_at_first(claims: list[Claim]) -> list[bool]:
         nonlocal stood_still
@@ -560,7 +561,7 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
         add_webhook(vault, business, url)
         publish_ticket(business)
 
-    monkeypatch.setattr(outbox, "still_sendable", slow_at_first)
+    monkeypatch.setattr(leases, "still_sendable", slow_at_first)
     monkeypatch.setattr(dispatcher, "monotonic", lambda: monotonic() + stood_still)
     tally = run(server, scene, lambda: make_dispatcher(vault))
     assert (len(asked), len(server.requests), tally.attempts) == (2, 1, 1)
@@ -681,7 +682,7 @@ def test_a_close_that_cannot_settle_still_lets_everything_go(
         add_webhook(vault, business, url)
         publish_ticket(business)
 
-    monkeypatch.setattr(outbox, "settle", broken)
+    monkeypatch.setattr(leases, "settle", broken)
     with pytest.raises(ZeroDivisionError):
         run(Server(), scene, lambda: make_dispatcher(vault))
     assert not [each for each in threading.enumerate() if each.name.startswith("writer")]
@@ -770,14 +771,14 @@ def ahead_of(
 def test_a_place_is_taken_again_while_the_database_is_still_at_the_last_claim(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle, go_on = outbox.settle, threading.Event()
+    settle, go_on = leases.settle, threading.Event()
 
     def settle_slowly(*args: Any) -> Any:
         assert go_on.wait(PATIENCE)
         return settle(*args)
 
     async def scene(_: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
-        monkeypatch.setattr(outbox, "settle", settle_slowly)
+        monkeypatch.setattr(leases, "settle", settle_slowly)
         draining = drain(per_second=8.0)
         await server.until(2)
         server.let(4)
@@ -814,14 +815,14 @@ def test_what_is_not_started_in_time_is_given_back_and_claimed_anew(
     loop: asyncio.AbstractEventLoop
     late, monotonic = 0.0, dispatcher.monotonic
     monkeypatch.setattr(dispatcher, "monotonic", lambda: monotonic() + late)
-    given_back, give_back, returned = list[int](), outbox.give_back, asyncio.Event()
+    given_back, give_back, returned = list[int](), leases.give_back, asyncio.Event()
 
     def note(claims: list[Claim], now: datetime) -> None:
         given_back.append(len(claims))
         give_back(claims, now)
         loop.call_soon_threadsafe(returned.set)
 
-    monkeypatch.setattr(outbox, "give_back", note)
+    monkeypatch.setattr(leases, "give_back", note)
 
     async def scene(passing: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
         nonlocal late, loop

@@ -9,12 +9,12 @@ from datetime import datetime
 import pytest
 from peewee import OperationalError
 
-from core.vault import Vault
+from core.storage.vault import Vault
 from tasks import chores, dispatcher
 from tasks import engine as engine_module
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
-from tasks.load import Limits
+from tasks.shares import Limits
 from tasks.wiring import utc_now
 from tests.support.scene import MINUTE, SCHEDULE, add_webhook, make_sender, publish_ticket
 from tests.support.scripted import Scripted

@@ -9,10 +9,11 @@ from contextlib import closing
 import pytest
 from peewee import OperationalError
 
-from core import outbox, services
-from core.database import proxy
-from core.outbox import LEASE, Claim
-from core.vault import Vault
+from core.pipeline import leases
+from core.pipeline.leases import LEASE, Claim
+from core.storage.database import is_postgres
+from core.storage.vault import Vault
+from core.use_cases import services
 from tasks import last_look
 from tasks.last_look import LastLooks
 from tests.support.scene import MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
@@ -27,7 +28,7 @@ def _no_look_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def may_send(claims: list[Claim]) -> list[bool]:
     async def ask() -> list[bool]:
-        looks = LastLooks(lambda asked: asyncio.to_thread(outbox.still_sendable, asked))
+        looks = LastLooks(lambda asked: asyncio.to_thread(leases.still_sendable, asked))
         return await asyncio.gather(*map(looks.may_send, claims))
 
     return asyncio.run(ask())
@@ -36,8 +37,8 @@ def may_send(claims: list[Claim]) -> list[bool]:
 def claimed(vault: Vault, business: int) -> Claim:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    outbox.fan_out(500, NOON)
-    [claim] = outbox.claim({webhook.id: 1}, SCHEDULE, NOON)
+    leases.fan_out(500, NOON)
+    [claim] = leases.claim({webhook.id: 1}, SCHEDULE, NOON)
     return claim
 
 
@@ -46,7 +47,7 @@ def test_a_claim_on_old_terms_is_not_sent_because_a_newer_one_of_its_delivery_is
 ) -> None:
     old = claimed(vault, business)
     services.regenerate_secret(MARIE, old.webhook_id, NOON, vault=vault)
-    [new] = outbox.claim({old.webhook_id: 1}, SCHEDULE, NOON + LEASE)
+    [new] = leases.claim({old.webhook_id: 1}, SCHEDULE, NOON + LEASE)
     assert may_send([old]) == [False]
     assert may_send([old, new]) == [False, True]
 
@@ -56,16 +57,16 @@ def test_a_look_that_fails_sends_nothing_and_the_next_is_answered(
     business: int, vault: Vault, trouble: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(last_look, "_PAUSE_AFTER_ERROR", 0.0)
-    claim, look = claimed(vault, business), outbox.still_sendable
+    claim, look = claimed(vault, business), leases.still_sendable
 
     def fail(_: Sequence[Claim]) -> list[bool]:
         raise trouble
 
     async def ask() -> list[bool]:
-        looks = LastLooks(lambda asked: asyncio.to_thread(outbox.still_sendable, asked))
-        monkeypatch.setattr(outbox, "still_sendable", fail)
+        looks = LastLooks(lambda asked: asyncio.to_thread(leases.still_sendable, asked))
+        monkeypatch.setattr(leases, "still_sendable", fail)
         first = await asyncio.wait_for(looks.may_send(claim), PATIENCE)
-        monkeypatch.setattr(outbox, "still_sendable", look)
+        monkeypatch.setattr(leases, "still_sendable", look)
         return [first, await asyncio.wait_for(looks.may_send(claim), PATIENCE)]
 
     assert asyncio.run(ask()) == [False, True]
@@ -78,7 +79,7 @@ def asked_in_a_thread(claim: Claim, times: int) -> list[bool]:
     async def ask() -> None:
         async def in_thread(claims: list[Claim]) -> list[bool]:
             asked[-1] = True
-            return await asyncio.to_thread(outbox.still_sendable, claims)
+            return await asyncio.to_thread(leases.still_sendable, claims)
 
         looks = LastLooks(in_thread)
         for _ in range(times):
@@ -93,8 +94,7 @@ def asked_in_a_thread(claim: Claim, times: int) -> list[bool]:
 def test_on_sqlite_the_loop_looks_itself_and_elsewhere_a_thread_does(
     business: int, vault: Vault
 ) -> None:
-    is_postgres = bool(proxy.for_update)
-    assert asked_in_a_thread(claimed(vault, business), 2) == [is_postgres] * 2
+    assert asked_in_a_thread(claimed(vault, business), 2) == [is_postgres()] * 2
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -112,14 +112,14 @@ def test_after_a_slow_look_the_thread_is_asked_for_a_while(
 def test_where_the_loop_would_have_to_wait_the_thread_does(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim, look = claimed(vault, business), outbox.still_sendable
+    claim, look = claimed(vault, business), leases.still_sendable
 
     def locked_here(claims: Sequence[Claim]) -> list[bool]:
         if threading.current_thread() is threading.main_thread():
             raise OperationalError("database is locked")
         return look(claims)
 
-    monkeypatch.setattr(outbox, "still_sendable", locked_here)
+    monkeypatch.setattr(leases, "still_sendable", locked_here)
     assert asked_in_a_thread(claim, 2) == [True, True]
 
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from core import queries
-from core.delivery import Status
-from core.models import Delivery
-from core.vault import Vault
+from core.domain.delivery import Status
+from core.storage.models import Delivery
+from core.storage.vault import Vault
+from core.use_cases import queries
 from tasks.dispatcher import Dispatcher
-from tasks.load import Limits
+from tasks.shares import Limits
 from tests.support.scene import (
     MARIE,
     MINUTE,

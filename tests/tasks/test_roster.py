@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.due import Waiting
+from core.storage.due import Waiting
 from tasks import roster
 from tasks.roster import Roster, host_of
 from tests.support.scene import NOON

@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from core.delivery import Answered, ErrorKind, Interrupted, Outcome, Unreachable
+from core.domain.delivery import Answered, ErrorKind, Interrupted, Outcome, Unreachable
 from tasks.gates import Recipient
-from tasks.load import Limits, Load
+from tasks.shares import Limits, Load
 
 ANSWER, SILENCE = Answered(200, ""), Unreachable(ErrorKind.TIMEOUT, "")
 LIMITS = Limits(concurrency=16, per_webhook=4, per_host=8)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pytest_textual_snapshot import SVGImageExtension
 
-from core.database import open_database
-from core.directory import add_business
-from core.schema import migrate
-from core.vault import Vault
+from core.storage.database import open_database
+from core.storage.schema import migrate
+from core.storage.vault import Vault
+from core.use_cases.businesses import add_business
 from tests.support.databases import SqliteFiles
 from tests.support.installation import Storage
 from tests.support.scene import NOON, OPERATOR, close_database

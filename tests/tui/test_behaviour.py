@@ -9,16 +9,16 @@ import pytest
 from textual.events import Paste
 from textual.pilot import Pilot
 
-from core import queries, services
-from core.database import proxy, transaction
-from core.delivery import ErrorKind, Status
-from core.directory import add_business, add_member, remove_member, set_business
-from core.events import SELECTABLE, EventType
-from core.models import AuditEntry, Delivery, Event, Webhook
-from core.plans import Actor
-from core.settings import keep_lost, settings_of
-from core.signing import Secret
-from core.vault import Vault
+from core.domain.delivery import ErrorKind, Status
+from core.domain.editions import Actor
+from core.domain.events import SELECTABLE, EventType
+from core.domain.signing import Secret
+from core.storage.database import proxy, transaction
+from core.storage.models import AuditEntry, Delivery, Event, Webhook
+from core.storage.vault import Vault
+from core.use_cases import queries, services
+from core.use_cases.businesses import add_business, add_member, remove_member, set_business
+from core.use_cases.settings import keep_lost, settings_of
 from tests.support.scene import MINUTE, NOON, OPERATOR, SECOND
 from tests.support.showcase import (
     CI,
@@ -41,8 +41,8 @@ from tests.support.waiting import PATIENCE
 from tui.app import IDLE_LIMIT, WebhooksApp
 from tui.desk import Desk
 from tui.page import Page
+from tui.screens.first_business import SetUp
 from tui.screens.secret import ShownSecret
-from tui.screens.set_up import SetUp
 from tui.widgets import bars
 from tui.widgets.entry import Entry
 from tui.widgets.table import Table

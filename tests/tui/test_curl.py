@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from core.delivery import Status
-from core.events import EventType
-from core.queries import DeliveryDetail, DeliveryRow
-from core.signing import Secret, build_body, build_headers
+from core.domain.delivery import Status
+from core.domain.events import EventType
+from core.domain.signing import Secret, build_body, build_headers
+from core.use_cases.queries import DeliveryDetail, DeliveryRow
 from tests.support.programs import needs
 from tests.support.scene import NOON
 from tests.support.scripted import receiving

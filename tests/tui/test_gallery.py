@@ -62,7 +62,12 @@ def _snapshot(name: str) -> str:
 
 
 def _picture(old: str | None, new: str | None, **how: str) -> Picture:
-    words = {"screen": "tui.screens.set_up", "about": "", "test": "a.py::test_b", "title": "b"}
+    words = {
+        "screen": "tui.screens.first_business",
+        "about": "",
+        "test": "a.py::test_b",
+        "title": "b",
+    }
     return Picture(order=1, old=old, new=new, **{**words, "detail": "", **how})
 
 

@@ -6,13 +6,13 @@ from rich.style import Style
 from textual.color import Color
 from textual.pilot import Pilot
 
-from core.database import proxy
-from core.delivery import ErrorKind, Status
-from core.directory import add_business
-from core.events import SELECTABLE
-from core.models import AuditEntry, Business, Webhook
-from core.signing import Secret
-from core.vault import Vault
+from core.domain.delivery import ErrorKind, Status
+from core.domain.events import SELECTABLE
+from core.domain.signing import Secret
+from core.storage.database import is_postgres
+from core.storage.models import AuditEntry, Business, Webhook
+from core.storage.vault import Vault
+from core.use_cases.businesses import add_business
 from tests.support.hostile import BODIES, harmful
 from tests.support.scene import NOON, OPERATOR, SECOND
 from tests.support.showcase import (
@@ -39,7 +39,7 @@ TALL = (120, 60)
 
 def storable(text: str) -> str:
     """PostgreSQL has no NUL in its texts."""
-    return text.replace("\0", "") if proxy.for_update else text
+    return text.replace("\0", "") if is_postgres() else text
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from core import queries
-from core.database import proxy
-from core.delivery import Recovery
-from core.directory import add_business, set_business
-from core.plans import Actor
-from core.signing import Secret
-from core.vault import Vault
+from core.domain.delivery import Recovery
+from core.domain.editions import Actor
+from core.domain.signing import Secret
+from core.storage.database import proxy
+from core.storage.vault import Vault
+from core.use_cases import queries
+from core.use_cases.businesses import add_business, set_business
 from tests.support.scene import MINUTE, NOON, OPERATOR
 from tests.support.showcase import (
     OnePage,
@@ -26,8 +26,8 @@ from tests.support.showcase import (
 )
 from tui.app import WebhooksApp
 from tui.desk import Desk
+from tui.screens.first_business import SetUp
 from tui.screens.secret import ShownSecret
-from tui.screens.set_up import SetUp
 
 Snap = Callable[..., bool]
 SMALL, WIDE = (40, 10), (120, 40)

@@ -5,8 +5,8 @@ import sys
 
 import click
 
-from core import directory, queries
 from core.errors import BadInput
+from core.use_cases import businesses, queries
 from tui.cli.program import Program, pass_program
 
 # From the client come only what sshd itself says of it and the terminal's name; nothing that is
@@ -32,7 +32,7 @@ def authorized_keys(program: Program, key_type: str, key: str) -> None:
     """
     program.open()
     try:
-        public_key, fingerprint = directory.parse_public_key(f"{key_type} {key}")
+        public_key, fingerprint = businesses.parse_public_key(f"{key_type} {key}")
     except BadInput:
         return  # certificates and kinds of keys that no member can have
     login = queries.login_of_key(fingerprint)

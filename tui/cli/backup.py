@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from core.backup import back_up, refuse_other_engines
-from core.database import open_database
+from core.storage.database import open_database
+from core.use_cases.backup import back_up, refuse_other_engines
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, pass_program
 

@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 import click
 
-from core import directory, queries
+from core.domain.editions import Edition
 from core.errors import BadInput
-from core.plans import Edition
+from core.use_cases import businesses, queries
 from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import Program, json_option, operator, pass_program
@@ -47,7 +47,7 @@ def add(
 ) -> None:
     """Add a business."""
     program.open()
-    business_id = directory.add_business(
+    business_id = businesses.add_business(
         operator(), name, edition, owner, utc_now(), option=bool(switched(option))
     )
     if as_json:
@@ -93,7 +93,7 @@ def set_business(
     program.open()
     if name is None and edition is None and option is None:
         raise BadInput("Say what to change: --name, --edition or --option.")
-    directory.set_business(
+    businesses.set_business(
         operator(), business_id, utc_now(), name=name, edition=edition, option=switched(option)
     )
     if switched(option):

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from core import queries, services
 from core.config import parse_duration
-from core.delivery import BESIDE, Status
+from core.domain.delivery import BESIDE, Status
+from core.domain.events import EventType
 from core.errors import BadInput
-from core.events import EventType
-from core.queries import AttemptRow, DeliveryRow, Wanted
+from core.use_cases import queries, services
+from core.use_cases.queries import AttemptRow, DeliveryRow, Wanted
 from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (

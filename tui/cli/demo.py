@@ -18,23 +18,23 @@ from typing import Any, Self
 
 import click
 
-from core import services
-from core.delivery import Schedule
+from core.domain.delivery import Schedule
+from core.domain.events import SELECTABLE, EventType
+from core.domain.payload import Change, parse_change
 from core.errors import WebhooksError
-from core.events import SELECTABLE, EventType
-from core.history import Post
 from core.intake import record_change
-from core.invariants import Evidence, check
-from core.payload import Change, parse_change
-from core.services import NewWebhook
+from core.use_cases import services
+from core.use_cases.services import NewWebhook
+from core.verification.history import Post
+from core.verification.invariants import Evidence, check
 from tasks.wiring import utc_now
+from tui.cli.init import initialise
 from tui.cli.output import say
 from tui.cli.program import Program, actor_as
 from tui.cli.receiver import Answer, Received, Receiver
 from tui.cli.sales import Sales
-from tui.cli.setup import initialise
 from tui.cli.supervisor import start_tied
-from tui.cli.tui import is_on_terminal, make_desk, run
+from tui.cli.terminal import is_on_terminal, make_desk, run
 
 _OWNER = "marie"
 _CONFIG = """\

@@ -13,18 +13,25 @@ from pathlib import Path
 import click
 from peewee import PeeweeException
 
-from core import queries
 from core.config import Config
-from core.database import connection, explain, open_database, proxy, sqlite_path
-from core.directory import standing_urls
 from core.errors import WebhooksError
-from core.fitness import described, network_of
-from core.folders import told_of_owner
-from core.retention import TICK_WITHIN
-from core.rotation import lost_secrets
-from core.schema import require_current
-from core.tls import tls_context
-from core.vault import load_vault
+from core.outbound.tls import tls_context
+from core.pipeline.retention import TICK_WITHIN
+from core.storage.database import (
+    connection,
+    explain,
+    is_postgres,
+    open_database,
+    proxy,
+    sqlite_path,
+)
+from core.storage.fitness import described, network_of
+from core.storage.folders import told_of_owner
+from core.storage.schema import require_current
+from core.storage.vault import load_vault
+from core.use_cases import queries
+from core.use_cases.businesses import standing_urls
+from core.use_cases.rotation import lost_secrets
 from tasks.wiring import make_policy, open_configured_queue, utc_now
 from tui.cli.output import print_json, say
 from tui.cli.program import Program, json_option, others_settings, pass_program, queue_explained
@@ -220,7 +227,7 @@ def _clock() -> Iterator[Finding]:
 
 def _database_time(now: datetime) -> datetime:
     """PostgreSQL's own clock; SQLite's is this machine's."""
-    if not proxy.for_update:
+    if not is_postgres():
         return now
     with connection():
         return proxy.execute_sql("SELECT clock_timestamp()").fetchone()[0].astimezone(UTC)

@@ -9,11 +9,11 @@ from typing import cast
 
 import click
 
-from core.cleaning import clean
+from core.domain.cleaning import clean
+from core.domain.payload import PAYLOAD_LIMIT
 from core.errors import BadInput, BadPayload, NotIncluded
 from core.intake import SyncReport, publish, read_lines
 from core.intake import sync as run_sync
-from core.payload import PAYLOAD_LIMIT
 from tasks.wiring import utc_now
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import (

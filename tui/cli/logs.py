@@ -5,8 +5,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from core.cleaning import clean
-from core.signing import wire_time
+from core.domain.cleaning import clean
+from core.domain.signing import wire_time
 from tui.cli.aside import AsideHandler
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -9,9 +9,9 @@ from typing import Any
 import click
 from peewee import PeeweeException
 
-from core.cleaning import clean
-from core.database import explain
+from core.domain.cleaning import clean
 from core.errors import WebhooksError
+from core.storage.database import explain
 from tasks.wiring import CONFIG_VARIABLE, DEFAULT_CONFIG
 from tui.cli.output import give_up_stdout
 from tui.cli.program import Program

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from core import directory, queries
-from core.plans import Role
+from core.domain.editions import Role
+from core.use_cases import businesses, queries
 from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
@@ -54,7 +54,7 @@ def add(
     actor, now = operator(), utc_now()
     chosen = choose_business(actor, business_id)
     key = _read(key_file) if key_file else None
-    fingerprint = directory.add_member(actor, chosen, login, role, now, key=key)
+    fingerprint = businesses.add_member(actor, chosen, login, role, now, key=key)
     if as_json:
         print_json(
             {"business_id": chosen, "login": login, "role": role, "fingerprint": fingerprint}
@@ -96,5 +96,5 @@ def remove(program: Program, login: str, business_id: int | None) -> None:
     program.open()
     actor = operator()
     chosen = choose_business(actor, business_id)
-    directory.remove_member(actor, chosen, login, utc_now())
+    businesses.remove_member(actor, chosen, login, utc_now())
     say(f"{login} is no longer a member of business {chosen}.")

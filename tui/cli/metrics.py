@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from core.cleaning import clean
-from core.tallies import ABANDONED, ATTEMPTS, BUCKETS, DELIVERED, DELIVERED_TIME, Counts
-from core.vitals import Vitals
+from core.domain.cleaning import clean
+from core.pipeline.tallies import ABANDONED, ATTEMPTS, BUCKETS, DELIVERED, DELIVERED_TIME, Counts
+from core.use_cases.installation_health import Vitals
 
 _PREFIX = "aurapos_webhooks_"
 

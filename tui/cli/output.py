@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from core.cleaning import clean
-from core.signing import wire_time
+from core.domain.cleaning import clean
+from core.domain.signing import wire_time
 
 
 def print_json(document: object) -> None:

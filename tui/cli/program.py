@@ -11,14 +11,14 @@ from pathlib import Path
 import click
 from peewee import PeeweeException
 
-from core import queries
 from core.config import Config, load_config, settings_of
-from core.database import first_line, open_database
+from core.domain.editions import Actor
+from core.domain.url_policy import UrlPolicy
 from core.errors import BadConfig, BadInput, NotFound, WebhooksError
-from core.plans import Actor
-from core.schema import require_current
-from core.url_policy import UrlPolicy
-from core.vault import Vault, load_vault
+from core.storage.database import first_line, open_database
+from core.storage.schema import require_current
+from core.storage.vault import Vault, load_vault
+from core.use_cases import queries
 from tasks.wiring import make_policy, make_wake
 
 
@@ -59,7 +59,7 @@ def queue_explained() -> Iterator[None]:
         raise
     except Exception as error:  # each engine raises errors of its own
         if getattr(error, "sqlstate", None):
-            from core.postgres import told_by  # noqa: PLC0415 - its driver is an extra
+            from core.storage.postgres import told_by  # noqa: PLC0415 - its driver is an extra
 
             if meaning := told_by(error):
                 raise BadConfig(meaning) from error

@@ -9,14 +9,14 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from core.errors import BadInput
-from core.mismatch import explain_mismatch
-from core.signing import (
+from core.domain.mismatch import explain_mismatch
+from core.domain.signing import (
     DELIVERY_HEADER,
     EVENT_HEADER,
     SIGNATURE_HEADER,
     Secret,
 )
+from core.errors import BadInput
 
 _BODY_LIMIT = 2 * 1024 * 1024
 

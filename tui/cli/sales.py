@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from core.signing import wire_time
+from core.domain.signing import wire_time
 
 _MENU = (
     ("Moules-frites", "26.50", 12),

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from core.domain.signing import Secret
 from core.errors import BadInput
-from core.signing import Secret
 from tui.cli.intake import opened
 
 _LONGEST = 1000  # bytes of a file with a secret in it

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from core.errors import BadKeyFile
-from core.folders import taking_turns
-from core.rotation import Rotation, seal_anew
-from core.vault import add_key, drop_old_keys
+from core.storage.folders import taking_turns
+from core.storage.vault import add_key, drop_old_keys
+from core.use_cases.rotation import Rotation, seal_anew
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, pass_program
 

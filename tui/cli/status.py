@@ -10,13 +10,13 @@ from typing import NoReturn
 import click
 from peewee import PeeweeException
 
-from core.database import explain
 from core.errors import BadKeyFile, WebhooksError
-from core.retention import TICK_WITHIN
-from core.rotation import lost_secrets
-from core.tallies import totals
-from core.vault import Vault
-from core.vitals import Vitals, vitals
+from core.pipeline.retention import TICK_WITHIN
+from core.pipeline.tallies import totals
+from core.storage.database import explain
+from core.storage.vault import Vault
+from core.use_cases.installation_health import Vitals, vitals
+from core.use_cases.rotation import lost_secrets
 from tasks.wiring import utc_now
 from tui.cli.metrics import exposition
 from tui.cli.output import print_json, say

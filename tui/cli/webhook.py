@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import click
 
-from core import queries, services
+from core.domain.events import MEANINGS, SELECTABLE
 from core.errors import BadInput, WebhooksError
-from core.events import MEANINGS, SELECTABLE
-from core.queries import WebhookRow
+from core.use_cases import queries, services
+from core.use_cases.queries import WebhookRow
 from tasks.wiring import utc_now
 from tui.cli.output import give_up_stdout, print_json, print_table, say
 from tui.cli.program import (

@@ -10,9 +10,9 @@ from huey.consumer import Consumer
 
 from core.config import Config
 from core.errors import WebhooksError
-from core.loops import run
-from core.outbox import LEASE
-from core.tls import tls_context
+from core.outbound.event_loop import run
+from core.outbound.tls import tls_context
+from core.pipeline.leases import LEASE
 from tasks.consumer import assemble, make_dispatcher
 from tasks.dispatcher import Tally
 from tasks.ending import end_in_time

@@ -9,14 +9,14 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from core import services
-from core.queries import WebhookRow
-from core.signing import Secret
+from core.domain.signing import Secret
+from core.use_cases import services
+from core.use_cases.queries import WebhookRow
+from tui.failures import host_of, label_of
 from tui.page import GOOD, Page
 from tui.screens.secret import ShownSecret
 from tui.untrusted import untrusted
 from tui.widgets.entry import Entry
-from tui.words import host_of, label_of
 
 
 class _Typed(Page):

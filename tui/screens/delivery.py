@@ -9,16 +9,16 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core import queries, services
-from core.delivery import Recovery
-from core.queries import AttemptRow, DeliveryDetail, DeliveryRow, WebhookRow
-from core.signing import build_headers
+from core.domain.delivery import Recovery
+from core.domain.signing import build_headers
+from core.use_cases import queries, services
+from core.use_cases.queries import AttemptRow, DeliveryDetail, DeliveryRow, WebhookRow
 from tui.desk import short_duration
+from tui.failures import attempt_name, explain, label_of, outcome_of
 from tui.page import BAD, GOOD, Page
-from tui.send_test import send_test
+from tui.ping import send_test
 from tui.untrusted import untrusted, untrusted_lines
 from tui.widgets.bars import Crumbs
-from tui.words import attempt_name, explain, label_of, outcome_of
 
 _COUNT = 1.0  # seconds between two looks at the countdown
 

@@ -11,18 +11,18 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core import services
+from core.domain.events import MEANINGS, SELECTABLE, EventType
+from core.domain.url_policy import URL_LIMIT
 from core.errors import BlockedUrl, Changed, WebhooksError
-from core.events import MEANINGS, SELECTABLE, EventType
-from core.queries import WebhookRow
-from core.services import NewWebhook as Created
-from core.url_policy import URL_LIMIT
+from core.use_cases import services
+from core.use_cases.queries import WebhookRow
+from core.use_cases.services import NewWebhook as Created
+from tui.failures import host_of, label_of
 from tui.page import BAD, GOOD, AtStake, Page
 from tui.screens.secret import ShownSecret
 from tui.untrusted import cell, untrusted
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
-from tui.words import host_of, label_of
 
 _SCHEME = "https://"
 _NAME_WIDTH = max(map(len, SELECTABLE)) + 2

@@ -10,19 +10,19 @@ from textual.containers import Container
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core import queries, services
-from core.delivery import Status
-from core.events import EventType
-from core.queries import HISTORY_LENGTH, UNDELIVERED, DeliveryRow, Wanted, WebhookRow
+from core.domain.delivery import Status
+from core.domain.events import EventType
+from core.use_cases import queries, services
+from core.use_cases.queries import HISTORY_LENGTH, UNDELIVERED, DeliveryRow, Wanted, WebhookRow
+from tui.failures import explain, label_of, outcome_of
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
+from tui.ping import send_test
 from tui.screens.delivery import open_delivery
-from tui.send_test import send_test
 from tui.untrusted import cell, untrusted, untrusted_lines
 from tui.widgets.bars import Crumbs
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
-from tui.words import explain, label_of, outcome_of
 
 _NARROW = 60
 _COLUMNS = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core.plans import INCLUDED_EDITIONS, OPTION_PRICE, Edition
+from core.domain.editions import INCLUDED_EDITIONS, OPTION_PRICE, Edition
 from tui.page import Page
 from tui.untrusted import untrusted
 

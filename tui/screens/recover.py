@@ -9,15 +9,15 @@ from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core import queries, services
-from core.queries import DeliveryRow, WebhookRow
+from core.use_cases import queries, services
+from core.use_cases.queries import DeliveryRow, WebhookRow
+from tui.failures import label_of, outcome_of
 from tui.page import GOOD, Page
+from tui.ping import send_test
 from tui.screens.delivery import open_delivery
-from tui.send_test import send_test
 from tui.untrusted import cell, untrusted
 from tui.widgets.bars import Crumbs
 from tui.widgets.table import Column, Row, Table
-from tui.words import label_of, outcome_of
 
 _COLUMNS = (
     Column("", 3),

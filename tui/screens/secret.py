@@ -10,12 +10,12 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core.signing import Secret
+from core.domain.signing import Secret
+from tui.failures import host_of, label_of
 from tui.page import BAD, GOOD, AtStake, Page
-from tui.send_test import send_test
+from tui.ping import send_test
 from tui.snippets import SNIPPETS
 from tui.widgets.entry import Entry
-from tui.words import host_of, label_of
 
 _CHECKED = 6  # characters pasted back
 _LANGUAGES = tuple(SNIPPETS)

@@ -7,7 +7,7 @@ from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core.settings import keep_colours
+from core.use_cases.settings import keep_colours
 from tui.page import GOOD, Page
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table

@@ -7,8 +7,8 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core import queries
-from core.queries import TrailRow
+from core.use_cases import queries
+from core.use_cases.queries import TrailRow
 from tui.list_page import ListPage
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table

@@ -9,26 +9,26 @@ from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core import queries
-from core.cleaning import clean
-from core.events import SELECTABLE
-from core.health import Health, Overview, State, overview
-from core.plans import OPTION_PRICE
-from core.queries import DeliveryRow, WebhookRow
-from core.settings import keep_lost
+from core.domain.cleaning import clean
+from core.domain.editions import OPTION_PRICE
+from core.domain.events import SELECTABLE
+from core.use_cases import queries
+from core.use_cases.queries import DeliveryRow, WebhookRow
+from core.use_cases.settings import keep_lost
+from core.use_cases.webhook_health import Health, Overview, State, overview
+from tui.failures import label_of, outcome_of, readable
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
+from tui.ping import send_test
 from tui.screens.confirm import DeleteWebhook, RegenerateSecret
 from tui.screens.edit import EditWebhook, NewWebhook
 from tui.screens.history import History
 from tui.screens.recover import Recover
 from tui.screens.settings import SettingsPage
 from tui.screens.trail import Trail
-from tui.send_test import send_test
 from tui.untrusted import cell, shortened, untrusted
 from tui.widgets.strip import strip
 from tui.widgets.table import Column, Row, Table
-from tui.words import label_of, outcome_of, readable
 
 _NARROW = 60
 _STRIP = 12

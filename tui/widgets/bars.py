@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
 
-from core.cleaning import clean
+from core.domain.cleaning import clean
 from tui.untrusted import shortened, untrusted
 
 _LEAST_NAME = 8  # cells in which a webhook's name still tells something

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from core.health import Hour
+from core.use_cases.webhook_health import Hour
 
 _BARS = "▁▂▃▄▅▆▇█"
 _FAILED = "!"

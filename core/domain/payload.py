@@ -1,0 +1,221 @@
+"""The producer's JSON: checked, taken apart and kept byte for byte. Pure.
+
+Nothing here writes JSON: what is sent is a slice of what came, so `55.10` stays `55.10` and an
+integer keeps all its digits.
+"""
+
+import codecs
+import json
+import re
+import zlib
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn
+
+from core.domain.events import Entity, EventType, event_for_change
+from core.errors import BadPayload
+
+PAYLOAD_LIMIT = 256 * 1024
+"""Bytes of one event's payload; a ticket with a hundred lines has about a tenth of it."""
+
+LINE_LIMIT = 4 * PAYLOAD_LIMIT
+"""Bytes of one line of a push: what was before, what is after, and what surrounds them."""
+
+DEPTH_LIMIT = 100
+"""Brackets within brackets, in a payload as in a line; a ticket has four or so."""
+
+_KEY_LIMIT = 200
+_FITS_NOTHING = -1
+_STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[][{}]', re.DOTALL)
+_SPACE = " \t\n\r"
+
+
+def check_payload(raw: bytes) -> bytes:
+    """The payload without the white space around it; raises BadPayload where it is not JSON."""
+    _decode(raw)
+    return _checked_size(raw.strip())
+
+
+def digest(payload: bytes) -> int:
+    """What tells a stored payload from a damaged one, in microseconds: parsing takes a thousand
+    times as long. Against accidents only: it is no secret.
+    """
+    return zlib.crc32(payload)
+
+
+def is_intact(payload: bytes, expected: int | None) -> bool:
+    """Whether a stored payload still has its digest. Those of old have none: they were looked at
+    before there were any.
+    """
+    return expected is None or digest(payload) == expected
+
+
+def digest_if_json(raw: bytes) -> int:
+    """The digest of what nobody has checked yet; of what is no JSON one that fits nothing."""
+    try:
+        _decode(raw)
+    except BadPayload:
+        return _FITS_NOTHING
+    return digest(raw)
+
+
+def check_key(key: object) -> str:
+    """A producer's key: 1 to 200 printable characters."""
+    if not isinstance(key, str) or not 1 <= len(key) <= _KEY_LIMIT or not key.isprintable():
+        raise BadPayload(f'"key" must be text of 1 to {_KEY_LIMIT} printable characters.')
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a push; `event_type` is None when the change is no event."""
+
+    key: str
+    event_type: EventType | None
+    payload: bytes
+
+
+def parse_change(line: bytes) -> Change:
+    """One line of BackendSync NDJSON; raises BadPayload saying what is wrong with it.
+
+    `{"entity": "ticket", "before": null, "after": {...}, "key": "..."}`
+    """
+    if len(line) > LINE_LIMIT:
+        raise BadPayload(f"The line is longer than the {LINE_LIMIT} bytes that are allowed.")
+    members = _members(_text(line, DEPTH_LIMIT + 1))
+    entity = _entity(members)
+    before, after = _state(members, "before"), _state(members, "after")
+    key = check_key(members.get("key", (None, ""))[0])
+    try:
+        event_type = event_for_change(entity, before, after)
+    except ValueError as error:
+        raise BadPayload(f"{error}.") from None
+    payload = members["after"][1].encode() if event_type else b""
+    return Change(key, event_type, _checked_size(payload))
+
+
+def _entity(members: dict[str, tuple[Any, str]]) -> Entity:
+    name = members.get("entity", (None, ""))[0]
+    try:
+        return Entity(name)
+    except ValueError:
+        raise BadPayload(f'"entity" must be one of {", ".join(Entity)}.') from None
+
+
+def _state(members: dict[str, tuple[Any, str]], name: str) -> dict[str, Any] | None:
+    if name not in members:
+        raise BadPayload(f'"{name}" is missing: it is an object, or null.')
+    value = members[name][0]
+    if value is not None and not isinstance(value, dict):
+        raise BadPayload(f'"{name}" must be an object, or null.')
+    return value
+
+
+def _checked_size(payload: bytes) -> bytes:
+    if len(payload) > PAYLOAD_LIMIT:
+        raise BadPayload(f"The payload has {len(payload)} bytes; {PAYLOAD_LIMIT} are allowed.")
+    return payload
+
+
+def _text(raw: bytes, depth_limit: int = DEPTH_LIMIT) -> str:
+    if raw.startswith(codecs.BOM_UTF8):
+        raise BadPayload(
+            "It is not JSON: see line 1, column 1, where a byte order mark is: leave it away."
+        )
+    _check_depth(raw, depth_limit)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise BadPayload(f"It is not UTF-8: byte {error.start + 1} cannot be read.") from None
+
+
+def _check_depth(raw: bytes, limit: int) -> None:
+    """One limit, whichever Python reads it and however deep the call: its own differ."""
+    if raw.count(b"[") + raw.count(b"{") <= limit:
+        return
+    depth = 0
+    for token in _STRINGS_AND_BRACKETS.findall(raw):
+        depth += (token in {b"[", b"{"}) - (token in {b"]", b"}"})
+        if depth > limit:
+            raise BadPayload(
+                f"It is not usable JSON: it is nested too deeply, {limit} levels are allowed."
+            )
+
+
+def _decode(raw: bytes) -> Any:
+    text = _text(raw)
+    value, end = _scan(text, _skip_space(text, 0))
+    _expect_end(text, end)
+    return value
+
+
+def _members(text: str) -> dict[str, tuple[Any, str]]:
+    """The members of the JSON object `text`: name → (value, the text it was written as)."""
+    members: dict[str, tuple[Any, str]] = {}
+    at = _skip_space(text, _expect(text, _skip_space(text, 0), "{"))
+    if text[at : at + 1] == "}":
+        _expect_end(text, at + 1)
+        return members
+    while True:
+        name, at = _name(text, at)
+        start = _skip_space(text, _expect(text, _skip_space(text, at), ":"))
+        value, at = _scan(text, start)
+        members[name] = value, text[start:at]
+        at = _skip_space(text, at)
+        if text[at : at + 1] == "}":
+            _expect_end(text, at + 1)
+            return members
+        at = _skip_space(text, _expect(text, at, ","))
+
+
+def _name(text: str, at: int) -> tuple[str, int]:
+    _expect(text, at, '"')
+    return _scan(text, at)
+
+
+def _scan(text: str, at: int) -> tuple[Any, int]:
+    """The JSON value that begins at `at`, and where it ends."""
+    try:
+        return _decoder.raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        _refuse(text, error.pos)
+
+
+def _skip_space(text: str, at: int) -> int:
+    while text[at : at + 1] and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _expect(text: str, at: int, character: str) -> int:
+    if text[at : at + 1] != character:
+        _refuse(text, at)
+    return at + 1
+
+
+def _expect_end(text: str, at: int) -> None:
+    at = _skip_space(text, at)
+    if at != len(text):
+        _refuse(text, at)
+
+
+def _refuse(text: str, at: int) -> NoReturn:
+    if not text.strip():
+        raise BadPayload("It is not JSON: there is nothing in it.")
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    raise BadPayload(f"It is not JSON: see line {line}, column {column}.")
+
+
+def _number(text: str) -> tuple[Decimal | str]:
+    """A number by value, as 55.10 equals 55.1; in a tuple, as 1 must not equal true."""
+    try:
+        return (Decimal(text),)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return (text,)
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise BadPayload("It is not JSON: NaN and Infinity are not numbers there.")
+
+
+_decoder = json.JSONDecoder(parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)

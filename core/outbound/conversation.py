@@ -1,0 +1,299 @@
+"""One connection to a receiver: a request, its answer, and nothing that was not asked for.
+
+    free ── ask ──▶ asked ── a status ──▶ answering ── its end ──▶ free again
+      │               │                       │
+      └── any byte ───┴── its end, too much, what cannot be read ──┴──▶ closed
+
+llhttp reads the answer. What it refuses in the headers and `curl` takes must not cost a receiver an
+event that it accepted: then the status that llhttp has read and the first empty line decide.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import cast
+
+import httpx
+from httptools import (
+    HttpParserError,
+    HttpParserInvalidStatusError,
+    HttpParserUpgrade,
+    HttpResponseParser,
+)
+
+from core.domain.delivery import ErrorKind
+from core.errors import system_words
+from core.outbound.failures import AttemptFailed, KeptConnectionDied
+from core.outbound.tls import explain_tls
+
+ANSWER_LIMIT = 64 * 1024
+"""Bytes of one answer that are taken off the wire: framing, interim answers and trailers too."""
+
+READ_AT_ONCE = 16 * 1024
+"""Bytes: a flood is read in portions, between which others have their turn."""
+
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_LINE_ENDS = re.compile(rb"[\r\n]*")
+_LONGEST_MATCH = 3
+_CLOSED = "the connection was closed without an answer"
+_NO_HTTP = "no status line can be read in it"
+_TOO_MUCH = f"more than {ANSWER_LIMIT // 1024} KB came without the end of the headers"
+_UNASKED = "it spoke before it was asked"
+
+
+class Answer(httpx.AsyncByteStream):
+    """What has come of one answer so far; its status decides, however the rest goes on.
+
+    As a stream it is the body as it comes, never inflated. Whoever closes it before its end ends
+    its connection.
+    """
+
+    def __init__(self, conversation: "Conversation") -> None:
+        self.status = 0  # until its headers have ended
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.is_complete = False
+        self._conversation = conversation
+        self._body = bytearray()
+        self._failure: AttemptFailed | None = None
+        self._news: asyncio.Future[None] | None = None
+
+    async def wait_for_status(self) -> None:
+        """Raises AttemptFailed where none comes."""
+        while not self.status:
+            if self._failure is not None:
+                raise self._failure
+            await self._more()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:  # no generator: the loop keeps account of each
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not (self._body or self.is_complete):
+            await self._more()
+        if not self._body:
+            raise StopAsyncIteration
+        taken = bytes(self._body)
+        self._body.clear()
+        return taken
+
+    async def aclose(self) -> None:
+        if not self.is_complete:
+            self._conversation.close()
+
+    def _more(self) -> asyncio.Future[None]:
+        self._news = asyncio.get_running_loop().create_future()
+        return self._news
+
+    def add(self, data: bytes) -> None:
+        self._body += data
+
+    def end(self, failure: AttemptFailed | None = None) -> None:
+        """Nothing more comes; `failure` says why where there is no status either."""
+        self.is_complete = True
+        self._failure = failure
+
+    def tell(self) -> None:
+        """Have whoever waits look at what has come."""
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+
+class Conversation(asyncio.BufferedProtocol):
+    """Reads into a buffer that all of one event loop share: each read is taken out of it at once.
+
+    `on_change` is called when it is free again, and when it is closed.
+    """
+
+    def __init__(self, buffer: memoryview, on_change: Callable[["Conversation"], None]) -> None:
+        self._buffer = buffer
+        self._on_change = on_change
+        self._transport: asyncio.Transport | None = None
+        self._parser = _new_parser(self)
+        self._answer: Answer | None = None  # to the request that is open
+        self._taken = 0  # bytes of it
+        self._head = bytearray()  # of it, in case llhttp refuses that
+        self._interim = 0  # heads of interim answers that are in there
+        self._searched = 0  # of a refused head
+        self._is_odd = False  # llhttp cannot read on, or what comes was not asked for
+        self._stays = False  # the answer leaves it open
+        self._is_kept = False  # it has had an answer before
+        self._end: AttemptFailed | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        return self._end is not None
+
+    def ask(self, request: bytes) -> Answer:
+        """Send a whole request; raises AttemptFailed where the connection has ended already."""
+        if self._end is not None:
+            raise self._end
+        self._answer = Answer(self)
+        cast("asyncio.Transport", self._transport).write(request)
+        return self._answer
+
+    def close(self) -> None:
+        """End it at once; what is open on it has no more of an answer than it has now."""
+        self._finish(AttemptFailed(ErrorKind.PROTOCOL, _CLOSED))
+
+    # What the event loop tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        return self._buffer[: min(READ_AT_ONCE, ANSWER_LIMIT + 1 - self._taken)]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        answer = self._answer
+        if answer is None:
+            self._finish(AttemptFailed(ErrorKind.PROTOCOL, _UNASKED))
+            return
+        self._taken += nbytes
+        self._read(answer, self._buffer[:nbytes])
+        if answer.status:
+            answer.tell()
+        if self._taken > ANSWER_LIMIT:
+            self._finish(AttemptFailed(ErrorKind.PROTOCOL, _TOO_MUCH))
+        elif self._is_odd and answer.status:
+            self.close()
+        elif answer.is_complete and not self.is_closed:
+            self._become_free(answer)
+
+    def eof_received(self) -> None:
+        self.connection_lost(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        end = _what_ended_it(exc)
+        if self._is_kept and not self._taken:
+            end = KeptConnectionDied(end.kind, end.detail)
+        self._finish(end)
+
+    # What llhttp tells
+
+    def on_message_begin(self) -> None:
+        if self._answer is not None and self._answer.is_complete:
+            self._is_odd = True  # a second answer to one request
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._answer is not None and not self._answer.status:  # else it is a trailer
+            self._answer.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._answer is None or self._answer.status:
+            return
+        status = self._parser.get_status_code()
+        if _is_interim(status):
+            self._interim += 1
+            self._answer.headers.clear()
+        else:
+            self._answer.status = status
+
+    def on_body(self, data: bytes) -> None:
+        if self._answer is not None and not self._answer.is_complete:
+            self._answer.add(data)
+
+    def on_message_complete(self) -> None:
+        if self._answer is not None and self._answer.status:
+            self._answer.end()
+            self._stays = self._parser.should_keep_alive()  # later it has forgotten
+
+    # What follows from it
+
+    def _read(self, answer: Answer, data: memoryview) -> None:
+        if not answer.status:
+            self._head += data
+        self._parse(data)
+        while self._is_odd and not answer.status and self._read_by_hand(answer):
+            continue
+
+    def _parse(self, data: memoryview | bytearray) -> None:
+        if self._is_odd:
+            return
+        try:
+            self._parser.feed_data(data)
+        except HttpParserInvalidStatusError:
+            self._finish(AttemptFailed(ErrorKind.PROTOCOL, _NO_HTTP))
+        except (HttpParserError, HttpParserUpgrade):
+            self._is_odd = True
+
+    def _read_by_hand(self, answer: Answer) -> bool:
+        """Go on where llhttp does not; whether there is more to be read so."""
+        status = self._parser.get_status_code()
+        if not 100 <= status <= 999:
+            self._finish(AttemptFailed(ErrorKind.PROTOCOL, _NO_HTTP))
+            return False
+        while self._interim:
+            self._interim -= 1
+            self._cut_head()
+        if not self._cut_head():
+            return False
+        if not _is_interim(status):
+            answer.status = status
+            answer.add(bytes(self._head))
+            return False
+        self._parser, self._is_odd = _new_parser(self), False
+        self._parse(self._head)
+        return True
+
+    def _cut_head(self) -> bool:
+        """Leave what follows the first empty line; whether there is one."""
+        if not self._searched:
+            del self._head[: cast("re.Match[bytes]", _LINE_ENDS.match(self._head)).end()]
+        empty_line = _EMPTY_LINE.search(self._head, self._searched)
+        self._searched = 0 if empty_line else max(0, len(self._head) - _LONGEST_MATCH)
+        if empty_line is not None:
+            del self._head[: empty_line.end()]
+        return empty_line is not None
+
+    def _become_free(self, answer: Answer) -> None:
+        self._answer, self._is_kept = None, True
+        self._taken = self._interim = 0
+        self._head.clear()
+        if self._stays and 200 <= answer.status <= 299:
+            self._on_change(self)
+        else:
+            self.close()
+
+    def _finish(self, end: AttemptFailed) -> None:
+        if self._end is not None:
+            return
+        self._end, answer, self._answer = end, self._answer, None
+        del self._parser  # they hold each other, and would wait for the garbage collector
+        if answer is not None:
+            answer.end(end)
+            answer.tell()
+        if self._transport is not None:
+            self._transport.abort()
+        self._on_change(self)
+
+
+def _new_parser(conversation: Conversation) -> HttpResponseParser:
+    parser = HttpResponseParser(conversation)
+    parser.set_dangerous_leniencies(
+        lenient_headers=True,
+        lenient_chunked_length=True,
+        lenient_transfer_encoding=True,
+        lenient_version=True,
+        lenient_data_after_close=True,
+        lenient_optional_lf_after_cr=True,
+        lenient_optional_cr_before_lf=True,
+        lenient_optional_crlf_after_chunk=True,
+        lenient_spaces_after_chunk_size=True,
+    )
+    return parser
+
+
+def _is_interim(status: int) -> bool:
+    """Whether another answer follows; 101 is the last: nobody asked for another protocol."""
+    return 100 <= status <= 199 and status != 101
+
+
+def _what_ended_it(error: Exception | None) -> AttemptFailed:
+    match error:
+        case ssl.SSLError():
+            return AttemptFailed(ErrorKind.TLS, explain_tls(error))
+        case OSError():
+            return AttemptFailed(ErrorKind.CONNECT, system_words(error))
+        case _:
+            return AttemptFailed(ErrorKind.PROTOCOL, _CLOSED)

@@ -1,0 +1,153 @@
+"""The only outbound HTTP: one guarded POST → one Outcome."""
+
+import logging
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from time import monotonic
+from typing import cast
+
+import httpx
+
+from core.domain.cleaning import clean, clean_body
+from core.domain.delivery import (
+    RESPONSE_LIMIT,
+    Answered,
+    ErrorKind,
+    Interrupted,
+    Lapsed,
+    Outcome,
+    Starved,
+    Unreachable,
+    Withdrawn,
+)
+from core.outbound.deadlines import Deadlines, StoodStill
+from core.outbound.failures import AttemptFailed, KeptConnectionDied, NotWanted, OursToMend
+from core.outbound.transport import ERRAND, Errand, GuardedTransport, Stage
+
+log = logging.getLogger(__name__)
+
+_BODY_BYTES = 8192  # read at most; what is shown is cut from it
+_DETAIL_LIMIT = 200
+_TOLD_FOR = 60.0  # seconds
+
+
+class Sender:
+    """Makes attempts, each within `timeout` from its name lookup to its answer's headers.
+
+    Whatever happens inside an attempt is its outcome, never an exception, so that no receiver can
+    end the worker or its neighbours. It must be used and closed inside one event loop.
+    """
+
+    def __init__(self, transport: GuardedTransport, timeout: timedelta) -> None:
+        self._transport = transport
+        self._deadlines = Deadlines(timeout.total_seconds())
+        self._told_until: dict[type[OursToMend], float] = {}
+
+    def keep_for(self, webhook_ids: Collection[int]) -> None:
+        """Keep connections for these webhooks, to which more is due, and for no others."""
+        self._transport.keep_for(webhook_ids)
+
+    async def post(
+        self, errand: Errand, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> Outcome:
+        """POST `body`; the errand's last look is taken just before the first byte leaves."""
+        attempt = _Attempt()
+        try:
+            request = httpx.Request(
+                "POST",
+                _parsed(errand.url),
+                headers=headers,
+                stream=httpx.ByteStream(body),  # `content` takes longer to say how long it is
+                extensions={ERRAND: errand},
+            )
+            await self._deadlines.hold(attempt.run(self._transport, request))
+        except Exception as error:  # noqa: BLE001 - any fault in an attempt is its outcome
+            return attempt.outcome() or self._outcome_of(error, errand.stage)
+        return attempt.outcome() or Unreachable(ErrorKind.PROTOCOL, "no status")
+
+    def _outcome_of(self, error: Exception, stage: Stage) -> Outcome:
+        """What it is to the delivery that no status came."""
+        match error:
+            case NotWanted():
+                return Withdrawn()
+            case OursToMend():
+                self._tell(error)
+                return Starved()
+            case KeptConnectionDied():
+                return Lapsed()
+            case AttemptFailed():
+                return Unreachable(error.kind, error.detail[:_DETAIL_LIMIT])
+            case StoodStill():
+                return Interrupted()
+            case TimeoutError() if stage is Stage.LAST_LOOK:  # our database has kept it waiting
+                return Withdrawn()
+            case TimeoutError() if stage is Stage.HANDSHAKE:
+                detail = f"the server did not answer the handshake in {self._deadlines.seconds:g} s"
+                return Unreachable(ErrorKind.TLS, detail)
+            case TimeoutError():
+                detail = f"no answer in {self._deadlines.seconds:g} s"
+                return Unreachable(ErrorKind.TIMEOUT, detail)
+            case _:
+                return _unforeseen(error)
+
+    def _tell(self, trouble: OursToMend) -> None:
+        """Once for the many attempts that it meets."""
+        if monotonic() >= self._told_until.get(type(trouble), 0.0):
+            self._told_until[type(trouble)] = monotonic() + _TOLD_FOR
+            log.error("%s", trouble)
+
+    async def close(self) -> None:
+        await self._transport.aclose()
+
+
+class _Attempt:
+    """What has come back so far: once there is a status, it decides, however the body goes on."""
+
+    def __init__(self) -> None:
+        self._response: httpx.Response | None = None
+        self._body = bytearray()
+
+    async def run(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
+        self._response = await transport.handle_async_request(request)
+        stream = cast("httpx.AsyncByteStream", self._response.stream)
+        try:
+            async for chunk in stream:  # as it came: nothing is inflated
+                self._body += chunk[: _BODY_BYTES - len(self._body)]
+                if len(self._body) >= _BODY_BYTES:
+                    break
+        finally:
+            await stream.aclose()
+
+    def outcome(self) -> Answered | None:
+        response = self._response
+        if response is None:
+            return None
+        location = _header(response, b"location") if 300 <= response.status_code < 400 else ""
+        detail = clean(f"redirects to {location}", _DETAIL_LIMIT) if location else ""
+        return Answered(response.status_code, self._text(response), detail)
+
+    def _text(self, response: httpx.Response) -> str:
+        encoding = _header(response, b"content-encoding").strip().lower()
+        if encoding not in {"", "identity"} and self._body:
+            return f"[compressed, {len(self._body)} bytes]"
+        return clean_body(bytes(self._body), RESPONSE_LIMIT)
+
+
+def _header(response: httpx.Response, name: bytes) -> str:
+    """A header's value, empty where there is none; httpx's own way guesses an encoding first."""
+    for given, value in response.headers.raw:
+        if given.lower() == name:
+            return value.decode("utf-8", "replace")
+    return ""
+
+
+def _unforeseen(error: Exception) -> Unreachable:
+    """A fault of ours that this one receiver brings out; its traceback could quote its answer."""
+    log.error("attempt failed in an unforeseen way: %s", type(error).__name__)
+    return Unreachable(ErrorKind.INTERNAL, type(error).__name__)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)

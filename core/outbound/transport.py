@@ -1,0 +1,168 @@
+"""httpx's transport interface over connections that are one webhook's own.
+
+httpx's own pool rescans every connection at each request, which makes it the bottleneck of a
+sender with many addresses; and a pool that webhooks share would hand what one receiver writes
+unasked to the next one's request.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import cast
+
+import httpx
+
+from core.domain.delivery import ErrorKind
+from core.domain.url_policy import Target, UrlPolicy
+from core.errors import BlockedUrl
+from core.outbound.connections import Connections, Owner
+from core.outbound.conversation import Conversation
+from core.outbound.dialling import Lookups, connect
+from core.outbound.failures import AttemptFailed, NotWanted
+from core.outbound.tls import explain_tls
+
+LastLook = Callable[[], Awaitable[bool]]
+"""Asked once connected, before the first byte leaves: may this still be sent?"""
+
+ERRAND = "aurapos_errand"
+"""The request extension that carries an Errand."""
+
+_PLACES = 4096  # that are remembered
+
+
+class Stage(Enum):
+    """What an attempt waits for."""
+
+    ADDRESS = auto()
+    CONNECTION = auto()
+    HANDSHAKE = auto()
+    LAST_LOOK = auto()
+    ANSWER = auto()
+
+
+@dataclass(slots=True)
+class Errand:
+    """What one attempt is about beside its bytes, and how far it has come."""
+
+    webhook_id: int
+    url: str  # as it is stored: what goes over the wire is this
+    last_look: LastLook
+    stage: Stage = Stage.ADDRESS
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A URL by the rules of now, and how each request to it begins."""
+
+    target: Target
+    head: bytes
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """POSTs to public addresses only, each request with an Errand among its extensions.
+
+    Bodies are sent whole, from memory. A connection is used again by its own webhook alone, while
+    more is due to that (`keep_for`), for a minute, and as long as the answers are 2xx.
+    Raises AttemptFailed where no status arrives, NotWanted where the last look said no, and
+    OursToMend. It must be used and closed inside one event loop.
+    """
+
+    def __init__(self, policy: UrlPolicy, context: ssl.SSLContext) -> None:
+        self._policy = policy
+        self._context = context
+        self._connections = Connections()
+        self._lookups = Lookups(policy)
+        self._places: dict[str, _Place] = {}
+
+    def keep_for(self, webhook_ids: Collection[int]) -> None:
+        """More is due to these webhooks, and to no others."""
+        self._connections.keep_for(webhook_ids)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        errand: Errand = request.extensions[ERRAND]
+        place = self._place(errand.url)
+        conversation = await self._ready(errand, place.target)
+        try:
+            errand.stage = Stage.ANSWER
+            answer = conversation.ask(_message(place, request))
+            await answer.wait_for_status()
+        except BaseException:
+            conversation.close()
+            raise
+        return httpx.Response(answer.status, headers=answer.headers, stream=answer)
+
+    async def aclose(self) -> None:
+        self._connections.close()
+        await self._lookups.close()
+        await asyncio.sleep(0)  # in which the loop closes their sockets
+
+    def _place(self, url: str) -> _Place:
+        """By the rules of now: those that the URL was saved by may have been others."""
+        place = self._places.get(url)
+        if place is None:
+            if len(self._places) >= _PLACES:
+                self._places.clear()
+            try:
+                target = self._policy.check_url(url)
+            except BlockedUrl as error:
+                raise AttemptFailed(ErrorKind.BLOCKED, str(error)) from None
+            place = self._places[url] = _Place(target, _head(target))
+        return place
+
+    async def _ready(self, errand: Errand, target: Target) -> Conversation:
+        """A connection, and the last look's consent."""
+        owner = errand.webhook_id, errand.url
+        while True:
+            kept = self._connections.take(owner)
+            conversation = kept or await self._dial(errand, target, owner)
+            await _take_last_look(errand, conversation)
+            if kept is None or not kept.is_closed:
+                return conversation
+
+    async def _dial(self, errand: Errand, target: Target, owner: Owner) -> Conversation:
+        errand.stage = Stage.ADDRESS
+        addresses = await self._lookups.addresses(target.host)
+        errand.stage = Stage.CONNECTION
+        connected = await connect(addresses, target.port, self._policy, self._lookups)
+        conversation = self._connections.new(owner)
+        is_https = target.scheme == "https"
+        errand.stage = Stage.HANDSHAKE if is_https else errand.stage
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: conversation,
+                sock=connected,
+                ssl=self._context if is_https else None,
+                server_hostname=target.host if is_https else None,
+            )
+        except OSError as error:
+            conversation.close()
+            raise AttemptFailed(ErrorKind.TLS, explain_tls(error)) from None
+        except BaseException:
+            conversation.close()
+            raise
+        return conversation
+
+
+async def _take_last_look(errand: Errand, conversation: Conversation) -> None:
+    errand.stage = Stage.LAST_LOOK
+    try:
+        if not await errand.last_look():
+            raise NotWanted
+    except BaseException:
+        conversation.close()
+        raise
+
+
+def _head(target: Target) -> bytes:
+    """A request's first lines: its target is the one that is stored, and nothing is inflated."""
+    lines = f"POST {target.path} HTTP/1.1", f"Host: {target.authority}", "Accept-Encoding: identity"
+    return "\r\n".join(lines).encode()
+
+
+def _message(place: _Place, request: httpx.Request) -> bytes:
+    """The request's bytes."""
+    body = b"".join(cast("httpx.SyncByteStream", request.stream))
+    headers = map(b": ".join, request.headers.raw)
+    return b"\r\n".join((place.head, *headers, b"Content-Length: %d" % len(body), b"", body))

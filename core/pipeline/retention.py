@@ -1,0 +1,195 @@
+"""Forgetting: old deliveries, old events and what deleted webhooks leave behind.
+
+In small batches, each a transaction of its own, so that no pass waits for long.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from peewee import Expression, fn
+
+from core.domain.delivery import WAITING
+from core.pipeline.tallies import keep_counts_of, reuse_ids
+from core.storage.database import one_of, transaction
+from core.storage.free_space import give_back
+from core.storage.models import Business, Delivery, Event, LastRun, Webhook, entitled, row_lock
+
+_BATCH = 500
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_PRUNE = "prune"
+TICK = "tick "
+"""What a consumer's row in LastRun begins with; the consumer's name follows."""
+TICK_WITHIN = timedelta(minutes=2)
+"""A consumer that lives has ticked so recently."""
+ENDED = "ended"
+"""Of the row that says when the latest of those that ended in order did."""
+
+
+def record_tick(consumer: str, now: datetime, settings: Mapping[str, str] | None = None) -> None:
+    """Write down that a consumer is alive, and with which settings."""
+    _record(TICK + consumer, now, json.dumps(settings) if settings else "")
+
+
+def record_end(consumer: str, now: datetime) -> None:
+    """A consumer ended in order, and is no more to be looked for."""
+    with transaction():
+        LastRun.delete().where(LastRun.job == TICK + consumer).execute()
+        _record(ENDED, now)
+
+
+def _never() -> bool:
+    return False
+
+
+def prune_daily(
+    keep: timedelta, now: datetime, is_stopping: Callable[[], bool] = _never
+) -> int | None:
+    """Prune if a day has passed since anyone did; returns the deliveries removed, None if not.
+
+    The day counts from the database, since a scheduler's own daily job is missed by every
+    consumer that is restarted at that minute. Told to stop, it ends after its batch; cut short in
+    whatever way, it is gone on with an hour later.
+    """
+    if not _is_ours_to_prune(now):
+        return None
+    removed = prune(now - keep, now, is_stopping)
+    give_back(is_stopping)
+    if not is_stopping():
+        _record(_PRUNE, now)
+    return removed
+
+
+def _is_ours_to_prune(now: datetime) -> bool:
+    """Whether a day has passed, or the clock was ahead; if so, nobody else is told that for an
+    hour.
+    """
+    with transaction():
+        taken = (
+            LastRun.insert(job=_PRUNE, at=now - _DAY + _HOUR)
+            .on_conflict(
+                conflict_target=[LastRun.job],
+                preserve=[LastRun.at],
+                where=(LastRun.at <= now - _DAY) | (LastRun.at > now + _HOUR),
+            )
+            .returning(LastRun.job)
+        )
+        return len(taken.execute()) > 0
+
+
+def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _never) -> int:
+    """Remove what was settled and created before `before`, and all deliveries of deleted webhooks.
+
+    Of a deleted webhook the row stays that says when: screens, scripts and the trail know webhooks
+    by their ids, and SQLite gives the highest to the next one once its row is gone.
+    """
+    removed = _prune_deleted_webhooks(is_stopping)
+    removed += _walk(Delivery, _prune_deliveries, before, now, is_stopping)
+    _walk(Event, _prune_events, before, now, is_stopping)
+    with transaction():
+        is_over = (LastRun.at < now - _DAY) | (LastRun.at > now + _DAY)
+        LastRun.delete().where(LastRun.job.startswith(TICK) & is_over).execute()
+    return removed
+
+
+def _record(job: str, now: datetime, settings: str = "") -> None:
+    with transaction():
+        LastRun.insert(job=job, at=now, settings=settings).on_conflict(
+            conflict_target=[LastRun.job], preserve=[LastRun.at, LastRun.settings]
+        ).execute()
+
+
+def _prune_deleted_webhooks(is_stopping: Callable[[], bool]) -> int:
+    removed = 0
+    with transaction():
+        gone = [row.id for row in Webhook.select(Webhook.id).where(~Webhook.deleted_at.is_null())]
+    for webhook_id in gone:
+        while not is_stopping() and (batch := _remove_deliveries_of(webhook_id)):
+            removed += batch
+        if is_stopping():
+            break
+        with transaction():  # what was left of its pings
+            Event.delete().where((Event.webhook == webhook_id) & _is_no_mark()).execute()
+    return removed
+
+
+def _remove_deliveries_of(webhook_id: int) -> int:
+    with transaction():
+        ids = [
+            row.id
+            for row in Delivery.select(Delivery.id)
+            .where(Delivery.webhook == webhook_id)
+            .limit(_BATCH)
+        ]
+        return _remove(ids)
+
+
+def _remove(ids: list[int]) -> int:
+    """Deliveries and their attempts, which stay counted."""
+    if not ids:
+        return 0
+    keep_counts_of(ids)
+    removed: int = Delivery.delete().where(one_of(Delivery.id, ids)).execute()
+    reuse_ids()
+    return removed
+
+
+def _walk(
+    table: Any,
+    remove: Callable[[list[int]], int],
+    before: datetime,
+    now: datetime,
+    is_stopping: Callable[[], bool],
+) -> int:
+    """Offer a table's rows that are old enough, oldest first, to `remove`, batch by batch.
+
+    Ids go with time, so the walk ends at the first batch that holds a younger row; one from the
+    future says nothing, for a clock was ahead when it was made.
+    """
+    removed, last_id = 0, 0
+    while not is_stopping():
+        with transaction():
+            rows = list(
+                table.select(table.id, table.created_at)
+                .where(table.id > last_id)
+                .order_by(table.id)
+                .limit(_BATCH)
+                .tuples()
+            )
+            old = [row_id for row_id, created_at in rows if created_at < before]
+            removed += remove(old) if old else 0
+        is_reached = any(before <= created_at <= now for _, created_at in rows)
+        if is_reached or len(rows) < _BATCH:
+            break
+        last_id = rows[-1][0]
+    return removed
+
+
+def _prune_deliveries(ids: list[int]) -> int:
+    settled = Delivery.select(Delivery.id).where(
+        one_of(Delivery.id, ids) & Delivery.status.not_in(WAITING) & Delivery.lease.is_null()
+    )
+    return _remove([row_id for (row_id,) in row_lock(settled).tuples()])
+
+
+def _prune_events(ids: list[int]) -> int:
+    """An event stays as long as a delivery needs it, or the outbox of a business that is served:
+    what was switched off for so long does not want it any more.
+    """
+    needed = Delivery.select(Delivery.event).where(one_of(Delivery.event, ids))
+    served = Business.select(Business.id).where(entitled())
+    is_left = ~Event.fanned_out_at.is_null() | Event.business.not_in(served)
+    return (
+        Event.delete()
+        .where(one_of(Event.id, ids) & is_left & Event.id.not_in(needed) & _is_no_mark())
+        .execute()
+    )
+
+
+def _is_no_mark() -> Expression:
+    """Of the events that webhooks know to be older than they are, the latest stays: SQLite gives
+    the highest id anew once its row is gone, and a new event would be taken for an old one.
+    """
+    latest: Expression = Event.id != Webhook.select(fn.COALESCE(fn.MAX(Webhook.after_event), 0))
+    return latest

@@ -1,0 +1,129 @@
+"""Putting right what no statement of ours would leave behind: what another program changed, and
+times from a clock that was ahead.
+
+Slowly, some webhooks at a time, since passes rely on `webhook.ready_at` and would never notice.
+"""
+
+import logging
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from peewee import SQL
+
+from core.domain.delivery import WAITING, Schedule, Status
+from core.domain.editions import includes_webhooks
+from core.pipeline.leases import LEASE
+from core.storage import ready
+from core.storage.database import connection, one_of, transaction
+from core.storage.models import Business, Delivery, Webhook, entitled
+from core.storage.rows import find_business
+
+log = logging.getLogger(__name__)
+
+_WEBHOOKS = 1_000  # a minute
+_DELIVERIES = 1_000  # that are due too late, in one transaction
+
+
+class Sweep:
+    """Goes round all webhooks, a step at each call."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._place = 0
+
+    def step(self, now: datetime) -> int:
+        """Look at the next webhooks; returns how many deliveries and webhooks were put right."""
+        with connection():
+            webhook_ids = _next_webhooks(self._place)
+            self._place = webhook_ids[-1] if len(webhook_ids) == _WEBHOOKS else 0
+            mended = _pull_back(webhook_ids, self._schedule, now)
+            mended += _wake_the_forgotten(webhook_ids) + _rest_strays(webhook_ids)
+        if mended:
+            log.warning("what was due at a wrong time is put right", extra={"rows": mended})
+        return mended
+
+
+def _next_webhooks(after: int) -> list[int]:
+    standing = Webhook.select(Webhook.id).where((Webhook.id > after) & Webhook.deleted_at.is_null())
+    return [row[0] for row in standing.order_by(Webhook.id).limit(_WEBHOOKS).tuples()]
+
+
+class _TooLate(NamedTuple):
+    id: int
+    webhook_id: int
+    status: str
+    attempts: int
+    lease: int | None
+
+
+def _pull_back(webhook_ids: list[int], schedule: Schedule, now: datetime) -> int:
+    """No delivery waits for longer than the schedule's longest wait: its clock was ahead. It waits
+    as if it had come to where it is just now.
+    """
+    latest = now + max(schedule.retry_after) + LEASE
+    columns = [getattr(Delivery, name) for name in _TooLate._fields]
+    is_too_late = Delivery.status.in_(WAITING) & (Delivery.due_at > latest)
+    with transaction():
+        which = one_of(Delivery.webhook, webhook_ids) & is_too_late
+        found = [
+            _TooLate(*row)
+            for row in Delivery.select(*columns).where(which).limit(_DELIVERIES).tuples()
+        ]
+        if not found:
+            return 0
+        ready.hold({each.webhook_id for each in found})
+        by_due = defaultdict(list)
+        for each in found:
+            by_due[now + _wait_of(each, schedule)].append(each)
+        mended = 0
+        for due_at, some in by_due.items():
+            mended += (
+                Delivery.update(due_at=due_at)
+                .where(one_of(Delivery.id, [each.id for each in some]) & is_too_late)
+                .execute()
+            )
+            ready.lower({each.webhook_id for each in some}, due_at)
+    return mended
+
+
+def _wait_of(each: _TooLate, schedule: Schedule) -> timedelta:
+    if each.lease is not None:
+        return LEASE
+    if each.status == Status.PENDING or not each.attempts:
+        return timedelta()
+    return schedule.wait_after(each.attempts) or timedelta()
+
+
+def _wake_the_forgotten(webhook_ids: list[int]) -> int:
+    """Those that passes would look at too late, or never."""
+    table = Webhook.alias("webhook")
+    earliest = ready.earliest_due("0")
+    is_late = SQL(f"{earliest} < COALESCE(webhook.ready_at, {2**63 - 1})")
+    with transaction():
+        forgotten = table.select(table.id).where(
+            one_of(table.id, webhook_ids)
+            & table.business.in_(Business.select(Business.id).where(entitled()))
+            & is_late
+        )
+        ids = [row[0] for row in forgotten.tuples()]
+        ready.wake(ids)
+    return len(ids)
+
+
+def _rest_strays(webhook_ids: list[int]) -> int:
+    """Those that passes look at, and whose business is switched off."""
+    off = Business.select(Business.id).where(~entitled())
+    is_stray = one_of(Webhook.id, webhook_ids) & Webhook.business.in_(off)
+    strays = Webhook.select(Webhook.id, Webhook.business).where(
+        is_stray & Webhook.ready_at.is_null(is_null=False)
+    )
+    by_business = defaultdict(list)
+    for webhook_id, business_id in strays.tuples():
+        by_business[business_id].append(webhook_id)
+    for business_id, ids in by_business.items():
+        with transaction():
+            business = find_business(business_id, lock="FOR SHARE")  # it stays off meanwhile
+            if not includes_webhooks(business.edition, option=business.option):
+                ready.rest(ids)
+    return sum(map(len, by_business.values()))

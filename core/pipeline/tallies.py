@@ -1,0 +1,172 @@
+"""What has happened since the beginning, counted from the tables: numbers that only rise.
+
+The attempts themselves are pruned, and there are too many to count at each look. So a chore moves
+them into the tallies, once a minute and beside the deliveries, and whoever asks adds those that are
+not in there yet. Whatever removes attempts moves theirs first. Any number of workers write the same
+rows, so their numbers add up by themselves.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from peewee import SQL, Expression, fn
+
+from core.domain.delivery import ErrorKind
+from core.storage.database import connection, is_postgres, one_of, transaction
+from core.storage.models import EPOCH, Attempt, Delivery, Event, Tally, TallyProgress, row_lock
+
+ATTEMPTS = "attempts"
+DELIVERED = "delivered"  # by the bucket they fall into: how long after they were published
+DELIVERED_TIME = "delivered microseconds"
+ABANDONED = "abandoned"
+BUCKETS = (0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 21_600, 86_400)
+"""Seconds from publication to the first 2xx; what took longer has a bucket of its own."""
+
+_ALL_COMMITTED_AFTER = timedelta(minutes=2)
+"""No transaction that writes attempts lasts as long, so no lower id turns up after it."""
+_AT_ONCE = 1_000_000  # attempts that are moved at the most: a statement has 20 s
+_LOOKS = 5
+
+Counts = Counter[tuple[str, str]]
+"""How often, by name and label."""
+
+
+def totals() -> Counts:
+    """Everything that was counted up to now. Costs what the last few minutes were."""
+    for _ in range(_LOOKS):
+        with connection():
+            progress = _progress()
+            found = Counter({(row.name, row.label): row.value for row in Tally.select()})
+            found.update(_counted(Attempt.id > progress.counted_to))
+            if _progress().version == progress.version:  # nothing moved meanwhile
+                break
+    return found
+
+
+def fold(now: datetime) -> None:
+    """Move into the tallies what was there two minutes ago. Where somebody else was faster, nothing
+    is moved.
+    """
+    with connection():
+        progress = _progress()
+        if abs(now - progress.seen_at) < _ALL_COMMITTED_AFTER:
+            return
+        counts = _counted(
+            (Attempt.id > progress.counted_to) & (Attempt.id <= progress.seen_to),
+        )
+        latest = Attempt.select(fn.MAX(Attempt.id)).scalar() or 0
+    with transaction():
+        seen_to = max(progress.seen_to, min(latest, progress.seen_to + _AT_ONCE))
+        if _move(progress, counted_to=progress.seen_to, seen_to=seen_to, seen_at=now):
+            _add(counts)
+
+
+def keep_counts_of(delivery_ids: Sequence[int]) -> None:
+    """Move what was not yet counted of these, in the transaction that removes them."""
+    progress = _progress(for_change=True)
+    which = (Attempt.id > progress.counted_to) & one_of(Attempt.delivery, delivery_ids)
+    if Attempt.select().where(which).exists():  # rarely: what is pruned is old
+        counts = _counted(which)
+        _move(progress)
+        _add(counts)
+
+
+def reuse_ids() -> None:
+    """After attempts were removed: SQLite gives the ids of the last ones to the next."""
+    if is_postgres():
+        return
+    latest = Attempt.select(fn.MAX(Attempt.id)).scalar() or 0
+    progress = _progress()
+    if latest < progress.seen_to:
+        counted_to = min(progress.counted_to, latest)
+        _move(progress, counted_to=counted_to, seen_to=latest)
+
+
+def _progress(*, for_change: bool = False) -> TallyProgress:
+    query = TallyProgress.select()
+    found = (row_lock(query) if for_change else query).get_or_none()
+    return found or TallyProgress(id=1, version=0, counted_to=0, seen_to=0, seen_at=EPOCH)
+
+
+def _move(progress: TallyProgress, **changes: object) -> bool:
+    """Whether it was still as it was read."""
+    if progress.version == 0:
+        TallyProgress.insert(
+            id=1, version=0, counted_to=0, seen_to=0, seen_at=EPOCH
+        ).on_conflict_ignore().execute()
+    moved = TallyProgress.update({"version": TallyProgress.version + 1, **changes}).where(
+        TallyProgress.version == progress.version
+    )
+    return bool(moved.execute())
+
+
+def _add(counts: Counts) -> None:
+    for (name, label), value in sorted(counts.items()):
+        Tally.insert(name=name, label=label, value=value).on_conflict(
+            conflict_target=[Tally.name, Tally.label],
+            update={Tally.value: Tally.value + value},
+        ).execute()
+
+
+def _counted(which: Expression) -> Counts:
+    """What these attempts come to."""
+    counts = _outcomes(which)
+    counts.update(_arrivals(which))
+    abandoned = Attempt.select().where(which & (Attempt.abandoned == SQL("TRUE"))).count()
+    if abandoned:
+        counts[ABANDONED, ""] = abandoned
+    return counts
+
+
+def _outcomes(which: Expression) -> Counts:
+    counts: Counts = Counter()
+    rows = (
+        Attempt.select(Attempt.http_status, Attempt.error, fn.COUNT(Attempt.id))
+        .where(which)
+        .group_by(Attempt.http_status, Attempt.error)
+        .tuples()
+    )
+    for http_status, error, count in rows:
+        counts[ATTEMPTS, _outcome(http_status, error)] += count
+    return counts
+
+
+def _outcome(http_status: int | None, error: str | None) -> str:
+    if http_status is None:
+        return error or ErrorKind.PROTOCOL
+    return "delivered" if 200 <= http_status <= 299 else f"{http_status // 100}xx"
+
+
+def _arrivals(which: Expression) -> Counts:
+    """Each delivery's first 2xx, by how long after the event was published its answer was there."""
+    earlier = Attempt.alias()
+    again = earlier.select(earlier.id).where(
+        (earlier.delivery == Attempt.delivery)
+        & (earlier.id < Attempt.id)
+        & earlier.http_status.between(200, 299)
+    )
+    # As numbers: peewee would make a moment of each.
+    ended = Attempt.started_at.cast("BIGINT") + Attempt.duration_us
+    took = ended - Event.created_at.cast("BIGINT")
+    columns = [
+        fn.COUNT(Attempt.id).filter(took <= round(bound * 1_000_000)).alias(f"b{number}")
+        for number, bound in enumerate(BUCKETS)
+    ]
+    row = (
+        Attempt.select(fn.COUNT(Attempt.id), fn.SUM(took), *columns)
+        .join(Delivery)
+        .join(Event)
+        .where(which & Attempt.http_status.between(200, 299) & ~fn.EXISTS(again))
+        .tuples()
+        .get()
+    )
+    total, microseconds, *at_most = row
+    counts: Counts = Counter()
+    if total:
+        counts[DELIVERED, "+Inf"] = total
+        counts[DELIVERED_TIME, ""] = int(microseconds)
+        counts.update(
+            {(DELIVERED, f"{b:g}"): n for b, n in zip(BUCKETS, at_most, strict=True) if n}
+        )
+    return counts

@@ -1,0 +1,149 @@
+"""What is due: which webhooks are ready, and which of their deliveries come next."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from core.domain.delivery import WAITING, Status
+from core.storage.database import connection, is_postgres, proxy
+from core.storage.models import EPOCH, MICROSECOND, TimeField
+from core.storage.ready import earliest_due
+
+_time = TimeField()
+
+# Who may not be sent to is not ready; should a row say so all the same, nothing comes of it.
+_SENDABLE = """
+    FROM webhook JOIN business ON business.id = webhook.business_id
+    WHERE webhook.ready_at IS NOT NULL AND webhook.deleted_at IS NULL
+    AND (business.option = TRUE OR business.edition IN ('group', 'restaurant_group'))
+"""
+_READY = f"""
+    SELECT webhook.id, webhook.business_id, webhook.url, webhook.ready_at,
+           webhook.down_since IS NOT NULL AND webhook.up_since IS NULL
+    {_SENDABLE} AND webhook.ready_at <= {{now}} ORDER BY webhook.ready_at, webhook.id
+"""
+_NEXT_DUE = f"""
+    SELECT MIN(due) FROM (
+        SELECT {earliest_due("webhook.ready_at")} AS due {_SENDABLE} AND webhook.ready_at <= {{now}}
+        UNION ALL
+        SELECT * FROM (
+            SELECT webhook.ready_at {_SENDABLE} AND webhook.ready_at > {{now}}
+            ORDER BY webhook.ready_at LIMIT 1
+        ) AS later
+    ) AS either
+"""
+
+
+class Waiting(NamedTuple):
+    """A webhook that may be sent to and has, as far as its row says, something due."""
+
+    webhook_id: int
+    business_id: int
+    url: str
+    ready_at: datetime  # nothing of it was due before
+    is_down: bool  # its latest attempts all failed
+
+
+def waiting_webhooks(until: datetime) -> list[Waiting]:
+    """Every webhook that is ready by `until`, the longest ready first.
+
+    A row may lag behind for a second, so of some nothing is due any more: a claim finds out.
+    What it costs goes with how many there are, not with those that wait for later.
+    """
+    with connection():
+        rows = proxy.execute_sql(_READY.format(now=proxy.param), (_time.db_value(until),))
+        return [
+            Waiting(webhook_id, business_id, url, EPOCH + ready_us * MICROSECOND, bool(is_down))
+            for webhook_id, business_id, url, ready_us, is_down in rows.fetchall()
+        ]
+
+
+def next_due(now: datetime) -> datetime | None:
+    """When to look again: when the earliest waiting delivery is due, a leased one at its lease's
+    end; or sooner, where a webhook's row does not know better. None where none waits.
+    """
+    moment = _time.db_value(now)
+    with connection():
+        rows = proxy.execute_sql(_NEXT_DUE.format(now=proxy.param), (moment, moment))
+        return _time.python_value(rows.fetchone()[0])
+
+
+class Due(NamedTuple):
+    """A delivery that may be claimed."""
+
+    webhook_id: int
+    id: int
+    lease: int | None  # of an attempt that was cut short
+    leased_us: int  # since when, as it is stored; None without a lease
+    attempts: int
+    interruptions: int
+    recovery: str | None  # a delivery.Recovery
+    due_us: int  # as it is stored
+    ready_us: int  # its webhook's
+
+
+def due_deliveries(wanted: Mapping[int, int], now: datetime) -> list[Due]:
+    """Up to `wanted[webhook_id]` of each webhook: fresh ones before those that failed already, of
+    each the longest due first. On PostgreSQL their rows are locked, and those that another worker
+    has locked are passed over.
+    """
+    find = _find_locked if is_postgres() else _find
+    found: list[Due] = []
+    for status in WAITING:
+        new = find(wanted, status, now) if wanted else []
+        wanted = _less(wanted, Counter(each.webhook_id for each in new))
+        found += new
+    return found
+
+
+def _less(wanted: Mapping[int, int], found: Counter[int]) -> dict[int, int]:
+    left = {webhook_id: room - found[webhook_id] for webhook_id, room in wanted.items()}
+    return {webhook_id: room for webhook_id, room in left.items() if room > 0}
+
+
+_COLUMNS = """due.webhook_id, due.id, due.lease, due.leased_at,
+    due.attempts, due.interruptions, due.recovery, due.due_at, webhook.ready_at"""
+# One row of all: SQLite's driver gives up the GIL for each, and a busy loop is slow to return it.
+_FIND = f"""
+    SELECT json_group_array(json_array({_COLUMNS}))
+    FROM json_each(?) AS wanted CROSS JOIN webhook ON webhook.id = wanted.value
+    CROSS JOIN delivery AS due ON due.id IN (
+        SELECT id FROM delivery WHERE webhook_id = wanted.value AND status = ?
+        AND due_at >= webhook.ready_at AND due_at <= ?
+        ORDER BY due_at, id LIMIT ?
+    )
+"""
+
+
+def _find(wanted: Mapping[int, int], status: Status, now: datetime) -> list[Due]:
+    """On SQLite, where the transaction has the whole database to itself."""
+    by_room = defaultdict(list)  # a LIMIT cannot depend on a row, and few differ
+    for webhook_id, room in wanted.items():
+        by_room[room].append(webhook_id)
+    found: list[Due] = []
+    for room, webhook_ids in by_room.items():
+        parameters = json.dumps(webhook_ids), status, _time.db_value(now), room
+        [rows] = proxy.execute_sql(_FIND, parameters).fetchone()
+        found += [Due(*row) for row in json.loads(rows)]
+    return found
+
+
+_FIND_LOCKED = f"""
+    SELECT found.* FROM unnest(%s::int[], %s::int[]) AS wanted(webhook_id, room)
+    JOIN webhook ON webhook.id = wanted.webhook_id
+    CROSS JOIN LATERAL (
+        SELECT {_COLUMNS} FROM delivery AS due
+        WHERE webhook_id = webhook.id AND status = %s
+        AND due_at >= webhook.ready_at AND due_at <= %s AND due_at IS NOT NULL
+        ORDER BY due_at, id LIMIT wanted.room FOR UPDATE OF due SKIP LOCKED
+    ) AS found
+"""
+
+
+def _find_locked(wanted: Mapping[int, int], status: Status, now: datetime) -> list[Due]:
+    rows = proxy.execute_sql(
+        _FIND_LOCKED, (list(wanted), list(wanted.values()), status.value, _time.db_value(now))
+    )
+    return [Due(*row) for row in rows.fetchall()]

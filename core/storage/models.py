@@ -1,0 +1,282 @@
+"""The tables."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from peewee import (
+    SQL,
+    BigAutoField,
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CompositeKey,
+    Expression,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    SmallIntegerField,
+    TextField,
+    UUIDField,
+)
+
+from core.domain.editions import INCLUDED_EDITIONS
+from core.storage.database import is_postgres, proxy
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class TimeField(BigIntegerField):
+    """A moment: UTC microseconds since 1970 in the database, an aware datetime in Python."""
+
+    def db_value(self, value: datetime | None) -> int | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time needs its time zone")
+        return (value - EPOCH) // MICROSECOND
+
+    def python_value(self, value: int | None) -> datetime | None:
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+class Table(Model):
+    class Meta:
+        database = proxy
+        legacy_table_names = False
+
+
+class Business(Table):
+    name = TextField()
+    edition = TextField()  # an access.Edition
+    option = BooleanField()  # the paid option, for the editions that do not include webhooks
+    created_at = TimeField()
+
+
+class Member(Table):
+    business = ForeignKeyField(Business, backref="members")
+    login = TextField()
+    role = TextField()  # an access.Role
+    created_at = TimeField()
+
+    class Meta:
+        indexes = ((("login", "business"), True),)
+
+
+class MemberKey(Table):
+    """An SSH key that opens the terminal UI as `login`, in whatever businesses it belongs to."""
+
+    login = TextField(index=True)
+    public_key = TextField()  # type and base64, without a comment
+    fingerprint = TextField(unique=True)  # SHA256:…, as ssh-keygen -l prints it
+    created_at = TimeField()
+
+
+class Webhook(Table):
+    business = ForeignKeyField(Business, backref="webhooks")
+    url = TextField()
+    secret = BlobField(null=True)  # sealed by the vault; null once deleted
+    created_at = TimeField()
+    updated_at = TimeField()
+    deleted_at = TimeField(null=True)
+    down_since = TimeField(null=True)  # its latest outage, as `outage.Outage` has it
+    up_since = TimeField(null=True)
+    is_recovering = BooleanField(default=False)  # what was abandoned in it is to be queued again
+    recovered_to = TimeField(null=True)  # up to when what is queued again is due already
+    after_event = BigIntegerField(default=0)  # events up to this id are older than the webhook
+    ready_at = TimeField(null=True)  # no delivery of it is due before: see `ready`
+
+
+Webhook.add_index(
+    Webhook.index(Webhook.id, name="webhook_recovering", where=SQL("is_recovering = TRUE")),
+)
+Webhook.add_index(
+    Webhook.index(Webhook.ready_at, name="webhook_ready", where=SQL("ready_at IS NOT NULL")),
+)
+
+
+class SelectedEvent(Table):
+    """An event type that a webhook asked for."""
+
+    webhook = ForeignKeyField(Webhook, backref="selected", on_delete="CASCADE")
+    event_type = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("webhook", "event_type")
+
+
+class Event(Table):
+    """Something that happened; the rows not yet fanned out are the outbox."""
+
+    id = BigAutoField()
+    business = ForeignKeyField(Business, index=False)
+    type = TextField()  # an events.EventType
+    payload = BlobField()  # the producer's JSON, byte for byte
+    digest = BigIntegerField(null=True)  # of a payload that was checked, as payload.digest has it
+    key = TextField(null=True)  # the producer's own, to recognise a second push
+    webhook = ForeignKeyField(Webhook, null=True, on_delete="CASCADE")  # a ping's only receiver
+    created_at = TimeField()
+    fanned_out_at = TimeField(null=True)
+    fanned_out_to = BigIntegerField(default=0)  # the last webhook that has its delivery already
+    refused = TextField(null=True)  # why it was set aside instead of fanned out
+
+    class Meta:
+        indexes = ((("business", "key"), True), (("business", "id"), False))
+
+
+Event.add_index(
+    Event.index(Event.business, Event.id, name="event_outbox", where=SQL("fanned_out_at IS NULL")),
+)
+
+
+class Delivery(Table):
+    """One event for one webhook, until it is settled."""
+
+    id = BigAutoField()
+    uuid = UUIDField(unique=True)
+    event = ForeignKeyField(Event, index=False)
+    webhook = ForeignKeyField(Webhook, index=False)
+    status = TextField()  # a delivery.Status
+    attempts = SmallIntegerField(default=0)  # that count, in this round
+    interruptions = SmallIntegerField(default=0)  # in this round
+    due_at = TimeField(null=True)  # when the next attempt may start: while leased, the lease's end
+    resume_at = TimeField(null=True)  # when its schedule goes on, after an attempt beside it
+    lease = BigIntegerField(null=True)  # the claim that may settle it
+    leased_at = TimeField(null=True)
+    created_at = TimeField()
+    settled_at = TimeField(null=True)  # when it was delivered or abandoned
+    recovery = TextField(null=True)  # a delivery.Recovery, of this round
+
+    class Meta:
+        indexes = ((("event", "webhook"), True), (("webhook", "id"), False))
+
+
+# The predicate is a literal: bound, PostgreSQL's generic plan would not use the index.
+Delivery.add_index(
+    Delivery.index(
+        Delivery.webhook,
+        Delivery.status,
+        Delivery.due_at,
+        Delivery.id,
+        name="delivery_due",
+        where=SQL("due_at IS NOT NULL"),
+    ),
+)
+Delivery.add_index(
+    Delivery.index(
+        Delivery.webhook,
+        Delivery.settled_at,
+        name="delivery_abandoned",
+        where=SQL("status = 'abandoned'"),
+    ),
+)
+Delivery.add_index(
+    Delivery.index(
+        Delivery.webhook,
+        Delivery.settled_at,
+        Delivery.id,
+        name="delivery_recovery",
+        where=SQL("recovery = 'due'"),
+    ),
+)
+
+
+class Attempt(Table):
+    """One HTTP request of a delivery, and how it ended."""
+
+    id = BigAutoField()
+    delivery = ForeignKeyField(Delivery, backref="attempt_log", on_delete="CASCADE")
+    number = SmallIntegerField()  # counted from 1 in each round; an interrupted one has it too, one
+    # beside the schedule is 0
+    recovery = BooleanField(default=False)  # made because the address came back from an outage
+    abandoned = BooleanField(default=False)  # its delivery was, after this one
+    started_at = TimeField()
+    duration_us = IntegerField()
+    http_status = SmallIntegerField(null=True)
+    error = TextField(null=True)  # a delivery.ErrorKind
+    detail = TextField(default="")
+    response = TextField(default="")
+
+
+class AuditEntry(Table):
+    """Who did what; it outlives what it speaks of, so it points at nothing."""
+
+    id = BigAutoField()
+    at = TimeField()
+    business_id = IntegerField(index=True)
+    actor = TextField()
+    origin = TextField()
+    action = TextField()
+    webhook_id = IntegerField(null=True)
+    subject = TextField()
+
+
+class Setting(Table):
+    """What a login chose for its terminal UI; the operator's login is empty."""
+
+    login = TextField()
+    name = TextField()
+    value = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("login", "name")
+
+
+class LastRun(Table):
+    """When a job last ran: the daily ones ask it, and `doctor` looks at the ticks."""
+
+    job = TextField(primary_key=True)
+    at = TimeField()
+    settings = TextField(default="")  # of a consumer, as core.pipeline.retention writes them
+
+
+class Tally(Table):
+    """How often something happened, all workers together; it never falls."""
+
+    name = TextField()
+    label = TextField()
+    value = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("name", "label")
+
+
+class TallyProgress(Table):
+    """One row: up to which attempt is in the tallies."""
+
+    id = BigIntegerField(primary_key=True)
+    version = BigIntegerField()  # another after each change, so that nobody counts twice
+    counted_to = BigIntegerField()  # an attempt's id
+    seen_to = BigIntegerField()  # the last one there was at seen_at
+    seen_at = TimeField()
+
+
+TABLES: tuple[type[Table], ...] = (
+    Business,
+    Member,
+    MemberKey,
+    Webhook,
+    SelectedEvent,
+    Event,
+    Delivery,
+    Attempt,
+    AuditEntry,
+    Setting,
+    LastRun,
+    Tally,
+    TallyProgress,
+)
+
+
+def entitled() -> Expression:
+    """True for the businesses whose edition or option includes webhooks."""
+    return Business.edition.in_(INCLUDED_EDITIONS) | (Business.option == SQL("TRUE"))
+
+
+def row_lock(query: Any, **how: Any) -> Any:
+    """The query with its rows locked, where the engine locks rows; SQLite locks the database.
+
+    Against whoever changes or locks them, not against who inserts what refers to them: PostgreSQL's
+    strongest lock would have settling and fanning out wait for each other.
+    """
+    return query.for_update("FOR NO KEY UPDATE", **how) if is_postgres() else query

@@ -1,0 +1,110 @@
+"""When each webhook is to be looked at: `webhook.ready_at`, which is all that a pass reads of it.
+
+It is never later than the earliest due time of the webhook's waiting deliveries, and NULL where
+nothing is to be looked at: none waits, it was deleted, its business is switched off. Too early a
+time costs a look; too late a one would be a delivery forgotten. So anybody may lower it, and it is
+raised with care:
+
+- Who makes a delivery due, or due earlier, holds the webhook's row against being raised: by the
+  foreign key where it inserts, by `hold` where it changes. In a later statement it lowers the time.
+- Who raises it locks the row against both, passing over what is held already. In a later statement,
+  which sees whatever was committed before that lock, it asks for the earliest due time.
+
+Rows are locked in the order of their ids, webhooks before deliveries.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from peewee import SQL
+
+from core.storage.database import is_postgres, one_of
+from core.storage.models import Webhook, row_lock
+
+LAG = timedelta(seconds=1)
+"""How far the time may lag behind: so a webhook's row is written twice in this time at the most,
+however many deliveries it has.
+"""
+
+_webhook = Webhook.alias("webhook")  # as `earliest_due` calls it
+
+
+def earliest_due(since: str) -> str:
+    """SQL for the earliest due time, from `since` on, of the waiting deliveries of `webhook`.
+
+    Whatever was due before is not walked again: while somebody holds an old snapshot, PostgreSQL
+    must keep all that was ever in the index.
+    """
+    first = f"""SELECT * FROM (
+        SELECT due_at FROM delivery WHERE webhook_id = webhook.id AND status = '{{0}}'
+        AND due_at IS NOT NULL AND due_at >= {since} ORDER BY due_at LIMIT 1
+    ) AS {{0}}"""
+    firsts = " UNION ALL ".join(first.format(status) for status in ("pending", "failed"))
+    return f"(SELECT MIN(due_at) FROM ({firsts}) AS firsts)"
+
+
+_NEXT = earliest_due("webhook.ready_at")
+# The least of both, for somebody may lower the time while this waits for the row.
+_SOONER = f"""(
+    SELECT MIN(due) FROM (
+        SELECT webhook.ready_at AS due UNION ALL SELECT {earliest_due("0")}
+    ) AS both_times
+)"""
+_LAGS = f"COALESCE({_NEXT} > webhook.ready_at + {LAG // timedelta(microseconds=1)}, TRUE)"
+
+
+def hold(webhook_ids: Collection[int]) -> None:
+    """Keep everybody from raising these webhooks' times, until this transaction ends."""
+    if is_postgres() and webhook_ids:
+        held = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids))
+        row_lock(held.order_by(Webhook.id)).tuples().execute()
+
+
+def lower(webhook_ids: Collection[int], due_at: datetime) -> None:
+    """Have these looked at by `due_at`: something of them has just been made due then."""
+    if not webhook_ids:
+        return
+    is_late = Webhook.deleted_at.is_null() & (
+        Webhook.ready_at.is_null() | (Webhook.ready_at > due_at)
+    )
+    late = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids) & is_late)
+    ids = [row[0] for row in row_lock(late.order_by(Webhook.id)).tuples()]
+    if ids:
+        Webhook.update(ready_at=due_at).where(one_of(Webhook.id, ids) & is_late).execute()
+
+
+def raise_up(webhook_ids: Collection[int], due_by: datetime) -> None:
+    """Have these looked at when the next of them is due; never, where nothing waits.
+
+    Not those that hardly lag behind `due_by`, and not those whose rows are held: another time.
+    """
+    if not webhook_ids:
+        return
+    lagging = (
+        _webhook.select(_webhook.id)
+        .where(one_of(_webhook.id, webhook_ids) & (_webhook.ready_at < due_by - LAG) & SQL(_LAGS))
+        .order_by(_webhook.id)
+    )
+    if is_postgres():
+        lagging = lagging.for_update(skip_locked=True)
+    ids = [row[0] for row in lagging.tuples()]
+    if ids:
+        Webhook.update(ready_at=SQL(_NEXT)).where(one_of(Webhook.id, ids)).execute()
+
+
+def rest(webhook_ids: Collection[int]) -> None:
+    """Have nothing of these looked at, whatever waits.
+
+    Waits for whoever is making something of them due: what that lowers must be undone, and what it
+    leaves as it is must be seen by `wake`.
+    """
+    which = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids)).order_by(Webhook.id)
+    if is_postgres():
+        which.for_update().tuples().execute()
+    Webhook.update(ready_at=None).where(one_of(Webhook.id, webhook_ids)).execute()
+
+
+def wake(webhook_ids: Collection[int]) -> None:
+    """Have what waits of these looked at, however long it has waited."""
+    stands = one_of(Webhook.id, webhook_ids) & Webhook.deleted_at.is_null()
+    Webhook.update(ready_at=SQL(_SOONER)).where(stands).execute()

@@ -1,0 +1,34 @@
+"""One row by its id, as people and programs name it."""
+
+from typing import Any
+
+from core.errors import NotFound
+from core.storage.database import is_postgres
+from core.storage.models import Business
+
+_LARGEST_ID = 2**31 - 1
+
+
+def row_of(table: type[Any], row_id: int, lock: str | None = None) -> Any:
+    """The row of that id; a number that no id can be is none, and no error of the engine's.
+
+    `lock` is PostgreSQL's word for how the row is locked; SQLite locks the whole file.
+    """
+    if not 0 < row_id <= _LARGEST_ID:
+        return None
+    query = table.select().where(table.id == row_id)
+    return (query.for_update(lock) if lock and is_postgres() else query).first()
+
+
+def find_business(business_id: int, *, lock: str | None = None) -> Business:
+    """The business, locked as for `row_of`. Raises NotFound."""
+    business = row_of(Business, business_id, lock)
+    if business is None:
+        raise no_business(business_id)
+    return business
+
+
+def no_business(business_id: int) -> NotFound:
+    return NotFound(
+        f"There is no business {business_id} here: see `aurapos-webhooks business list`."
+    )

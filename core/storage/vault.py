@@ -1,0 +1,237 @@
+"""Secrets at rest: AES-256-GCM under a key file that only its owner can read."""
+
+import hmac
+import os
+import stat
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from core.domain.signing import Secret
+from core.errors import BadKeyFile
+from core.storage.folders import opened_folder
+
+_VERSION = b"\x01"
+_KEY_BYTES = 32
+_KEY_ID_BYTES = 4
+_NONCE_BYTES = 12
+_LONGEST_FILE = 1 << 20  # bytes: some 20,000 keys
+_HEADER = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Vault:
+    """Seals and opens secrets with a list of keys: the first seals, any of them opens.
+
+    A sealed secret is `version | key id | nonce | ciphertext`. The webhook and its business are
+    authenticated with it, so one that is moved to another row does not open.
+    """
+
+    keys: tuple[tuple[bytes, bytes], ...]  # (key id, key), the current one first
+
+    def queue_key(self) -> bytes:
+        """The key that signs the queue's messages, which are pickled.
+
+        Made from the oldest key, so that a rotation does not part running processes.
+        """
+        return hmac.digest(self.keys[-1][1], b"queue messages", "sha256")
+
+    def knows(self, sealed: bytes) -> bool:
+        """Whether the key it was sealed with is here."""
+        return _key_id(sealed) in dict(self.keys)
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether it was sealed with the current key."""
+        return _key_id(sealed) == self.keys[0][0]
+
+    def seal(self, secret: Secret, business_id: int, webhook_id: int) -> bytes:
+        key_id, key = self.keys[0]
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(key).encrypt(
+            nonce, secret.reveal().encode(), _whose(business_id, webhook_id)
+        )
+        return _VERSION + key_id + nonce + sealed
+
+    def open(self, sealed: bytes, business_id: int, webhook_id: int) -> Secret:
+        """Raises BadKeyFile when no key here opens it."""
+        key = dict(self.keys).get(_key_id(sealed))
+        if key is None or sealed[: len(_VERSION)] != _VERSION:
+            raise BadKeyFile(
+                "The key file does not hold the key this webhook's secret was sealed with: put "
+                "the right key file back, or regenerate the secret."
+            )
+        nonce = sealed[_HEADER - _NONCE_BYTES : _HEADER]
+        try:
+            text = AESGCM(key).decrypt(nonce, sealed[_HEADER:], _whose(business_id, webhook_id))
+        except (InvalidTag, ValueError):
+            raise BadKeyFile(
+                "This webhook's stored secret was changed or moved: regenerate the secret."
+            ) from None
+        return Secret(text.decode())
+
+
+def _key_id(sealed: bytes) -> bytes:
+    return sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES]
+
+
+def _whose(business_id: int, webhook_id: int) -> bytes:
+    return f"business {business_id} webhook {webhook_id}".encode()
+
+
+def create_key_file(path: Path) -> None:
+    """Write a new key file, 0600 and on the disk before this returns; never over an old one."""
+    try:
+        with opened_folder(path.parent) as folder:
+            _write_new(folder, path.name, _new_line())
+    except FileExistsError:
+        raise BadKeyFile(f"There is a key file {path} already: it is kept as it is.") from None
+    except OSError as error:
+        raise BadKeyFile(f"The key file {path} cannot be written: {error.strerror}.") from None
+
+
+def add_key(path: Path) -> Vault:
+    """Put a new key before those of a key file, which changes as a whole or not at all.
+
+    The older ones stay, so that what was sealed with them, in a backup too, still opens. Whoever
+    changes a key file holds `taking_turns` on its folder, until all is sealed with the new key.
+    """
+    return _rewrite(path, lambda content: _new_line() + content)
+
+
+def drop_old_keys(path: Path) -> Vault:
+    """Leave only the current key in a key file."""
+    return _rewrite(path, lambda content: _lines(content, path)[0] + b"\n")
+
+
+def _new_line() -> bytes:
+    key_id, key = os.urandom(_KEY_ID_BYTES), os.urandom(_KEY_BYTES)
+    return key_id.hex().encode() + b" " + urlsafe_b64encode(key) + b"\n"
+
+
+def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> Vault:
+    """Everything by descriptor: root changes what an account owns, and the account may put a link
+    in place of any name meanwhile.
+    """
+    new = f"{path.name}.new"
+    try:
+        with opened_folder(path.parent) as folder:
+            before, owner = _read(path, folder)
+            content = change(before)
+            vault = _parse(content, path)
+            with suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=folder)  # of a run that was killed
+            _write_new(folder, new, content, owner)
+            try:
+                os.replace(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError:
+                os.unlink(new, dir_fd=folder)
+                raise
+            os.fsync(folder)
+            return vault
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except OSError as error:
+        raise BadKeyFile(
+            f"The key file {path} cannot be changed: {error.strerror}; it is as it was."
+        ) from None
+
+
+def _write_new(folder: int, name: str, content: bytes, owner: os.stat_result | None = None) -> None:
+    """A file that was not there, of `owner` or our own; whole and on the disk, or not there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if owner is not None:
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            os.fsync(descriptor)
+        os.fsync(folder)
+    except OSError:
+        os.unlink(name, dir_fd=folder)
+        raise
+
+
+def load_vault(path: Path) -> Vault:
+    """The vault with the keys of a file: one a line, `ID KEY` in hex and base64url, current first.
+
+    A link is followed, as Kubernetes makes them, to a file that is safe. Raises BadKeyFile when the
+    file is missing, readable by others, or not a key file.
+    """
+    try:
+        return _parse(_read(path)[0], path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except OSError as error:
+        raise BadKeyFile(f"The key file {path} cannot be read: {error.strerror}.") from None
+
+
+def _missing(path: Path) -> BadKeyFile:
+    return BadKeyFile(
+        f"The key file is missing: put {path} back from its backup; without it no secret can "
+        "be opened and deliveries wait."
+    )
+
+
+def _read(path: Path, folder: int | None = None) -> tuple[bytes, os.stat_result]:
+    """What is in a key file, and whose it is; inside an open folder, to be changed, no link."""
+    flags = os.O_RDONLY | os.O_NONBLOCK  # a FIFO that nobody writes to is no reason to wait
+    if folder is None:
+        descriptor = os.open(path, flags)
+    else:
+        _refuse_link(path, folder)
+        descriptor = os.open(path.name, flags | os.O_NOFOLLOW, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        _refuse_unsafe(path, about)
+        return file.read(_LONGEST_FILE), about
+
+
+def _refuse_link(path: Path, folder: int) -> None:
+    if stat.S_ISLNK(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode):
+        raise BadKeyFile(
+            f"The key file {path} is a link, which is not changed: copy what it leads to into a "
+            "file of its own with mode 600, name that in [secrets] key_file and run this again; "
+            "then bring the file to where the link leads (a Kubernetes secret)."
+        )
+
+
+def _refuse_unsafe(path: Path, about: os.stat_result) -> None:
+    """What others can read is no secret. As PostgreSQL has it for its key files, root's may be
+    read by the group that it gives them to: so Kubernetes mounts a secret for an account.
+    """
+    if not stat.S_ISREG(about.st_mode):
+        raise BadKeyFile(f"The key file {path} is not a file: mend [secrets] key_file.")
+    given_by_root = about.st_uid == 0 and os.geteuid() != 0
+    allowed = stat.S_IRUSR | stat.S_IWUSR | (stat.S_IRGRP if given_by_root else 0)
+    if stat.S_IMODE(about.st_mode) & (stat.S_IRWXG | stat.S_IRWXO) & ~allowed:
+        raise BadKeyFile(f"The key file {path} is open to others: run `chmod 600 {path}`.")
+
+
+def _parse(content: bytes, path: Path) -> Vault:
+    return Vault(tuple(_parse_key(line, path) for line in _lines(content, path)))
+
+
+def _lines(content: bytes, path: Path) -> list[bytes]:
+    lines = [line for line in content.splitlines() if line.strip()]
+    if not lines:
+        raise BadKeyFile(f"The key file {path} is empty: put it back from its backup.")
+    return lines
+
+
+def _parse_key(line: bytes, path: Path) -> tuple[bytes, bytes]:
+    try:
+        key_id, key = line.split()
+        parsed = bytes.fromhex(key_id.decode()), urlsafe_b64decode(key)
+    except (ValueError, Base64Error):
+        parsed = b"", b""
+    if (len(parsed[0]), len(parsed[1])) != (_KEY_ID_BYTES, _KEY_BYTES):
+        raise BadKeyFile(f"{path} is not a key file: put the right one back from its backup.")
+    return parsed

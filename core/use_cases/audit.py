@@ -1,0 +1,27 @@
+"""The audit trail: who did what, when and from where; never a secret."""
+
+from datetime import datetime
+
+from core.domain.editions import Actor
+from core.storage.models import AuditEntry
+
+
+def note(
+    actor: Actor,
+    business_id: int,
+    action: str,
+    now: datetime,
+    *,
+    webhook_id: int | None = None,
+    subject: str = "",
+) -> None:
+    """Write one line of the trail, in the transaction of what it tells."""
+    AuditEntry.insert(
+        at=now,
+        business_id=business_id,
+        actor=actor.name,
+        origin=actor.origin,
+        action=action,
+        webhook_id=webhook_id,
+        subject=subject,
+    ).execute()

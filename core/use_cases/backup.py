@@ -1,0 +1,103 @@
+"""A copy of an SQLite database, taken while others write to it."""
+
+import os
+import shlex
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from core.domain.engine_url import without_password
+from core.errors import BadDatabase, BadInput
+from core.storage.database import connection, proxy, sqlite_path
+from core.storage.flush import sync
+
+_PAGES = 1000  # copied between two calls of `tell`
+
+
+def back_up(path: Path, tell: Callable[[int, int], None], *, compact: bool = False) -> int:
+    """Copy the bound SQLite database to a new file, 0600; returns its bytes.
+
+    `tell` is given the pages copied so far and all of them. The copy is of one moment, and no
+    writer waits for it; nothing is at `path` before it is whole and on the disk. Compact, it is
+    written anew without what lies free, and can give that back by itself from then on. Raises
+    BadInput where there is a file already or none can be made, BadDatabase when either side fails.
+    """
+    _refuse_existing(path)
+    try:
+        with _beside(path) as new:
+            if compact:
+                _write_anew(new)
+            else:
+                _copy(new, tell)
+            sync(new)
+            _refuse_existing(path)
+            new.replace(path)
+            sync(path.parent)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}.") from None
+    except sqlite3.Error as error:
+        raise BadDatabase(
+            f"The backup failed ({error}): there is no {path}; make room there and try again."
+        ) from None
+    return path.stat().st_size
+
+
+def _copy(new: Path, tell: Callable[[int, int], None]) -> None:
+    with _one_moment() as source, closing(sqlite3.connect(new)) as target:
+        source.backup(
+            target,
+            pages=_PAGES,
+            progress=lambda _, left, total: tell(total - left, total),
+        )
+
+
+def _write_anew(new: Path) -> None:
+    with connection():
+        source: sqlite3.Connection = proxy.connection()
+        source.execute("PRAGMA auto_vacuum = incremental")  # of the new file
+        source.execute("VACUUM INTO ?", [str(new)])
+
+
+def refuse_other_engines(url: str, path: Path) -> None:
+    """Raise BadInput for PostgreSQL, with the command that backs it up instead."""
+    if sqlite_path(url) is None:
+        where = f"--dbname={without_password(url)}"
+        command = shlex.join(["pg_dump", "--format=custom", f"--file={path}", where])
+        raise BadInput(f"The database is in PostgreSQL, which has a way of its own: `{command}`.")
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise BadInput(f"There is a file {path} already: it is kept as it is; name another.")
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A new file in the same folder that only its owner can read; gone at the end if it is left."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        for left in (name, f"{name}-journal", f"{name}-wal", f"{name}-shm"):
+            with suppress(FileNotFoundError):
+                os.unlink(left)  # noqa: PTH108 - a name
+
+
+@contextmanager
+def _one_moment() -> Iterator[sqlite3.Connection]:
+    """The database's connection, reading what was committed at this moment and nothing later.
+
+    Without a transaction around it, a copy would begin anew at each commit of another process,
+    and under load never end.
+    """
+    with connection():
+        source: sqlite3.Connection = proxy.connection()
+        source.execute("BEGIN")
+        try:
+            source.execute("SELECT 1 FROM sqlite_master").fetchone()
+            yield source
+        finally:
+            source.execute("ROLLBACK")

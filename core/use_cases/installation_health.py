@@ -1,0 +1,128 @@
+"""How the whole installation is: what waits, what moves, who ticks, which webhooks fail."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from peewee import fn
+
+from core.domain.delivery import Status
+from core.pipeline.retention import TICK
+from core.storage.bisection import first_id_since
+from core.storage.database import connection
+from core.storage.models import Attempt, Business, Delivery, Event, LastRun, Webhook, entitled
+from core.use_cases.queries import waiting_since
+
+MINUTE = timedelta(minutes=1)
+_WORST = 10
+_LIVES_WITHIN = 5 * MINUTE  # of its last tick
+
+
+@dataclass(frozen=True, slots=True)
+class FailingWebhook:
+    webhook_id: int
+    url: str
+    waiting: int  # deliveries that failed and will be tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    outbox: int  # events not yet fanned out
+    due: int
+    late: int  # of those, by more than a minute
+    oldest_due: datetime | None
+    in_flight: int
+    scheduled: int  # for a later attempt
+    delivered_last_minute: int  # attempts by when they started
+    failed_last_minute: int
+    failing_webhooks: int
+    worst: tuple[FailingWebhook, ...]  # most waiting first
+    consumers: tuple[tuple[str, datetime], ...]  # name and last tick, the latest first
+
+
+def vitals(now: datetime) -> Vitals:
+    """For the operator. Costs what is waiting, not what has been."""
+    with connection():
+        outbox = Event.select().where(Event.fanned_out_at.is_null()).count()
+        due, late, in_flight, scheduled = _waiting(
+            now
+        )  # after it: what is fanned out between is in both
+        delivered, failed = _last_minute(now)
+        failing = _failing()
+        return Vitals(
+            outbox=outbox,
+            due=due,
+            late=late,
+            oldest_due=waiting_since(now),
+            in_flight=in_flight,
+            scheduled=scheduled,
+            delivered_last_minute=delivered,
+            failed_last_minute=failed,
+            failing_webhooks=len(failing),
+            worst=tuple(failing[:_WORST]),
+            consumers=_consumers(now),
+        )
+
+
+def _waiting(now: datetime) -> tuple[int, int, int, int]:
+    """Due and not leased, those late, leased, and due later; of webhooks that are sent to."""
+    is_leased = Delivery.lease.is_null(is_null=False) & (Delivery.due_at > now)
+    is_later = Delivery.lease.is_null() & (Delivery.due_at > now)
+    due, late, leased, later = (
+        Delivery.select(
+            fn.COUNT(Delivery.id).filter(Delivery.due_at <= now),
+            fn.COUNT(Delivery.id).filter(Delivery.due_at <= now - MINUTE),
+            fn.COUNT(Delivery.id).filter(is_leased),
+            fn.COUNT(Delivery.id).filter(is_later),
+        )
+        .join(Webhook)
+        .join(Business)
+        .where(Delivery.due_at.is_null(is_null=False) & Webhook.deleted_at.is_null() & entitled())
+        .tuples()
+        .get()
+    )
+    return due, late, leased, later
+
+
+def _last_minute(now: datetime) -> tuple[int, int]:
+    """Attempts that were delivered and that were not, by when they started."""
+    since = now - MINUTE
+    # Ids are given when attempts end, so those of the last minute begin within one more.
+    first = first_id_since(Attempt.started_at, since - MINUTE)
+    is_delivered = Attempt.http_status.between(200, 299)
+    total, delivered = (
+        Attempt.select(fn.COUNT(Attempt.id), fn.COUNT(Attempt.id).filter(is_delivered))
+        .where((Attempt.id >= first) & (Attempt.started_at >= since))
+        .tuples()
+        .get()
+    )
+    return delivered, total - delivered
+
+
+def _failing() -> list[FailingWebhook]:
+    count = fn.COUNT(Delivery.id)
+    rows = (
+        Delivery.select(Webhook.id, Webhook.url, count)
+        .join(Webhook)
+        .join(Business)
+        .where(
+            Delivery.due_at.is_null(is_null=False)
+            & (Delivery.status == Status.FAILED)
+            & (Delivery.attempts > 0)  # none yet where it was queued again
+            & Webhook.deleted_at.is_null()
+            & entitled()
+        )
+        .group_by(Webhook.id, Webhook.url)
+        .order_by(count.desc(), Webhook.id)
+        .tuples()
+    )
+    return [FailingWebhook(*row) for row in rows]
+
+
+def _consumers(now: datetime) -> tuple[tuple[str, datetime], ...]:
+    """Those that live, and where none does the one that was the last to."""
+    rows = LastRun.select().where(LastRun.job.startswith(TICK)).order_by(LastRun.at.desc())
+    return tuple(
+        (row.job.removeprefix(TICK), row.at)
+        for number, row in enumerate(rows)
+        if number == 0 or now - row.at < _LIVES_WITHIN
+    )

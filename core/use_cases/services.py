@@ -1,0 +1,272 @@
+"""What an owner can do, each one transaction; the only module the screens write through.
+
+Role, edition and option are read again in every one of these, never remembered from a login.
+"""
+
+import secrets
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from peewee import SQL, Case, fn
+
+from core.domain.delivery import WAITING, Status
+from core.domain.editions import WEBHOOKS_LIMIT, Actor
+from core.domain.events import SELECTABLE, EventType
+from core.domain.payload import digest
+from core.domain.signing import SECRET_BYTES, Secret
+from core.domain.url_policy import UrlPolicy
+from core.errors import BadInput, Changed
+from core.intake import Wake, last_event, next_time, selectable_type
+from core.storage.database import connection, one_of, proxy, transaction
+from core.storage.models import Delivery, Event, SelectedEvent, Webhook, row_lock
+from core.storage.ready import hold, lower
+from core.storage.vault import Vault
+from core.use_cases.access import authorize, find_delivery, find_webhook, require_included
+from core.use_cases.audit import note
+
+_PING_PAYLOAD = b'{"message":"This is a test from AuraPOS."}'
+
+
+@dataclass(frozen=True, slots=True)
+class NewWebhook:
+    id: int
+    url: str
+    events: tuple[EventType, ...]
+    secret: Secret  # shown once
+    created_at: datetime
+
+
+def create_webhook(
+    actor: Actor,
+    business_id: int,
+    url: str,
+    events: Iterable[str],
+    now: datetime,
+    *,
+    policy: UrlPolicy,
+    vault: Vault,
+    at_most: int = WEBHOOKS_LIMIT,
+) -> NewWebhook:
+    """Register a URL for some events; returns the one showing of its secret.
+
+    Raises BlockedUrl, BadInput for the events or where the business has `at_most` already,
+    NotAllowed, NotIncluded, NotFound.
+    """
+    with connection():
+        require_included(authorize(actor, business_id))
+        target, selected = policy.check_url(url).url, _selection(events)
+        secret = Secret.from_random(secrets.token_bytes(SECRET_BYTES))
+        with transaction():
+            after = last_event(business_id)
+            require_included(authorize(actor, business_id))
+            _require_room(business_id, at_most)
+            webhook = Webhook.create(
+                business=business_id,
+                url=target,
+                created_at=now,
+                updated_at=now,
+                after_event=after,
+            )
+            webhook.secret = vault.seal(secret, business_id, webhook.id)
+            webhook.save(only=[Webhook.secret])
+            _select(webhook.id, selected)
+            note(actor, business_id, "created", now, webhook_id=webhook.id, subject=target)
+    return NewWebhook(webhook.id, target, selected, secret, now)
+
+
+def _require_room(business_id: int, at_most: int) -> None:
+    standing = (Webhook.business == business_id) & Webhook.deleted_at.is_null()
+    if Webhook.select().where(standing).count() >= at_most:
+        raise BadInput(
+            f"This business has {at_most} webhooks, and more are not allowed: delete one, or ask "
+            "whoever runs AuraPOS Webhooks to raise [limits] webhooks."
+        )
+
+
+def edit_webhook(
+    actor: Actor,
+    webhook_id: int,
+    now: datetime,
+    *,
+    url: str | None = None,
+    events: Iterable[str] | None = None,
+    policy: UrlPolicy,
+    seen: datetime | None = None,
+) -> None:
+    """Change the URL, the events or both; waiting deliveries go to the new URL.
+
+    Raises Changed where the webhook is no longer what was `seen`, by its `updated_at`.
+    """
+    target = policy.check_url(url).url if url is not None else None
+    selected = _selection(events) if events is not None else None
+    with transaction():
+        webhook = _usable_webhook(actor, webhook_id)
+        changes = {"updated_at": now} | ({} if target is None else {"url": target})
+        # First, so that of two edits at once the second waits, and sees the first one's events.
+        update = Webhook.update(changes).where(_standing(webhook_id))
+        if seen is not None:
+            update = update.where(Webhook.updated_at == seen)
+        if not update.execute():
+            raise Changed("Somebody else has changed this webhook meanwhile.")
+        if selected is not None:
+            SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
+            _select(webhook_id, selected)
+        _note(actor, webhook, "edited", now, subject=target)
+
+
+def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Vault) -> Secret:
+    """A new secret, shown once; the old one signs nothing from the commit on."""
+    secret = Secret.from_random(secrets.token_bytes(SECRET_BYTES))
+    with transaction():
+        webhook = _usable_webhook(actor, webhook_id)
+        sealed = vault.seal(secret, webhook.business_id, webhook_id)
+        Webhook.update(secret=sealed, updated_at=now).where(_standing(webhook_id)).execute()
+        _note(actor, webhook, "secret regenerated", now)
+    return secret
+
+
+def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
+    """Delete a webhook for good: once this commits no new POST to it starts.
+
+    Allowed without the option too. Its rows are pruned later, in small batches.
+    """
+    with transaction():
+        webhook = find_webhook(actor, webhook_id)
+        Webhook.update(deleted_at=now, secret=None, ready_at=None).where(
+            _standing(webhook_id)
+        ).execute()
+        _note(actor, webhook, "deleted", now)
+
+
+def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> int:
+    """Queue a `ping` for this one webhook, whatever it selected; returns the event's id."""
+    with transaction():
+        webhook = _usable_webhook(actor, webhook_id)
+        event_id = Event.insert(
+            business=webhook.business_id,
+            type=EventType.PING,
+            payload=_PING_PAYLOAD,
+            digest=digest(_PING_PAYLOAD),
+            webhook=webhook_id,
+            created_at=next_time(webhook.business_id, now),
+        ).execute()
+        _note(actor, webhook, "tested", now)
+        proxy.after_commit(wake)
+    return int(event_id)
+
+
+def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> None:
+    """Attempt a delivery again, now: the same id, the same bytes.
+
+    One that is settled gets a whole schedule. One that failed and waits is attempted beside its
+    schedule, which then goes on as if nothing had been; one that was never attempted is only
+    brought forward, and one in flight is left alone.
+    """
+    with transaction():
+        delivery = find_delivery(actor, delivery_uuid)
+        webhook = _usable_webhook(actor, delivery.webhook_id)
+        _start_again([webhook.id], Delivery.id == delivery.id, Status.PENDING, now)
+        _note(actor, webhook, "redelivered", now, subject=str(delivery.uuid))
+        proxy.after_commit(wake)
+
+
+def recover(
+    actor: Actor,
+    business_id: int,
+    since: datetime,
+    now: datetime,
+    *,
+    webhook_id: int | None = None,
+    wake: Wake,
+) -> int:
+    """Redeliver everything that was abandoned since; returns how many there are."""
+    with transaction():
+        business = authorize(actor, business_id)
+        require_included(business)
+        webhooks = Webhook.select(Webhook.id).where(
+            (Webhook.business == business_id) & Webhook.deleted_at.is_null()
+        )
+        if webhook_id is not None:
+            webhooks = webhooks.where(Webhook.id == find_webhook(actor, webhook_id).id)
+        webhook_ids = [row[0] for row in webhooks.tuples()]
+        recovered = _start_again(
+            webhook_ids,
+            one_of(Delivery.webhook, webhook_ids)
+            & (Delivery.status == SQL("'abandoned'"))  # bound, its partial index is not used
+            & (Delivery.settled_at >= since),
+            Status.FAILED,
+            now,
+        )
+        note(
+            actor,
+            business_id,
+            "recovered",
+            now,
+            webhook_id=webhook_id,
+            subject=f"{recovered} deliveries since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        )
+        proxy.after_commit(wake)
+    return recovered
+
+
+def _start_again(webhook_ids: Collection[int], which: Any, status: Status, now: datetime) -> int:
+    """Give settled deliveries, of these webhooks, a whole schedule anew; have waiting ones
+    attempted now.
+
+    What is fresh goes before what failed, so many at once start as failed ones.
+    """
+    hold(webhook_ids)
+    anew = {"attempts": 0, "interruptions": 0, "settled_at": None, "recovery": None}
+    is_settled = which & Delivery.status.not_in(WAITING)
+    # Two recoveries of the same deliveries must lock them in one order.
+    in_order = row_lock(Delivery.select(Delivery.id).where(is_settled).order_by(Delivery.id))
+    settled = Delivery.update(status=status, due_at=now, **anew).where(Delivery.id.in_(in_order))
+    was_due = fn.COALESCE(Delivery.resume_at, Delivery.due_at)
+    beside = Case(None, [(Delivery.attempts > 0, was_due)])
+    waiting = Delivery.update(due_at=now, resume_at=beside).where(
+        which & Delivery.status.in_(WAITING) & Delivery.lease.is_null() & (Delivery.due_at > now)
+    )
+    changed = waiting.execute() + settled.execute()
+    if changed:
+        lower(webhook_ids, now)
+    return int(changed)
+
+
+def _note(
+    actor: Actor, webhook: Webhook, action: str, now: datetime, *, subject: str | None = None
+) -> None:
+    note(
+        actor,
+        webhook.business_id,
+        action,
+        now,
+        webhook_id=webhook.id,
+        subject=subject or webhook.url,
+    )
+
+
+def _usable_webhook(actor: Actor, webhook_id: int) -> Webhook:
+    webhook = find_webhook(actor, webhook_id)
+    require_included(webhook.business)
+    return webhook
+
+
+def _standing(webhook_id: int) -> object:
+    return (Webhook.id == webhook_id) & Webhook.deleted_at.is_null()
+
+
+def _selection(events: Iterable[str]) -> tuple[EventType, ...]:
+    """The event types named, in the product's order, each once."""
+    named = {selectable_type(name) for name in events}
+    if not named:
+        raise BadInput("Select at least one event: a webhook without events would never be called.")
+    return tuple(event for event in SELECTABLE if event in named)
+
+
+def _select(webhook_id: int, events: tuple[EventType, ...]) -> None:
+    SelectedEvent.insert_many(
+        [(webhook_id, event) for event in events],
+        [SelectedEvent.webhook, SelectedEvent.event_type],
+    ).execute()

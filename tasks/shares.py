@@ -1,0 +1,258 @@
+"""Who may have how many POSTs in flight, whose turn it is, and how much to claim for whom.
+
+The discipline is start-time fair queueing between businesses, behind a gate (`tasks/gates.py`) for
+each thing that no one may fill. A webhook with something to send takes a ticket dated today, or the
+day after its business last started something; the date of what starts is today from then on. A
+place goes to the earliest ticket that every gate lets through, and to a webhook with nothing in
+flight before any gets its second. Who does not get through a gate waits there and holds up nobody.
+
+Hence the bound: while a webhook with nothing in flight waits that every gate would let through, and
+its business starts nothing else, no other business starts more than two of its own, however many
+webhooks it has and however slow they are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+
+from core.domain.delivery import Answered, Outcome, Unreachable
+from tasks.gates import Gate, Recipient, Ticket
+
+_REMEMBERED = 2000  # webhooks whose rate is, though nothing is in flight to them
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """POSTs in flight: in this process, and of those to any one webhook and to any one host."""
+
+    concurrency: int
+    per_webhook: int
+    per_host: int
+
+    @property
+    def unproven(self) -> int:
+        """Of the process's, those to webhooks that have not answered: the rest is kept for those
+        that have, so that they find room however many of the others hang.
+        """
+        return max(1, self.concurrency * 3 // 4)
+
+    @property
+    def silent(self) -> int:
+        """Of those, the ones to webhooks that left an attempt without an answer: the rest is kept
+        for those that nobody knows yet.
+        """
+        return max(1, self.concurrency * 5 // 8)
+
+
+class Load:
+    """What is in flight and what is claimed ahead, to each webhook, each host and altogether.
+
+    A webhook that leaves an attempt without an answer gets half as much at a time, down to one,
+    and its whole share back with its first answer. Times are seconds of the monotonic clock.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._all = Gate(limits.concurrency)
+        self._unproven = Gate(limits.unproven)
+        self._silent = Gate(limits.silent)
+        self._hosts: dict[str, Gate] = {}
+        self._webhooks: dict[int, Gate] = {}
+        self._silences: dict[int, int] = {}  # since the last answer, of all known
+        self._open: list[Ticket] = []  # a heap of those that no gate is known to stop
+        self._tickets: dict[int, Ticket] = {}  # of each webhook that waits the one that is good
+        self._started: dict[int, int] = {}  # the day on which each business last started something
+        self._today = 0
+        self._numbers = count()
+
+    @property
+    def in_flight(self) -> int:
+        return self._all.in_flight
+
+    def assume_silent(self, webhook_ids: Iterable[int]) -> None:
+        """What others have seen of webhooks that this process has not called yet."""
+        for webhook_id in webhook_ids:
+            if webhook_id not in self._silences:
+                self._learn(webhook_id, self._most_silences)
+
+    # What to claim
+
+    def wanted(self, recipients: Iterable[Recipient], now: float, most: int) -> dict[int, int]:
+        """How many deliveries to claim for each webhook: equal parts of what can start now or soon,
+        and no more than `most` altogether.
+
+        Nothing for one that has more ahead already than it is short of, so that what is claimed is
+        claimed together.
+        """
+        self._forget_the_idle()
+        spare: dict[Gate, int] = {}
+        takers = []
+        for recipient in recipients:
+            gates = self._gates(recipient)
+            spare |= {gate: gate.spare(now) for gate in gates if gate not in spare}
+            if _short(gates, spare) > gates[0].ahead:
+                takers.append((recipient.webhook_id, gates))
+        part = max(1, min(most, spare.get(self._all, 0) - self._all.kept) // max(1, len(takers)))
+        wanted: dict[int, int] = {}
+        for webhook_id, gates in takers:
+            share = min(part, most, _short(gates, spare))
+            if share > 0:
+                wanted[webhook_id] = share
+                most -= share
+                for gate in gates:
+                    spare[gate] -= share
+        return wanted
+
+    def claimed(self, recipient: Recipient, number: int = 1) -> None:
+        for gate in self._gates(recipient):
+            gate.ahead += number
+
+    def given_back(self, recipient: Recipient) -> None:
+        """What was claimed and will not be started."""
+        self.claimed(recipient, -1)
+
+    # Whose turn it is
+
+    def wait(self, recipient: Recipient) -> None:
+        """It has something to start."""
+        if recipient.webhook_id not in self._tickets:
+            self._issue(recipient, self._today, next(self._numbers))
+
+    def leave(self, webhook_id: int) -> None:
+        """It has nothing to start any more."""
+        self._tickets.pop(webhook_id, None)
+
+    def next(self) -> Recipient | None:
+        """Whose turn it is, which has the place from now on; None when nobody gets through."""
+        while self._open:
+            ticket = heappop(self._open)
+            recipient = ticket.recipient
+            gates = self._gates(recipient)
+            is_good = self._tickets.get(recipient.webhook_id) is ticket
+            if is_good and ticket.date < (date := self._earliest(recipient.business_id)):
+                self._issue(recipient, date, ticket.number)
+                continue
+            full = next((gate for gate in gates if not gate.lets_through(ticket)), None)
+            if is_good and full is None:
+                self._start(ticket)
+                return recipient
+            if is_good and full is not None:
+                full.wait(ticket)
+            for gate in gates:  # it has left to another the room that it was called for
+                self._call(gate)
+        return None
+
+    def ended(self, recipient: Recipient, outcome: Outcome, now: float) -> None:
+        webhook_id, gates = recipient.webhook_id, self._gates(recipient)
+        for gate in gates:
+            gate.ended(now)
+        match outcome:
+            case Answered():
+                self._learn(webhook_id, 0)
+            case Unreachable():
+                silences = self._silences.get(webhook_id, 0) + 1
+                self._learn(webhook_id, min(silences, self._most_silences))
+        for gate in gates:
+            self._call(gate)
+        if not self._webhook(webhook_id).in_flight:
+            self._issue_again(webhook_id)
+
+    def _earliest(self, business_id: int) -> int:
+        return self._started.get(business_id, -1) + 1
+
+    def _start(self, ticket: Ticket) -> None:
+        recipient = ticket.recipient
+        del self._tickets[recipient.webhook_id]
+        self._today = max(self._today, ticket.date)
+        self._started[recipient.business_id] = self._today
+        for gate in self._gates(recipient):
+            gate.ahead -= 1
+            gate.in_flight += 1
+
+    def _issue(self, recipient: Recipient, date: int, number: int) -> None:
+        is_beyond_first = self._webhook(recipient.webhook_id).in_flight > 0
+        ticket = Ticket(is_beyond_first, date, number, recipient)
+        self._tickets[recipient.webhook_id] = ticket
+        heappush(self._open, ticket)
+
+    def _issue_again(self, webhook_id: int) -> None:
+        """Its gates are others now, or its place in the order is."""
+        ticket = self._tickets.get(webhook_id)
+        if ticket is not None:
+            self._issue(ticket.recipient, ticket.date, ticket.number)
+
+    def _call(self, gate: Gate) -> None:
+        """Let whoever waits there first try again, if there is room."""
+        while (ticket := gate.call()) is not None:
+            if self._tickets.get(ticket.recipient.webhook_id) is ticket:
+                heappush(self._open, ticket)
+                return
+
+    # What there are gates for
+
+    def _gates(self, recipient: Recipient) -> Sequence[Gate]:
+        """Those that it has to pass, its own first."""
+        host = self._hosts.get(recipient.host)
+        if host is None:
+            host = self._hosts[recipient.host] = Gate(self._limits.per_host)
+        own = self._webhook(recipient.webhook_id)
+        return (own, host, *self._classes(recipient.webhook_id), self._all)
+
+    def _webhook(self, webhook_id: int) -> Gate:
+        gate = self._webhooks.get(webhook_id)
+        if gate is None:
+            gate = self._webhooks[webhook_id] = Gate(self._share(webhook_id), shared=False)
+        return gate
+
+    def _share(self, webhook_id: int) -> int:
+        return max(1, self._limits.per_webhook >> self._silences.get(webhook_id, 0))
+
+    def _classes(self, webhook_id: int) -> Sequence[Gate]:
+        match self._silences.get(webhook_id):
+            case None:
+                return (self._unproven,)
+            case 0:
+                return ()
+            case _:
+                return (self._unproven, self._silent)
+
+    @property
+    def _most_silences(self) -> int:
+        """That make a difference: after so many a webhook's share is down to one."""
+        return self._limits.per_webhook.bit_length()
+
+    def _learn(self, webhook_id: int, silences: int) -> None:
+        """What it has in flight and ahead passes by other gates from now on."""
+        if self._silences.get(webhook_id) == silences:
+            return
+        before = self._classes(webhook_id)
+        self._silences[webhook_id] = silences
+        own, after = self._webhooks.get(webhook_id), self._classes(webhook_id)
+        if own is None:
+            return
+        own.limit = self._share(webhook_id)
+        for gates, sign in ((before, -1), (after, 1)):
+            for gate in gates:
+                gate.in_flight += sign * own.in_flight
+                gate.ahead += sign * own.ahead
+        for gate in before:
+            for _ in range(own.in_flight):
+                self._call(gate)
+        self._issue_again(webhook_id)
+
+    def _forget_the_idle(self) -> None:
+        if len(self._webhooks) > _REMEMBERED:
+            self._webhooks = {key: gate for key, gate in self._webhooks.items() if not gate.is_idle}
+            self._hosts = {key: gate for key, gate in self._hosts.items() if not gate.is_idle}
+            self._started = {key: day for key, day in self._started.items() if day >= self._today}
+
+
+def _short(gates: Sequence[Gate], spare: Mapping[Gate, int]) -> int:
+    """How much more may be claimed for the webhook of the first of these gates. Of what is kept for
+    those with nothing in flight, one.
+    """
+    beyond_first = min(spare[gate] - gate.kept for gate in gates)
+    if gates[0].in_flight or gates[0].ahead:
+        return beyond_first
+    return max(beyond_first, min(1, *(spare[gate] for gate in gates)))

@@ -1,0 +1,226 @@
+"""Fan-out: in bounded parts, business by business, each event to whom it is for and once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event as Flag
+
+import pytest
+from peewee import SQL, OperationalError
+
+from core.errors import BadInput
+from core.pipeline import fan_out as module
+from core.pipeline.fan_out import FannedOut, fan_out
+from core.storage.database import connection, proxy, transaction
+from core.storage.models import Delivery, Event, Webhook
+from core.storage.vault import Vault
+from core.use_cases.businesses import add_business
+from core.use_cases.services import create_webhook, delete_webhook
+from tests.support.scene import (
+    DEVELOPMENT,
+    MARIE,
+    NOON,
+    OPERATOR,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+)
+from tests.support.waiting import PATIENCE, wait_until
+
+ONLY_POSTGRESQL = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+
+
+@pytest.fixture
+def three_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction makes three deliveries at the most."""
+    monkeypatch.setattr(module, "ROWS", 3)
+
+
+def made() -> list[tuple[int, int]]:
+    """Each delivery's event and webhook."""
+    rows = Delivery.select(Delivery.event, Delivery.webhook).order_by(Delivery.id)
+    return list(rows.tuples())
+
+
+def in_parts() -> list[FannedOut]:
+    """Fan out until nothing is left; what each transaction did."""
+    parts = [fan_out(500, NOON)]
+    while not parts[-1].is_all:
+        parts.append(fan_out(500, NOON, after=parts[-1].last_business))
+        assert len(parts) < 50
+    return parts
+
+
+@pytest.mark.fault(41, "more than fits into one transaction, or one pass")
+@pytest.mark.usefixtures("three_rows")
+def test_no_transaction_makes_more_than_it_may(business: int, vault: Vault) -> None:
+    webhooks = [add_webhook(vault, business).id for _ in range(2)]
+    events = [publish_ticket(business) for _ in range(4)]
+    parts = in_parts()
+    assert [each.deliveries for each in parts] == [2, 2, 2, 2]
+    assert made() == [(event, webhook) for event in events for webhook in webhooks]
+
+
+@pytest.mark.usefixtures("three_rows")
+def test_an_event_with_more_webhooks_than_fit_keeps_the_place(business: int, vault: Vault) -> None:
+    webhooks = [add_webhook(vault, business).id for _ in range(8)]
+    first, second = publish_ticket(business), publish_ticket(business)
+    parts = in_parts()
+    assert max(each.deliveries for each in parts) == 3
+    assert sum(each.events for each in parts) == 2
+    assert made() == [(event, webhook) for event in (first, second) for webhook in webhooks]
+
+
+@pytest.mark.usefixtures("three_rows")
+def test_a_webhook_that_comes_or_goes_between_two_parts(business: int, vault: Vault) -> None:
+    webhooks = [add_webhook(vault, business).id for _ in range(5)]
+    event = publish_ticket(business)
+    assert fan_out(500, NOON) == FannedOut(0, 3)
+    delete_webhook(MARIE, webhooks[3], NOON)
+    add_webhook(vault, business)
+    assert fan_out(500, NOON) == FannedOut(1, 1)
+    assert made() == [(event, webhook) for webhook in (*webhooks[:3], webhooks[4])]
+
+
+@pytest.mark.usefixtures("three_rows")
+def test_a_part_that_was_lost_is_made_again_with_the_same_ids(business: int, vault: Vault) -> None:
+    for _ in range(5):
+        add_webhook(vault, business)
+    publish_ticket(business)
+    fan_out(500, NOON)
+    with connection(), proxy.atomic() as lost:
+        fan_out(500, NOON)
+        ids = [row.uuid for row in Delivery.select().order_by(Delivery.webhook)]
+        lost.rollback()
+    fan_out(500, NOON + SECOND)
+    assert [row.uuid for row in Delivery.select().order_by(Delivery.webhook)] == ids
+    assert len(ids) == 5
+
+
+@pytest.mark.fault(41, "more than fits into one transaction, or one pass")
+@pytest.mark.usefixtures("three_rows")
+def test_businesses_take_turns(business: int, vault: Vault) -> None:
+    """However much one has published before: each part begins with the business after the last."""
+    for _ in range(3):
+        add_webhook(vault, business)
+    for _ in range(20):
+        publish_ticket(business)
+    other = add_business(OPERATOR, "Chez Paul", "group", "marie", NOON)
+    theirs = add_webhook(vault, other).id
+    publish_ticket(other)
+    first = fan_out(500, NOON)
+    fan_out(500, NOON, after=first.last_business)
+    assert theirs in [webhook for _, webhook in made()]
+
+
+def test_of_more_businesses_than_take_a_turn_at_once_each_has_its_own(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BUSINESSES", 2)
+    shops = [business]
+    shops += [add_business(OPERATOR, str(n), "group", "marie", NOON) for n in range(4)]
+    webhooks = [add_webhook(vault, shop).id for shop in shops]
+    for shop in shops * 3:
+        publish_ticket(shop)
+    last = 0
+    for _ in range(3):
+        last = fan_out(2, NOON, after=last).last_business
+    assert {webhook for _, webhook in made()} == set(webhooks)
+    in_parts()
+    assert len(made()) == 15
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_what_is_refused_of_an_event_sets_it_aside_alone(
+    business: int, vault: Vault, caplog: pytest.LogCaptureFixture, parts: int
+) -> None:
+    webhook = add_webhook(vault, business).id
+    events = [publish_ticket(business) for _ in range(4 * parts)]
+    with transaction():
+        Event.update(created_at=SQL(str(2**62))).where(Event.id == events[2]).execute()
+    in_parts()
+    assert sorted(made()) == [(event, webhook) for event in events if event != events[2]]
+    aside = Event.select(Event.refused, Event.fanned_out_at).where(Event.id == events[2])
+    assert aside.tuples().get() == ("OverflowError", NOON)
+    assert "an event cannot be fanned out and is set aside" in caplog.text
+
+
+def test_that_the_database_is_away_sets_nothing_aside(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_webhook(vault, business)
+    publish_ticket(business)
+
+    def away(*_: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(module, "insert_rows", away)
+    with pytest.raises(OperationalError):
+        fan_out(500, NOON)
+    assert Event.get().fanned_out_at is None
+
+
+def test_a_new_webhook_gets_nothing_of_what_waits_however_much_that_is(
+    business: int, vault: Vault
+) -> None:
+    for _ in range(3):
+        publish_ticket(business)
+    new = add_webhook(vault, business).id
+    assert made() == []
+    younger = publish_ticket(business)
+    in_parts()
+    assert made() == [(younger, new)]
+
+
+@ONLY_POSTGRESQL
+def test_a_new_webhook_waits_for_what_is_being_published(
+    business: int, vault: Vault, database: str
+) -> None:
+    """What is committed before it is older, what is committed after it is not, whatever its id."""
+    there, commit = Flag(), Flag()
+
+    def publish_slowly() -> int:
+        with transaction():
+            event_id = publish_ticket(business)
+            there.set()
+            assert commit.wait(PATIENCE)
+        return event_id
+
+    with ThreadPoolExecutor(2) as pool:
+        older = pool.submit(publish_slowly)
+        assert there.wait(PATIENCE)
+        new = pool.submit(add_webhook, vault, business)
+        wait_until(waits_for_a_lock)
+        commit.set()
+        assert older.result(PATIENCE) == new.result(PATIENCE).id
+    younger = publish_ticket(business)
+    in_parts()
+    assert [event for event, _ in made()] == [younger]
+
+
+def waits_for_a_lock() -> bool:
+    with connection():
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(proxy.execute_sql(waiting).fetchone()[0])
+
+
+def test_a_business_has_no_more_webhooks_than_it_may(business: int, vault: Vault) -> None:
+    def create() -> int:
+        return create_webhook(
+            MARIE,
+            business,
+            "https://example.com/",
+            ["ticket.created"],
+            NOON,
+            policy=DEVELOPMENT,
+            vault=vault,
+            at_most=2,
+        ).id
+
+    first, _ = create(), create()
+    with pytest.raises(BadInput, match="This business has 2 webhooks, and more are not allowed"):
+        create()
+    delete_webhook(MARIE, first, NOON)
+    assert create()
+    assert Webhook.select().where(Webhook.deleted_at.is_null()).count() == 2

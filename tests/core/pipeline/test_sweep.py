@@ -1,0 +1,129 @@
+"""What was changed behind our back, or by a clock that was ahead, is put right by and by."""
+
+from datetime import timedelta
+
+import pytest
+
+from core.domain.delivery import ErrorKind, Unreachable
+from core.pipeline import leases, retention, sweep
+from core.pipeline.leases import LEASE, Settlement
+from core.pipeline.sweep import Sweep
+from core.storage.database import transaction
+from core.storage.due import next_due
+from core.storage.models import Business, Delivery, LastRun, Webhook
+from core.storage.vault import Vault
+from core.use_cases.businesses import add_business, set_business
+from tests.support.scene import (
+    DAY,
+    MINUTE,
+    NOON,
+    OPERATOR,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+)
+
+AHEAD = NOON + 365 * DAY
+
+
+@pytest.fixture
+def webhook(business: int, vault: Vault) -> int:
+    return add_webhook(vault, business).id
+
+
+@pytest.mark.parametrize("ready_at", [None, AHEAD], ids=["never", "late"])
+def test_a_webhook_that_would_be_looked_at_too_late_is_looked_at(
+    business: int, webhook: int, ready_at: object
+) -> None:
+    publish_ticket(business)
+    leases.fan_out(1, NOON)
+    with transaction():
+        Webhook.update(ready_at=ready_at).execute()
+    rounds = Sweep(SCHEDULE)
+    assert rounds.step(NOON) == 1
+    assert len(leases.claim({webhook: 1}, SCHEDULE, NOON)) == 1
+    assert rounds.step(NOON) == 0
+
+
+def test_one_that_is_as_it_should_be_is_not_written(business: int, webhook: int) -> None:
+    publish_ticket(business)
+    leases.fan_out(1, NOON)
+    assert Sweep(SCHEDULE).step(NOON) == 0
+
+
+def test_a_business_that_another_program_switches_off_and_on(vault: Vault, database: str) -> None:
+    shop = add_business(OPERATOR, "Boutique", "boutique", "marie", NOON, option=True)
+    add_webhook(vault, shop)
+    publish_ticket(shop)
+    leases.fan_out(1, NOON)
+    for option in (False, True):
+        with transaction():
+            Business.update(option=option).execute()
+        assert Sweep(SCHEDULE).step(NOON) == 1
+        assert (Webhook.get().ready_at is not None) is option
+    set_business(OPERATOR, shop, NOON, option=True)
+    assert next_due(NOON) == NOON
+
+
+@pytest.mark.fault(40, "clock ahead by 40 s, or by a year")
+def test_what_waits_by_a_clock_that_was_ahead_is_pulled_back(business: int, webhook: int) -> None:
+    for _ in range(3):
+        publish_ticket(business)
+    leases.fan_out(3, AHEAD)
+    failed, leased = leases.claim({webhook: 2}, SCHEDULE, AHEAD)
+    leases.settle(
+        [Settlement(failed, Unreachable(ErrorKind.TIMEOUT, ""), AHEAD, SECOND)], SCHEDULE, AHEAD
+    )
+    assert Sweep(SCHEDULE).step(NOON) >= 3
+    due = dict(Delivery.select(Delivery.id, Delivery.due_at).tuples())
+    assert due.pop(failed.id) == NOON + MINUTE
+    assert due.pop(leased.id) == NOON + LEASE
+    assert list(due.values()) == [NOON]
+    assert len(leases.claim({webhook: 3}, SCHEDULE, NOON + MINUTE)) == 3
+
+
+def test_the_longest_wait_of_the_schedule_is_not_too_long(business: int, webhook: int) -> None:
+    publish_ticket(business)
+    leases.fan_out(1, NOON)
+    with transaction():
+        longest = NOON + max(SCHEDULE.retry_after)
+        Delivery.update(due_at=longest, status="failed", attempts=4).execute()
+        Webhook.update(ready_at=longest).execute()
+    assert Sweep(SCHEDULE).step(NOON) == 0
+
+
+def test_it_goes_round_all_webhooks_some_at_a_time(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_WEBHOOKS", 2)
+    for _ in range(5):
+        add_webhook(vault, business)
+    publish_ticket(business)
+    leases.fan_out(1, NOON)
+    rounds = Sweep(SCHEDULE)
+    for _ in range(2):
+        with transaction():
+            Webhook.update(ready_at=None).execute()
+        assert [rounds.step(NOON) for _ in range(3)] == [2, 2, 1]
+
+
+def test_pruning_runs_again_after_a_clock_that_was_ahead(database: str) -> None:
+    assert retention.prune_daily(DAY, AHEAD) == 0
+    assert retention.prune_daily(DAY, NOON) == 0
+    assert LastRun.get(LastRun.job == "prune").at == NOON
+    assert retention.prune_daily(DAY, NOON + MINUTE) is None
+
+
+def test_pruning_gets_past_rows_from_a_clock_that_was_ahead(
+    business: int, webhook: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 3)
+    for now in (NOON - 9 * DAY, AHEAD, *[NOON - 8 * DAY] * 7, NOON):
+        publish_ticket(business, now)
+        leases.fan_out(1, now)
+    settled = {"status": "delivered", "due_at": None, "settled_at": NOON}
+    with transaction():
+        Delivery.update(settled).execute()
+    assert retention.prune(NOON - timedelta(days=1), NOON) == 8
+    assert Delivery.select().count() == 2

@@ -1,0 +1,133 @@
+"""A session is ours, directly and behind a pooler; a server that says nothing is given up."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from peewee import OperationalError, PeeweeException
+
+from core.storage import postgres
+from core.storage.database import connection, explain, open_database, proxy, transaction
+from core.storage.schema import migrate
+from tests.support import pgbouncer
+from tests.support.scene import close_database
+from tests.support.servers import Postgres, restartable_postgres
+from tests.support.silence import Silenceable, silenceable
+
+OURS = {
+    "search_path": "public, pg_temp",
+    "TimeZone": "UTC",
+    "lock_timeout": "0",
+    "statement_timeout": "20s",
+    "transaction_isolation": "read committed",
+    "client_encoding": "UTF8",
+}
+THEIRS = {
+    "search_path": "pg_temp, public",
+    "TimeZone": "Asia/Tokyo",
+    "lock_timeout": "3s",
+    "statement_timeout": "3s",
+    "default_transaction_isolation": "serializable",
+}
+
+
+@pytest.fixture(scope="module")
+def server(a_server: None) -> Iterator[Postgres]:
+    with restartable_postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def theirs(server: Postgres) -> Iterator[None]:
+    """What the database says by default."""
+    with psycopg.connect(server.url, autocommit=True) as operator:
+        for name, value in THEIRS.items():
+            written = value if "," in value else f"'{value}'"
+            operator.execute(f"ALTER DATABASE postgres SET {name} = {written}")
+        yield
+        operator.execute("ALTER DATABASE postgres RESET ALL")
+
+
+def shown() -> dict[str, str]:
+    return {name: proxy.execute_sql(f"SHOW {name}").fetchone()[0] for name in OURS}
+
+
+def run(*statements: str) -> None:
+    for each in statements:
+        proxy.execute_sql(each)
+
+
+def bound(url: str) -> None:
+    open_database(url)
+    migrate()
+
+
+def test_directly_a_session_is_ours_from_its_beginning(server: Postgres, theirs: None) -> None:
+    bound(server.url)
+    with connection():
+        assert shown() == OURS
+        assert not proxy.is_pooled
+        assert proxy.connection().prepare_threshold
+    with transaction():
+        assert shown() == OURS
+    close_database()
+
+
+@pgbouncer.needed
+def test_behind_a_pooler_every_statement_is_in_a_transaction_of_ours(
+    server: Postgres, theirs: None
+) -> None:
+    with pgbouncer.pgbouncer(server) as bouncer:
+        bound(bouncer.url)
+        with connection():
+            assert proxy.is_pooled
+            assert shown() == OURS
+            assert proxy.connection().prepare_threshold is None
+        with transaction():
+            assert shown() == OURS
+        close_database()
+
+
+def test_a_temporary_table_of_another_s_is_not_taken_for_ours(server: Postgres) -> None:
+    bound(server.url)
+    with transaction():
+        proxy.execute_sql("CREATE TEMPORARY TABLE event (id int) ON COMMIT DROP")
+        assert proxy.execute_sql("SELECT count(key) FROM event").fetchone() == (0,)
+    close_database()
+
+
+def test_a_statement_that_takes_too_long_is_told_as_such(server: Postgres) -> None:
+    bound(server.url)
+    with pytest.raises(OperationalError) as caught, transaction():
+        run("SET LOCAL statement_timeout = '10ms'", "SELECT pg_sleep(60)")
+    assert "busy for too long" in explain(caught.value)
+    close_database()
+
+
+def test_a_database_that_is_only_read_is_told_as_such(server: Postgres) -> None:
+    bound(server.url)
+    with pytest.raises(PeeweeException) as caught, transaction():
+        run("SET TRANSACTION READ ONLY", "DELETE FROM event")
+    assert "name its primary" in explain(caught.value)
+    close_database()
+
+
+def ask_in_silence(way: Silenceable) -> None:
+    proxy.connection().answer_timeout = 0.5
+    way.silence()
+    proxy.execute_sql("SELECT 1")
+
+
+def test_a_silent_server_is_given_up_and_none_of_its_idle_connections_is_used_again(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres.Connection, "answer_timeout", 0.5)
+    monkeypatch.setattr(postgres, "_PING_TIMEOUT", 0.5)
+    with silenceable(server.port) as way:
+        bound(server.url.replace(str(server.port), str(way.port)))
+        with pytest.raises(OperationalError) as caught, transaction():
+            ask_in_silence(way)
+        assert "does not answer (no answer within 0.5 s)" in explain(caught.value)
+        with transaction():
+            assert proxy.execute_sql("SELECT 2").fetchone() == (2,)
+        close_database()

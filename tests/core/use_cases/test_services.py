@@ -1,0 +1,387 @@
+"""What an owner can do, on both engines; each is refused to everybody else."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from core.domain.delivery import Answered, Schedule, Status
+from core.domain.editions import Actor
+from core.domain.events import EventType
+from core.domain.url_policy import UrlPolicy
+from core.errors import (
+    BadInput,
+    BlockedUrl,
+    Changed,
+    NotAllowed,
+    NotFound,
+    NotIncluded,
+    WebhooksError,
+)
+from core.pipeline import leases
+from core.pipeline.leases import Settlement
+from core.storage.database import transaction
+from core.storage.models import TABLES, AuditEntry, Delivery, Webhook
+from core.storage.vault import Vault
+from core.use_cases import queries, services
+from core.use_cases.businesses import add_business, add_member, set_business
+from tests.support.scene import (
+    DAY,
+    DEVELOPMENT,
+    MARIE,
+    MINUTE,
+    NOON,
+    OPERATOR,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    only_delivery,
+    publish_ticket,
+    silent,
+)
+
+CREATED = EventType.TICKET_CREATED
+
+
+def stored(webhook_id: int) -> Webhook:
+    with transaction():
+        return Webhook.get_by_id(webhook_id)
+
+
+def audit() -> list[tuple[str, str, int | None]]:
+    with transaction():
+        rows = AuditEntry.select().order_by(AuditEntry.id)
+        return [(row.actor, row.action, row.webhook_id) for row in rows if row.webhook_id]
+
+
+def test_a_new_webhook_is_as_it_was_asked_for(business: int, vault: Vault) -> None:
+    new = services.create_webhook(
+        MARIE,
+        business,
+        "HTTPS://Example.com/hook",
+        ["client.updated", "ticket.created", "client.updated"],
+        NOON,
+        policy=UrlPolicy(),
+        vault=vault,
+    )
+    [row] = queries.webhooks(MARIE, business)
+    assert (row.id, row.url) == (new.id, "https://example.com/hook")
+    assert row.events == new.events == (CREATED, EventType.CLIENT_UPDATED)
+    assert vault.open(bytes(stored(new.id).secret), business, new.id) == new.secret
+
+
+def test_every_webhook_has_a_secret_of_its_own(business: int, vault: Vault) -> None:
+    assert add_webhook(vault, business).secret != add_webhook(vault, business).secret
+
+
+@pytest.mark.parametrize(
+    ("url", "events", "error"),
+    [
+        ("https://10.0.0.1/", ["ticket.created"], BlockedUrl),
+        ("https://example.com/", [], BadInput),
+        ("https://example.com/", ["ping"], BadInput),
+    ],
+)
+def test_a_webhook_that_cannot_be_is_refused_and_not_stored(
+    business: int, vault: Vault, url: str, events: list[str], error: type[WebhooksError]
+) -> None:
+    with pytest.raises(error):
+        services.create_webhook(MARIE, business, url, events, NOON, policy=UrlPolicy(), vault=vault)
+    assert queries.webhooks(MARIE, business) == []
+    assert audit() == []
+
+
+def test_an_edit_changes_what_is_given_and_leaves_the_rest(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business, events=(CREATED,))
+    services.edit_webhook(
+        MARIE, webhook.id, NOON, url="https://example.com/new", policy=DEVELOPMENT
+    )
+    row = queries.webhook(MARIE, webhook.id)
+    assert (row.url, row.events) == ("https://example.com/new", (CREATED,))
+    services.edit_webhook(MARIE, webhook.id, NOON, events=["client.created"], policy=DEVELOPMENT)
+    row = queries.webhook(MARIE, webhook.id)
+    assert (row.url, row.events) == ("https://example.com/new", (EventType.CLIENT_CREATED,))
+
+
+def test_a_regenerated_secret_replaces_the_old_one(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    before = bytes(stored(webhook.id).secret)
+    secret = services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
+    after = bytes(stored(webhook.id).secret)
+    assert secret != webhook.secret
+    assert before != after
+    assert vault.open(after, business, webhook.id) == secret
+
+
+def test_a_deleted_webhook_is_gone_with_its_secret_but_not_from_the_trail(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    services.delete_webhook(MARIE, webhook.id, NOON)
+    assert queries.webhooks(MARIE, business) == []
+    assert stored(webhook.id).secret is None
+    assert [action for _, action, _ in audit()] == ["created", "deleted"]
+    with pytest.raises(NotFound):
+        services.delete_webhook(MARIE, webhook.id, NOON)
+
+
+def test_every_action_is_in_the_audit_trail_once_and_never_with_a_secret(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    services.edit_webhook(MARIE, webhook.id, NOON, events=[CREATED], policy=DEVELOPMENT)
+    services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
+    services.send_test(MARIE, webhook.id, NOON, wake=silent)
+    leases.fan_out(1, NOON)
+    delivery = only_delivery(webhook.id)
+    services.redeliver(MARIE, str(delivery.uuid), NOON, wake=silent)
+    services.recover(OPERATOR, business, NOON, NOON, webhook_id=webhook.id, wake=silent)
+    services.delete_webhook(MARIE, webhook.id, NOON)
+    assert audit() == [
+        ("marie", "created", webhook.id),
+        ("marie", "edited", webhook.id),
+        ("marie", "secret regenerated", webhook.id),
+        ("marie", "tested", webhook.id),
+        ("marie", "redelivered", webhook.id),
+        ("operator", "recovered", webhook.id),
+        ("marie", "deleted", webhook.id),
+    ]
+    with transaction():
+        for row in AuditEntry.select().dicts():
+            assert (row["at"], row["origin"]) == (NOON, "test")
+            assert "whsec_" not in repr(row)
+
+
+def test_no_secret_is_stored_as_it_is_shown(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    again = services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
+    with transaction():
+        rows = [row for table in TABLES for row in table.select().tuples()]
+    for secret in (webhook.secret, again):
+        assert secret.reveal() not in repr(rows)
+        assert secret.reveal().removeprefix("whsec_") not in repr(rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [({"url": "https://10.0.0.1/"}, BlockedUrl), ({"events": []}, BadInput)],
+)
+def test_a_refused_edit_changes_nothing(
+    business: int, vault: Vault, change: dict[str, Any], error: type[WebhooksError]
+) -> None:
+    webhook = add_webhook(vault, business)
+    before = queries.webhook(MARIE, webhook.id)
+    with pytest.raises(error):
+        services.edit_webhook(MARIE, webhook.id, NOON, policy=UrlPolicy(), **change)
+    assert queries.webhook(MARIE, webhook.id) == before
+    assert [action for _, action, _ in audit()] == ["created"]
+
+
+Act = Callable[[Actor, int, int, Vault], object]
+ACTS: dict[str, Act] = {
+    "create": lambda actor, business, _, vault: services.create_webhook(
+        actor, business, "https://example.com/", [CREATED], NOON, policy=DEVELOPMENT, vault=vault
+    ),
+    "edit": lambda actor, _, webhook, __: services.edit_webhook(
+        actor, webhook, NOON, events=[CREATED], policy=DEVELOPMENT
+    ),
+    "regenerate": lambda actor, _, webhook, vault: services.regenerate_secret(
+        actor, webhook, NOON, vault=vault
+    ),
+    "test": lambda actor, _, webhook, __: services.send_test(actor, webhook, NOON, wake=silent),
+    "redeliver": lambda actor, _, webhook, __: services.redeliver(
+        actor, delivery_of(webhook), NOON, wake=silent
+    ),
+    "recover": lambda actor, business, _, __: services.recover(
+        actor, business, NOON, NOON, wake=silent
+    ),
+    "delete": lambda actor, _, webhook, __: services.delete_webhook(actor, webhook, NOON),
+}
+
+
+def delivery_of(webhook_id: int) -> str:
+    with transaction():
+        return str(Delivery.get(Delivery.webhook == webhook_id).uuid)
+
+
+@pytest.fixture
+def webhook(business: int, vault: Vault) -> int:
+    webhook_id = add_webhook(vault, business).id
+    publish_ticket(business)
+    leases.fan_out(1, NOON)
+    return webhook_id
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("role", ["manager", "staff"])
+def test_another_role_is_refused_clearly(
+    business: int, webhook: int, vault: Vault, act: str, role: str
+) -> None:
+    add_member(OPERATOR, business, "paul", role, NOON)
+    with pytest.raises(NotAllowed, match=f"Only an owner of Chez Marie .* paul is {role}"):
+        ACTS[act](Actor("paul", "test"), business, webhook, vault)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_stranger_learns_nothing(business: int, webhook: int, vault: Vault, act: str) -> None:
+    with pytest.raises(NotFound):
+        ACTS[act](Actor("eve", "test"), business, webhook, vault)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_what_is_refused_is_not_in_the_trail(
+    business: int, webhook: int, vault: Vault, act: str
+) -> None:
+    before = audit()
+    with pytest.raises(NotFound):
+        ACTS[act](Actor("eve", "test"), business, webhook, vault)
+    assert audit() == before
+
+
+@pytest.mark.parametrize("act", sorted(ACTS.keys() - {"delete"}))
+def test_without_the_option_everything_but_deleting_is_refused(
+    business: int, webhook: int, vault: Vault, act: str
+) -> None:
+    set_business(OPERATOR, business, NOON, edition="express")
+    with pytest.raises(NotIncluded, match="€24 a month"):
+        ACTS[act](MARIE, business, webhook, vault)
+    assert len(queries.deliveries(MARIE, webhook)) == 1
+
+
+def test_without_the_option_a_webhook_can_be_deleted(
+    business: int, webhook: int, vault: Vault
+) -> None:
+    set_business(OPERATOR, business, NOON, edition="express")
+    services.delete_webhook(MARIE, webhook, NOON)
+    assert queries.webhooks(MARIE, business) == []
+
+
+def test_a_demotion_takes_effect_at_the_next_action(
+    business: int, webhook: int, vault: Vault
+) -> None:
+    services.send_test(MARIE, webhook, NOON, wake=silent)
+    add_member(OPERATOR, business, "marie", "staff", NOON)
+    with pytest.raises(NotAllowed):
+        services.send_test(MARIE, webhook, NOON, wake=silent)
+
+
+def test_a_test_and_a_redelivery_wake_the_consumer_after_their_commit(
+    business: int, webhook: int
+) -> None:
+    rung: list[int] = []
+
+    def ring() -> None:
+        with transaction():
+            rung.append(Delivery.select().count())
+
+    services.send_test(MARIE, webhook, NOON, wake=ring)
+    services.redeliver(MARIE, delivery_of(webhook), NOON + MINUTE, wake=ring)
+    assert len(rung) == 2
+
+
+def test_one_that_failed_and_waits_is_attempted_beside_its_schedule(
+    business: int, webhook: int
+) -> None:
+    """However often: three times before its third attempt it has its three attempts left."""
+    due = NOON + 30 * MINUTE
+    with transaction():
+        Delivery.update(attempts=2, status="failed", due_at=due).execute()
+    for minute in range(3):
+        now = NOON + minute * MINUTE
+        for _ in range(2):  # the second press of the key finds it due already
+            services.redeliver(MARIE, delivery_of(webhook), now, wake=silent)
+        row = only_delivery(webhook)
+        assert (row.status, row.attempts) == ("failed", 2)
+        assert (row.next_attempt_at, row.resume_at) == (now, due)
+        [claimed] = leases.claim({webhook: 1}, SCHEDULE, now)
+        leases.settle([Settlement(claimed, Answered(500, ""), now, SECOND)], SCHEDULE, now + SECOND)
+        row = only_delivery(webhook)
+        assert (row.status, row.attempts) == ("failed", 2)
+        assert (row.next_attempt_at, row.resume_at) == (due, None)
+    [claimed] = leases.claim({webhook: 1}, SCHEDULE, due)
+    leases.settle([Settlement(claimed, Answered(500, ""), due, SECOND)], SCHEDULE, due + SECOND)
+    row = only_delivery(webhook)
+    assert (row.status, row.attempts) == ("failed", 3)
+    assert [each.number for each in queries.delivery(MARIE, str(row.uuid)).attempts] == [0, 0, 0, 3]
+
+
+def test_beside_its_schedule_it_may_be_delivered(business: int, webhook: int) -> None:
+    with transaction():
+        Delivery.update(attempts=2, status="failed", due_at=NOON + 30 * MINUTE).execute()
+    services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
+    [claimed] = leases.claim({webhook: 1}, SCHEDULE, NOON)
+    leases.settle([Settlement(claimed, Answered(200, ""), NOON, SECOND)], SCHEDULE, NOON + SECOND)
+    row = only_delivery(webhook)
+    assert (row.status, row.next_attempt_at, row.resume_at) == ("delivered", None, None)
+
+
+def test_a_crash_beside_the_schedule_repeats_that_attempt(business: int, webhook: int) -> None:
+    due = NOON + 30 * MINUTE
+    with transaction():
+        Delivery.update(attempts=2, status="failed", due_at=due).execute()
+    services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
+    leases.claim({webhook: 1}, SCHEDULE, NOON)
+    later = NOON + MINUTE
+    [claimed] = leases.claim({webhook: 1}, SCHEDULE, later)
+    leases.settle([Settlement(claimed, Answered(500, ""), later, SECOND)], SCHEDULE, later + SECOND)
+    row = only_delivery(webhook)
+    assert (row.attempts, row.next_attempt_at, row.resume_at) == (2, due, None)
+
+
+def test_one_that_was_never_attempted_is_only_brought_forward(business: int, webhook: int) -> None:
+    with transaction():
+        Delivery.update(due_at=NOON + MINUTE).execute()
+    services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
+    row = only_delivery(webhook)
+    assert (row.status, row.next_attempt_at, row.resume_at) == ("pending", NOON, None)
+
+
+def test_an_overdue_delivery_keeps_its_place(business: int, webhook: int) -> None:
+    services.redeliver(MARIE, delivery_of(webhook), NOON + DAY, wake=silent)
+    row = only_delivery(webhook)
+    assert row.next_attempt_at == NOON
+
+
+def test_a_delivery_in_flight_is_left_to_its_attempt(business: int, webhook: int) -> None:
+    [claimed] = leases.claim({webhook: 1}, SCHEDULE, NOON)
+    services.redeliver(MARIE, str(claimed.uuid), NOON, wake=silent)
+    assert leases.claim({webhook: 1}, SCHEDULE, NOON) == []
+
+
+def test_what_was_abandoned_since_is_recovered_however_long_it_had_been_tried(
+    business: int, webhook: int
+) -> None:
+    [claimed] = leases.claim({webhook: 1}, SCHEDULE, NOON)
+    failed = Settlement(claimed, Answered(500, ""), NOON + 2 * MINUTE, MINUTE)
+    leases.settle([failed], Schedule((MINUTE,), 1), NOON + 3 * MINUTE)
+    assert queries.deliveries(MARIE, webhook)[0].status is Status.ABANDONED
+    assert services.recover(MARIE, business, NOON + MINUTE, NOON + DAY, wake=silent) == 1
+
+
+def test_a_recovery_can_be_of_one_webhook_and_never_of_anothers(
+    business: int, webhook: int, vault: Vault
+) -> None:
+    other = add_webhook(vault, business)
+    publish_ticket(business)
+    leases.fan_out(1, NOON)
+    with transaction():
+        Delivery.update(status=Status.ABANDONED, due_at=None, settled_at=NOON).execute()
+    assert services.recover(MARIE, business, NOON, NOON, webhook_id=other.id, wake=silent) == 1
+    paul = add_business(OPERATOR, "Chez Paul", "group", "marie", NOON)
+    assert services.recover(MARIE, paul, NOON, NOON, webhook_id=webhook, wake=silent) == 0
+
+
+def test_of_two_who_edit_one_webhook_the_second_is_told(business: int, webhook: int) -> None:
+    seen = queries.webhook(MARIE, webhook).updated_at
+
+    def edit(path: str, minute: int, seen: datetime | None) -> None:
+        url, now = f"https://example.com/{path}", NOON + minute * MINUTE
+        services.edit_webhook(MARIE, webhook, now, url=url, policy=UrlPolicy(), seen=seen)
+
+    edit("first", 1, seen)
+    with pytest.raises(Changed):
+        edit("second", 2, seen)
+    assert stored(webhook).url == "https://example.com/first"
+    edit("second", 3, None)
+    assert stored(webhook).url == "https://example.com/second"

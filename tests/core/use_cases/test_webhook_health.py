@@ -1,0 +1,163 @@
+"""Health at a glance, on both engines."""
+
+from datetime import timedelta
+
+from core.domain.delivery import Answered, Outcome, Schedule
+from core.pipeline import leases
+from core.pipeline.leases import Claim, Settlement
+from core.pipeline.recovery import recover_some
+from core.pipeline.retention import record_tick
+from core.storage.database import transaction
+from core.storage.models import Delivery
+from core.storage.vault import Vault
+from core.use_cases import services
+from core.use_cases.webhook_health import HOURS, Hour, State, overview, pulse
+from tests.support.scene import (
+    DAY,
+    MARIE,
+    MINUTE,
+    NOON,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+    silent,
+)
+
+HOUR = timedelta(hours=1)
+
+
+def attempt(webhook_id: int, outcome: Outcome, now: timedelta = timedelta()) -> None:
+    claims = leases.claim({webhook_id: 50}, SCHEDULE, NOON + now)
+    settlements = [Settlement(each, outcome, NOON + now, SECOND) for each in claims]
+    leases.settle(settlements, SCHEDULE, NOON + now)
+
+
+def test_a_webhook_is_ok_failing_or_never_called(business: int, vault: Vault) -> None:
+    good, bad = add_webhook(vault, business), add_webhook(vault, business)
+    for _ in range(3):
+        publish_ticket(business)
+    leases.fan_out(10, NOON)
+    new = add_webhook(vault, business)
+    attempt(good.id, Answered(200, ""))
+    attempt(bad.id, Answered(503, "busy"))
+    seen = overview(MARIE, business, NOON + SECOND)
+    assert [(each.webhook.id, each.state) for each in seen.webhooks] == [
+        (good.id, State.OK),
+        (bad.id, State.FAILING),
+        (new.id, State.NEVER),
+    ]
+    assert seen.worst is not None
+    assert (seen.worst.webhook.id, seen.worst.failed_in_a_row) == (bad.id, 3)
+    assert seen.worst.next_attempt_at == NOON + MINUTE
+
+
+def published(business_id: int, vault: Vault, deliveries: int) -> list[Claim]:
+    """What is claimed of a new webhook, the oldest first."""
+    webhook = add_webhook(vault, business_id)
+    for _ in range(deliveries):
+        publish_ticket(business_id)
+    leases.fan_out(deliveries, NOON)
+    return leases.claim({webhook.id: deliveries}, SCHEDULE, NOON)
+
+
+def settle(claimed: Claim, http_status: int, now: timedelta, max_attempts: int = 5) -> None:
+    ended = Settlement(claimed, Answered(http_status, ""), NOON + now, SECOND)
+    leases.settle([ended], Schedule(SCHEDULE.retry_after, max_attempts), NOON + now + SECOND)
+
+
+def state(business_id: int) -> tuple[State, int]:
+    [health] = overview(MARIE, business_id, NOON + DAY).webhooks
+    return health.state, health.failed_in_a_row
+
+
+def test_sending_one_again_changes_nothing_until_its_attempt_ends(
+    business: int, vault: Vault
+) -> None:
+    failed, delivered = published(business, vault, 2)
+    settle(failed, 503, SECOND, max_attempts=1)
+    settle(delivered, 200, SECOND)
+    services.redeliver(MARIE, str(delivered.uuid), NOON + MINUTE, wake=silent)
+    assert state(business) == (State.OK, 0)
+    [again] = leases.claim({delivered.webhook_id: 1}, SCHEDULE, NOON + MINUTE)
+    settle(again, 503, MINUTE, max_attempts=1)
+    assert state(business) == (State.FAILING, 2)
+    services.redeliver(MARIE, str(delivered.uuid), NOON + HOUR, wake=silent)
+    assert state(business) == (State.FAILING, 2)
+
+
+def test_an_attempt_that_was_interrupted_says_nothing(business: int, vault: Vault) -> None:
+    delivered, interrupted = published(business, vault, 2)
+    leases.claim({delivered.webhook_id: 2}, SCHEDULE, NOON + MINUTE)  # its lease had run out
+    assert state(business) == (State.NEVER, 0)
+    delivered, interrupted = leases.claim({delivered.webhook_id: 2}, SCHEDULE, NOON + HOUR)
+    settle(delivered, 200, HOUR)
+    assert state(business) == (State.OK, 0)
+    settle(interrupted, 503, HOUR)
+    for hours in (2, 3):
+        leases.claim({interrupted.webhook_id: 1}, SCHEDULE, NOON + hours * HOUR)
+    assert state(business) == (State.FAILING, 1)
+
+
+def test_what_was_queued_again_after_an_outage_says_nothing_until_it_is_attempted(
+    business: int, vault: Vault
+) -> None:
+    waiting, abandoned = published(business, vault, 2)
+    settle(waiting, 503, SECOND)
+    settle(abandoned, 503, 2 * SECOND, max_attempts=1)
+    assert state(business) == (State.FAILING, 2)
+    [waiting] = leases.claim({waiting.webhook_id: 1}, SCHEDULE, NOON + HOUR)
+    settle(waiting, 200, HOUR)
+    assert state(business) == (State.FAILING, 1)
+    assert recover_some(10, DAY, NOON + HOUR)
+    assert state(business) == (State.OK, 0)
+    attempt(abandoned.webhook_id, Answered(503, ""), 2 * HOUR)
+    assert state(business) == (State.FAILING, 1)
+
+
+def test_the_strip_counts_a_day_by_hours(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    now = NOON + DAY
+    for ago in (25 * HOUR, 23 * HOUR + MINUTE, 90 * MINUTE, MINUTE):
+        publish_ticket(business, now - ago)
+        leases.fan_out(10, now - ago)
+    attempt(webhook.id, Answered(200, ""), DAY - 2 * MINUTE)
+    [health] = overview(MARIE, business, now).webhooks
+    assert len(health.hours) == HOURS
+    counted = {at: hour for at, hour in enumerate(health.hours) if hour.total}
+    assert counted == {0: Hour(1, 0), 22: Hour(1, 0), 23: Hour(0, 1)}
+
+
+def test_a_strip_does_not_need_ids_without_gaps(business: int, vault: Vault) -> None:
+    add_webhook(vault, business)
+    for number in range(9):
+        publish_ticket(business, NOON + number * HOUR)
+        leases.fan_out(10, NOON + number * HOUR)
+    with transaction():
+        Delivery.delete().where(Delivery.id.in_([2, 3, 4, 7])).execute()
+    [health] = overview(MARIE, business, NOON + 29 * HOUR).webhooks
+    assert sum(hour.total for hour in health.hours) == 3
+
+
+def test_an_overview_tells_whether_anyone_delivers(business: int, vault: Vault) -> None:
+    add_webhook(vault, business)
+    assert overview(MARIE, business, NOON).last_tick is None
+    record_tick("host 1", NOON)
+    publish_ticket(business)
+    leases.fan_out(1, NOON)
+    seen = overview(MARIE, business, NOON + MINUTE)
+    assert (seen.last_tick, seen.due_since) == (NOON, NOON)
+
+
+def test_the_pulse_changes_with_every_attempt_and_event_and_not_otherwise(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    seen = [pulse()]
+    assert pulse() == seen[0]
+    publish_ticket(business)
+    leases.fan_out(1, NOON)
+    seen.append(pulse())
+    attempt(webhook.id, Answered(200, ""))
+    seen.append(pulse())
+    assert len(set(seen)) == 3

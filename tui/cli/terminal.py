@@ -1,0 +1,171 @@
+"""`tui`: the terminal UI, for an owner over SSH or for whoever holds the database."""
+
+import logging
+import os
+import shlex
+import signal
+import sys
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+from peewee import PeeweeException
+
+from core.config import DeliveryConfig
+from core.domain.editions import INCLUDED_EDITIONS, Edition
+from core.errors import WebhooksError
+from core.storage.database import sqlite_path
+from core.use_cases.settings import keep_lost, settings_of
+from tasks.wiring import DEFAULT_CONFIG, make_policy, utc_now
+from tui.cli.init import set_up
+from tui.cli.program import (
+    Program,
+    actor_as,
+    as_option,
+    business_option,
+    operator,
+    others_settings,
+    pass_program,
+)
+from tui.desk import TELL, Desk
+
+if TYPE_CHECKING:
+    from tui.app import WebhooksApp
+
+_LAST_WORDS = 5  # seconds for what is noted when the connection has gone
+# What Textual reads when it is imported: nothing moves by itself. So the frame rate only says how
+# soon a key shows.
+_MANNER = {"TEXTUAL_FPS": "60", "TEXTUAL_ANIMATIONS": "none"}
+
+
+@click.command()
+@as_option
+@click.option("--key", metavar="FINGERPRINT", help="The SSH key it is, for the audit trail.")
+@business_option
+@pass_program
+def tui(program: Program, login: str | None, key: str | None, business_id: int | None) -> None:
+    """Manage webhooks in the terminal."""
+    if not is_on_terminal():
+        click.echo("The terminal UI needs a terminal: run it from one (ssh -t).", err=True)
+        sys.exit(2)
+    if login is None and _is_untouched(program):
+        run(_first_desk(program))
+    else:
+        run(make_desk(program, login, business_id, key))
+
+
+def is_on_terminal() -> bool:
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+def make_desk(
+    program: Program, login: str | None, business_id: int | None = None, key: str | None = None
+) -> Desk:
+    delivery = program.open().delivery
+    start_worker = f"start one in another terminal: {_command(program)} worker"
+    return Desk(
+        actor=actor_as(login, f"tui {key}" if key else "tui"),
+        policy=program.policy,
+        open_vault=program.vault,
+        wake=program.wake,
+        clock=utc_now,
+        local=datetime.astimezone,
+        max_attempts=delivery.max_attempts,
+        timeout=delivery.timeout,
+        recovery_window=delivery.recovery_window,
+        most_webhooks=program.config.limits.webhooks,
+        business_id=business_id,
+        development=_development(delivery),
+        worker_hint=start_worker if login is None else TELL,
+        others_settings=lambda: others_settings(program.config, utc_now()),
+        settings=settings_of(login),
+    )
+
+
+def _is_untouched(program: Program) -> bool:
+    """Whether there is no configuration yet, or not the SQLite database that it names."""
+    if not program.config_path.exists():
+        return True
+    path = sqlite_path(program.config.database.url)
+    return path is not None and not path.exists()
+
+
+def _first_desk(program: Program) -> Desk:
+    """Where nothing is known yet but how to set it up."""
+
+    def make(name: str, edition: Edition, owner: str) -> Desk:
+        option = edition not in INCLUDED_EDITIONS
+        set_up(program.config_path, name=name, edition=edition, owner=owner, option=option)
+        return make_desk(program, None)
+
+    defaults = DeliveryConfig()
+    return Desk(
+        actor=operator(),
+        policy=make_policy(defaults),
+        open_vault=program.vault,
+        wake=lambda: None,  # there is no queue yet
+        clock=utc_now,
+        local=datetime.astimezone,
+        max_attempts=defaults.max_attempts,
+        timeout=defaults.timeout,
+        recovery_window=defaults.recovery_window,
+        set_up=make,
+    )
+
+
+def _command(program: Program) -> str:
+    """How this program is called, with the configuration that is in use."""
+    if program.config_path == DEFAULT_CONFIG:
+        return "aurapos-webhooks"
+    return f"aurapos-webhooks --config {shlex.quote(str(program.config_path))}"
+
+
+def run(desk: Desk) -> None:
+    """Open the UI and stay until it is left; raises WebhooksError if it crashed."""
+    logging.getLogger().addHandler(logging.NullHandler())  # a line on stderr would be on the screen
+    app = make_app(desk)
+    signal.signal(signal.SIGHUP, lambda *_: _hang_up(app))
+    app.run()
+    if app.left_behind:
+        keep_lost(app.desk.actor.login, app.left_behind)
+    if app.crash:
+        raise WebhooksError(
+            f"The terminal UI had to stop (error {app.crash}): nothing is lost; tell AuraPOS "
+            "support what is in the brackets."
+        )
+
+
+def _hang_up(app: "WebhooksApp") -> None:
+    """End as the terminal that has gone did, once the next session can tell what was lost with it.
+
+    Within a moment, whatever the database does: a program without a terminal spins.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a shell hands on what the terminal has sent
+    signal.alarm(_LAST_WORDS)
+    with suppress(WebhooksError, PeeweeException):
+        lost = app.lost()
+        if lost:
+            keep_lost(app.desk.actor.login, lost)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def make_app(desk: Desk) -> "WebhooksApp":
+    """Import Textual only now, in an environment that no client of sshd has a say in.
+
+    Its variables write files, press keys and import modules.
+    """
+    for name in [name for name in os.environ if name.startswith(("TEXTUAL", "PYTHON"))]:
+        del os.environ[name]
+    os.environ.update(_MANNER)
+    from tui.app import WebhooksApp  # noqa: PLC0415 - Textual reads the environment at import
+
+    return WebhooksApp(desk)
+
+
+def _development(delivery: DeliveryConfig) -> str:
+    allowed = ["plain http"] if delivery.allow_http else []
+    if delivery.allow_networks:
+        allowed.append("private addresses")
+    return f"! Development settings: {' and '.join(allowed)} allowed." if allowed else ""
