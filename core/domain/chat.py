@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.cleaning import clean
+from core.domain.cleaning import clean
+from core.domain.events import EventType
 from core.domain.language import Language
-from core.events import EventType
 
 _NAME_LIMIT = 100
 _FIELD_LIMIT = 60

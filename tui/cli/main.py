@@ -26,6 +26,7 @@ _MODULES = {
     "demo": "demo",
     "doctor": "doctor",
     "emit": "intake",
+    "events": "events",
     "init": "setup",
     "listen": "listen",
     "manual": "manual",

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.chat import LIMIT, PHRASES, chat_text
+from core.domain.events import EventType
 from core.domain.language import Language
-from core.events import EventType
 from tests.support.hostile import BODIES, harmful
 
 TICKET = (

@@ -1,0 +1,192 @@
+"""What is in each event: its meaning, an example of its payload, and its JSON Schema. Pure.
+
+Receivers are written from these, samples are made of them, and a test holds `docs/schemas`, the
+examples and what the demonstration sells together.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.domain.events import MEANINGS, EventType
+
+Schema = dict[str, Any]
+
+_LINE_BREAK = re.compile(r"\n *")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    event_type: EventType
+    meaning: str
+    example: str  # a payload as JSON over several lines, amounts with the digits they are sent with
+    schema: Schema  # of the payload, in JSON Schema 2020-12
+
+    @property
+    def sample(self) -> bytes:
+        """The payload of a sample: the example, and before anything else that it is none."""
+        members = _LINE_BREAK.sub("", self.example).removeprefix("{")
+        return f'{{"sample": true,{members}'.encode()
+
+
+def fields(schema: Schema, prefix: str = "") -> list[tuple[str, str]]:
+    """Each field that the schema names and what it is, in order; `lignes[].produit` is one."""
+    found = []
+    for name, field in schema["properties"].items():
+        found.append((f"{prefix}{name}", field["description"]))
+        if "items" in field:
+            found += fields(field["items"], f"{prefix}{name}[].")
+    return found
+
+
+def _text(description: str, **more: Any) -> Schema:
+    return {"type": "string", "description": description, **more}
+
+
+def _whole(description: str, **more: Any) -> Schema:
+    return {"type": "integer", "description": description, **more}
+
+
+def _number(description: str, **more: Any) -> Schema:
+    return {"type": "number", "description": description, **more}
+
+
+def _object(required: str, **properties: Schema) -> Schema:
+    return {"type": "object", "required": required.split(), "properties": properties}
+
+
+def _payload(event_type: EventType, shape: Schema) -> Schema:
+    """The whole document. What it does not name may still come: receivers pass over it."""
+    sample = {"const": True, "description": "Only in a sample: nothing of this has happened."}
+    properties = {**shape["properties"], "sample": sample}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": event_type,
+        "description": f"The payload of {event_type}: {MEANINGS[event_type]}.",
+        **shape,
+        "properties": properties,
+    }
+
+
+def _ticket(statut: str) -> Schema:
+    return _object(
+        "id numero statut date lignes total_tvac",
+        id=_whole("The ticket's id in AuraPOS."),
+        numero=_text("The number that is printed on the ticket."),
+        statut=_text(f'Always "{statut}".', const=statut),
+        date=_text("When it was opened, in UTC.", format="date-time"),
+        table=_whole("The number of the table; absent for a sale over the counter."),
+        serveur=_text("Who served."),
+        mode_paiement=_text("How it was paid."),
+        lignes={"type": "array", "description": "What was sold.", "items": _LINE},
+        total_tvac=_number("What was paid, VAT included, in euros."),
+    )
+
+
+_LINE = _object(
+    "produit quantite total_tvac",
+    produit=_text("The product's name."),
+    quantite=_number("How many."),
+    prix_unitaire_tvac=_number("The price of one, VAT included, in euros."),
+    taux_tva=_number("The rate of VAT, in percent."),
+    total_tvac=_number("The price of all of them, VAT included, in euros."),
+)
+_CLIENT = _object(
+    "id nom",
+    id=_whole("The customer's id in AuraPOS."),
+    prenom=_text("The first name."),
+    nom=_text("The family name, or the company's."),
+    points_fidelite=_whole("The points on the loyalty card."),
+)
+_PRODUIT = _object(
+    "id nom prix_tvac",
+    id=_whole("The product's id in AuraPOS."),
+    nom=_text("The product's name."),
+    prix_tvac=_number("The price, VAT included, in euros."),
+    taux_tva=_number("The rate of VAT, in percent."),
+)
+_PROMOTION = _object(
+    "id nom",
+    id=_whole("The promotion's id in AuraPOS."),
+    nom=_text("The promotion's name."),
+    debut=_text("The first day.", format="date"),
+    fin=_text("The last day.", format="date"),
+    remise_pct=_number("The discount, in percent."),
+)
+
+_A_TICKET = """\
+{
+  "statut": "valide",
+  "id": 1234,
+  "numero": "1234",
+  "date": "2026-05-17T14:32:08.123Z",
+  "table": 7,
+  "serveur": "Léa",
+  "mode_paiement": "Bancontact",
+  "lignes": [
+    {
+      "produit": "Moules-frites",
+      "quantite": 1,
+      "prix_unitaire_tvac": 26.50,
+      "taux_tva": 12,
+      "total_tvac": 26.50
+    },
+    {
+      "produit": "Croquettes aux crevettes",
+      "quantite": 1,
+      "prix_unitaire_tvac": 17.80,
+      "taux_tva": 12,
+      "total_tvac": 17.80
+    },
+    {
+      "produit": "Café",
+      "quantite": 3,
+      "prix_unitaire_tvac": 3.60,
+      "taux_tva": 12,
+      "total_tvac": 10.80
+    }
+  ],
+  "total_tvac": 55.10
+}"""
+_A_CLIENT = """\
+{
+  "id": 412,
+  "prenom": "Amélie",
+  "nom": "Dubois",
+  "points_fidelite": 120
+}"""
+_A_PRODUIT = """\
+{
+  "id": 87,
+  "nom": "Moules-frites",
+  "prix_tvac": 26.50,
+  "taux_tva": 12
+}"""
+_A_PROMOTION = """\
+{
+  "id": 15,
+  "nom": "Menu du midi",
+  "debut": "2026-05-18",
+  "fin": "2026-05-24",
+  "remise_pct": 10.00
+}"""
+
+
+def _entry(event_type: EventType, example: str, shape: Schema) -> CatalogueEntry:
+    meaning, schema = MEANINGS[event_type], _payload(event_type, shape)
+    return CatalogueEntry(event_type, meaning, example, schema)
+
+
+_ENTRIES = (
+    _entry(EventType.TICKET_CREATED, _A_TICKET, _ticket("valide")),
+    _entry(EventType.TICKET_CANCELLED, _A_TICKET.replace("valide", "annule"), _ticket("annule")),
+    _entry(EventType.CLIENT_CREATED, _A_CLIENT, _CLIENT),
+    _entry(EventType.CLIENT_UPDATED, _A_CLIENT.replace("120", "130"), _CLIENT),
+    _entry(EventType.PRODUIT_UPDATED, _A_PRODUIT, _PRODUIT),
+    _entry(EventType.PROMOTION_CREATED, _A_PROMOTION, _PROMOTION),
+    _entry(EventType.PROMOTION_UPDATED, _A_PROMOTION.replace("24", "31"), _PROMOTION),
+)
+
+CATALOGUE: Mapping[EventType, CatalogueEntry] = {each.event_type: each for each in _ENTRIES}
+"""An entry for each event that an owner can select, in the order of the product's page."""
