@@ -97,6 +97,7 @@ _CLIENT = _object(
     id=_whole("The customer's id in AuraPOS."),
     prenom=_text("The first name."),
     nom=_text("The family name, or the company's."),
+    email=_text("The e-mail address; absent where none is known.", format="email"),
     points_fidelite=_whole("The points on the loyalty card."),
 )
 _PRODUIT = _object(
@@ -154,6 +155,7 @@ _A_CLIENT = """\
   "id": 412,
   "prenom": "Amélie",
   "nom": "Dubois",
+  "email": "amelie.dubois@example.com",
   "points_fidelite": 120
 }"""
 _A_PRODUIT = """\

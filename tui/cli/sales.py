@@ -1,6 +1,7 @@
 """A restaurant's day as the registers push it: tickets, customers, products, promotions."""
 
 import random
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -122,7 +123,7 @@ class Sales:
     def _client(self) -> Iterator[bytes]:
         number = self._next()
         first, last = self._random.choice(_FIRST), self._random.choice(_LAST)
-        about = f'"id":{number},"prenom":"{first}","nom":"{last}"'
+        about = f'"id":{number},"prenom":"{first}","nom":"{last}","email":"{_email(first, last)}"'
         points = self._random.randint(0, 400)
         before = f'{{{about},"points_fidelite":{points}}}'
         after = f'{{{about},"points_fidelite":{points + 10}}}'
@@ -154,6 +155,11 @@ class Sales:
         if self._known.promotions:
             number, before, after = self._known.promotions.pop()
             yield self._line("promotion", before, after, f"promotion-{number}-2")
+
+
+def _email(first: str, last: str) -> str:
+    letters = unicodedata.normalize("NFD", f"{first}.{last}".lower())
+    return f"{letters.encode('ascii', 'ignore').decode()}@example.com"
 
 
 def _promotion(number: int, name: str, begin: date, end: date) -> Json:
