@@ -1,0 +1,307 @@
+"""What well-known receivers answer, and what an owner does about it. Pure data.
+
+Only a host that is theirs is taken for theirs: `hooks.slack.com.example.org` is somebody else's,
+and so is one that has Slack in its path. `docs/known-receivers.md` has the same table for people.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_ANY = range(100, 600)
+_SUCCESS = range(200, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One that a receiver is known to give, and what to do about it in a sentence or two."""
+
+    statuses: Collection[int]
+    body: str  # what the body has in it; empty: whatever it has
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReceiver:
+    name: str
+    hosts: str  # a regular expression that the whole host matches
+    paths: str  # one that the beginning of the path matches
+    source: str  # where its answers are documented
+    answers: tuple[Answer, ...]  # the first that fits counts
+    takes_chat: bool = False  # and nothing but the format `chat`
+    before: str = ""  # what an owner should know before anything is sent there
+
+
+_N8N_TEST_URL = (
+    "This is n8n's address for tests, which works for one call at a time. Use the production URL."
+)
+_DISCORD_AS_SLACK = "Put /slack behind Discord's URL and choose the format chat."
+_CHOOSE_CHAT = "Edit the webhook and choose the format chat."
+
+
+def _in_between(name: str) -> str:
+    return (
+        f"{name} takes no events by itself. Point the webhook at a small program of yours that "
+        f"calls {name} with your key: docs/receivers has one to copy."
+    )
+
+
+KNOWN_RECEIVERS = (
+    KnownReceiver(
+        name="Slack",
+        hosts=r"hooks\.slack(-gov)?\.com",
+        paths="/services/",
+        source="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
+        takes_chat=True,
+        answers=(
+            Answer({400}, "no_text", f"Slack found no text in it. {_CHOOSE_CHAT}"),
+            Answer(
+                {400},
+                "missing_text_or_fallback_or_attachments",
+                f"Slack found no text in it. {_CHOOSE_CHAT}",
+            ),
+            Answer({400}, "invalid_payload", f"Slack did not understand it. {_CHOOSE_CHAT}"),
+            Answer(
+                {403},
+                "action_prohibited",
+                "Your Slack workspace does not let this webhook post. Ask whoever administers it.",
+            ),
+            Answer(
+                {403, 404},
+                "invalid_token",
+                "Slack does not know this address. Copy it anew from your Slack app.",
+            ),
+            Answer(
+                {403, 404, 410},
+                "no_",  # no_service, no_active_hooks, no_team
+                "Slack has switched this address off. Make a new one in your Slack app.",
+            ),
+            Answer(
+                {404, 410},
+                "channel_",  # channel_not_found, channel_is_archived
+                "The Slack channel is gone or archived. Make a new address for another channel.",
+            ),
+            Answer({429}, "", "Slack takes one message a second. Set the pace to 1/s."),
+        ),
+    ),
+    KnownReceiver(
+        name="Google Chat",
+        hosts=r"chat\.googleapis\.com",
+        paths="/v1/spaces/",
+        source="https://developers.google.com/workspace/chat/quickstart/webhooks",
+        takes_chat=True,
+        answers=(
+            Answer({400}, "", f"Google Chat did not understand it. {_CHOOSE_CHAT}"),
+            Answer(
+                {401, 403, 404},
+                "",
+                "Google Chat does not know this address. Copy it anew from the space's settings, "
+                "with its key and token.",
+            ),
+            Answer({429}, "", "A space takes one message a second. Set the pace to 1/s."),
+        ),
+    ),
+    KnownReceiver(
+        name="Discord, for Slack's format",
+        hosts=r"((ptb|canary)\.)?discord(app)?\.com",
+        paths=r"/api/(v\d+/)?webhooks/\d+/[^/]+/slack/?$",
+        source="https://docs.discord.com/developers/resources/webhook",
+        takes_chat=True,
+        answers=(
+            Answer({400}, "", f"Discord found no text in it. {_CHOOSE_CHAT}"),
+            Answer(
+                {401, 403, 404},
+                "",
+                "Discord does not know this address. Copy it anew from the channel's settings, and "
+                "put /slack behind it.",
+            ),
+            Answer({429}, "", "Discord is asked too often. Set the pace to 20/min."),
+        ),
+    ),
+    KnownReceiver(
+        name="Discord",
+        hosts=r"((ptb|canary)\.)?discord(app)?\.com",
+        paths=r"/api/(v\d+/)?webhooks/",
+        source="https://docs.discord.com/developers/resources/webhook",
+        before=_DISCORD_AS_SLACK,
+        answers=(
+            Answer(
+                {400},
+                "",
+                f"Discord found no text in it. {_DISCORD_AS_SLACK}",
+            ),
+            Answer(
+                {401, 403, 404},
+                "",
+                "Discord does not know this address. Copy it anew from the channel's settings, and "
+                "put /slack behind it.",
+            ),
+        ),
+    ),
+    KnownReceiver(
+        name="Zapier",
+        hosts=r"hooks\.zapier\.com",
+        paths="/hooks/",
+        source="https://help.zapier.com/hc/en-us/articles/8496288690317",
+        answers=(
+            Answer(
+                _SUCCESS,
+                "",
+                "Zapier answers success whether or not a Zap is on: look into the Zap's history. "
+                "It learns the fields from what comes first, so send it a sample.",
+            ),
+            Answer(
+                {404, 410},
+                "",
+                "Zapier does not know this address any more. Copy it anew from the Zap's trigger.",
+            ),
+            Answer({429}, "", "Zapier is asked too often. Set a pace."),
+        ),
+    ),
+    KnownReceiver(
+        name="Make",
+        hosts=r"hook\.[a-z]+\d+\.make\.(com|celonis\.com)|hook\.integromat\.com",
+        paths="/",
+        source="https://help.make.com/webhooks",
+        answers=(
+            Answer(
+                _SUCCESS,
+                "Accepted",
+                "Make has queued it for the scenario, which has to be on to work on it.",
+            ),
+            Answer(
+                {400},
+                "ueue is full",
+                "The queue of this webhook at Make is full. Switch its scenario on, or empty it.",
+            ),
+            Answer(
+                {404, 410},
+                "",
+                "No scenario at Make uses this address. Add it to one, and switch that on.",
+            ),
+            Answer({429}, "", "Make takes 300 requests in 10 seconds. Set the pace to 30/s."),
+        ),
+    ),
+    KnownReceiver(
+        name="Pipedream",
+        hosts=r"[a-z0-9-]+\.m\.pipedream\.net",
+        paths="/",
+        source="https://pipedream.com/docs/workflows/building-workflows/triggers",
+        answers=(
+            Answer(
+                _SUCCESS,
+                "",
+                "Pipedream answers before the workflow runs: look into its event history.",
+            ),
+            Answer(
+                {404, 410},
+                "",
+                "No workflow at Pipedream has this address. Copy it anew from the trigger.",
+            ),
+            Answer({429}, "", "Pipedream is asked too often. Set a pace."),
+        ),
+    ),
+    KnownReceiver(
+        name="n8n, while it is edited",
+        hosts=".+",  # it mostly runs on a server of one's own
+        paths="/webhook-test/",
+        source="https://docs.n8n.io/integrations/builtin/core-nodes/n8n-nodes-base.webhook/",
+        answers=(
+            Answer({404}, "is not registered", _N8N_TEST_URL),
+            Answer(_SUCCESS, "Workflow was started", _N8N_TEST_URL),
+        ),
+    ),
+    KnownReceiver(
+        name="n8n",
+        hosts=".+",
+        paths="/webhook/",
+        source="https://docs.n8n.io/integrations/builtin/core-nodes/n8n-nodes-base.webhook/",
+        answers=(
+            Answer(
+                {404},
+                "is not registered for",
+                "n8n expects another method at this address. Set the Webhook node to POST.",
+            ),
+            Answer(
+                {404},
+                "is not registered",
+                "No active n8n workflow has this address. Publish the workflow, or mend the URL.",
+            ),
+            Answer(
+                {403},
+                "Authorization data is wrong",
+                "n8n wants a header of its own. Add the name and value that its Webhook node asks "
+                "for to the webhook's own headers.",
+            ),
+        ),
+    ),
+    KnownReceiver(
+        name="Mattermost",
+        hosts=".+",  # the same
+        paths="/hooks/",
+        source="https://developers.mattermost.com/integrate/webhooks/incoming/",
+        answers=(
+            Answer({400}, "No text specified", f"Mattermost found no text in it. {_CHOOSE_CHAT}"),
+        ),
+    ),
+    KnownReceiver(
+        name="Brevo",
+        hosts=r"api\.(brevo|sendinblue)\.com",
+        paths="/",
+        source="https://developers.brevo.com/docs/how-it-works",
+        before=_in_between("Brevo"),
+        answers=(Answer(_ANY, "", _in_between("Brevo")),),
+    ),
+    KnownReceiver(
+        name="Mailchimp",
+        hosts=r"[a-z]{2}\d+\.api\.mailchimp\.com",
+        paths="/",
+        source="https://mailchimp.com/developer/marketing/docs/errors/",
+        before=_in_between("Mailchimp"),
+        answers=(Answer(_ANY, "", _in_between("Mailchimp")),),
+    ),
+    KnownReceiver(
+        name="Shopify",
+        hosts=r"[a-z0-9][a-z0-9-]*\.myshopify\.com",
+        paths="/",
+        source="https://shopify.dev/docs/api/usage/response-codes",
+        before=_in_between("Shopify"),
+        answers=(Answer(_ANY, "", _in_between("Shopify")),),
+    ),
+)
+
+
+def known_receiver(url: str) -> KnownReceiver | None:
+    """Whose address that is, where it is one of those."""
+    try:
+        parts = urlsplit(url)
+        is_usual = parts.scheme == "https" and parts.port in {None, 443}
+    except ValueError:
+        return None
+    for receiver in KNOWN_RECEIVERS if is_usual else ():
+        is_host = re.fullmatch(receiver.hosts, parts.hostname or "")
+        if is_host and re.match(receiver.paths, parts.path or "/"):
+            return receiver
+    return None
+
+
+def takes_chat(url: str) -> bool:
+    """Whether that is the address of a chat program, which takes nothing but the format `chat`."""
+    receiver = known_receiver(url)
+    return receiver is not None and receiver.takes_chat
+
+
+def advice_before(url: str) -> str:
+    """What to know of that address before anything is sent there; empty where nothing is known."""
+    receiver = known_receiver(url)
+    return receiver.before if receiver is not None else ""
+
+
+def advice(url: str, http_status: int | None, response: str) -> str:
+    """What that answer means from that receiver, and what to do; empty where nothing is known."""
+    receiver = known_receiver(url)
+    for answer in receiver.answers if receiver is not None else ():
+        if http_status in answer.statuses and answer.body in response:
+            return answer.advice
+    return ""

@@ -1,0 +1,179 @@
+"""Well-known receivers are known by their own hosts, and what they answer is explained."""
+
+from pathlib import Path
+
+import pytest
+
+from core.domain.receivers import (
+    KNOWN_RECEIVERS,
+    Answer,
+    advice,
+    advice_before,
+    known_receiver,
+    takes_chat,
+)
+
+SLACK = "https://hooks.slack.com/services/T0/B0/x"
+GOOGLE = "https://chat.googleapis.com/v1/spaces/AA/messages?key=k&token=t"
+DISCORD = "https://discord.com/api/webhooks/1/x"
+ZAPIER = "https://hooks.zapier.com/hooks/catch/1/a/"
+MAKE = "https://hook.eu1.make.com/abc"
+PIPEDREAM = "https://eo1.m.pipedream.net"
+N8N = "https://n8n.example.com/webhook/abc"
+N8N_TEST = "https://marie.app.n8n.cloud/webhook-test/abc"
+BREVO = "https://api.brevo.com/v3/contacts"
+MAILCHIMP = "https://us21.api.mailchimp.com/3.0/lists/a/members"
+SHOPIFY = "https://chez-marie.myshopify.com/admin/api/2026-01/products.json"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "known-receivers.md"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        (SLACK, "Slack"),
+        ("https://hooks.slack.com:443/services/T0/B0/x", "Slack"),
+        (GOOGLE, "Google Chat"),
+        (DISCORD, "Discord"),
+        (f"{DISCORD}/slack", "Discord, for Slack's format"),
+        (
+            "https://discordapp.com/api/v10/webhooks/1/x/slack?wait=true",
+            "Discord, for Slack's format",
+        ),
+        (ZAPIER, "Zapier"),
+        (MAKE, "Make"),
+        (PIPEDREAM, "Pipedream"),
+        (N8N, "n8n"),
+        (N8N_TEST, "n8n, while it is edited"),
+        ("https://chat.example.com/hooks/abc", "Mattermost"),
+        (BREVO, "Brevo"),
+        (MAILCHIMP, "Mailchimp"),
+        (SHOPIFY, "Shopify"),
+    ],
+)
+def test_a_receiver_is_known_by_its_host(url: str, name: str) -> None:
+    receiver = known_receiver(url)
+    assert receiver is not None
+    assert receiver.name == name
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.slack.com.evil.org/services/T0/B0/x",
+        "https://evil.org/hooks.slack.com/services/T0/B0/x",
+        "https://evil.org/?https://hooks.slack.com/services/",
+        "https://xhooks.slack.com/services/T0/B0/x",
+        "https://hooks.slack.community/services/T0/B0/x",
+        "https://hooksXslack.com/services/T0/B0/x",
+        "https://slack.com/services/T0/B0/x",
+        "https://hooks.slack.com.:443/services/T0/B0/x",
+        "https://hooks.slack.com:8443/services/T0/B0/x",
+        "http://hooks.slack.com/services/T0/B0/x",
+        "https://hooks.slack.com/triggers/T0/1/x",  # of a workflow, which takes JSON of any kind
+        "https://xn--hooks-slack-.com/services/T0/B0/x",
+        "https://discord.com.evil.org/api/webhooks/1/x/slack",
+        "https://evil.org/slack",
+        "https://notdiscord.com/api/webhooks/1/x/slack",
+        "https://chat.googleapis.com.evil.org/v1/spaces/AA/messages",
+        "https://make.com/abc",
+        "https://api.mailchimp.com.evil.org/3.0/",
+        "https://myshopify.com/",
+        "https://[",
+        "https://hooks.slack.com:x/services/",
+        "",
+    ],
+)
+def test_a_host_that_only_looks_alike_is_not_believed(url: str) -> None:
+    assert known_receiver(url) is None
+    assert not takes_chat(url)
+    assert advice(url, 400, "invalid_payload no_text") == advice_before(url) == ""
+
+
+@pytest.mark.parametrize("url", [SLACK, GOOGLE, f"{DISCORD}/slack"])
+def test_chat_programs_take_the_format_chat(url: str) -> None:
+    assert takes_chat(url)
+
+
+@pytest.mark.parametrize("url", [DISCORD, ZAPIER, MAKE, N8N, BREVO, "https://example.com/slack"])
+def test_others_do_not(url: str) -> None:
+    assert not takes_chat(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "response", "words"),
+    [
+        (SLACK, 400, "no_text", "the format chat"),
+        (SLACK, 400, "invalid_payload", "the format chat"),
+        (SLACK, 404, "no_service", "switched this address off"),
+        (SLACK, 410, "channel_is_archived", "archived"),
+        (SLACK, 403, "action_prohibited", "administers"),
+        (SLACK, 429, "rate_limited", "1/s"),
+        (GOOGLE, 400, '{"error":{"code":400,"status":"INVALID_ARGUMENT"}}', "the format chat"),
+        (GOOGLE, 403, "", "key and token"),
+        (DISCORD, 400, '{"message": "Cannot send an empty message", "code": 50006}', "/slack"),
+        (f"{DISCORD}/slack", 400, '{"message": "Cannot send an empty message"}', "the format chat"),
+        (f"{DISCORD}/slack", 404, '{"message": "Unknown Webhook", "code": 10015}', "anew"),
+        (ZAPIER, 200, '{"status":"success"}', "whether or not a Zap is on"),
+        (MAKE, 200, "Accepted", "which has to be on"),
+        (MAKE, 410, "Gone", "No scenario"),
+        (MAKE, 400, "Queue is full", "full"),
+        (PIPEDREAM, 200, "Success!", "event history"),
+        (N8N, 404, 'The requested webhook "POST abc" is not registered.', "Publish"),
+        (N8N, 404, "This webhook is not registered for POST requests.", "method"),
+        (N8N_TEST, 404, 'The requested webhook "abc" is not registered.', "production URL"),
+        (N8N_TEST, 200, '{"message":"Workflow was started"}', "production URL"),
+        ("https://m.example.com/hooks/a", 400, '{"message":"No text specified."}', "chat"),
+        (BREVO, 401, '{"message":"Key not found","code":"unauthorized"}', "docs/receivers"),
+        (MAILCHIMP, 401, '{"title":"API Key Missing"}', "docs/receivers"),
+        (SHOPIFY, 401, '{"errors":"[API] Invalid API key"}', "docs/receivers"),
+    ],
+)
+def test_what_they_answer_is_explained(url: str, status: int, response: str, words: str) -> None:
+    assert words in advice(url, status, response)
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "response"),
+    [
+        (SLACK, 200, "ok"),
+        (SLACK, 500, "rollup_error"),
+        (SLACK, None, ""),
+        (GOOGLE, 200, "{}"),
+        (f"{DISCORD}/slack", 200, "ok"),
+        (N8N, 200, '{"message":"Workflow was started"}'),
+        (N8N, 404, "<h1>Not Found</h1>"),
+        ("https://example.com/hook", 400, "no_text"),
+    ],
+)
+def test_where_nothing_is_known_nothing_is_said(url: str, status: int, response: str) -> None:
+    assert advice(url, status, response) == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [(DISCORD, "/slack"), (BREVO, "docs/receivers"), (SLACK, ""), (MAKE, ""), (N8N, "")],
+)
+def test_what_must_be_known_before_is_said_before(url: str, words: str) -> None:
+    assert words in advice_before(url)
+    assert bool(words) == bool(advice_before(url))
+
+
+def test_the_document_says_the_same() -> None:
+    """Copy what is missing there from here."""
+    rows = [
+        f"| {receiver.name} | {_written(answer)} | {answer.advice} |"
+        for receiver in KNOWN_RECEIVERS
+        for answer in receiver.answers
+    ]
+    sources = [f"- {each.name}: <{each.source}>" for each in KNOWN_RECEIVERS]
+    document = DOCUMENT.read_text().splitlines()
+    assert [line for line in document if line.startswith("| ")][1:] == rows
+    assert [line for line in document if line.startswith("- ")] == sources
+
+
+def _written(answer: Answer) -> str:
+    statuses = sorted(answer.statuses)
+    told = {100: "any", 200: "2xx"}.get(statuses[0]) or ", ".join(map(str, statuses))
+    if len(statuses) == 1:
+        told = str(statuses[0])
+    return f"{told} `{answer.body}`" if answer.body else told
