@@ -384,7 +384,9 @@ class Dispatcher:
                 "a secret cannot be opened", extra={"webhook": claim.webhook_id, "why": error}
             )
             return Locked()
-        body = build_body(claim.event_type, claim.uuid, claim.created_at, claim.payload)
+        body = claim.rendered or build_body(
+            claim.event_type, claim.uuid, claim.created_at, claim.payload
+        )
         return await self._sender.post(
             Errand(claim.webhook_id, claim.url, partial(self._may_send, held)),
             build_headers(claim.event_type, claim.uuid, secret.sign(body)),

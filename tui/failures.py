@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import idna
 
 from core.domain.delivery import BESIDE, ErrorKind
-from core.use_cases.queries import AttemptRow, DeliveryRow
+from core.use_cases.queries import AttemptRow, DeliveryRow, WebhookRow
 
 _WHAT = {
     ErrorKind.DNS: "The name has no address ({detail}). Check the spelling, or your DNS records.",
@@ -45,6 +45,17 @@ def label_of(url: str) -> str:
     if not first:
         return parts.netloc
     return f"{parts.netloc}/…/{between[-1]}" if between else f"{parts.netloc}/{first}"
+
+
+def name_of(webhook: WebhookRow) -> str:
+    """What an owner calls it; unnamed, its address in short."""
+    return webhook.choices.name or label_of(webhook.url)
+
+
+def titled(webhook: WebhookRow) -> str:
+    """Its address, after its name where it has one."""
+    name = webhook.choices.name
+    return f"{name} · {webhook.url}" if name else webhook.url
 
 
 def readable(url: str) -> str:

@@ -1,10 +1,14 @@
 """Secret, body, headers, signature and verification: what is on the wire. Pure."""
 
 import hmac
+import json
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import NoReturn, SupportsIndex
 from uuid import UUID
+
+from core.domain.chat import chat_text
+from core.domain.language import Language
 
 USER_AGENT = "AuraPOS-Webhooks/1.0"
 EVENT_HEADER = "X-AuraPOS-Event"
@@ -64,6 +68,12 @@ def build_body(event_type: str, delivery_id: UUID, created_at: datetime, payload
         f'"created_at":"{wire_time(created_at)}","payload":'
     )
     return b"%b%b}" % (head.encode(), payload)
+
+
+def build_chat_body(event_type: str, payload: bytes, language: Language) -> bytes:
+    """The same for a webhook that wants one line for people, as chat programs take it."""
+    text = chat_text(event_type, payload.decode("utf-8", "replace"), language)
+    return json.dumps({"text": text}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def build_headers(event_type: str, delivery_id: UUID, signature: str) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from peewee import JOIN, PeeweeException, fn
 from core.domain.delivery import Status
 from core.domain.identity import delivery_id
 from core.domain.payload import digest_if_json
+from core.pipeline.rendered import NotRendered, Receiver, Rendered
 from core.pipeline.steps import Step, passed
 from core.storage.database import insert_rows, is_about_a_value, one_of, proxy, transaction
 from core.storage.models import (
@@ -89,9 +90,12 @@ def fan_out(
     business without webhooks stay in the outbox until it has them again. What the database or this
     program refuses of an event sets that event aside, and no other.
     """
+    rendered = Rendered()
     while True:
         try:
-            return _fan_out_some(limit, due_at, clock, after)
+            return _fan_out_some(limit, due_at, clock, after, rendered)
+        except NotRendered as missing:
+            rendered.render(missing.wanted)
         except _Refused as refused:
             if len(refused.events) > 1:
                 limit = len(refused.events) // 2
@@ -108,7 +112,11 @@ class _Refused(Exception):
 
 
 def _fan_out_some(
-    limit: int, due_at: datetime, clock: Callable[[], datetime] | None, after: int
+    limit: int,
+    due_at: datetime,
+    clock: Callable[[], datetime] | None,
+    after: int,
+    rendered: Rendered,
 ) -> FannedOut:
     with transaction():
         businesses = _pending_businesses(after)
@@ -116,7 +124,8 @@ def _fan_out_some(
         queues = _locked(businesses, part)
         chosen = _as_many_as_fit(list(_in_turn(queues)), limit)
         try:
-            done, made = _make(chosen, due_at, clock() if clock is not None else due_at)
+            now = clock() if clock is not None else due_at
+            done, made = _make(chosen, due_at, now, rendered)
         except (PeeweeException, ValueError, OverflowError, TypeError) as error:
             if not is_about_a_value(error):
                 raise
@@ -185,16 +194,20 @@ def _standing(businesses: set[int]) -> dict[int, int]:
     return dict(count.tuples())
 
 
-def _make(events: list[_Pending], due_at: datetime, now: datetime) -> tuple[int, int]:
+def _make(
+    events: list[_Pending], due_at: datetime, now: datetime, rendered: Rendered
+) -> tuple[int, int]:
     """How many events are done, and how many deliveries were made."""
     if not events:
         return 0, 0
-    _admit([each.id for each in events])
     receivers = _receivers([each.id for each in events])
-    place = receivers[ROWS - 1][2] if len(receivers) > ROWS else None
+    place = receivers[ROWS - 1].webhook_id if len(receivers) > ROWS else None
     receivers = receivers[:ROWS]
-    insert_rows(Delivery, _COLUMNS, [_row(*each, due_at, now) for each in receivers])
-    lower({webhook_id for _, _, webhook_id in receivers}, due_at)
+    bodies = rendered.bodies(receivers)
+    _admit([each.id for each in events])
+    rows = [_row(*pair, due_at, now) for pair in zip(receivers, bodies, strict=True)]
+    insert_rows(Delivery, _COLUMNS, rows)
+    lower({each.webhook_id for each in receivers}, due_at)
     if place is not None:  # of more webhooks than fit, so it is the only event
         Event.update(fanned_out_to=place).where(Event.id == events[0].id).execute()
         return 0, len(receivers)
@@ -212,14 +225,14 @@ _COLUMNS = (
     Delivery.created_at,
     Delivery.attempts,
     Delivery.interruptions,
+    Delivery.body,
 )
 
 
-def _row(
-    event_id: int, created_at: datetime, webhook_id: int, due_at: datetime, now: datetime
-) -> _Row:
-    uuid = delivery_id((created_at - EPOCH) // MICROSECOND, event_id, webhook_id)
-    return uuid, event_id, webhook_id, Status.PENDING, due_at, now, 0, 0
+def _row(receiver: Receiver, body: bytes | None, due_at: datetime, now: datetime) -> _Row:
+    event_id, webhook_id = receiver.event_id, receiver.webhook_id
+    uuid = delivery_id((receiver.created_at - EPOCH) // MICROSECOND, event_id, webhook_id)
+    return uuid, event_id, webhook_id, Status.PENDING, due_at, now, 0, 0, body
 
 
 def _admit(event_ids: list[int]) -> None:
@@ -232,13 +245,13 @@ def _admit(event_ids: list[int]) -> None:
         Event.update(digest=found).where(Event.id == event_id).execute()
 
 
-def _receivers(event_ids: list[int]) -> list[tuple[int, datetime, int]]:
+def _receivers(event_ids: list[int]) -> list[Receiver]:
     """Event × webhook, one more than fits at the most: those that selected the event and were there
     before it, or the one that a ping is meant for.
     """
     selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
     query = (
-        Event.select(Event.id, Event.created_at, Webhook.id)
+        Event.select(Event.id, Event.created_at, Webhook.id, Webhook.format, Webhook.language)
         .join(Webhook, on=(Webhook.business == Event.business))
         .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
         .where(
@@ -254,7 +267,7 @@ def _receivers(event_ids: list[int]) -> list[tuple[int, datetime, int]]:
         .order_by(Webhook.id, Event.id)  # their foreign keys lock webhooks, in `ready`'s order
         .limit(ROWS + 1)
     )
-    return list(query.tuples())
+    return list(map(Receiver._make, query.tuples()))
 
 
 def _set_aside(event: _Pending, error: BaseException | None, now: datetime) -> None:

@@ -76,6 +76,7 @@ class Claim(NamedTuple):
     sealed_secret: bytes
     recovery: str | None  # a delivery.Recovery
     resume_at: datetime | None = None  # of an attempt beside the schedule: when that goes on
+    rendered: bytes | None = None  # the body, where it is not the event in JSON
 
 
 def claim(
@@ -190,6 +191,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
             Webhook.secret,
             Delivery.recovery,
             Delivery.resume_at,
+            Delivery.body,
         )
         .join(Event)
         .switch(Delivery)
@@ -205,7 +207,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
         return Claim._make(
             (
                 *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
-                *(*row[9:-1], to_time(row[-1])),
+                *(*row[9:14], to_time(row[14]), *row[15:]),
             )
         )
 

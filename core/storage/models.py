@@ -85,6 +85,12 @@ class Webhook(Table):
     recovered_to = TimeField(null=True)  # up to when what is queued again is due already
     after_event = BigIntegerField(default=0)  # events up to this id are older than the webhook
     ready_at = TimeField(null=True)  # no delivery of it is due before: see `ready`
+    name = TextField(default="")  # this and what follows is chosen, as `choices.Choices` has it
+    format = TextField(default="json")
+    language = TextField(default="en")
+    standard_webhooks = BooleanField(default=False)
+    only = TextField(null=True)
+    headers = TextField(null=True)
 
 
 Webhook.add_index(
@@ -146,6 +152,7 @@ class Delivery(Table):
     created_at = TimeField()
     settled_at = TimeField(null=True)  # when it was delivered or abandoned
     recovery = TextField(null=True)  # a delivery.Recovery, of this round
+    body = BlobField(null=True)  # what is sent, where that is no JSON: made when this row was
 
     class Meta:
         indexes = ((("event", "webhook"), True), (("webhook", "id"), False))
@@ -209,6 +216,7 @@ class AuditEntry(Table):
     action = TextField()
     webhook_id = IntegerField(null=True)
     subject = TextField()
+    detail = TextField(default="")  # what was changed
 
 
 class Setting(Table):

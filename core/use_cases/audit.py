@@ -14,6 +14,7 @@ def note(
     *,
     webhook_id: int | None = None,
     subject: str = "",
+    detail: str = "",
 ) -> None:
     """Write one line of the trail, in the transaction of what it tells."""
     AuditEntry.insert(
@@ -24,4 +25,5 @@ def note(
         action=action,
         webhook_id=webhook_id,
         subject=subject,
+        detail=detail,
     ).execute()

@@ -16,11 +16,13 @@ from uuid import UUID
 
 from peewee import SQL, NodeList, fn
 
+from core.domain.choices import Choices
 from core.domain.delivery import WAITING, ErrorKind, Recovery, Status
 from core.domain.editions import Actor, Edition, Role, includes_webhooks
 from core.domain.events import SELECTABLE, EventType
 from core.domain.signing import build_body
 from core.pipeline.retention import ENDED, TICK, TICK_WITHIN
+from core.storage.choosing import choices_of
 from core.storage.database import connection, one_of
 from core.storage.due import next_due
 from core.storage.models import (
@@ -72,6 +74,7 @@ class WebhookRow:
     events: tuple[EventType, ...]
     created_at: datetime
     updated_at: datetime  # when it was last edited, or given a new secret
+    choices: Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class TrailRow:
     origin: str
     action: str
     subject: str
+    detail: str  # what was changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,7 @@ def _webhook_rows(which: Any) -> list[WebhookRow]:
             tuple(event for event in SELECTABLE if event in selected[row.id]),
             row.created_at,
             row.updated_at,
+            choices_of(row),
         )
         for row in rows
     ]
@@ -345,18 +350,22 @@ def trail(actor: Actor, business_id: int, limit: int = TRAIL_LENGTH) -> list[Tra
             .order_by(AuditEntry.id.desc())
             .limit(limit)
         )
-        return [TrailRow(row.at, row.actor, row.origin, row.action, row.subject) for row in rows]
+        return [
+            TrailRow(row.at, row.actor, row.origin, row.action, row.subject, row.detail)
+            for row in rows
+        ]
 
 
 def delivery(actor: Actor, delivery_uuid: str) -> DeliveryDetail:
     with connection():
         found = find_delivery(actor, delivery_uuid)
         log = Attempt.select(*_LOGGED).where(Attempt.delivery == found.id).order_by(Attempt.id)
-        event = found.event
+        event, payload = found.event, bytes(found.event.payload)
+        body = found.body or build_body(event.type, found.uuid, event.created_at, payload)
         return DeliveryDetail(
             delivery_rows([found.id])[0],
             tuple(_attempt_row(*logged) for logged in log.tuples()),
-            build_body(event.type, found.uuid, event.created_at, bytes(event.payload)),
+            bytes(body),
         )
 
 

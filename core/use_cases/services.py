@@ -4,21 +4,24 @@ Role, edition and option are read again in every one of these, never remembered 
 """
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from peewee import SQL, Case, fn
 
+from core.domain.choices import AS_IT_COMES, NOTHING, Chosen, Format, changes, choose
 from core.domain.delivery import WAITING, Status
 from core.domain.editions import WEBHOOKS_LIMIT, Actor
 from core.domain.events import SELECTABLE, EventType
+from core.domain.language import Language
 from core.domain.payload import digest
-from core.domain.signing import SECRET_BYTES, Secret
+from core.domain.signing import SECRET_BYTES, Secret, build_chat_body
 from core.domain.url_policy import UrlPolicy
 from core.errors import BadInput, Changed
 from core.intake import Wake, last_event, next_time, selectable_type
+from core.storage.choosing import choices_of, columns_of
 from core.storage.database import connection, one_of, proxy, transaction
 from core.storage.models import Delivery, Event, SelectedEvent, Webhook, row_lock
 from core.storage.ready import hold, lower
@@ -26,6 +29,7 @@ from core.storage.vault import Vault
 from core.use_cases.access import authorize, find_delivery, find_webhook, require_included
 from core.use_cases.audit import note
 
+_RENDERED_AT_ONCE = 100  # deliveries whose payloads are read together
 _PING_PAYLOAD = b'{"message":"This is a test from AuraPOS."}'
 
 
@@ -48,12 +52,14 @@ def create_webhook(
     policy: UrlPolicy,
     vault: Vault,
     at_most: int = WEBHOOKS_LIMIT,
+    chosen: Chosen = NOTHING,
 ) -> NewWebhook:
     """Register a URL for some events; returns the one showing of its secret.
 
-    Raises BlockedUrl, BadInput for the events or where the business has `at_most` already,
-    NotAllowed, NotIncluded, NotFound.
+    Raises BlockedUrl, BadInput for the events, for what is chosen or where the business has
+    `at_most` already, NotAllowed, NotIncluded, NotFound.
     """
+    choices = choose(AS_IT_COMES, chosen)
     with connection():
         require_included(authorize(actor, business_id))
         target, selected = policy.check_url(url).url, _selection(events)
@@ -68,11 +74,17 @@ def create_webhook(
                 created_at=now,
                 updated_at=now,
                 after_event=after,
+                **columns_of(choices, chosen),
             )
             webhook.secret = vault.seal(secret, business_id, webhook.id)
             webhook.save(only=[Webhook.secret])
             _select(webhook.id, selected)
-            note(actor, business_id, "created", now, webhook_id=webhook.id, subject=target)
+            note(
+                *(actor, business_id, "created", now),
+                webhook_id=webhook.id,
+                subject=target,
+                detail=changes(AS_IT_COMES, choices),
+            )
     return NewWebhook(webhook.id, target, selected, secret, now)
 
 
@@ -94,8 +106,9 @@ def edit_webhook(
     events: Iterable[str] | None = None,
     policy: UrlPolicy,
     seen: datetime | None = None,
+    chosen: Chosen = NOTHING,
 ) -> None:
-    """Change the URL, the events or both; waiting deliveries go to the new URL.
+    """Change what is given of a webhook; waiting deliveries go to the new URL.
 
     Raises Changed where the webhook is no longer what was `seen`, by its `updated_at`.
     """
@@ -103,9 +116,14 @@ def edit_webhook(
     selected = _selection(events) if events is not None else None
     with transaction():
         webhook = _usable_webhook(actor, webhook_id)
-        changes = {"updated_at": now} | ({} if target is None else {"url": target})
+        before = choices_of(webhook)
+        after = choose(before, chosen)
+        values: dict[str, object] = {"updated_at": now} | (
+            {} if target is None else {"url": target}
+        )
+        values |= columns_of(after, chosen)
         # First, so that of two edits at once the second waits, and sees the first one's events.
-        update = Webhook.update(changes).where(_standing(webhook_id))
+        update = Webhook.update(values).where(_standing(webhook_id))
         if seen is not None:
             update = update.where(Webhook.updated_at == seen)
         if not update.execute():
@@ -113,7 +131,7 @@ def edit_webhook(
         if selected is not None:
             SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
             _select(webhook_id, selected)
-        _note(actor, webhook, "edited", now, subject=target)
+        _note(actor, webhook, "edited", now, subject=target, detail=changes(before, after))
 
 
 def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Vault) -> Secret:
@@ -160,7 +178,8 @@ def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> in
 def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> None:
     """Attempt a delivery again, now: the same id, the same bytes.
 
-    One that is settled gets a whole schedule. One that failed and waits is attempted beside its
+    One that is settled gets a whole schedule, and its bytes anew where it is or was a chat line, in
+    today's format and language. One that failed and waits is attempted beside its
     schedule, which then goes on as if nothing had been; one that was never attempted is only
     brought forward, and one in flight is left alone.
     """
@@ -222,7 +241,9 @@ def _start_again(webhook_ids: Collection[int], which: Any, status: Status, now: 
     is_settled = which & Delivery.status.not_in(WAITING)
     # Two recoveries of the same deliveries must lock them in one order.
     in_order = row_lock(Delivery.select(Delivery.id).where(is_settled).order_by(Delivery.id))
-    settled = Delivery.update(status=status, due_at=now, **anew).where(Delivery.id.in_(in_order))
+    ids = [row[0] for row in in_order.tuples()]
+    _render_anew(webhook_ids, ids)
+    settled = Delivery.update(status=status, due_at=now, **anew).where(one_of(Delivery.id, ids))
     was_due = fn.COALESCE(Delivery.resume_at, Delivery.due_at)
     beside = Case(None, [(Delivery.attempts > 0, was_due)])
     waiting = Delivery.update(due_at=now, resume_at=beside).where(
@@ -234,8 +255,39 @@ def _start_again(webhook_ids: Collection[int], which: Any, status: Status, now: 
     return int(changed)
 
 
+def _render_anew(webhook_ids: Collection[int], ids: Sequence[int]) -> None:
+    """Have these deliveries say it in their webhook's format and language of today."""
+    language_of = dict(
+        Webhook.select(Webhook.id, Webhook.language)
+        .where(one_of(Webhook.id, webhook_ids) & (Webhook.format == Format.CHAT))
+        .tuples()
+    )
+    is_chat_line = one_of(Delivery.webhook, language_of)
+    Delivery.update(body=None).where(
+        one_of(Delivery.id, ids) & ~Delivery.body.is_null() & ~is_chat_line
+    ).execute()
+    for start in range(0, len(ids) if language_of else 0, _RENDERED_AT_ONCE):
+        some = one_of(Delivery.id, ids[start : start + _RENDERED_AT_ONCE])
+        said = Delivery.select(
+            Delivery.id, Delivery.webhook, Delivery.body, Event.type, Event.payload
+        ).join(Event)
+        for delivery_id, webhook_id, before, event_type, payload in list(
+            said.where(some & is_chat_line).tuples()
+        ):
+            language = Language(language_of[webhook_id])
+            body = build_chat_body(event_type, bytes(payload), language)
+            if before is None or bytes(before) != body:
+                Delivery.update(body=body).where(Delivery.id == delivery_id).execute()
+
+
 def _note(
-    actor: Actor, webhook: Webhook, action: str, now: datetime, *, subject: str | None = None
+    actor: Actor,
+    webhook: Webhook,
+    action: str,
+    now: datetime,
+    *,
+    subject: str | None = None,
+    detail: str = "",
 ) -> None:
     note(
         actor,
@@ -244,6 +296,7 @@ def _note(
         now,
         webhook_id=webhook.id,
         subject=subject or webhook.url,
+        detail=detail,
     )
 
 

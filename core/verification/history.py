@@ -104,6 +104,10 @@ class History:
         """When each deleted webhook was, also of those whose rows are gone."""
         return {row.webhook_id: row.at for row in self._audit if row.action == "deleted"}
 
+    def has_chosen_format(self, webhook_id: int) -> bool:
+        """Whether it ever chose what its bodies are."""
+        return any(row.webhook_id == webhook_id and "format" in row.detail for row in self._audit)
+
     @cached_property
     def _redelivered(self) -> Counter[str]:
         return Counter(row.subject for row in self._audit if row.action == "redelivered")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from core.domain.delivery import BESIDE, INTERRUPTIONS_LIMIT, WAITING, ErrorKind, Schedule, Status
+from core.domain.language import Language
 from core.domain.signing import (
     DELIVERY_HEADER,
     EVENT_HEADER,
@@ -22,6 +23,7 @@ from core.domain.signing import (
     SIGNATURE_HEADER,
     Secret,
     build_body,
+    build_chat_body,
 )
 from core.storage.database import connection
 from core.storage.models import TABLES
@@ -211,11 +213,19 @@ def _unlogged(evidence: Evidence) -> Iterator[str]:
 def _changed(evidence: Evidence) -> Iterator[str]:
     for delivery, posts, _ in evidence.known():
         event = evidence.history.events[delivery.event]
-        body = build_body(event.type, delivery.uuid, event.created_at, bytes(event.payload))
-        if any(post.body != body for post in posts):
+        if not {post.body for post in posts} <= _bodies(delivery, event, evidence.history):
             yield f"delivery {delivery.uuid} was sent with other bytes than its event's"
         if any(post.headers.get(EVENT_HEADER) != event.type for post in posts):
             yield f"delivery {delivery.uuid} was sent as another event than {event.type}"
+
+
+def _bodies(delivery: Row, event: Row, history: History) -> set[bytes]:
+    """What it may be sent as; redelivered, a chat line is made anew."""
+    payload = bytes(event.payload)
+    as_json = build_body(event.type, delivery.uuid, event.created_at, payload)
+    if history.by_owners(delivery) and history.has_chosen_format(delivery.webhook):
+        return {as_json} | {build_chat_body(event.type, payload, each) for each in Language}
+    return {bytes(delivery.body or as_json)}
 
 
 def _unnamed(evidence: Evidence) -> Iterator[str]:

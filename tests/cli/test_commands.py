@@ -52,6 +52,40 @@ def test_webhooks_are_listed_shown_and_edited(installed: Installation) -> None:
     assert "whsec_" not in listed + installed.ok("webhook", "show", "1")
 
 
+def test_what_a_webhook_chooses_is_given_shown_and_taken_back(installed: Installation) -> None:
+    url = "https://example.com/hook"
+    chosen = ("--name", "Bookkeeper", "--format", "chat", "--language", "fr")
+    installed.ok("webhook", "create", url, "--all-events", *chosen)
+    [listed] = installed.json("webhook", "list")
+    assert listed == installed.json("webhook", "show", "1")
+    assert (listed["name"], listed["format"], listed["language"]) == ("Bookkeeper", "chat", "fr")
+    shown = installed.ok("webhook", "show", "1")
+    assert f"webhook 1: Bookkeeper · {url}" in shown
+    assert "chosen: format chat, language fr" in shown
+    assert "Bookkeeper" in installed.ok("webhook", "list")
+    back = installed.json(
+        "webhook", "edit", "1", "--name", "none", "--format", "none", "--language", "none"
+    )
+    assert (back["name"], back["format"], back["language"]) == ("", "json", "en")
+    assert "chosen" not in installed.ok("webhook", "show", "1")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wrong"),
+    [
+        ("--format", "slack", 'no format "slack"'),
+        ("--language", "de", 'no language "de"'),
+        ("--name", "x" * 41, "40 characters at most"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused(
+    installed: Installation, option: str, value: str, wrong: str
+) -> None:
+    create = ("webhook", "create", "https://example.com/hook", "--all-events")
+    assert wrong in installed.fails(*create, option, value)
+    assert installed.json("webhook", "list") == []
+
+
 def test_a_delete_asks_for_the_url(installed: Installation) -> None:
     installed.add_webhook("https://example.com/hook")
     refused = installed.run("webhook", "delete", "1", stdin=b"yes\n")

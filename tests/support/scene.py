@@ -6,6 +6,7 @@ from functools import cache
 from ipaddress import ip_network
 from typing import Any
 
+from core.domain.choices import NOTHING, Chosen
 from core.domain.delivery import Schedule
 from core.domain.editions import Actor
 from core.domain.events import SELECTABLE, EventType
@@ -59,9 +60,12 @@ def add_webhook(
     url: str = "https://example.com/hook",
     events: tuple[EventType, ...] = SELECTABLE,
     now: datetime = NOON,
+    chosen: Chosen = NOTHING,
 ) -> NewWebhook:
     before = list(notes().published)
-    new = create_webhook(MARIE, business_id, url, events, now, policy=DEVELOPMENT, vault=vault)
+    new = create_webhook(
+        *(MARIE, business_id, url, events, now), policy=DEVELOPMENT, vault=vault, chosen=chosen
+    )
     notes().older[new.id] = before
     notes().secrets[new.id].append(new.secret)
     return new

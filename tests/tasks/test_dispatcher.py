@@ -15,8 +15,10 @@ import pytest
 from peewee import OperationalError
 
 from core.domain import payload as payload_module
+from core.domain.choices import Format
 from core.domain.delivery import ErrorKind, Schedule, Status
 from core.domain.events import EventType
+from core.domain.signing import SIGNATURE_HEADER, build_body
 from core.errors import BadKeyFile
 from core.pipeline import leases, steps
 from core.pipeline.leases import LEASE, Claim, Settlement
@@ -27,6 +29,7 @@ from core.storage.vault import Vault, load_vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, set_business
 from core.use_cases.queries import DeliveryRow
+from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from tasks import database_thread, dispatcher, gates, last_look
 from tasks.dispatcher import Dispatcher, Tally
@@ -879,3 +882,23 @@ def test_a_backlog_is_told_once_a_second_and_helps_nobody_else(
 
     asyncio.run(main())
     assert calls == [False]
+
+
+def test_a_chat_line_is_signed_as_it_is_sent_and_others_stay_as_they_were(
+    business: int, vault: Vault
+) -> None:
+    server, webhooks = Server(), list[NewWebhook]()
+
+    def scene(url: str) -> None:
+        webhooks.append(add_webhook(vault, business, f"{url}/chat", chosen={"format": Format.CHAT}))
+        webhooks.append(add_webhook(vault, business, f"{url}/json"))
+        publish_ticket(business)
+
+    assert run(server, scene, lambda: make_dispatcher(vault)).delivered == 2
+    chat, plain = sorted(server.posts, key=lambda post: post.url)
+    assert chat.body == '{"text":"Ticket · 55.10 €"}'.encode()
+    assert chat.headers[SIGNATURE_HEADER] == webhooks[0].secret.sign(chat.body)
+    assert chat.headers.keys() == plain.headers.keys()
+    assert plain.body == build_body(
+        *("ticket.created", rows(webhooks[1].id)[0].uuid, NOON, b'{"total_tvac": 55.10}')
+    )

@@ -9,9 +9,11 @@ import pytest
 from textual.events import Paste
 from textual.pilot import Pilot
 
+from core.domain.choices import Choices, Format
 from core.domain.delivery import ErrorKind, Status
 from core.domain.editions import Actor
 from core.domain.events import SELECTABLE, EventType
+from core.domain.language import Language
 from core.domain.signing import Secret
 from core.storage.database import proxy, transaction
 from core.storage.models import AuditEntry, Delivery, Event, Webhook
@@ -228,6 +230,35 @@ class TestMakingAWebhook:
         play(app, script)
         changed = queries.webhook(desk.actor, CI)
         assert (changed.url, changed.events) == ("https://ci.example.com/in2", SELECTABLE[1:])
+
+    def test_what_may_be_chosen_is_saved_and_shown_again(
+        self, app: WebhooksApp, desk: Desk
+    ) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "e", "tab", "tab", typed("Till"), "enter", "space", "tab", "left")
+            assert says(app, "(x) Nederlands")
+            await press(pilot, "escape")
+            assert "Unsaved changes" in drawn(app)
+            await press(pilot, "ctrl+s")
+            assert "Till · https://ci" in drawn(app)
+            await press(pilot, "e")
+            assert crumbs_of(app).startswith("Webhooks › Till › Edit")
+            assert says(app, "(x) a chat line")
+
+        play(app, script)
+        chosen = queries.webhook(desk.actor, CI).choices
+        assert chosen == Choices("Till", Format.CHAT, Language.DUTCH)
+
+    def test_the_language_is_asked_for_where_there_is_a_line_to_say(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "n", "tab", "tab", "tab")
+            assert "Language" not in drawn(app)
+            await press(pilot, "space")
+            assert "Language" in drawn(app)
+            await press(pilot, "left")
+            assert "Language" not in drawn(app)
+
+        play(app, script)
 
 
 @of_the_screen

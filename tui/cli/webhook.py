@@ -1,13 +1,17 @@
 """`webhook …`: what the terminal UI does, for scripts."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import wraps
+from typing import Any
 
 import click
 
+from core.domain.choices import AS_IT_COMES, Chosen, Format, changes
 from core.domain.events import MEANINGS, SELECTABLE
+from core.domain.language import Language
 from core.errors import BadInput, WebhooksError
 from core.use_cases import queries, services
 from core.use_cases.queries import WebhookRow
@@ -32,6 +36,37 @@ _event_option = click.option(
     help="An event to be told about, repeatable: " + ", ".join(SELECTABLE) + ".",
 )
 _all_option = click.option("--all-events", is_flag=True, help="All seven events.")
+_NONE = "none"  # takes a choice back
+_CHOICES: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "name": (str, "What you call it, shown before its address."),
+    "format": (Format, "What it is sent: `json` for programs, `chat` for one line people read."),
+    "language": (Language, "Of the chat line: `en`, `fr` or `nl`."),
+}
+"""What one webhook may choose: how each is read, and what it is."""
+
+
+def _choice_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each choice; the command gets those that were given as `chosen`."""
+
+    @wraps(command)
+    def with_chosen(**given: Any) -> None:
+        texts = {name: given.pop(name) for name in _CHOICES}
+        chosen = {name: _choice(name, text) for name, text in texts.items() if text is not None}
+        command(**given, chosen=chosen)
+
+    for name, (_, meaning) in reversed(list(_CHOICES.items())):
+        with_chosen = click.option(f"--{name}", help=meaning)(with_chosen)
+    return with_chosen
+
+
+def _choice(name: str, text: str) -> object:
+    if text == _NONE:
+        return getattr(AS_IT_COMES, name)
+    read, _ = _CHOICES[name]
+    try:
+        return read(text)
+    except ValueError:
+        raise BadInput(f'There is no {name} "{text}": see --help.') from None
 
 
 @click.group(short_help="List, show, create, edit, delete and test webhooks.")
@@ -52,11 +87,17 @@ def list_webhooks(
     actor = actor_as(login)
     rows = queries.webhooks(actor, choose_business(actor, business_id))
     if as_json:
-        print_json([asdict(row) for row in rows])
+        print_json([_document(row) for row in rows])
         return
     print_table(
-        ("WEBHOOK", "CREATED (UTC)", "EVENTS", "URL"),
-        [(row.id, row.created_at, f"{len(row.events)}/{len(SELECTABLE)}", row.url) for row in rows],
+        ("WEBHOOK", "CREATED (UTC)", "EVENTS", "NAME", "URL"),
+        [
+            (
+                *(row.id, row.created_at, f"{len(row.events)}/{len(SELECTABLE)}"),
+                *(row.choices.name or None, row.url),
+            )
+            for row in rows
+        ],
         "No webhooks yet: make one with `aurapos-webhooks webhook create URL --event EVENT`.",
     )
 
@@ -67,17 +108,28 @@ def list_webhooks(
 @json_option
 @pass_program
 def show(program: Program, webhook_id: int, login: str | None, *, as_json: bool) -> None:
-    """One webhook: its URL and its events."""
+    """One webhook: its URL, its events and what it has chosen."""
     program.open()
     row = queries.webhook(actor_as(login), webhook_id)
     if as_json:
-        print_json(asdict(row))
+        print_json(_document(row))
         return
     _print_webhook(row)
 
 
+def _document(row: WebhookRow) -> dict[str, object]:
+    """What scripts get of a webhook, its choices among the rest."""
+    return {name: value for name, value in asdict(row).items() if name != "choices"} | asdict(
+        row.choices
+    )
+
+
 def _print_webhook(row: WebhookRow) -> None:
-    say(f"webhook {row.id}: {row.url}")
+    name = f"{row.choices.name} · " if row.choices.name else ""
+    say(f"webhook {row.id}: {name}{row.url}")
+    unnamed = replace(row.choices, name="")
+    if unnamed != AS_IT_COMES:
+        say(f"chosen: {changes(AS_IT_COMES, unnamed)}")
     print_table(("EVENT", "WHEN"), [(event, MEANINGS[event]) for event in row.events], "")
 
 
@@ -85,6 +137,7 @@ def _print_webhook(row: WebhookRow) -> None:
 @click.argument("url")
 @_event_option
 @_all_option
+@_choice_options
 @business_option
 @as_option
 @json_option
@@ -97,6 +150,7 @@ def create(
     login: str | None,
     *,
     all_events: bool,
+    chosen: Chosen,
     as_json: bool,
 ) -> None:
     """Register URL for some events; prints its secret, once."""
@@ -111,6 +165,7 @@ def create(
         policy=program.policy,
         vault=program.vault(),
         at_most=program.config.limits.webhooks,
+        chosen=chosen,
     )
     with _told_or_lost(new.id):
         if as_json:
@@ -134,6 +189,7 @@ def create(
 @click.option("--url", help="The new URL.")
 @_event_option
 @_all_option
+@_choice_options
 @as_option
 @json_option
 @pass_program
@@ -145,20 +201,28 @@ def edit(
     login: str | None,
     *,
     all_events: bool,
+    chosen: Chosen,
     as_json: bool,
 ) -> None:
-    """Change the URL, or replace the events with those named."""
+    """Change the URL, what it may choose, or replace the events with those named.
+
+    `none` takes a choice back.
+    """
     program.open()
     actor = actor_as(login)
     selected = SELECTABLE if all_events else events or None
-    if url is None and selected is None:
-        raise BadInput("Say what to change: --url URL, --event EVENT or --all-events.")
+    if url is None and selected is None and not chosen:
+        raise BadInput("Say what to change: --url URL, --event EVENT, --name NAME …; see --help.")
     services.edit_webhook(
-        actor, webhook_id, utc_now(), url=url, events=selected, policy=program.policy
+        *(actor, webhook_id, utc_now()),
+        url=url,
+        events=selected,
+        policy=program.policy,
+        chosen=chosen,
     )
     row = queries.webhook(actor, webhook_id)
     if as_json:
-        print_json(asdict(row))
+        print_json(_document(row))
         return
     _print_webhook(row)
 

@@ -12,7 +12,7 @@ from textual.widgets import Button, Input, Static
 from core.domain.signing import Secret
 from core.use_cases import services
 from core.use_cases.queries import WebhookRow
-from tui.failures import host_of, label_of
+from tui.failures import host_of, name_of, titled
 from tui.page import GOOD, Page
 from tui.screens.secret import ShownSecret
 from tui.untrusted import untrusted
@@ -35,10 +35,10 @@ class _Typed(Page):
         super().__init__()
         self.webhook = webhook
         self._host = host_of(webhook.url)
-        self.crumbs = ("Webhooks", label_of(webhook.url), self.title_word)
+        self.crumbs = ("Webhooks", name_of(webhook), self.title_word)
 
     def body(self) -> Iterable[Widget]:
-        yield Static(untrusted(self.webhook.url), classes="said gap")
+        yield Static(untrusted(titled(self.webhook)), classes="said gap")
         for warning in self.warnings:
             yield Static(warning, classes="said")
         asked = Content.assemble("Type the host name to confirm:  ", untrusted(self._host, "bold"))

@@ -14,7 +14,7 @@ from core.domain.signing import build_headers
 from core.use_cases import queries, services
 from core.use_cases.queries import AttemptRow, DeliveryDetail, DeliveryRow, WebhookRow
 from tui.desk import short_duration
-from tui.failures import attempt_name, explain, label_of, outcome_of
+from tui.failures import attempt_name, explain, name_of, outcome_of
 from tui.page import BAD, GOOD, Page
 from tui.ping import send_test
 from tui.untrusted import untrusted, untrusted_lines
@@ -49,7 +49,7 @@ class DeliveryPage(Page):
     @property
     def crumbs(self) -> tuple[str, ...]:  # type: ignore[override]
         uuid = self._uuids[self._at]
-        return ("Webhooks", label_of(self._webhook.url), "History", f"{uuid[:4]}…{uuid[-4:]}")
+        return ("Webhooks", name_of(self._webhook), "History", f"{uuid[:4]}…{uuid[-4:]}")
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="state", classes="said")

@@ -1,30 +1,40 @@
 """Create and edit: a URL that is checked as it is typed, and the seven events."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from textual import on
 from textual.binding import Binding
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from core.domain.choices import AS_IT_COMES, NAME_LIMIT, Choices, Chosen, Format
 from core.domain.events import MEANINGS, SELECTABLE, EventType
+from core.domain.language import Language
 from core.domain.url_policy import URL_LIMIT
 from core.errors import BlockedUrl, Changed, WebhooksError
 from core.use_cases import services
 from core.use_cases.queries import WebhookRow
 from core.use_cases.services import NewWebhook as Created
-from tui.failures import host_of, label_of
+from tui.failures import host_of, name_of
 from tui.page import BAD, GOOD, AtStake, Page
 from tui.screens.secret import ShownSecret
 from tui.untrusted import cell, untrusted
+from tui.widgets.choice import Choice
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
 
 _SCHEME = "https://"
+_FORMATS = ((Format.JSON, "JSON, for programs"), (Format.CHAT, "a chat line, for people"))
+_LANGUAGES = (
+    (Language.ENGLISH, "English"),
+    (Language.FRENCH, "français"),
+    (Language.DUTCH, "Nederlands"),
+)
 _NAME_WIDTH = max(map(len, SELECTABLE)) + 2
 
 
@@ -84,6 +94,12 @@ class Events(Table):
         self.action_mark()
 
 
+def _labelled(label: str, field: Widget) -> Iterable[Widget]:
+    with Horizontal(classes="field", id=f"{field.id}-row"):
+        yield Static(label, classes="label")
+        yield field
+
+
 class _Form(Page):
     BINDINGS = [
         Binding("ctrl+s", "save", "save", key_display="^s"),
@@ -91,31 +107,60 @@ class _Form(Page):
         Binding("q,escape", "back", "back", key_display="esc"),
     ]
 
-    def __init__(self, url: str, events: Iterable[EventType]) -> None:
+    def __init__(self, url: str, events: Iterable[EventType], choices: Choices) -> None:
         super().__init__()
         self._url = url
         self._events = tuple(events)
+        self._choices = choices
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(classes="field"):
             yield Static("URL", classes="label")
-            yield Entry(self._url, placeholder="https://example.com/webhooks", max_length=URL_LIMIT)
+            yield Entry(
+                self._url,
+                placeholder="https://example.com/webhooks",
+                max_length=URL_LIMIT,
+                id="url",
+            )
             yield Static(id="tick")
         yield Static(id="verdict")
         with Horizontal(classes="field gap"):
             yield Static("Events", classes="label")
             yield Static(id="count", classes="line")
         yield Events(self._events)
+        yield from self._more()
+
+    def _more(self) -> Iterable[Widget]:
+        """What a webhook may choose, and need not."""
+        with Vertical(id="more"):
+            yield from _labelled(
+                "Name", Entry(self._choices.name, max_length=NAME_LIMIT, id="name")
+            )
+            yield from _labelled("Format", Choice(_FORMATS, self._choices.format, name="format"))
+            yield from _labelled(
+                "Language", Choice(_LANGUAGES, self._choices.language, name="language")
+            )
 
     def on_mount(self) -> None:
-        self.query_one(Entry).focus()
+        self.query_one("#url").focus()
         self._judge()
+        self._chosen_anew()
 
-    @on(Input.Changed)
+    @on(Choice.Changed)
+    def _chosen_anew(self) -> None:
+        """The language is asked for where it makes a difference."""
+        self.something_changed()
+        self.show_if(self._chosen()["format"] is Format.CHAT, "#language-row")
+
+    @on(Input.Changed, "#name")
+    def _named_anew(self) -> None:
+        self.something_changed()
+
+    @on(Input.Changed, "#url")
     def _judge(self) -> None:
         """Say at every key what the URL would be as it stands."""
         self.something_changed()
-        text = self.query_one(Entry).value
+        text = self.query_one("#url", Entry).value
         if not text:
             self._tell("", "Where AuraPOS shall call you: https, and public.", "")
             return
@@ -135,7 +180,7 @@ class _Form(Page):
 
     def _address(self) -> str:
         """What was typed, with `https://` before it where nothing else is missing."""
-        text = self.query_one(Entry).value
+        text = self.query_one("#url", Entry).value
         completed = f"{_SCHEME}{text}"
         return completed if text and self.desk.policy.accepts(completed) else text
 
@@ -150,15 +195,26 @@ class _Form(Page):
         told = f"{count} of {len(SELECTABLE)}    space or 1-7 toggles   a all   i invert"
         self.query_one("#count", Static).update(Content(told))
 
-    @on(Input.Submitted)
+    @on(Input.Submitted, "#name")
+    def _on(self) -> None:
+        self._app.action_focus_next()
+
+    @on(Input.Submitted, "#url")
     def _next(self) -> None:
         self._complete()
         self.query_one(Events).focus()
 
     def _complete(self) -> str:
         """Put into the field what it was said to become, and return it."""
-        address = self.query_one(Entry).value = self._address()
+        address = self.query_one("#url", Entry).value = self._address()
         return address
+
+    def _chosen(self) -> Chosen:
+        return {
+            "name": self.query_one("#name", Entry).value.strip(),
+            "format": self.query_one("#format", Choice).chosen,
+            "language": self.query_one("#language", Choice).chosen,
+        }
 
     def at_stake(self) -> AtStake | None:
         if not self._is_changed():
@@ -170,8 +226,9 @@ class _Form(Page):
         )
 
     def _is_changed(self) -> bool:
-        now = (self.query_one(Entry).value, self.query_one(Events).selected)
-        return now != (self._url, self._events)
+        now = (self.query_one("#url", Entry).value, self.query_one(Events).selected)
+        choices = replace(self._choices, **self._chosen())
+        return (*now, choices) != (self._url, self._events, self._choices)
 
 
 class NewWebhook(_Form):
@@ -180,11 +237,11 @@ class NewWebhook(_Form):
     crumbs = ("Webhooks", "New")
 
     def __init__(self) -> None:
-        super().__init__("", SELECTABLE)
+        super().__init__("", SELECTABLE, AS_IT_COMES)
 
     def action_save(self) -> None:
         desk, business_id = self.desk, self._app.business_id
-        url, events = self._complete(), self.query_one(Events).selected
+        url, events, chosen = self._complete(), self.query_one(Events).selected, self._chosen()
         now = desk.clock()
         self.act(
             "save",
@@ -197,6 +254,7 @@ class NewWebhook(_Form):
                 policy=desk.policy,
                 vault=desk.open_vault(),
                 at_most=desk.most_webhooks,
+                chosen=chosen,
             ),
             self._created,
         )
@@ -207,21 +265,26 @@ class NewWebhook(_Form):
 
 class EditWebhook(_Form):
     def __init__(self, webhook: WebhookRow) -> None:
-        super().__init__(webhook.url, webhook.events)
+        super().__init__(webhook.url, webhook.events, webhook.choices)
         self._webhook = webhook
         self._seen: datetime | None = webhook.updated_at
-        self.crumbs = ("Webhooks", label_of(webhook.url), "Edit")
+        self.crumbs = ("Webhooks", name_of(webhook), "Edit")
 
     def action_save(self) -> None:
         desk, webhook_id, seen = self.desk, self._webhook.id, self._seen
-        url, events = self._complete(), self.query_one(Events).selected
+        url, events, chosen = self._complete(), self.query_one(Events).selected, self._chosen()
         now = desk.clock()
         self.act(
             "save",
             lambda: services.edit_webhook(
-                desk.actor, webhook_id, now, url=url, events=events, policy=desk.policy, seen=seen
+                *(desk.actor, webhook_id, now),
+                url=url,
+                events=events,
+                policy=desk.policy,
+                seen=seen,
+                chosen=chosen,
             ),
-            lambda _: self._saved(url, events),
+            lambda _: self._saved(url, events, chosen),
         )
 
     def refused(self, error: WebhooksError) -> None:
@@ -232,6 +295,7 @@ class EditWebhook(_Form):
         self._seen = None
         self.flash(f"! {error} ^s once more saves yours over it, esc leaves it as it is.", BAD)
 
-    def _saved(self, url: str, events: tuple[EventType, ...]) -> None:
+    def _saved(self, url: str, events: tuple[EventType, ...], chosen: Chosen) -> None:
         self._url, self._events = url, events
+        self._choices = replace(self._choices, **chosen)
         self._app.back_saying(f"✓ {host_of(url)} is saved.", GOOD)

@@ -14,7 +14,7 @@ from core.domain.delivery import Status
 from core.domain.events import EventType
 from core.use_cases import queries, services
 from core.use_cases.queries import HISTORY_LENGTH, UNDELIVERED, DeliveryRow, Wanted, WebhookRow
-from tui.failures import explain, label_of, outcome_of
+from tui.failures import explain, name_of, outcome_of
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
 from tui.ping import send_test
@@ -68,7 +68,7 @@ class History(ListPage):
     def __init__(self, webhook: WebhookRow, rows: list[DeliveryRow]) -> None:
         super().__init__()
         self.webhook = webhook
-        self.crumbs = ("Webhooks", label_of(webhook.url), "History")
+        self.crumbs = ("Webhooks", name_of(webhook), "History")
         self._rows = rows
         self._answered = _Question()  # what the rows are the answer to
         self._only_failed = False

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from core.use_cases import queries, services
 from core.use_cases.queries import DeliveryRow, WebhookRow
-from tui.failures import label_of, outcome_of
+from tui.failures import name_of, outcome_of
 from tui.page import GOOD, Page
 from tui.ping import send_test
 from tui.screens.delivery import open_delivery
@@ -49,7 +49,7 @@ class Recover(Page):
     def __init__(self, webhook: WebhookRow) -> None:
         super().__init__()
         self._webhook = webhook
-        self.crumbs = ("Webhooks", label_of(webhook.url), "Recover")
+        self.crumbs = ("Webhooks", name_of(webhook), "Recover")
         self._since = _FIRST_SINCE
         self._rows: list[DeliveryRow] = []
         self._chosen: set[str] = set()

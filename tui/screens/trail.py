@@ -76,7 +76,11 @@ class Trail(ListPage):
         return [line for line in lines if self.wanted in " ".join(line).lower()]
 
     def _line(self, row: TrailRow) -> tuple[str, ...]:
-        return (self.desk.moment(row.at), row.actor, row.origin, row.action, row.subject)
+        return (self.desk.moment(row.at), row.actor, row.origin, row.action, _about(row))
+
+
+def _about(row: TrailRow) -> str:
+    return f"{row.subject}: {row.detail}" if row.detail else row.subject
 
 
 def _cells(date: Text, who: Text, where: Text, *told: Text) -> tuple[Text, ...]:

@@ -16,7 +16,7 @@ from core.use_cases import queries
 from core.use_cases.queries import DeliveryRow, WebhookRow
 from core.use_cases.settings import keep_lost
 from core.use_cases.webhook_health import Health, Overview, State, overview
-from tui.failures import label_of, outcome_of, readable
+from tui.failures import name_of, outcome_of, readable, titled
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
 from tui.ping import send_test
@@ -115,14 +115,15 @@ class Webhooks(ListPage):
 
     def draw(self) -> None:
         all_rows = self._overview.webhooks if self._overview else ()
-        shown = [each for each in all_rows if self._lets_through(each.webhook.url)]
+        shown = [each for each in all_rows if self._lets_through(each.webhook)]
         self.query_one(Table).show([self._row(each) for each in shown])
         self.tell_found(len(shown), len(all_rows))
         self.show_if(bool(all_rows), Table)
         self.show_if(not all_rows, ".empty")
 
-    def _lets_through(self, url: str) -> bool:
-        return any(self.wanted in each.lower() for each in (url, readable(url)))
+    def _lets_through(self, webhook: WebhookRow) -> bool:
+        known_as = titled(webhook), readable(webhook.url)
+        return any(self.wanted in each.lower() for each in known_as)
 
     def _row(self, health: Health) -> Row:
         webhook = health.webhook
@@ -130,8 +131,8 @@ class Webhooks(ListPage):
             str(webhook.id),
             (
                 cell(health.state, _STYLES[health.state]),
-                cell(webhook.url.removeprefix("https://")),
-                cell(webhook.url),
+                cell(webhook.choices.name or webhook.url.removeprefix("https://")),
+                cell(titled(webhook)),
                 cell(f"{len(webhook.events)}/{len(SELECTABLE)}"),
                 cell(self._last(health.latest)),
                 cell(strip(health.hours, _STRIP)),
@@ -180,7 +181,7 @@ class Webhooks(ListPage):
             failed += f" in a row, {outcome_of(row)}"
         said = f' "{row.response}"' if row.response else f" ({row.detail})" if row.detail else ""
         then = f" · next try {self.desk.local(again):%H:%M}" if again is not None else ""
-        name = label_of(worst.webhook.url)
+        name = name_of(worst.webhook)
         room -= cell_len(failed + then)
         name = shortened(clean(name), room)
         said = _cut(clean(said), room - cell_len(name))

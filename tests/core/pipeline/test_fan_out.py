@@ -1,13 +1,17 @@
 """Fan-out: in bounded parts, business by business, each event to whom it is for and once."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event as Flag
 
 import pytest
 from peewee import SQL, OperationalError
 
+from core.domain.choices import Chosen, Format
+from core.domain.language import Language
 from core.errors import BadInput
 from core.pipeline import fan_out as module
+from core.pipeline import rendered
 from core.pipeline.fan_out import FannedOut, fan_out
 from core.storage.database import connection, proxy, transaction
 from core.storage.models import Delivery, Event, Webhook
@@ -224,3 +228,57 @@ def test_a_business_has_no_more_webhooks_than_it_may(business: int, vault: Vault
     delete_webhook(MARIE, first, NOON)
     assert create()
     assert Webhook.select().where(Webhook.deleted_at.is_null()).count() == 2
+
+
+CHAT: Chosen = {"format": Format.CHAT}
+
+
+def stored_bodies() -> list[tuple[int, bytes | None]]:
+    """Each delivery's webhook, and what was rendered for it."""
+    rows = Delivery.select(Delivery.webhook, Delivery.body).order_by(Delivery.id).tuples()
+    return [(webhook_id, body if body is None else bytes(body)) for webhook_id, body in rows]
+
+
+def test_a_chat_line_is_made_and_kept_at_fan_out(business: int, vault: Vault) -> None:
+    plain = add_webhook(vault, business).id
+    english = add_webhook(vault, business, chosen=CHAT).id
+    dutch = add_webhook(vault, business, chosen={**CHAT, "language": Language.DUTCH}).id
+    publish_ticket(business, payload=b'{"numero": 12, "total_tvac": 55.10}')
+    fan_out(500, NOON)
+    assert stored_bodies() == [
+        (plain, None),
+        (english, '{"text":"Ticket 12 · 55.10 €"}'.encode()),
+        (dutch, '{"text":"Ticket 12 · € 55,10"}'.encode()),
+    ]
+
+
+def test_chat_lines_are_made_while_nobody_waits(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside the transaction, each once however many webhooks want it."""
+    made = list[bytes]()
+
+    def build(event_type: str, payload: bytes, language: Language) -> bytes:
+        assert not proxy.in_transaction()
+        made.append(payload)
+        return b"{}"
+
+    monkeypatch.setattr(rendered, "build_chat_body", build)
+    for _ in range(3):
+        add_webhook(vault, business, chosen=CHAT)
+    for number in range(120):
+        publish_ticket(business, payload=b"%d" % number)
+    assert fan_out(500, NOON) == FannedOut(120, 360)
+    assert made == [b"%d" % number for number in range(120)]
+
+
+def test_of_what_is_no_text_a_line_is_made_all_the_same(business: int, vault: Vault) -> None:
+    """Whether it may be sent is found before it is."""
+    add_webhook(vault, business, chosen=CHAT)
+    with transaction():
+        for payload in (b"\xff", b"[", b'{"numero": "\\ud800"}'):
+            Event.create(business=business, type="ticket.created", payload=payload, created_at=NOON)
+    assert fan_out(500, NOON) == FannedOut(3, 3)
+    for _, body in stored_bodies():
+        assert body is not None
+        assert json.loads(body)["text"].startswith("Ticket")

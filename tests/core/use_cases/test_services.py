@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from core.domain.choices import AS_IT_COMES, Choices, Chosen, Format
 from core.domain.delivery import Answered, Schedule, Status
 from core.domain.editions import Actor
 from core.domain.events import EventType
+from core.domain.language import Language
 from core.domain.url_policy import UrlPolicy
 from core.errors import (
     BadInput,
@@ -20,12 +22,14 @@ from core.errors import (
     WebhooksError,
 )
 from core.pipeline import leases
-from core.pipeline.leases import Settlement
+from core.pipeline.fan_out import fan_out
+from core.pipeline.leases import Settlement, settle
 from core.storage.database import transaction
 from core.storage.models import TABLES, AuditEntry, Delivery, Webhook
 from core.storage.vault import Vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, add_member, set_business
+from core.use_cases.services import NewWebhook
 from tests.support.scene import (
     DAY,
     DEVELOPMENT,
@@ -36,6 +40,7 @@ from tests.support.scene import (
     SCHEDULE,
     SECOND,
     add_webhook,
+    make_due,
     only_delivery,
     publish_ticket,
     silent,
@@ -385,3 +390,98 @@ def test_of_two_who_edit_one_webhook_the_second_is_told(business: int, webhook: 
     assert stored(webhook).url == "https://example.com/first"
     edit("second", 3, None)
     assert stored(webhook).url == "https://example.com/second"
+
+
+def trail() -> list[tuple[str, str]]:
+    return [(row.action, row.detail) for row in reversed(queries.trail(MARIE, 1)) if row.detail]
+
+
+def choose(webhook_id: int, chosen: Chosen) -> None:
+    services.edit_webhook(MARIE, webhook_id, NOON, policy=DEVELOPMENT, chosen=chosen)
+
+
+def test_what_a_webhook_chooses_is_kept_and_in_the_trail(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business, chosen={"name": "Bookkeeper"})
+    choose(webhook.id, {"format": Format.CHAT, "language": Language.FRENCH})
+    row = queries.webhook(MARIE, webhook.id)
+    assert row.choices == Choices("Bookkeeper", Format.CHAT, Language.FRENCH)
+    choose(webhook.id, {"name": "", "format": Format.CHAT})
+    assert queries.webhook(MARIE, webhook.id).choices.name == ""
+    assert trail() == [
+        ("created", "name Bookkeeper"),
+        ("edited", "format chat, language fr"),
+        ("edited", "no name"),
+    ]
+
+
+def test_a_webhook_that_chooses_nothing_has_nothing_chosen(business: int, vault: Vault) -> None:
+    assert queries.webhook(MARIE, add_webhook(vault, business).id).choices == AS_IT_COMES
+    assert trail() == []
+
+
+def test_a_name_that_cannot_be_changes_nothing(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    with pytest.raises(BadInput, match="40 characters"):
+        choose(webhook.id, {"name": "x" * 41, "format": Format.CHAT})
+    assert queries.webhook(MARIE, webhook.id).choices == AS_IT_COMES
+
+
+def bodies(webhook_id: int) -> list[bytes]:
+    rows = queries.deliveries(MARIE, webhook_id)
+    return [queries.delivery(MARIE, str(row.uuid)).body for row in rows]
+
+
+ENGLISH = '{"text":"Ticket 12 · 55.10 €"}'.encode()
+FRENCH = '{"text":"Ticket 12 · 55,10 €"}'.encode()
+PAYLOAD = b'{"numero": 12, "total_tvac": 55.10}'
+
+
+def settle_all(webhook_id: int, answer: Answered) -> None:
+    """Attempt what is due of it until nothing waits."""
+    for _ in range(SCHEDULE.max_attempts):
+        claims = leases.claim({webhook_id: 16}, SCHEDULE, NOON)
+        settle([Settlement(claim, answer, NOON, SECOND) for claim in claims], SCHEDULE, NOON)
+        make_due(NOON)
+
+
+def chat_line(vault: Vault, business: int) -> NewWebhook:
+    """A webhook for chat lines, one of which is due."""
+    webhook = add_webhook(vault, business, chosen={"format": Format.CHAT})
+    publish_ticket(business, payload=PAYLOAD)
+    fan_out(100, NOON)
+    assert bodies(webhook.id) == [ENGLISH]
+    return webhook
+
+
+def test_a_chat_line_that_waits_stays_as_it_was(business: int, vault: Vault) -> None:
+    """Also where its owner has it attempted now."""
+    webhook = chat_line(vault, business)
+    choose(webhook.id, {"language": Language.FRENCH})
+    services.redeliver(MARIE, str(only_delivery(webhook.id).uuid), NOON, wake=silent)
+    assert bodies(webhook.id) == [ENGLISH]
+    [claim] = leases.claim({webhook.id: 1}, SCHEDULE, NOON)
+    assert claim.rendered == ENGLISH
+
+
+def test_a_settled_one_is_said_anew_when_a_person_redelivers_it(
+    business: int, vault: Vault
+) -> None:
+    webhook = chat_line(vault, business)
+    settle_all(webhook.id, Answered(200, ""))
+    choose(webhook.id, {"language": Language.FRENCH})
+    assert bodies(webhook.id) == [ENGLISH]
+    services.redeliver(MARIE, str(only_delivery(webhook.id).uuid), NOON, wake=silent)
+    assert bodies(webhook.id) == [FRENCH]
+
+
+def test_a_recovery_by_a_person_is_in_the_format_of_today(business: int, vault: Vault) -> None:
+    webhook = chat_line(vault, business)
+    settle_all(webhook.id, Answered(400, "no_text"))
+    choose(webhook.id, {"format": Format.JSON})
+    assert services.recover(MARIE, business, NOON - DAY, NOON, wake=silent) == 1
+    [body] = bodies(webhook.id)
+    assert body.startswith(b'{"event":"ticket.created","delivery_id":"')
+    settle_all(webhook.id, Answered(400, "no_text"))
+    choose(webhook.id, {"format": Format.CHAT})
+    assert services.recover(MARIE, business, NOON - DAY, NOON, wake=silent) == 1
+    assert bodies(webhook.id) == [ENGLISH]

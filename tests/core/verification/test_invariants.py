@@ -6,8 +6,10 @@ from uuid import uuid4
 
 import pytest
 
+from core.domain.choices import Chosen, Format
 from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachable
 from core.domain.events import EventType
+from core.domain.language import Language
 from core.domain.signing import build_body, build_headers
 from core.intake import publish
 from core.pipeline import leases
@@ -60,7 +62,9 @@ class Play:
         """Claim and POST all that is due; settle unless the outcome is None, which is a crash."""
         claims = leases.claim({self.webhook.id: 16}, SCHEDULE, self.now)
         for claim in claims:
-            body = build_body(claim.event_type, claim.uuid, claim.created_at, claim.payload)
+            body = claim.rendered or build_body(
+                claim.event_type, claim.uuid, claim.created_at, claim.payload
+            )
             headers = build_headers(claim.event_type, claim.uuid, self.secret.sign(body))
             self.posts.append(Post(self.now, claim.url, dict(headers), body, answered))
         if outcome is not None:
@@ -500,3 +504,33 @@ def test_a_healthy_address_that_was_kept_waiting_is_seen(play: Play, first: bool
     assert play.broken() == {}
     [sentence] = play.broken(healthy=[play.webhook.url])[Rule.LATE]
     assert sentence.endswith("was sent 120.0 s after it was due")
+
+
+def chat_play(vault: Vault, business: int) -> Play:
+    play = Play(vault, business)
+    chosen: Chosen = {"format": Format.CHAT}
+    services.edit_webhook(MARIE, play.webhook.id, NOON, policy=DEVELOPMENT, chosen=chosen)
+    return play
+
+
+def test_a_chat_line_is_in_order_and_so_is_one_made_anew(business: int, vault: Vault) -> None:
+    play = chat_play(vault, business)
+    play.delivers()
+    assert play.posts[0].body.startswith(b'{"text":')
+    chosen: Chosen = {"language": Language.FRENCH}
+    services.edit_webhook(MARIE, play.webhook.id, play.now, policy=DEVELOPMENT, chosen=chosen)
+    services.redeliver(MARIE, str(Delivery.get().uuid), play.now, wake=silent)
+    play.attempt(OK, 200)
+    assert check(play.evidence()) == []
+
+
+def test_a_chat_line_that_changes_by_itself_is_seen(business: int, vault: Vault) -> None:
+    play = chat_play(vault, business)
+    play.publish()
+    play.fan_out()
+    play.attempt(BROKEN, 500)
+    Delivery.update(body=b'{"text":"Other"}').execute()
+    play.wait(MINUTE)
+    play.attempt(OK, 200)
+    [sentence] = play.broken()[Rule.CHANGED]
+    assert "other bytes than its event's" in sentence

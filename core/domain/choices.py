@@ -1,0 +1,71 @@
+"""What one webhook may choose beside its address and its events. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import TypedDict
+
+from core.domain.cleaning import clean
+from core.domain.language import Language
+from core.errors import BadInput
+
+NAME_LIMIT = 40
+"""Characters of a webhook's name."""
+
+
+class Format(StrEnum):
+    """What a delivery's body is."""
+
+    JSON = "json"  # the event, for programs
+    CHAT = (
+        "chat"  # one line of it, for people: Slack, Mattermost, Rocket.Chat, Google Chat, Discord
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a webhook has chosen; as it comes, its requests are what every receiver is promised."""
+
+    name: str = ""  # what its owner calls it
+    format: Format = Format.JSON
+    language: Language = Language.ENGLISH  # of the chat line
+
+
+class Chosen(TypedDict, total=False):
+    """What is chosen anew; what is left out stays as it is."""
+
+    name: str
+    format: Format
+    language: Language
+
+
+AS_IT_COMES = Choices()
+NOTHING = Chosen()
+
+
+def choose(before: Choices, chosen: Chosen) -> Choices:
+    """What a webhook has chosen from now on; raises BadInput where that cannot be."""
+    if "name" in chosen:
+        chosen = {**chosen, "name": _checked_name(chosen["name"])}
+    return replace(before, **chosen)
+
+
+def _checked_name(text: str) -> str:
+    name = text.strip()
+    if len(name) > NAME_LIMIT:
+        raise BadInput(f"A name has {NAME_LIMIT} characters at most: leave out {len(name) - 40}.")
+    if clean(name) != name:
+        raise BadInput("A name has only characters that everybody can see: type it anew.")
+    return name
+
+
+def changes(before: Choices, after: Choices) -> str:
+    """What was chosen anew, in words for the audit trail: `name Bookkeeper, format chat`."""
+    return ", ".join(_changes(before, after))
+
+
+def _changes(before: Choices, after: Choices) -> Iterator[str]:
+    for field in fields(Choices):
+        value = getattr(after, field.name)
+        if value != getattr(before, field.name):
+            yield f"{field.name} {value}" if value else f"no {field.name}"

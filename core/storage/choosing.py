@@ -1,0 +1,16 @@
+"""What a webhook has chosen, as its row holds it."""
+
+from collections.abc import Iterable
+
+from core.domain.choices import Choices, Format
+from core.domain.language import Language
+from core.storage.models import Webhook
+
+
+def choices_of(webhook: Webhook) -> Choices:
+    return Choices(webhook.name, Format(webhook.format), Language(webhook.language))
+
+
+def columns_of(choices: Choices, names: Iterable[str]) -> dict[str, object]:
+    """What to write into its row of the choices named: others may have changed meanwhile."""
+    return {name: getattr(choices, name) for name in names}
