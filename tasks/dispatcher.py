@@ -29,7 +29,7 @@ from core.domain.delivery import (
     Verdict,
     Withdrawn,
 )
-from core.domain.signing import Secret, build_body, build_headers
+from core.domain.signing import Secret, build_body, build_headers, standard_headers
 from core.errors import BadKeyFile
 from core.outbound.sender import Sender
 from core.outbound.transport import Errand
@@ -387,11 +387,11 @@ class Dispatcher:
         body = claim.rendered or build_body(
             claim.event_type, claim.uuid, claim.created_at, claim.payload
         )
-        return await self._sender.post(
-            Errand(claim.webhook_id, claim.url, partial(self._may_send, held)),
-            build_headers(claim.event_type, claim.uuid, secret.sign(body)),
-            body,
-        )
+        headers = build_headers(claim.event_type, claim.uuid, secret.sign(body))
+        if claim.standard_webhooks:
+            headers += standard_headers(secret, claim.uuid, self._clock(), body)
+        errand = Errand(claim.webhook_id, claim.url, partial(self._may_send, held))
+        return await self._sender.post(errand, headers, body)
 
     async def _may_send(self, held: Held) -> bool:
         """Still wanted, and still ours: after a process stood still another may have sent it."""

@@ -29,6 +29,7 @@ class Choices:
     name: str = ""  # what its owner calls it
     format: Format = Format.JSON
     language: Language = Language.ENGLISH  # of the chat line
+    standard_webhooks: bool = False  # the three headers of that specification as well
 
 
 class Chosen(TypedDict, total=False):
@@ -37,6 +38,7 @@ class Chosen(TypedDict, total=False):
     name: str
     format: Format
     language: Language
+    standard_webhooks: bool
 
 
 AS_IT_COMES = Choices()
@@ -68,4 +70,9 @@ def _changes(before: Choices, after: Choices) -> Iterator[str]:
     for field in fields(Choices):
         value = getattr(after, field.name)
         if value != getattr(before, field.name):
-            yield f"{field.name} {value}" if value else f"no {field.name}"
+            name = field.name.replace("_", " ")
+            yield f"{name} {_word(value)}" if value else f"no {name}"
+
+
+def _word(value: object) -> str:
+    return "on" if value is True else str(value)

@@ -2,7 +2,9 @@
 
 import hmac
 import json
-from base64 import urlsafe_b64encode
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NoReturn, SupportsIndex
 from uuid import UUID
@@ -14,8 +16,12 @@ USER_AGENT = "AuraPOS-Webhooks/1.0"
 EVENT_HEADER = "X-AuraPOS-Event"
 DELIVERY_HEADER = "X-AuraPOS-Delivery"
 SIGNATURE_HEADER = "X-AuraPOS-Signature"
+STANDARD_ID_HEADER = "webhook-id"
+STANDARD_TIME_HEADER = "webhook-timestamp"
+STANDARD_SIGNATURE_HEADER = "webhook-signature"
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what every secret starts with, not one
-SECRET_BYTES = 32
+_SECRET_BYTES = 33
+_STANDARD_SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9]{{44}}")
 SIGNATURE_PREFIX = "sha256="
 
 
@@ -28,11 +34,21 @@ class Secret:
         self._text = text
 
     @classmethod
-    def from_random(cls, random: bytes) -> "Secret":
-        """The secret made of 32 random bytes: `whsec_` and their base64url, unpadded."""
-        if len(random) != SECRET_BYTES:
-            raise ValueError(f"a secret is made of {SECRET_BYTES} random bytes")
-        return cls(SECRET_PREFIX + urlsafe_b64encode(random).rstrip(b"=").decode())
+    def draw(cls, random_bytes: Callable[[int], bytes]) -> "Secret":
+        """`whsec_` and 33 random bytes in base64, drawn until they are 44 letters and digits.
+
+        So every library for Standard Webhooks can decode it, and a double click selects it whole.
+        Of four draws one will do.
+        """
+        while True:
+            secret = cls(SECRET_PREFIX + b64encode(random_bytes(_SECRET_BYTES)).decode())
+            if secret.is_standard:
+                return secret
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether libraries for Standard Webhooks can decode it; those of old they cannot."""
+        return _STANDARD_SECRET.fullmatch(self._text) is not None
 
     def reveal(self) -> str:
         """The secret as the owner sees it, once."""
@@ -41,6 +57,14 @@ class Secret:
     def sign(self, body: bytes) -> str:
         """`sha256=` and the hex HMAC-SHA256 of the body, keyed with the whole secret as ASCII."""
         return SIGNATURE_PREFIX + hmac.digest(self._text.encode(), body, "sha256").hex()
+
+    def sign_standard(self, delivery_id: UUID, timestamp: int, body: bytes) -> str:
+        """`v1,` and the base64 HMAC-SHA256 that Standard Webhooks has: keyed with what the secret
+        encodes, over the id, the seconds since 1970 and the body.
+        """
+        key = b64decode(self._text.removeprefix(SECRET_PREFIX))
+        signed = b"%b.%d.%b" % (str(delivery_id).encode(), timestamp, body)
+        return f"v1,{b64encode(hmac.digest(key, signed, 'sha256')).decode()}"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
@@ -83,4 +107,18 @@ def build_headers(event_type: str, delivery_id: UUID, signature: str) -> list[tu
         (EVENT_HEADER, event_type),
         (DELIVERY_HEADER, str(delivery_id)),
         (SIGNATURE_HEADER, signature),
+    ]
+
+
+def standard_headers(
+    secret: Secret, delivery_id: UUID, at: datetime, body: bytes
+) -> list[tuple[str, str]]:
+    """What the specification Standard Webhooks adds to an attempt made `at` that time: it lets a
+    receiver refuse one that is old.
+    """
+    timestamp = int(at.timestamp())
+    return [
+        (STANDARD_ID_HEADER, str(delivery_id)),
+        (STANDARD_TIME_HEADER, str(timestamp)),
+        (STANDARD_SIGNATURE_HEADER, secret.sign_standard(delivery_id, timestamp, body)),
     ]

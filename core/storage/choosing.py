@@ -8,7 +8,12 @@ from core.storage.models import Webhook
 
 
 def choices_of(webhook: Webhook) -> Choices:
-    return Choices(webhook.name, Format(webhook.format), Language(webhook.language))
+    return Choices(
+        name=webhook.name,
+        format=Format(webhook.format),
+        language=Language(webhook.language),
+        standard_webhooks=webhook.standard_webhooks,
+    )
 
 
 def columns_of(choices: Choices, names: Iterable[str]) -> dict[str, object]:

@@ -4,7 +4,7 @@ Role, edition and option are read again in every one of these, never remembered 
 """
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +17,9 @@ from core.domain.editions import WEBHOOKS_LIMIT, Actor
 from core.domain.events import SELECTABLE, EventType
 from core.domain.language import Language
 from core.domain.payload import digest
-from core.domain.signing import SECRET_BYTES, Secret, build_chat_body
+from core.domain.signing import Secret, build_chat_body
 from core.domain.url_policy import UrlPolicy
-from core.errors import BadInput, Changed
+from core.errors import BadInput, BadKeyFile, Changed
 from core.intake import Wake, last_event, next_time, selectable_type
 from core.storage.choosing import choices_of, columns_of
 from core.storage.database import connection, one_of, proxy, transaction
@@ -63,7 +63,7 @@ def create_webhook(
     with connection():
         require_included(authorize(actor, business_id))
         target, selected = policy.check_url(url).url, _selection(events)
-        secret = Secret.from_random(secrets.token_bytes(SECRET_BYTES))
+        secret = Secret.draw(secrets.token_bytes)
         with transaction():
             after = last_event(business_id)
             require_included(authorize(actor, business_id))
@@ -97,6 +97,10 @@ def _require_room(business_id: int, at_most: int) -> None:
         )
 
 
+def no_vault() -> Vault:
+    raise BadKeyFile("The key file is not open here, and this needs it.")
+
+
 def edit_webhook(
     actor: Actor,
     webhook_id: int,
@@ -107,10 +111,13 @@ def edit_webhook(
     policy: UrlPolicy,
     seen: datetime | None = None,
     chosen: Chosen = NOTHING,
+    open_vault: Callable[[], Vault] = no_vault,
 ) -> None:
-    """Change what is given of a webhook; waiting deliveries go to the new URL.
+    """Change what is given of a webhook; waiting deliveries go to the new URL. The vault is opened
+    where what is chosen has to do with secrets.
 
-    Raises Changed where the webhook is no longer what was `seen`, by its `updated_at`.
+    Raises Changed where the webhook is no longer what was `seen`, by its `updated_at`; BadInput
+    for what cannot be chosen.
     """
     target = policy.check_url(url).url if url is not None else None
     selected = _selection(events) if events is not None else None
@@ -118,6 +125,8 @@ def edit_webhook(
         webhook = _usable_webhook(actor, webhook_id)
         before = choices_of(webhook)
         after = choose(before, chosen)
+        if after.standard_webhooks and not before.standard_webhooks:
+            _require_standard_secret(webhook, open_vault())
         values: dict[str, object] = {"updated_at": now} | (
             {} if target is None else {"url": target}
         )
@@ -134,9 +143,18 @@ def edit_webhook(
         _note(actor, webhook, "edited", now, subject=target, detail=changes(before, after))
 
 
+def _require_standard_secret(webhook: Webhook, vault: Vault) -> None:
+    secret = vault.open(bytes(webhook.secret), webhook.business_id, webhook.id)
+    if not secret.is_standard:
+        raise BadInput(
+            "This webhook's secret is of an older kind, which no library for Standard Webhooks can "
+            "read: regenerate it first, then choose this again."
+        )
+
+
 def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Vault) -> Secret:
     """A new secret, shown once; the old one signs nothing from the commit on."""
-    secret = Secret.from_random(secrets.token_bytes(SECRET_BYTES))
+    secret = Secret.draw(secrets.token_bytes)
     with transaction():
         webhook = _usable_webhook(actor, webhook_id)
         sealed = vault.seal(secret, webhook.business_id, webhook_id)

@@ -3,6 +3,7 @@
 import json
 import re
 import stat
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -56,26 +57,28 @@ def test_what_a_webhook_chooses_is_given_shown_and_taken_back(installed: Install
     url = "https://example.com/hook"
     chosen = ("--name", "Bookkeeper", "--format", "chat", "--language", "fr")
     installed.ok("webhook", "create", url, "--all-events", *chosen)
+    installed.ok("webhook", "edit", "1", "--standard-webhooks", "on")
     [listed] = installed.json("webhook", "list")
     assert listed == installed.json("webhook", "show", "1")
     assert (listed["name"], listed["format"], listed["language"]) == ("Bookkeeper", "chat", "fr")
     shown = installed.ok("webhook", "show", "1")
     assert f"webhook 1: Bookkeeper · {url}" in shown
-    assert "chosen: format chat, language fr" in shown
+    assert "chosen: format chat, language fr, standard webhooks on" in shown
     assert "Bookkeeper" in installed.ok("webhook", "list")
-    back = installed.json(
-        "webhook", "edit", "1", "--name", "none", "--format", "none", "--language", "none"
-    )
+    options = ("--name", "--format", "--language", "--standard-webhooks")
+    back = installed.json("webhook", "edit", "1", *chain(*((each, "none") for each in options)))
     assert (back["name"], back["format"], back["language"]) == ("", "json", "en")
+    assert back["standard_webhooks"] is False
     assert "chosen" not in installed.ok("webhook", "show", "1")
 
 
 @pytest.mark.parametrize(
     ("option", "value", "wrong"),
     [
-        ("--format", "slack", 'no format "slack"'),
-        ("--language", "de", 'no language "de"'),
+        ("--format", "slack", '--format cannot be "slack"'),
+        ("--language", "de", '--language cannot be "de"'),
         ("--name", "x" * 41, "40 characters at most"),
+        ("--standard-webhooks", "yes", '--standard-webhooks cannot be "yes"'),
     ],
 )
 def test_a_choice_that_cannot_be_is_refused(

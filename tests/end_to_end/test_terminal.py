@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 from tui.keystrokes import PROBE
 
 SLOW_RETRIES = FAST.replace('["0.2s"]', '["1h"]')
-SECRET = r"whsec_[A-Za-z0-9_-]{43}"
+SECRET = r"whsec_[A-Za-z0-9]{44}"
 of_the_terminal = pytest.mark.files_only("is about the terminal")
 
 

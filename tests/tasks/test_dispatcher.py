@@ -6,16 +6,17 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from peewee import OperationalError
+from standardwebhooks.webhooks import Webhook as StandardWebhook
 
 from core.domain import payload as payload_module
-from core.domain.choices import Format
+from core.domain.choices import Chosen, Format
 from core.domain.delivery import ErrorKind, Schedule, Status
 from core.domain.events import EventType
 from core.domain.signing import SIGNATURE_HEADER, build_body
@@ -902,3 +903,26 @@ def test_a_chat_line_is_signed_as_it_is_sent_and_others_stay_as_they_were(
     assert plain.body == build_body(
         *("ticket.created", rows(webhooks[1].id)[0].uuid, NOON, b'{"total_tvac": 55.10}')
     )
+
+
+def test_standard_webhooks_headers_come_beside_ours_where_they_are_chosen(
+    business: int, vault: Vault
+) -> None:
+    """With the time of the attempt, which is later than the event's."""
+    server, webhooks, now = Server(), list[NewWebhook](), datetime.now(UTC)
+
+    def scene(url: str) -> None:
+        chosen: Chosen = {"standard_webhooks": True}
+        webhooks.append(add_webhook(vault, business, f"{url}/both", chosen=chosen))
+        webhooks.append(add_webhook(vault, business, f"{url}/ours"))
+        publish_ticket(business)
+
+    run(server, scene, lambda: make_dispatcher(vault, clock=lambda: now), now)
+    both, ours = sorted(server.posts, key=lambda post: post.url)
+    headers = {name.lower(): value for name, value in both.headers.items()}
+    StandardWebhook(webhooks[0].secret.reveal()).verify(both.body, headers)
+    assert headers["webhook-timestamp"] == str(int(now.timestamp()))
+    assert both.headers[SIGNATURE_HEADER] == webhooks[0].secret.sign(both.body)
+    assert both.headers.keys() - ours.headers.keys() == {
+        *("webhook-id", "webhook-timestamp", "webhook-signature")
+    }

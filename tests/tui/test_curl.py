@@ -2,9 +2,12 @@
 
 import os
 import subprocess
+from secrets import token_bytes
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 
+from core.domain.choices import Choices
 from core.domain.delivery import Status
 from core.domain.events import EventType
 from core.domain.signing import Secret, build_body, build_headers
@@ -59,3 +62,20 @@ def test_it_sends_the_same_body_signed_to_the_very_url(target: str) -> None:
     assert request.body == BODY
     for name, value in build_headers(EVENT, UUID, SECRET.sign(BODY)):
         assert request.headers[name] == value
+    assert not [name for name in request.headers if name.lower().startswith("webhook-")]
+
+
+def test_it_signs_as_standard_webhooks_have_it_where_that_was_chosen() -> None:
+    secret = Secret.draw(token_bytes)
+    with receiving() as receiver:
+        command = curl(receiver.url, DETAIL, Choices(standard_webhooks=True))
+        subprocess.run(
+            ["sh", "-c", command],
+            env={**os.environ, "SECRET": secret.reveal(), "no_proxy": "*"},
+            check=True,
+            timeout=30,
+        )
+        [request] = receiver.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    Webhook(secret.reveal()).verify(request.body, headers)
+    assert headers["webhook-id"] == str(UUID)

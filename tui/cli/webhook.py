@@ -36,11 +36,18 @@ _event_option = click.option(
     help="An event to be told about, repeatable: " + ", ".join(SELECTABLE) + ".",
 )
 _all_option = click.option("--all-events", is_flag=True, help="All seven events.")
+
+
+def _on_or_off(text: str) -> bool:
+    return ("off", "on").index(text) == 1
+
+
 _NONE = "none"  # takes a choice back
 _CHOICES: Mapping[str, tuple[Callable[[str], object], str]] = {
     "name": (str, "What you call it, shown before its address."),
     "format": (Format, "What it is sent: `json` for programs, `chat` for one line people read."),
     "language": (Language, "Of the chat line: `en`, `fr` or `nl`."),
+    "standard_webhooks": (_on_or_off, "The headers of Standard Webhooks too: `on` or `off`."),
 }
 """What one webhook may choose: how each is read, and what it is."""
 
@@ -55,8 +62,12 @@ def _choice_options(command: Callable[..., None]) -> Callable[..., None]:
         command(**given, chosen=chosen)
 
     for name, (_, meaning) in reversed(list(_CHOICES.items())):
-        with_chosen = click.option(f"--{name}", help=meaning)(with_chosen)
+        with_chosen = click.option(_option(name), help=meaning)(with_chosen)
     return with_chosen
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _choice(name: str, text: str) -> object:
@@ -66,7 +77,7 @@ def _choice(name: str, text: str) -> object:
     try:
         return read(text)
     except ValueError:
-        raise BadInput(f'There is no {name} "{text}": see --help.') from None
+        raise BadInput(f'{_option(name)} cannot be "{text}": see --help.') from None
 
 
 @click.group(short_help="List, show, create, edit, delete and test webhooks.")
@@ -219,6 +230,7 @@ def edit(
         events=selected,
         policy=program.policy,
         chosen=chosen,
+        open_vault=program.vault,
     )
     row = queries.webhook(actor, webhook_id)
     if as_json:

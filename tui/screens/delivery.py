@@ -9,8 +9,14 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core.domain.choices import AS_IT_COMES, Choices
 from core.domain.delivery import Recovery
-from core.domain.signing import build_headers
+from core.domain.signing import (
+    STANDARD_ID_HEADER,
+    STANDARD_SIGNATURE_HEADER,
+    STANDARD_TIME_HEADER,
+    build_headers,
+)
 from core.use_cases import queries, services
 from core.use_cases.queries import AttemptRow, DeliveryDetail, DeliveryRow, WebhookRow
 from tui.desk import short_duration
@@ -20,6 +26,11 @@ from tui.ping import send_test
 from tui.untrusted import untrusted, untrusted_lines
 from tui.widgets.bars import Crumbs
 
+_STANDARD_HEADERS = [
+    (STANDARD_ID_HEADER, "the delivery's"),
+    (STANDARD_TIME_HEADER, "… (of each attempt)"),
+    (STANDARD_SIGNATURE_HEADER, "v1,…"),
+]
 _COUNT = 1.0  # seconds between two looks at the countdown
 
 
@@ -126,6 +137,8 @@ class DeliveryPage(Page):
     def _exchange(self, detail: DeliveryDetail) -> Content:
         row = detail.delivery
         headers = build_headers(row.event, row.uuid, "sha256=… (made with the secret of then)")
+        if self._webhook.choices.standard_webhooks:
+            headers += _STANDARD_HEADERS
         body = detail.body.decode("utf-8", "replace")
         return Content("\n").join(
             [
@@ -166,7 +179,8 @@ class DeliveryPage(Page):
 
     def action_copy_curl(self) -> None:
         if self._detail is not None:
-            self._app.send_to_clipboard(curl(self._webhook.url, self._detail))
+            copied = curl(self._webhook.url, self._detail, self._webhook.choices)
+            self._app.send_to_clipboard(copied)
             self.flash("A curl command was sent to your terminal; set $SECRET before you run it.")
 
     def action_copy_body(self) -> None:
@@ -190,7 +204,7 @@ def open_delivery(
     )
 
 
-def curl(url: str, detail: DeliveryDetail) -> str:
+def curl(url: str, detail: DeliveryDetail, choices: Choices = AS_IT_COMES) -> str:
     """A delivery as a shell command that signs it anew, with the secret from $SECRET.
 
     `-g` has curl take brackets and braces in the URL for what they are.
@@ -202,8 +216,21 @@ def curl(url: str, detail: DeliveryDetail) -> str:
         for name, value in build_headers(row.event, row.uuid, "")
         if value
     ]
+    time, standard = "", ""
+    if choices.standard_webhooks:
+        time, standard = "TIME=$(date +%s); ", _SIGN_STANDARD.format(id=row.uuid)
     return (
-        f"BODY={body}; curl -g -sS {shlex.quote(url)} {' '.join(headers)} "
+        f"BODY={body}; {time}"
+        f"curl -g -sS {shlex.quote(url)} {' '.join(headers)} "
         '-H "X-AuraPOS-Signature: sha256=$(printf %s "$BODY" '
-        '| openssl dgst -sha256 -hmac "$SECRET" | sed \'s/.* //\')" --data-binary "$BODY"'
+        '| openssl dgst -sha256 -hmac "$SECRET" | sed \'s/.* //\')" '
+        f'{standard}--data-binary "$BODY"'
     )
+
+
+_SIGN_STANDARD = (
+    '-H "webhook-id: {id}" -H "webhook-timestamp: $TIME" -H "webhook-signature: v1,$('
+    'printf %s "{id}.$TIME.$BODY" | openssl dgst -sha256 -mac HMAC -macopt hexkey:$('
+    'printf %s "${{SECRET#whsec_}}" | openssl base64 -d -A | od -An -vtx1 | tr -d " \\n") '
+    '-binary | openssl base64 -A)" '
+)

@@ -35,6 +35,7 @@ _LANGUAGES = (
     (Language.FRENCH, "français"),
     (Language.DUTCH, "Nederlands"),
 )
+_SIGNATURES = ((False, "ours"), (True, "that of Standard Webhooks too"))
 _NAME_WIDTH = max(map(len, SELECTABLE)) + 2
 
 
@@ -140,6 +141,9 @@ class _Form(Page):
             yield from _labelled(
                 "Language", Choice(_LANGUAGES, self._choices.language, name="language")
             )
+            yield from _labelled(
+                "Signature", Choice(_SIGNATURES, self._choices.standard_webhooks, name="standard")
+            )
 
     def on_mount(self) -> None:
         self.query_one("#url").focus()
@@ -214,6 +218,7 @@ class _Form(Page):
             "name": self.query_one("#name", Entry).value.strip(),
             "format": self.query_one("#format", Choice).chosen,
             "language": self.query_one("#language", Choice).chosen,
+            "standard_webhooks": self.query_one("#standard", Choice).chosen,
         }
 
     def at_stake(self) -> AtStake | None:
@@ -283,6 +288,7 @@ class EditWebhook(_Form):
                 policy=desk.policy,
                 seen=seen,
                 chosen=chosen,
+                open_vault=desk.open_vault,
             ),
             lambda _: self._saved(url, events, chosen),
         )

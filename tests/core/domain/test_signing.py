@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import subprocess
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
@@ -26,11 +27,13 @@ BODY = build_body(
 )
 
 
-def test_a_secret_is_a_prefix_and_32_bytes_in_base64url() -> None:
-    text = Secret.from_random(bytes(range(224, 256))).reveal()
-    assert re.fullmatch(r"whsec_[A-Za-z0-9_-]{43}", text)
-    with pytest.raises(ValueError, match="32"):
-        Secret.from_random(b"short")
+def test_a_secret_is_a_prefix_and_33_bytes_that_are_44_letters_and_digits() -> None:
+    draws = iter([b"\xff" * 33, b"\xfb" * 33, bytes(range(33)), bytes(33)])
+    secret = Secret.draw(lambda count: next(draws)[:count])
+    assert re.fullmatch(r"whsec_[A-Za-z0-9]{44}", secret.reveal())
+    assert b64decode(secret.reveal().removeprefix("whsec_")) == bytes(range(33))
+    assert secret.is_standard
+    assert not SECRET.is_standard
 
 
 def test_the_body_is_these_bytes() -> None:

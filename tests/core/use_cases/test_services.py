@@ -11,6 +11,7 @@ from core.domain.delivery import Answered, Schedule, Status
 from core.domain.editions import Actor
 from core.domain.events import EventType
 from core.domain.language import Language
+from core.domain.signing import Secret
 from core.domain.url_policy import UrlPolicy
 from core.errors import (
     BadInput,
@@ -485,3 +486,29 @@ def test_a_recovery_by_a_person_is_in_the_format_of_today(business: int, vault: 
     choose(webhook.id, {"format": Format.CHAT})
     assert services.recover(MARIE, business, NOON - DAY, NOON, wake=silent) == 1
     assert bodies(webhook.id) == [ENGLISH]
+
+
+def test_standard_webhooks_need_a_secret_that_libraries_can_read(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    of_old = vault.seal(Secret("whsec_" + "a-b_" * 10 + "abc"), business, webhook.id)
+    with transaction():
+        Webhook.update(secret=of_old).execute()
+
+    def choose_it() -> None:
+        services.edit_webhook(
+            *(MARIE, webhook.id, NOON),
+            policy=DEVELOPMENT,
+            chosen={"standard_webhooks": True},
+            open_vault=lambda: vault,
+        )
+
+    with pytest.raises(BadInput, match="regenerate it first"):
+        choose_it()
+    assert not queries.webhook(MARIE, webhook.id).choices.standard_webhooks
+    services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
+    choose_it()
+    assert queries.webhook(MARIE, webhook.id).choices.standard_webhooks
+    choose(webhook.id, {"standard_webhooks": False})
+    assert trail() == [("edited", "standard webhooks on"), ("edited", "no standard webhooks")]
