@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help="Only what starts no server, and nothing of end_to_end/ and faults/.",
+        help="Only what starts no server, and nothing of docs/, end_to_end/ and faults/.",
     )
     parser.addoption(
         "--deliveries",
@@ -79,7 +79,7 @@ def _longest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What runs as several processes has folders of its own."""
-    of_processes = collection_path.name in {"end_to_end", "faults"}
+    of_processes = collection_path.name in {"docs", "end_to_end", "faults"}
     return True if of_processes and config.getoption("quick") else None
 
 
