@@ -12,7 +12,15 @@ from peewee import fn
 
 from core.domain.editions import includes_webhooks, why_not_included
 from core.domain.events import SELECTABLE, EventType
-from core.domain.payload import LINE_LIMIT, Change, check_key, check_payload, digest, parse_change
+from core.domain.payload import (
+    LINE_LIMIT,
+    Change,
+    check_key,
+    check_payload,
+    digest,
+    parse_change,
+    subject_of,
+)
 from core.errors import BadInput, BadPayload, NotIncluded
 from core.storage.database import connection, proxy, transaction
 from core.storage.models import MICROSECOND, Event
@@ -240,6 +248,7 @@ def _insert_all(business_id: int, changes: list[Change], now: datetime) -> int:
             change.event_type,
             change.payload,
             digest(change.payload),
+            change.subject,
             change.key,
             first + position * MICROSECOND,
         )
@@ -250,6 +259,7 @@ def _insert_all(business_id: int, changes: list[Change], now: datetime) -> int:
         Event.type,
         Event.payload,
         Event.digest,
+        Event.subject,
         Event.key,
         Event.created_at,
     ]
@@ -266,6 +276,7 @@ def _insert(
         type=event_type,
         payload=payload,
         digest=digest(payload),
+        subject=subject_of(payload),
         key=key,
         created_at=next_time(business_id, now),
     )

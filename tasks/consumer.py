@@ -18,6 +18,7 @@ from core.outbound.tls import tls_context
 from core.outbound.transport import GuardedTransport
 from core.pipeline.leases import LEASE
 from core.pipeline.retention import prune_daily, record_end, record_tick
+from core.pipeline.subjects import cut_subjects
 from core.pipeline.sweep import Sweep
 from core.pipeline.tallies import fold
 from core.storage.clock import DatabaseClock
@@ -39,6 +40,8 @@ from tasks.wiring import (
 )
 
 log = logging.getLogger(__name__)
+
+_SUBJECTS_A_MINUTE = 20_000  # of events of an older version: some seconds of a processor
 
 
 def make_dispatcher(
@@ -91,6 +94,9 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
         if removed is not None:
             log.info("history pruned", extra={"deliveries": removed})
 
+    def cut() -> None:
+        cut_subjects(_SUBJECTS_A_MINUTE, lambda: engine.is_stopping)
+
     rounds = Sweep(_schedule(config))
 
     def sweep() -> None:
@@ -99,7 +105,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     engine = Engine(
         lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=call_for_help, clock=clock),
         clock,
-        [tell_that_it_lives, prune, sweep, count],
+        [tell_that_it_lives, prune, sweep, count, cut],
         farewell=lambda: record_end(name, utc_now()),
     )
 

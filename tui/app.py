@@ -22,6 +22,7 @@ from tui.page import BAD, GONE, AtStake, Page
 from tui.plain import NoColours
 from tui.printing import print_until_enter
 from tui.screens.businesses import Businesses
+from tui.screens.find import Find
 from tui.screens.first_business import SetUp
 from tui.screens.help import Help
 from tui.screens.notice import Notice
@@ -231,6 +232,11 @@ class WebhooksApp(App[None]):
         """Leave the UI for a moment and print the text bare, so that it can be selected."""
         with self.suspend():
             print_until_enter(text, self.size.width)
+
+    def open_find(self) -> None:
+        """Over whatever is open; nothing where no business is chosen yet."""
+        if self.business_name:
+            self.push_screen(Find())
 
     def show_help(self) -> None:
         if not isinstance(self.screen, Help):

@@ -82,6 +82,7 @@ class Page(Screen[None]):
         Binding("q", "leave", "back"),
         Binding("left,escape", "back", "Back", show=False),
         Binding("Q", "quit_program", "Quit", show=False),
+        Binding("F", "find", "Find a ticket", show=False),
     ]
     crumbs: Sequence[str] = ()
     least = (40, 10)  # columns and rows below which there is nothing to be seen
@@ -308,6 +309,9 @@ class Page(Screen[None]):
 
     def action_help(self) -> None:
         self._app.show_help()
+
+    def action_find(self) -> None:
+        self._app.open_find()
 
     def action_quit_program(self) -> None:
         if not self.warns_of(self._app.at_stake()):

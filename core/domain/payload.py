@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
+from core.domain.cleaning import clean
 from core.domain.events import Entity, EventType, event_for_change
 from core.errors import BadPayload
 
@@ -24,6 +25,10 @@ LINE_LIMIT = 4 * PAYLOAD_LIMIT
 DEPTH_LIMIT = 100
 """Brackets within brackets, in a payload as in a line; a ticket has four or so."""
 
+SUBJECT_LIMIT = 64
+"""Characters of an event's subject."""
+
+_SUBJECT_NAMES = ("numero", "id", "reference", "code")  # the first that there is
 _KEY_LIMIT = 200
 _FITS_NOTHING = -1
 _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[][{}]', re.DOTALL)
@@ -59,6 +64,31 @@ def digest_if_json(raw: bytes) -> int:
     return digest(raw)
 
 
+def subject_of(raw: bytes) -> str:
+    """What a person calls the event of this payload; "" where it says none, or is no JSON."""
+    try:
+        return _subject(_decode(raw))
+    except BadPayload:
+        return ""
+
+
+def as_subject(text: str) -> str:
+    """The text as a subject is kept, and looked for."""
+    return clean(text.strip(), SUBJECT_LIMIT)
+
+
+def _subject(payload: Any) -> str:
+    members = payload if isinstance(payload, dict) else {}
+    return next(filter(None, map(_told, map(members.get, _SUBJECT_NAMES))), "")
+
+
+def _told(value: Any) -> str:
+    """A text, or a number with the digits it was written with; nothing else is a subject."""
+    if isinstance(value, tuple):
+        return as_subject(str(value[0]))
+    return as_subject(value) if isinstance(value, str) else ""
+
+
 def check_key(key: object) -> str:
     """A producer's key: 1 to 200 printable characters."""
     if not isinstance(key, str) or not 1 <= len(key) <= _KEY_LIMIT or not key.isprintable():
@@ -73,6 +103,7 @@ class Change:
     key: str
     event_type: EventType | None
     payload: bytes
+    subject: str  # "" where there is none
 
 
 def parse_change(line: bytes) -> Change:
@@ -91,7 +122,7 @@ def parse_change(line: bytes) -> Change:
     except ValueError as error:
         raise BadPayload(f"{error}.") from None
     payload = members["after"][1].encode() if event_type else b""
-    return Change(key, event_type, _checked_size(payload))
+    return Change(key, event_type, _checked_size(payload), _subject(after))
 
 
 def _entity(members: dict[str, tuple[Any, str]]) -> Entity:

@@ -14,7 +14,7 @@ from peewee import JOIN, PeeweeException, fn
 
 from core.domain.delivery import Status
 from core.domain.identity import delivery_id
-from core.domain.payload import digest_if_json
+from core.domain.payload import digest_if_json, subject_of
 from core.pipeline.rendered import NotRendered, Receiver, Rendered
 from core.pipeline.steps import Step, passed
 from core.storage.database import insert_rows, is_about_a_value, one_of, proxy, transaction
@@ -241,8 +241,9 @@ def _admit(event_ids: list[int]) -> None:
         one_of(Event.id, event_ids) & Event.digest.is_null()
     )
     for event_id, payload in list(unseen.tuples()):
-        found = digest_if_json(bytes(payload))
-        Event.update(digest=found).where(Event.id == event_id).execute()
+        raw = bytes(payload)
+        seen = {"digest": digest_if_json(raw), "subject": subject_of(raw)}
+        Event.update(seen).where(Event.id == event_id).execute()
 
 
 def _receivers(event_ids: list[int]) -> list[Receiver]:

@@ -119,6 +119,7 @@ class Event(Table):
     type = TextField()  # an events.EventType
     payload = BlobField()  # the producer's JSON, byte for byte
     digest = BigIntegerField(null=True)  # of a payload that was checked, as payload.digest has it
+    subject = TextField(null=True)  # what a person calls it, "" for none; null until it is cut
     key = TextField(null=True)  # the producer's own, to recognise a second push
     webhook = ForeignKeyField(Webhook, null=True, on_delete="CASCADE")  # a ping's only receiver
     created_at = TimeField()
@@ -130,6 +131,8 @@ class Event(Table):
         indexes = ((("business", "key"), True), (("business", "id"), False))
 
 
+Event.add_index(Event.index(Event.business, Event.subject, Event.id, name="event_subject"))
+Event.add_index(Event.index(Event.id, name="event_uncut", where=SQL("subject IS NULL")))
 Event.add_index(
     Event.index(Event.business, Event.id, name="event_outbox", where=SQL("fanned_out_at IS NULL")),
 )

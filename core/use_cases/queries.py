@@ -14,12 +14,14 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from peewee import SQL, NodeList, fn
+from peewee import SQL, Case, NodeList, fn
 
+from core.domain.chat import chat_text
 from core.domain.choices import Choices
 from core.domain.delivery import WAITING, ErrorKind, Recovery, Status
 from core.domain.editions import Actor, Edition, Role, includes_webhooks
 from core.domain.events import SELECTABLE, EventType
+from core.domain.language import Language
 from core.domain.signing import build_body
 from core.pipeline.retention import ENDED, TICK, TICK_WITHIN
 from core.storage.choosing import choices_of
@@ -97,6 +99,7 @@ class DeliveryRow:
     uuid: UUID
     webhook_id: int
     event: EventType
+    headline: str  # what a person reads of the event
     status: Status
     attempts: int
     http_status: int | None  # of the last attempt, like what follows up to duration_us
@@ -385,6 +388,8 @@ def delivery_rows(ids: list[int]) -> list[DeliveryRow]:
             Delivery.resume_at,
             Delivery.settled_at,
             Delivery.recovery,
+            Event.subject,
+            SHORT_PAYLOAD,
         )
         .join(Event)
         .where(one_of(Delivery.id, ids))
@@ -392,6 +397,22 @@ def delivery_rows(ids: list[int]) -> list[DeliveryRow]:
         .tuples()
     )
     return [_delivery_row(row, last_attempts.get(row[0])) for row in rows]
+
+
+SHORT_PAYLOAD = Case(None, [(fn.LENGTH(Event.payload) <= 8192, Event.payload)])
+"""To be selected for a headline: a listing must not read megabytes for it."""
+
+
+def headline(event: str, subject: str | None, payload: bytes | None) -> str:
+    """One line that a person reads: `Ticket 4711 · 55.10 € · Bancontact`. Without the payload it
+    says no more than what happened to what.
+    """
+    told = (
+        json.dumps({"id": subject})
+        if payload is None
+        else bytes(payload).decode("utf-8", "replace")
+    )
+    return chat_text(event, told, Language.ENGLISH)
 
 
 def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
@@ -408,12 +429,13 @@ def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
 
 def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryRow:
     delivery_id, uuid, webhook_id, event_type, status, attempts, created_at, due_at, *rest = row
-    resume_at, settled_at, recovery = rest
+    resume_at, settled_at, recovery, subject, payload = rest
     return DeliveryRow(
         id=delivery_id,
         uuid=uuid,
         webhook_id=webhook_id,
         event=EventType(event_type),
+        headline=headline(event_type, subject, payload),
         status=Status(status),
         attempts=attempts,
         http_status=attempt.http_status if attempt else None,

@@ -185,6 +185,7 @@ def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> in
             type=EventType.PING,
             payload=_PING_PAYLOAD,
             digest=digest(_PING_PAYLOAD),
+            subject="",
             webhook=webhook_id,
             created_at=next_time(webhook.business_id, now),
         ).execute()

@@ -26,8 +26,9 @@ from core.domain.delivery import Answered
 from core.pipeline import leases, retention
 from core.pipeline.leases import Settlement
 from core.storage.database import hold_connection, open_database, proxy, release_connection
-from core.storage.models import Delivery
+from core.storage.models import Delivery, Event
 from core.use_cases import queries
+from core.use_cases.finding import find
 from core.use_cases.installation_health import vitals
 from core.use_cases.webhook_health import overview, pulse
 from tasks.engine import suit_a_worker
@@ -113,6 +114,11 @@ class Installed:
             queries.deliveries_of_business(OPERATOR, self.businesses[turn % BUSINESSES])
         with self._timed("delivery"):
             queries.delivery(OPERATOR, uuid)
+        business, subject = some_event(turn)
+        with self._timed("find"):
+            assert find(OPERATOR, business, subject)
+        with self._timed("find nothing"):
+            assert not find(OPERATOR, business, "nothing")
         with self._timed("pulse"):
             pulse()
         with self._timed("status"):
@@ -142,6 +148,13 @@ def some_delivery(turn: int) -> str:
     return str(
         Delivery.select(Delivery.uuid).where(Delivery.id >= place).order_by(Delivery.id).scalar()
     )
+
+
+def some_event(turn: int) -> tuple[int, str]:
+    """The business and the subject of one from anywhere in the history."""
+    uuid = some_delivery(turn)
+    event = Event.select().join(Delivery).where(Delivery.uuid == uuid).get()
+    return event.business_id, event.subject
 
 
 def costs(sizes: list[int], urls: list[str], folder: Path) -> dict[str, dict[int, float]]:

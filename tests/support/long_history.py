@@ -114,9 +114,10 @@ _DEALT = """
     )
 """
 _FILL = (
-    """INSERT INTO event (id, business_id, type, payload, created_at, fanned_out_at) {dealt}
+    """INSERT INTO event (id, business_id, type, payload, subject, created_at, fanned_out_at)
+    {dealt}
     SELECT n, (SELECT business_id FROM webhook WHERE id = webhook_id), 'ticket.created', {body},
-    created_at, created_at FROM dealt""",
+    'T-' || n, created_at, created_at FROM dealt""",
     """INSERT INTO delivery (id, uuid, event_id, webhook_id, status, attempts, interruptions,
     due_at, created_at, settled_at) {dealt}
     SELECT n, {uuid}, n, webhook_id,

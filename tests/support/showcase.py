@@ -12,6 +12,7 @@ import tui.app
 from core.domain.delivery import ErrorKind, Recovery, Status
 from core.domain.editions import Actor
 from core.domain.events import SELECTABLE, EventType
+from core.domain.payload import subject_of
 from core.pipeline.retention import TICK
 from core.storage.database import transaction
 from core.storage.models import Attempt, AuditEntry, Delivery, Event, LastRun
@@ -57,11 +58,17 @@ def add_delivery(
     created_at: datetime,
     *outcomes: tuple[int | None, ErrorKind | None, str, str],
     due_at: datetime | None = None,
-    payload: bytes = b'{"numero": "T-1", "total_tvac": 55.10}',
+    payload: bytes | None = None,
 ) -> None:
     """One delivery as it is stored, an attempt for each outcome, five minutes apart."""
+    payload = payload or b'{"numero": "T-%d", "total_tvac": 55.10}' % number
     row = Event.create(
-        business=1, type=event, payload=payload, created_at=created_at, fanned_out_at=created_at
+        business=1,
+        type=event,
+        payload=payload,
+        subject=subject_of(payload),
+        created_at=created_at,
+        fanned_out_at=created_at,
     )
     settled = status in {Status.DELIVERED, Status.ABANDONED}
     last = created_at + 5 * MINUTE * max(0, len(outcomes) - 1)

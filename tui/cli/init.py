@@ -12,6 +12,7 @@ import click
 from core.config import Config, load_config
 from core.domain.editions import Edition
 from core.errors import BadInput, BadKeyFile
+from core.pipeline.subjects import cut_subjects
 from core.storage.database import connection, open_database, sqlite_path
 from core.storage.flush import sync
 from core.storage.folders import taking_turns
@@ -21,7 +22,7 @@ from core.storage.vault import create_key_file
 from core.use_cases.businesses import add_business, parse_edition
 from tasks.wiring import open_configured_queue, utc_now
 from tui.cli.business import option_switch, switched
-from tui.cli.output import print_json, say
+from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, operator, pass_program, queue_explained
 
 _CONFIG = """\
@@ -35,6 +36,7 @@ url = {queue}
 [secrets]
 key_file = "aurapos-webhooks.key"
 """
+_PORTION = 2_000  # events between two words of progress
 _DATABASE = "sqlite:///aurapos-webhooks.db"
 _QUEUE = "sqlite:///aurapos-webhooks-queue.db"
 
@@ -204,7 +206,19 @@ def migrate(program: Program, *, as_json: bool) -> None:
         applied = migrate_schema()
         with queue_explained():
             open_configured_queue(program.config, create=True)
+        _cut_all_subjects()
     if as_json:
         print_json({"applied": applied})
         return
     say(f"applied: {', '.join(applied)}" if applied else "The schema is up to date.")
+
+
+def _cut_all_subjects() -> None:
+    """Of events of an older version, in small steps, since workers go on meanwhile; what is left
+    when this is cut short they do themselves.
+    """
+    progress, done = Progress(), 0
+    while step := cut_subjects(_PORTION):
+        done += step
+        progress.show(f"{done:,} events can be found by their subject …")
+    progress.clear()

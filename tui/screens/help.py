@@ -12,7 +12,7 @@ from tui.untrusted import untrusted, untrusted_lines
 from tui.widgets.bars import key_name
 
 _KEYS_WIDTH = 12
-_COMMON = {"help", "leave", "back", "quit_program", "quit"}
+_COMMON = {"help", "leave", "back", "quit_program", "quit", "find"}
 
 
 class KeyList(VerticalScroll, inherit_bindings=False):

@@ -10,10 +10,13 @@ from core.domain.payload import (
     DEPTH_LIMIT,
     LINE_LIMIT,
     PAYLOAD_LIMIT,
+    SUBJECT_LIMIT,
+    as_subject,
     check_payload,
     digest_if_json,
     is_intact,
     parse_change,
+    subject_of,
 )
 from core.errors import BadPayload
 
@@ -206,3 +209,36 @@ def test_any_bytes_are_json_or_refused_and_nothing_else(raw: bytes) -> None:
             check(raw)
         except BadPayload:
             continue
+
+
+@pytest.mark.parametrize(
+    ("payload", "subject"),
+    [
+        ('{"numero": "4711"}', "4711"),
+        ('{"numero": 4711}', "4711"),
+        ('{"numero": 12345678901234567890}', "12345678901234567890"),
+        ('{"id": 7, "numero": "T-1"}', "T-1"),
+        ('{"code": "SUMMER", "reference": 55.10}', "55.10"),
+        ('{"code": "SUMMER"}', "SUMMER"),
+        ('{"numero": null, "id": true, "reference": [1], "code": {}}', ""),
+        ('{"numero": "", "id": "  ", "reference": "R"}', "R"),
+        ('{"numero": " 4711\\n"}', "4711"),
+        ('{"numero": "a\\u0000b\\u001b[2J"}', "a␀b␛[2J"),
+        ('{"numero": "\\ud800"}', "⟨D800⟩"),
+        ('{"numero": "' + "é" * 70 + '"}', "é" * SUBJECT_LIMIT),
+        ('{"numero": "1", "numero": "2"}', "2"),
+        ('{"client": {"numero": 1}}', ""),
+        ('[{"numero": 1}]', ""),
+        ('"4711"', ""),
+        ("{", ""),
+        ("[" * (DEPTH_LIMIT + 1) + "]" * (DEPTH_LIMIT + 1), ""),
+    ],
+)
+def test_the_subject_is_what_a_person_calls_it(payload: str, subject: str) -> None:
+    assert subject_of(payload.encode()) == subject
+    assert as_subject(subject) == subject
+
+
+def test_a_pushed_change_has_the_same_subject() -> None:
+    assert parse_change(change(after='{"statut": "valide", "numero": 17}')).subject == "17"
+    assert parse_change(change(after="null")).subject == ""

@@ -20,7 +20,7 @@ from core.storage.database import is_postgres, proxy, transaction
 from core.storage.due import waiting_webhooks
 from core.storage.models import Attempt, Delivery, Event, Webhook
 from core.storage.vault import Vault
-from core.use_cases import queries, services, webhook_health
+from core.use_cases import finding, queries, services, webhook_health
 from core.use_cases.installation_health import vitals
 from core.use_cases.queries import UNDELIVERED, Wanted
 from tests.support.long_history import LongHistory, keep_house
@@ -118,6 +118,9 @@ def looks(business: int, webhook_ids: list[int]) -> None:
     queries.deliveries(MARIE, webhook_ids[0], before=latest[-1].id)
     queries.deliveries_of_business(MARIE, business)
     queries.delivery(MARIE, str(latest[-1].uuid))
+    [found] = finding.find(MARIE, business, "T-77")
+    for name in (str(found.deliveries[0].delivery.uuid), str(found.id)):
+        assert finding.find(MARIE, business, name) == [found]
     queries.delivery_of_event(MARIE, webhook_ids[0], 7)
     queries.abandoned(MARIE, webhook_ids[0], NOON - DAY)
     webhook_health.pulse()

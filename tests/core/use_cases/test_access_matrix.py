@@ -14,7 +14,7 @@ from core.domain.events import EventType
 from core.errors import NotFound
 from core.pipeline import leases
 from core.storage.vault import Vault
-from core.use_cases import queries, services, webhook_health
+from core.use_cases import finding, queries, services, webhook_health
 from core.use_cases.businesses import add_business
 from tests.support.scene import DEVELOPMENT, NOON, OPERATOR, add_webhook, publish_ticket, silent
 
@@ -27,7 +27,7 @@ HARMLESS = {"businesses"}
 def asking_for_an_actor() -> dict[str, Callable[..., Any]]:
     return {
         name: function
-        for module in (services, queries, webhook_health)
+        for module in (services, queries, webhook_health, finding)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")
@@ -62,6 +62,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "wanted": queries.ALL,
         "before": None,
         "seen": None,
+        "text": "1",
     }
     nobodys = theirs | {"business_id": 77, "webhook_id": 77, "delivery_uuid": NOBODYS}
     assert refusal(name, theirs) == refusal(name, nobodys)

@@ -1,0 +1,46 @@
+"""Subjects of events that were published without one: before there were any, or by a program that
+writes into the outbox itself.
+"""
+
+from collections.abc import Callable
+
+from peewee import Case
+
+from core.domain.payload import subject_of
+from core.storage.database import one_of, transaction
+from core.storage.models import Event
+
+_STEP = 200  # events in one transaction: their payloads are in memory meanwhile
+
+
+def _never() -> bool:
+    return False
+
+
+def cut_subjects(limit: int, is_stopping: Callable[[], bool] = _never) -> int:
+    """Cut the subjects of up to `limit` events that have none yet, the newest first, since those
+    are looked for; returns how many were looked at.
+
+    In small steps, so that nobody waits while it lasts. Whoever else is at it writes the same.
+    """
+    done = 0
+    while done < limit and not is_stopping() and (step := _cut_some(min(_STEP, limit - done))):
+        done += step
+    return done
+
+
+def _cut_some(limit: int) -> int:
+    uncut = (
+        Event.select(Event.id, Event.payload)
+        .where(Event.subject.is_null())
+        .order_by(Event.id.desc())
+        .limit(limit)
+    )
+    with transaction():
+        rows = list(uncut.tuples())
+    subjects = [(event_id, subject_of(bytes(payload))) for event_id, payload in rows]
+    if subjects:
+        which = one_of(Event.id, [event_id for event_id, _ in subjects]) & Event.subject.is_null()
+        with transaction():
+            Event.update(subject=Case(Event.id, subjects)).where(which).execute()
+    return len(subjects)

@@ -1,0 +1,117 @@
+"""Find: from anywhere, by a ticket's number, to what became of it."""
+
+import pytest
+from textual.pilot import Pilot
+
+from core.domain.delivery import Status
+from core.domain.events import SELECTABLE
+from core.use_cases.businesses import add_business
+from tests.support.scene import MINUTE, NOON, OPERATOR
+from tests.support.showcase import (
+    CI,
+    OK,
+    PAY,
+    UPSTREAM,
+    add_delivery,
+    crumbs_of,
+    drawn,
+    play,
+    press,
+    says,
+    typed,
+    uuid_of,
+)
+from tui.app import WebhooksApp
+from tui.desk import Desk
+from tui.widgets.entry import Entry
+from tui.widgets.table import Table
+
+TICKET = b'{"numero": "4711", "total_tvac": 55.10, "mode_paiement": "Bancontact"}'
+
+
+@pytest.fixture
+def sold(app: WebhooksApp) -> WebhooksApp:
+    """A ticket that arrived at one webhook and waits for another."""
+    event = SELECTABLE[0]
+    add_delivery(700, CI, event, Status.DELIVERED, NOON - MINUTE, OK, payload=TICKET)
+    due = NOON + MINUTE
+    add_delivery(701, PAY, event, Status.FAILED, NOON, *[UPSTREAM] * 2, due_at=due, payload=TICKET)
+    return app
+
+
+FIND = ("F", typed("4711"), "enter")
+
+
+def test_a_ticket_and_what_became_of_it(sold: WebhooksApp) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, *FIND)
+        assert says(sold, "Ticket 4711 · 55.10 € · Bancontact")
+        assert says(sold, "pay.example.net/…/aurapos waits, try 3 of 5")
+        assert says(sold, "ci.example.com/in arrived")
+        await press(pilot, "j", "enter")
+        assert "History › 7f3a…" in crumbs_of(sold)
+        await press(pilot, "q")
+        assert says(sold, "Ticket 4711")
+        await press(pilot, "q")
+        assert crumbs_of(sold).startswith("Webhooks  ")
+
+    play(sold, script)
+
+
+def test_enter_on_the_event_itself_opens_its_first_delivery(sold: WebhooksApp) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, *FIND, "enter")
+        assert str(uuid_of(701)) in drawn(sold)
+
+    play(sold, script)
+
+
+@pytest.mark.files_only("is about the screen")
+@pytest.mark.parametrize(
+    "pressed", [("h",), ("h", "enter"), ("a",), ("n", "tab"), ("question_mark",)]
+)
+def test_it_is_there_from_anywhere(sold: WebhooksApp, pressed: tuple[str, ...]) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, *pressed, *FIND)
+        assert says(sold, "Ticket 4711")
+
+    play(sold, script)
+
+
+@pytest.mark.files_only("is about the screen")
+def test_what_is_not_there_is_said_and_another_can_be_looked_for(sold: WebhooksApp) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "F", "enter", typed("471"), "enter")
+        assert says(sold, "Nothing is found by “471”.")
+        await press(pilot, typed("1"), "enter")
+        assert says(sold, "Ticket 4711")
+        assert isinstance(sold.focused, Table)
+        await press(pilot, "F")
+        assert isinstance(sold.focused, Entry)
+
+    play(sold, script)
+
+
+@pytest.mark.files_only("is about the screen")
+def test_what_arrives_meanwhile_is_seen(sold: WebhooksApp) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "F", typed("4712"), "enter")
+        assert says(sold, "Nothing is found")
+        add_delivery(800, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK, payload=b'{"id": 4712}')
+        await pilot.pause(1.2)
+        await press(pilot)
+        assert says(sold, "Ticket 4712")
+
+    play(sold, script)
+
+
+@pytest.mark.files_only("is about the screen")
+def test_where_no_business_is_chosen_there_is_nothing_to_find(empty: Desk) -> None:
+    add_business(OPERATOR, "Chez Marie 2", "group", "marie", NOON)
+    app = WebhooksApp(empty)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "F")
+        assert "Find" not in crumbs_of(app)
+
+    play(app, script)
