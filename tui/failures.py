@@ -1,4 +1,4 @@
-"""Failures in an owner's words: what happened, and what to do."""
+"""How attempts ended in an owner's words: what happened, and what to do."""
 
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import idna
 
 from core.domain.delivery import BESIDE, ErrorKind
+from core.domain.receivers import advice
 from core.use_cases.queries import AttemptRow, DeliveryRow, WebhookRow
 
 _WHAT = {
@@ -66,8 +67,14 @@ def readable(url: str) -> str:
     return url
 
 
-def explain(row: DeliveryRow | AttemptRow, timeout: float) -> str:
-    """What the last attempt's failure means, in a sentence or two; empty where there is none."""
+def explain(row: DeliveryRow | AttemptRow, url: str, timeout: float) -> str:
+    """What the end of the last attempt means, in a sentence or two: its failure, or what a success
+    of a well-known receiver does not say. Empty where there is nothing to explain.
+    """
+    return advice(url, row.http_status, row.response) or _explain_failure(row, timeout)
+
+
+def _explain_failure(row: DeliveryRow | AttemptRow, timeout: float) -> str:
     match row.error:
         case None:
             return ""

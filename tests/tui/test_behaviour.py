@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from peewee import fn
 from textual.events import Paste
 from textual.pilot import Pilot
 
@@ -364,6 +365,18 @@ class TestTests:
             event = Event.select().order_by(Event.id.desc()).get()
             deliver(event.id, CI)
             await until(pilot, lambda: "test delivered: 200 in 143 ms" in drawn(app))
+
+        play(app, script)
+
+    def test_what_a_known_receiver_answers_is_explained(self, app: WebhooksApp) -> None:
+        zapier = "https://hooks.zapier.com/hooks/catch/1/a/"
+        Webhook.update(url=zapier).where(Webhook.id == CI).execute()
+
+        async def script(pilot: Pilot[None]) -> None:
+            await pilot.press("t")
+            await until(pilot, lambda: actions("tested") == 1)
+            deliver(Event.select(fn.MAX(Event.id)).scalar(), CI)
+            await until(pilot, lambda: says(app, "200 in 143 ms Zapier answers success"))
 
         play(app, script)
 

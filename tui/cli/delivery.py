@@ -23,6 +23,7 @@ from tui.cli.program import (
     json_option,
     pass_program,
 )
+from tui.failures import explain
 
 _TIME = 'A UTC time such as 2026-05-17T14:30, or how long ago: "2h", "3d".'
 _PREVIEW = 60  # characters of a response in a listing
@@ -110,9 +111,10 @@ def list_deliveries(
 @json_option
 @pass_program
 def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool) -> None:
-    """One delivery: every attempt, and the body as it is signed and sent."""
+    """One delivery: every attempt, what the last one means, and the body as it is sent."""
     program.open()
-    detail = queries.delivery(actor_as(login), delivery_id)
+    actor = actor_as(login)
+    detail = queries.delivery(actor, delivery_id)
     body = detail.body.decode("utf-8", "replace")
     if as_json:
         attempts = [_attempt_shape(attempt) for attempt in detail.attempts]
@@ -136,6 +138,10 @@ def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool
         ],
         "No attempt has ended yet.",
     )
+    url = queries.webhook(actor, row.webhook_id).url
+    explanation = explain(row, url, program.config.delivery.timeout.total_seconds())
+    if explanation:
+        say(explanation)
     say(f"body: {body}")
 
 

@@ -12,6 +12,7 @@ import click
 from core.domain.choices import AS_IT_COMES, Chosen, Format, changes
 from core.domain.events import MEANINGS, SELECTABLE
 from core.domain.language import Language
+from core.domain.receivers import advice_before
 from core.errors import BadInput, WebhooksError
 from core.use_cases import queries, services
 from core.use_cases.queries import WebhookRow
@@ -193,6 +194,8 @@ def create(
         say(f"webhook {new.id}: {new.url}")
         say(f"secret: {new.secret.reveal()}")
         say(_SHOWN_ONCE)
+    if known := advice_before(new.url):
+        say(known)
 
 
 @webhook.command()

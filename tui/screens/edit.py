@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from core.domain.choices import AS_IT_COMES, NAME_LIMIT, Choices, Chosen, Format
 from core.domain.events import MEANINGS, SELECTABLE, EventType
 from core.domain.language import Language
+from core.domain.receivers import advice_before
 from core.domain.url_policy import URL_LIMIT
 from core.errors import BlockedUrl, Changed, WebhooksError
 from core.use_cases import services
@@ -180,7 +181,8 @@ class _Form(Page):
             shown = f"with {_SCHEME} in front, which ⏎ or ^s puts there"
         elif target.url != text:
             shown += f", stored as {target.url}"
-        self._tell("✓", f"ok: {shown}", GOOD)
+        known = advice_before(target.url)
+        self._tell("✓", f"ok: {shown}. {known}" if known else f"ok: {shown}", GOOD)
 
     def _address(self) -> str:
         """What was typed, with `https://` before it where nothing else is missing."""

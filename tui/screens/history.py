@@ -200,7 +200,7 @@ class History(ListPage):
         preview = self.query_one("#preview", Static)
         if row is None:
             return
-        told = explain(row, self.desk.timeout.total_seconds())
+        told = explain(row, self.webhook.url, self.desk.timeout.total_seconds())
         lines = [told] if told else []
         if row.next_attempt_at is not None:
             lines.append(self._next(row.next_attempt_at))
