@@ -19,6 +19,7 @@ from core.storage.models import Business, Delivery, Event, LastRun, Webhook, ent
 _BATCH = 500
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _PRUNE = "prune"
+_EXPORT = "export"
 TICK = "tick "
 """What a consumer's row in LastRun begins with; the consumer's name follows."""
 TICK_WITHIN = timedelta(minutes=2)
@@ -93,10 +94,16 @@ def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _ne
     return removed
 
 
-def _record(job: str, now: datetime, settings: str = "") -> None:
+def record_export(event_id: int, now: datetime) -> None:
+    """Write down up to which event one went: whoever has its cursor goes on from there."""
+    _record(_EXPORT, now, event_id=event_id)
+
+
+def _record(job: str, now: datetime, settings: str = "", event_id: int = 0) -> None:
     with transaction():
-        LastRun.insert(job=job, at=now, settings=settings).on_conflict(
-            conflict_target=[LastRun.job], preserve=[LastRun.at, LastRun.settings]
+        LastRun.insert(job=job, at=now, settings=settings, event_id=event_id).on_conflict(
+            conflict_target=[LastRun.job],
+            preserve=[LastRun.at, LastRun.settings, LastRun.event_id],
         ).execute()
 
 
@@ -188,8 +195,11 @@ def _prune_events(ids: list[int]) -> int:
 
 
 def _is_no_mark() -> Expression:
-    """Of the events that webhooks know to be older than they are, the latest stays: SQLite gives
-    the highest id anew once its row is gone, and a new event would be taken for an old one.
+    """Of the events that webhooks know to be older than they are, and exports to be behind them,
+    the latest stays: SQLite gives the highest id anew once its row is gone, and a new event would
+    be taken for an old one.
     """
-    latest: Expression = Event.id != Webhook.select(fn.COALESCE(fn.MAX(Webhook.after_event), 0))
-    return latest
+    of_webhooks = Webhook.select(fn.COALESCE(fn.MAX(Webhook.after_event), 0))
+    of_exports = LastRun.select(fn.COALESCE(fn.MAX(LastRun.event_id), 0))
+    is_neither: Expression = (Event.id != of_webhooks) & (Event.id != of_exports)
+    return is_neither

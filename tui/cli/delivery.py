@@ -1,18 +1,17 @@
 """`delivery …` and `recover`: the history, and sending again."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import click
 
-from core.config import parse_duration
 from core.domain.delivery import BESIDE, Status
 from core.domain.events import EventType
-from core.errors import BadInput
 from core.use_cases import queries, services
 from core.use_cases.queries import AttemptRow, DeliveryRow, Wanted
 from tasks.wiring import utc_now
+from tui.cli.moments import TIME_HELP, parse_moment
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
     Program,
@@ -25,7 +24,6 @@ from tui.cli.program import (
 )
 from tui.failures import explain
 
-_TIME = 'A UTC time such as 2026-05-17T14:30, or how long ago: "2h", "3d".'
 _PREVIEW = 60  # characters of a response in a listing
 
 
@@ -50,7 +48,7 @@ def delivery() -> None:
     metavar="EVENT",
     help="Of this event only.",
 )
-@click.option("--since", metavar="T", help=_TIME)
+@click.option("--since", metavar="T", help=TIME_HELP)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=queries.HISTORY_LENGTH)
 @business_option
 @as_option
@@ -74,7 +72,7 @@ def list_deliveries(
     wanted = Wanted(
         frozenset(map(Status, statuses)),
         EventType(event) if event is not None else None,
-        since=_parse_since(since, utc_now()) if since is not None else None,
+        since=parse_moment(since, utc_now()) if since is not None else None,
     )
     if webhook_id is not None:
         rows = queries.deliveries(actor, webhook_id, limit, wanted=wanted)
@@ -167,7 +165,7 @@ def redeliver(program: Program, delivery_id: str, login: str | None) -> None:
     "--since",
     required=True,
     metavar="T",
-    help=_TIME,
+    help=TIME_HELP,
 )
 @click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Of this webhook only.")
 @business_option
@@ -189,7 +187,7 @@ def recover(
     recovered = services.recover(
         actor,
         choose_business(actor, business_id),
-        _parse_since(since, now),
+        parse_moment(since, now),
         now,
         webhook_id=webhook_id,
         wake=program.wake,
@@ -198,22 +196,6 @@ def recover(
         print_json({"recovered": recovered})
         return
     say(f"{recovered} abandoned deliveries are queued again.")
-
-
-def _parse_since(text: str, now: datetime) -> datetime:
-    try:
-        return now - parse_duration(text)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadInput(
-            f'{text!r} is not a time: write 2026-05-17T14:30, or how long ago, such as "2h".'
-        ) from None
 
 
 def _shape(row: DeliveryRow) -> dict[str, Any]:

@@ -1,18 +1,30 @@
-"""`events …`: what events there are, and what is in each."""
+"""`events …`: what events there are, what is in each, and what was published."""
 
 import json
 
 import click
 
 from core.domain.catalogue import CATALOGUE, CatalogueEntry, fields
-from core.domain.events import EventType
+from core.domain.events import SELECTABLE, EventType
+from core.use_cases.export import Span, export
+from tasks.wiring import utc_now
+from tui.cli.exporting import Format, Layout, parse_cursor, write_export
+from tui.cli.moments import TIME_HELP, parse_moment
 from tui.cli.output import print_json, print_table, say
-from tui.cli.program import json_option
+from tui.cli.program import (
+    Program,
+    actor_as,
+    as_option,
+    business_option,
+    choose_business,
+    json_option,
+    pass_program,
+)
 
 
 @click.group()
 def events() -> None:
-    """List the events there are, and show what is in one."""
+    """List the events there are, show what is in one, and export what was published."""
 
 
 @events.command("list")
@@ -57,3 +69,61 @@ def _print_entry(entry: CatalogueEntry) -> None:
     click.echo()
     say("An example of the payload:")
     click.echo(entry.example)
+
+
+@events.command("export", short_help="Everything that was published, in order, as NDJSON or CSV.")
+@click.option("--since", metavar="T", help=TIME_HELP)
+@click.option("--until", metavar="T", help="Up to then; as --since.")
+@click.option("--after", metavar="CURSOR", help="What follows the line with this cursor.")
+@click.option(
+    "--event",
+    type=click.Choice([each.value for each in SELECTABLE]),
+    metavar="EVENT",
+    help="Of this event only.",
+)
+@click.option(
+    "--undelivered",
+    type=int,
+    metavar="WEBHOOK",
+    help="Only what this webhook has never answered with a 2xx, with the delivery's id and status.",
+)
+@click.option(
+    "--format",
+    "chosen",
+    type=click.Choice([each.value for each in Format]),
+    default=Format.NDJSON.value,
+    show_default=True,
+    help="One JSON object a line, or a table for a spreadsheet.",
+)
+@business_option
+@as_option
+@pass_program
+def export_events(
+    program: Program,
+    since: str | None,
+    until: str | None,
+    after: str | None,
+    event: str | None,
+    undelivered: int | None,
+    *,
+    chosen: str,
+    business_id: int | None,
+    login: str | None,
+) -> None:
+    """Everything that was published since T, or after a line you have, in order.
+
+    A line's cursor given with --after goes on from there: nothing is left out, nothing comes twice.
+    It ends before the oldest transaction that is still open.
+    """
+    program.open()
+    actor, now = actor_as(login), utc_now()
+    span = Span(
+        since=parse_moment(since, now) if since is not None else None,
+        until=parse_moment(until, now) if until is not None else None,
+        after=parse_cursor(after) if after is not None else None,
+        event=EventType(event) if event is not None else None,
+        undelivered=undelivered,
+    )
+    businesses = [] if undelivered is not None else [choose_business(actor, business_id)]
+    layout = Layout(Format(chosen), with_delivery=undelivered is not None)
+    write_export(export(actor, businesses, span, now), layout)

@@ -200,6 +200,26 @@ def test_a_new_webhook_waits_for_what_is_being_published(
     assert [event for event, _ in made()] == [younger]
 
 
+@ONLY_POSTGRESQL
+def test_what_is_published_once_a_transaction_has_begun_is_left_to_the_next(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export counts on it: what was fanned out is older than the transaction that did it."""
+    webhook = add_webhook(vault, business).id
+    first = publish_ticket(business)
+    pending = module._pending_businesses
+
+    def meanwhile(after: int) -> list[int]:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(publish_ticket, business).result(PATIENCE)
+        return pending(after)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_pending_businesses", meanwhile)
+        fan_out(500, NOON)
+    assert made() == [(first, webhook)]
+
+
 def waits_for_a_lock() -> bool:
     with connection():
         waiting = (

@@ -14,8 +14,9 @@ from core.domain.events import EventType
 from core.errors import NotFound
 from core.pipeline import leases
 from core.storage.vault import Vault
-from core.use_cases import finding, queries, services, webhook_health
+from core.use_cases import export, finding, queries, services, webhook_health
 from core.use_cases.businesses import add_business
+from core.use_cases.export import Span
 from tests.support.scene import DEVELOPMENT, NOON, OPERATOR, add_webhook, publish_ticket, silent
 
 PAUL = Actor("paul", "test")
@@ -27,7 +28,7 @@ HARMLESS = {"businesses"}
 def asking_for_an_actor() -> dict[str, Callable[..., Any]]:
     return {
         name: function
-        for module in (services, queries, webhook_health, finding)
+        for module in (services, queries, webhook_health, finding, export)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")
@@ -61,10 +62,19 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "at_most": 1,
         "wanted": queries.ALL,
         "before": None,
+        "business_ids": [business],
+        "span": Span(after=0),
+        "check": silent,
         "seen": None,
+        "chosen": {},
         "text": "1",
     }
-    nobodys = theirs | {"business_id": 77, "webhook_id": 77, "delivery_uuid": NOBODYS}
+    nobodys = theirs | {
+        "business_id": 77,
+        "business_ids": [77],
+        "webhook_id": 77,
+        "delivery_uuid": NOBODYS,
+    }
     assert refusal(name, theirs) == refusal(name, nobodys)
 
 

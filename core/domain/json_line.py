@@ -1,0 +1,31 @@
+"""JSON that fits on one line, and that a terminal can be shown. Pure."""
+
+import re
+from collections.abc import Sequence
+
+# What a JSON text may hold as it is and a terminal or an editor acts on: DEL and the C1 controls,
+# soft hyphens, joiners, marks of direction and byte order, line and paragraph separators.
+_HIDDEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_SUSPICIOUS = b"\n\r\x7f\xc2\xd8\xe2\xef"  # one of them is in each of these, as UTF-8
+_BREAKS = bytes.maketrans(b"\n\r", b"  ")
+
+
+def on_lines(documents: Sequence[bytes]) -> Sequence[bytes]:
+    """The same JSON documents, their values byte for byte, each on one line and without an
+    invisible character.
+
+    Line breaks are blanks between tokens, since strings have them escaped; so are invisible
+    characters here. Most documents have neither, and are looked at together.
+    """
+    together = b"".join(documents)
+    if any(byte in together for byte in _SUSPICIOUS):
+        return [_on_one_line(document) for document in documents]
+    return documents
+
+
+def _on_one_line(document: bytes) -> bytes:
+    return _HIDDEN.sub(_escaped, document.decode(errors="replace")).encode().translate(_BREAKS)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

@@ -1,0 +1,145 @@
+"""Everything that was published, in order and in flat memory: what a weekly job pulls again."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import merge
+from itertools import chain, islice
+from operator import attrgetter
+
+from peewee import Expression
+
+from core.domain.editions import Actor
+from core.domain.events import SELECTABLE, EventType
+from core.errors import BadInput
+from core.pipeline.retention import record_export
+from core.storage import published
+from core.storage.database import connection, transaction
+from core.storage.models import EPOCH, Event
+from core.storage.published import Published
+from core.use_cases.access import authorize, find_webhook
+from core.use_cases.audit import note
+
+_OVERLAP = timedelta(days=1)  # ids go with time but for clocks that were off, by less than this
+
+_MERGED_AT_ONCE = 500  # events
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which events are exported: those that meet all that is given."""
+
+    since: datetime | None = None
+    until: datetime | None = None  # exclusive
+    after: int | None = None  # a cursor
+    event: EventType | None = None
+    undelivered: int | None = None  # the id of a webhook that never answered them with a 2xx
+
+    def __str__(self) -> str:
+        told = {
+            "since": self.since and f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            "until": self.until and f"{self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            "after": self.after,
+            "event": self.event,
+            "undelivered": self.undelivered,
+        }
+        return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+
+
+def export(
+    actor: Actor,
+    business_ids: Collection[int],
+    span: Span,
+    now: datetime,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[list[Published]]:
+    """The events of these businesses, or of that of the webhook that did not get them, that lie in
+    `span`: by cursor, in pages; noted in the audit trail.
+
+    It ends with what was published when it began, and before the oldest transaction that is open
+    then: what is exported later after the last cursor has no gap to it and repeats nothing. Between
+    two pages no transaction is open, and each begins with `check` and with a look whether the actor
+    may still see it. Raises BadInput without a beginning, NotFound, NotAllowed, or what `check`
+    raises.
+    """
+    if span.since is None and span.after is None:
+        raise BadInput("Say from when on: --since 8d, or --after with the last cursor you have.")
+    with connection():
+        final = published.final_to()
+        to = _end(span, final, now)
+        if span.undelivered is not None:
+            business_ids = [find_webhook(actor, span.undelivered).business_id]
+    with transaction():
+        for business_id in business_ids:
+            authorize(actor, business_id)
+            _note(actor, business_id, span, now)
+        record_export(final, now)
+    each = [_pages(actor, business_id, span, to, check) for business_id in business_ids]
+    return each[0] if len(each) == 1 else _merged(each)
+
+
+def _note(actor: Actor, business_id: int, span: Span, now: datetime) -> None:
+    note(actor, business_id, "exported", now, webhook_id=span.undelivered, subject=str(span))
+
+
+def _merged(each: Collection[Iterator[list[Published]]]) -> Iterator[list[Published]]:
+    events = merge(*map(chain.from_iterable, each), key=attrgetter("cursor"))
+    while page := list(islice(events, _MERGED_AT_ONCE)):
+        yield page
+
+
+def _end(span: Span, final: int, now: datetime) -> int:
+    if span.until is None or span.until >= now:
+        return final
+    return min(final, published.first_since(span.until + _OVERLAP) - 1)
+
+
+def _pages(
+    actor: Actor, business_id: int, span: Span, to: int, check: Callable[[], None]
+) -> Iterator[list[Published]]:
+    at: int | None = _begin(span)
+    while at is not None:
+        check()
+        with connection():
+            authorize(actor, business_id)
+            page, at = _page(actor, business_id, span, at, to)
+        yield page
+
+
+def _begin(span: Span) -> int:
+    """The id that the first page follows."""
+    begin = span.after or 0
+    if span.since is None or span.since <= EPOCH:
+        return begin
+    with connection():
+        return max(begin, published.first_since(span.since - _OVERLAP) - 1)
+
+
+def _page(
+    actor: Actor, business_id: int, span: Span, after: int, to: int
+) -> tuple[list[Published], int | None]:
+    """The next page, and the id that the one after it follows; None after the last."""
+    if span.undelivered is not None:
+        find_webhook(actor, span.undelivered)
+    pending = published.first_pending(business_id, checked_too=span.undelivered is not None)
+    to = to if pending is None else min(to, pending - 1)
+    end = published.page_end(business_id, after, to)
+    if end is None:
+        return [], None
+    if span.undelivered is None:
+        rows = published.events_between(business_id, after, end, _which(span))
+    else:
+        rows = published.undelivered_between(
+            business_id, span.undelivered, after, end, _which(span)
+        )
+    return rows, end
+
+
+def _which(span: Span) -> Expression:
+    which: Expression = Event.type.in_(SELECTABLE if span.event is None else (span.event,))
+    if span.since is not None:
+        which &= Event.created_at >= span.since
+    if span.until is not None:
+        which &= Event.created_at < span.until
+    return which
