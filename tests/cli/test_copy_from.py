@@ -72,7 +72,7 @@ def test_the_file_must_be_one_at_rest_and_the_target_empty(
     (tmp_path / "rubbish").write_text("rubbish" * 1000)
     assert "cannot be read as a database" in installed.fails("copy-from", "rubbish")
     assert "cannot be read as a database" in installed.fails("copy-from", "gone.db")
-    with _changed("INSERT INTO last_run VALUES ('tick till', 9e15, '')", tmp_path):
+    with _changed("INSERT INTO last_run (job, at) VALUES ('tick till', 9e15)", tmp_path):
         assert "A worker ticked there" in installed.fails("copy-from", DATABASE)
     with _changed("DELETE FROM last_run", tmp_path):
         installed.ok("copy-from", DATABASE)

@@ -24,7 +24,7 @@ from tui.cli.program import (
 
 @click.group()
 def events() -> None:
-    """List the events there are, show what is in one, and export what was published."""
+    """List events, show what is in one, export what was published."""
 
 
 @events.command("list")
@@ -39,7 +39,7 @@ def list_events(*, as_json: bool) -> None:
 
 
 @events.command(short_help="What is in an event: an example, and its JSON Schema.")
-@click.argument("event", type=click.Choice([each.value for each in CATALOGUE]))
+@click.argument("event", metavar="EVENT", type=click.Choice([each.value for each in CATALOGUE]))
 @click.option("--schema", is_flag=True, help="Print the payload's JSON Schema and nothing else.")
 @json_option
 def show(event: str, *, schema: bool, as_json: bool) -> None:

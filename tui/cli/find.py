@@ -27,7 +27,7 @@ from tui.cli.program import (
 def find(
     program: Program, text: str, business_id: int | None, login: str | None, *, as_json: bool
 ) -> None:
-    """Look for an event: where it went, and what became of it there.
+    """Find an event: where it went and what came of it.
 
     TEXT is a ticket's number, the key or id of an event, or the id of a delivery, of which the
     first 13 characters suffice.

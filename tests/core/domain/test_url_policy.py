@@ -13,7 +13,7 @@ from core.domain.url_policy import UrlPolicy
 from core.errors import BlockedUrl
 from tests.support.scene import DEVELOPMENT
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "urls.csv"
+VECTORS = Path(__file__).parents[3] / "tests" / "vectors" / "urls.csv"
 PUBLIC = UrlPolicy()
 
 

@@ -67,6 +67,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "check": silent,
         "seen": None,
         "chosen": {},
+        "open_vault": lambda: vault,
         "text": "1",
     }
     nobodys = theirs | {
