@@ -16,7 +16,7 @@ from core.domain.editions import why_not_included
 from core.use_cases import queries
 from core.use_cases.queries import BusinessRow
 from tui.clipboard import osc52, terminal
-from tui.desk import Desk
+from tui.desk import Desk, Place
 from tui.driver import Terminal
 from tui.page import BAD, GONE, AtStake, Page
 from tui.plain import NoColours
@@ -59,6 +59,7 @@ class WebhooksApp(App[None]):
         self.business_name = ""
         self.businesses: list[BusinessRow] = []
         self.settings = desk.settings
+        self._place: Place | None = desk.place  # where to go first; None once we went
         self._last_input = monotonic()
         self._type_ahead = TypeAhead(self, self._press, self._takes_keys)
         self.left_behind = ""  # what was lost with a session that ended by itself
@@ -156,6 +157,11 @@ class WebhooksApp(App[None]):
         self._start_over(Webhooks())
         if not row.included:
             self.say_not_included(why_not_included(row.name, row.edition))
+
+    def take_place(self) -> Place:
+        """Where the person asked to begin: asked for once, by the list that opens first."""
+        place, self._place = self._place, None
+        return place or Place()
 
     def switch_business(self) -> None:
         if len(self.businesses) > 1:

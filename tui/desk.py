@@ -16,6 +16,16 @@ TELL = "tell whoever runs AuraPOS Webhooks."
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where the screens open; at most one of the three is given."""
+
+    webhook_id: int | None = None  # its history
+    only_failed: bool = False
+    delivery_id: str = ""
+    find: str = ""
+
+
+@dataclass(frozen=True)
 class Desk:
     """One person's place at the terminal; nothing here is remembered of what they may do."""
 
@@ -30,6 +40,8 @@ class Desk:
     recovery_window: timedelta
     most_webhooks: int = WEBHOOKS_LIMIT  # of one business
     business_id: int | None = None  # the one asked for; None lets the person choose
+    place: Place = Place()
+    read_only: bool = False  # nothing can be changed in this session
     development: str = ""  # which development settings are on, in a sentence
     worker_hint: str = TELL  # what to do when no worker runs
     settings: Settings = AS_IT_COMES  # what the person chose, as it was when they came

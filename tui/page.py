@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 GOOD, BAD, QUIET = "green", "bold red", "dim"
 GONE = "! It is no longer here."
+READ_ONLY = "! Read only: nothing is changed in this session. Leave out --read-only for that."
 _NARROW, _WIDE = 60, 100  # columns below which and from which a screen is laid out otherwise
 _LOW = 16  # rows below which it leaves out what can be done without
 _DOUBLE_PRESS = 0.7  # seconds within which the same deed is not done again
@@ -117,7 +118,7 @@ class Page(Screen[None]):
         right = " · ".join(filter(None, (self._app.business_name, self.desk.actor.name)))
         yield Static("Make the window bigger. q goes back.", id="too-small")
         with Vertical(id="page"):
-            yield Crumbs(self.crumbs, right)
+            yield Crumbs(self.crumbs, right, "read only" if self.desk.read_only else "")
             yield from self.body()
             yield Flash(id="flash")
             yield Keys(*self.bindings_shown())
@@ -182,6 +183,8 @@ class Page(Screen[None]):
 
         Says whether it is being done now.
         """
+        if not self.may_change():
+            return False
         now = monotonic()
         repeated = deed == self._deed and now - self._deed_at < _DOUBLE_PRESS
         if repeated or _Call.ACT in self._busy:
@@ -190,6 +193,12 @@ class Page(Screen[None]):
         self._in_thread(_Call.ACT, action, then)
         self.set_timer(_SOON, lambda: self._say_saving(is_saving=_Call.ACT in self._busy))
         return True
+
+    def may_change(self) -> bool:
+        """Whether this session may change anything; says so where it may not."""
+        if self.desk.read_only:
+            self.flash(READ_ONLY, BAD)
+        return not self.desk.read_only
 
     def _say_saving(self, *, is_saving: bool) -> None:
         """While a deed takes longer than a moment, as it does when others hold the database up."""

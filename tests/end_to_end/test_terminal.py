@@ -302,6 +302,22 @@ def test_a_connection_that_dies_over_a_secret_is_told_of_in_the_next(
 
 
 @of_the_terminal
+def test_it_opens_at_a_place_and_to_look_only(busy: Installation) -> None:
+    as_marie = ("--config", str(busy.config), "tui", "--as", "marie")
+    with terminal(busy.folder, *as_marie, "--webhook", "1", "--read-only") as t:
+        t.wait_for("History .* read only")
+        t.press("R")
+        t.wait_for("Read only: nothing is changed")
+    with terminal(busy.folder, *as_marie, "--find", "17") as t:
+        t.wait_for("New customer 17")
+    with terminal(busy.folder, *as_marie, "--webhook", "7") as t:
+        t.wait_for("There is no webhook 7 here")
+        assert t.wait_for_end() == 1
+    assert "Give one of" in busy.fails("tui", "--webhook", "1", "--find", "17", code=2)
+    assert "--webhook ID" in busy.fails("tui", "--failed", code=2)
+
+
+@of_the_terminal
 def test_without_a_terminal_it_says_so(installed: Installation) -> None:
     assert "needs a terminal" in installed.fails("tui", code=2)
 

@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from core.config import DeliveryConfig
 from core.domain.editions import INCLUDED_EDITIONS, Edition
 from core.errors import WebhooksError
 from core.storage.database import sqlite_path
+from core.use_cases import queries
 from core.use_cases.settings import keep_lost, settings_of
 from tasks.wiring import DEFAULT_CONFIG, make_policy, utc_now
 from tui.cli.init import set_up
@@ -28,7 +30,7 @@ from tui.cli.program import (
     others_settings,
     pass_program,
 )
-from tui.desk import TELL, Desk
+from tui.desk import TELL, Desk, Place
 
 if TYPE_CHECKING:
     from tui.app import WebhooksApp
@@ -43,16 +45,56 @@ _MANNER = {"TEXTUAL_FPS": "60", "TEXTUAL_ANIMATIONS": "none"}
 @as_option
 @click.option("--key", metavar="FINGERPRINT", help="The SSH key it is, for the audit trail.")
 @business_option
+@click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Open its history.")
+@click.option("--failed", "only_failed", is_flag=True, help="Of that, what did not arrive.")
+@click.option("--delivery", "delivery_id", default="", metavar="ID", help="Open this delivery.")
+@click.option("--find", default="", metavar="TEXT", help="Open what `find TEXT` finds.")
+@click.option("--read-only", is_flag=True, help="Change nothing in this session.")
 @pass_program
-def tui(program: Program, login: str | None, key: str | None, business_id: int | None) -> None:
+def tui(
+    program: Program,
+    login: str | None,
+    key: str | None,
+    business_id: int | None,
+    webhook_id: int | None,
+    delivery_id: str,
+    find: str,
+    *,
+    only_failed: bool,
+    read_only: bool,
+) -> None:
     """Manage webhooks in the terminal."""
+    place = Place(webhook_id, only_failed, delivery_id, find)
+    _refuse_two_places(place)
     if not is_on_terminal():
         click.echo("The terminal UI needs a terminal: run it from one (ssh -t).", err=True)
         sys.exit(2)
-    if login is None and _is_untouched(program):
+    if login is None and place == Place() and not read_only and _is_untouched(program):
         run(_first_desk(program))
-    else:
-        run(make_desk(program, login, business_id, key))
+        return
+    desk = make_desk(program, login, business_id, key)
+    business_id = _business_of(desk, place) or business_id
+    run(replace(desk, business_id=business_id, place=place, read_only=read_only))
+
+
+def _refuse_two_places(place: Place) -> None:
+    given = (place.webhook_id is not None, bool(place.delivery_id), bool(place.find))
+    if sum(given) > 1:
+        raise click.UsageError("Give one of --webhook, --delivery and --find.")
+    if place.only_failed and place.webhook_id is None:
+        raise click.UsageError("--failed is said of a webhook: name it with --webhook ID.")
+
+
+def _business_of(desk: Desk, place: Place) -> int | None:
+    """Whose the place is; None where it is no business's. Raises NotFound where there is no such
+    place for who asks.
+    """
+    webhook_id = place.webhook_id
+    if place.delivery_id:
+        webhook_id = queries.delivery(desk.actor, place.delivery_id).delivery.webhook_id
+    if webhook_id is None:
+        return None
+    return queries.webhook(desk.actor, webhook_id).business_id
 
 
 def is_on_terminal() -> bool:

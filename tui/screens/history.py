@@ -43,6 +43,9 @@ _STYLES = {
 _EVENTS: tuple[EventType | None, ...] = (None, *EventType)
 
 
+FAILED_ONLY = Wanted(UNDELIVERED)
+
+
 @dataclass(frozen=True)
 class _Question:
     """What is asked of the database, and so what an answer answers."""
@@ -65,13 +68,16 @@ class History(ListPage):
         Binding("y", "copy_id", "Copy the delivery id", show=False),
     ]
 
-    def __init__(self, webhook: WebhookRow, rows: list[DeliveryRow]) -> None:
+    def __init__(
+        self, webhook: WebhookRow, rows: list[DeliveryRow], wanted: Wanted = queries.ALL
+    ) -> None:
+        """`wanted` is what the rows are: all of the latest, or the failed ones only."""
         super().__init__()
         self.webhook = webhook
         self.crumbs = ("Webhooks", name_of(webhook), "History")
         self._rows = rows
-        self._answered = _Question()  # what the rows are the answer to
-        self._only_failed = False
+        self._answered = _Question(wanted)  # what the rows are the answer to
+        self._only_failed = wanted == FAILED_ONLY
         self._event: EventType | None = None
         self._pages: list[int] = []  # the ids of the last rows of the pages before
         self._is_paused = False

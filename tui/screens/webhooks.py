@@ -13,16 +13,19 @@ from core.domain.cleaning import clean
 from core.domain.editions import OPTION_PRICE
 from core.domain.events import SELECTABLE
 from core.use_cases import queries
-from core.use_cases.queries import DeliveryRow, WebhookRow
+from core.use_cases.queries import DeliveryDetail, DeliveryRow, WebhookRow
 from core.use_cases.settings import keep_lost
 from core.use_cases.webhook_health import Health, Overview, State, overview
+from tui.desk import Place
 from tui.failures import name_of, outcome_of, readable, titled
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
 from tui.ping import send_test
 from tui.screens.confirm import DeleteWebhook, RegenerateSecret
+from tui.screens.delivery import DeliveryPage
 from tui.screens.edit import EditWebhook, NewWebhook
-from tui.screens.history import History
+from tui.screens.find import Find
+from tui.screens.history import FAILED_ONLY, History
 from tui.screens.recover import Recover
 from tui.screens.settings import SettingsPage
 from tui.screens.trail import Trail
@@ -88,6 +91,29 @@ class Webhooks(ListPage):
         self._read()
         self.watch_database(self._read)
         self.set_interval(_REFRESH, self._read)
+        self._open_place(self._app.take_place())
+
+    def _open_place(self, place: Place) -> None:
+        """Where the person asked to begin; q goes back to the list."""
+        if place.find:
+            self.app.push_screen(Find(place.find))
+        elif place.delivery_id:
+            self._open_delivery(place.delivery_id)
+        elif place.webhook_id is not None:
+            self._open_history(place.webhook_id, only_failed=place.only_failed)
+
+    def _open_delivery(self, delivery_id: str) -> None:
+        actor = self.desk.actor
+
+        def read() -> tuple[WebhookRow, DeliveryDetail]:
+            detail = queries.delivery(actor, delivery_id)
+            return queries.webhook(actor, detail.delivery.webhook_id), detail
+
+        def page(found: tuple[WebhookRow, DeliveryDetail]) -> DeliveryPage:
+            webhook, detail = found
+            return DeliveryPage(webhook, [str(detail.delivery.uuid)], detail)
+
+        self.open(read, page)
 
     def _tell_what_was_lost(self) -> None:
         """With a session whose connection ended; told once."""
@@ -201,26 +227,32 @@ class Webhooks(ListPage):
         self._with_chosen(lambda webhook: send_test(self, webhook.id, webhook.url, self.flash))
 
     def action_new(self) -> None:
-        self.app.push_screen(NewWebhook())
+        if self.may_change():
+            self.app.push_screen(NewWebhook())
 
     def action_edit(self) -> None:
-        self._with_chosen(lambda webhook: self.app.push_screen(EditWebhook(webhook)))
+        self._change_chosen(lambda webhook: self.app.push_screen(EditWebhook(webhook)))
 
     @on(Table.RowSelected)
     def action_history(self) -> None:
-        self._with_chosen(self._open_history)
+        self._with_chosen(lambda webhook: self._open_history(webhook.id))
 
-    def _open_history(self, webhook: WebhookRow) -> None:
+    def _open_history(self, webhook_id: int, *, only_failed: bool = False) -> None:
         actor = self.desk.actor
-        self.open(
-            lambda: queries.deliveries(actor, webhook.id), lambda rows: History(webhook, rows)
-        )
+        wanted = FAILED_ONLY if only_failed else queries.ALL
+
+        def read() -> tuple[WebhookRow, list[DeliveryRow]]:
+            return queries.webhook(actor, webhook_id), queries.deliveries(
+                actor, webhook_id, wanted=wanted
+            )
+
+        self.open(read, lambda found: History(*found, wanted))
 
     def action_secret(self) -> None:
-        self._with_chosen(lambda webhook: self.app.push_screen(RegenerateSecret(webhook)))
+        self._change_chosen(lambda webhook: self.app.push_screen(RegenerateSecret(webhook)))
 
     def action_delete(self) -> None:
-        self._with_chosen(lambda webhook: self.app.push_screen(DeleteWebhook(webhook)))
+        self._change_chosen(lambda webhook: self.app.push_screen(DeleteWebhook(webhook)))
 
     def action_recover(self) -> None:
         self._with_chosen(lambda webhook: self.app.push_screen(Recover(webhook)))
@@ -236,6 +268,10 @@ class Webhooks(ListPage):
 
     def action_leave(self) -> None:
         self._app.exit()
+
+    def _change_chosen(self, then: Callable[[WebhookRow], object]) -> None:
+        if self.may_change():
+            self._with_chosen(then)
 
     def _with_chosen(self, then: Callable[[WebhookRow], object]) -> None:
         key = self.query_one(Table).at_key

@@ -20,18 +20,20 @@ _LEAST_WAY = 24  # cells that are left for the way here, before the right goes
 class Crumbs(Static):
     """Row 1: the way here at the left, business and login at the right."""
 
-    def __init__(self, crumbs: Iterable[str], right: str) -> None:
+    def __init__(self, crumbs: Iterable[str], right: str, always: str = "") -> None:
+        """`always` stands at the right, whatever there is no room for."""
         super().__init__()
+        self._always = always
         self._crumbs = tuple(crumbs)
         self._right = right
         self._place = ""
 
     def render(self) -> Content:
         width = self.size.width
-        right = untrusted(" · ".join(filter(None, (self._right, self._place))))
+        right = untrusted(_in_a_row(self._right, self._place, self._always))
         way = untrusted(" › ".join(self._crumbs))
         if width - right.cell_length - 4 < min(way.cell_length, _LEAST_WAY):
-            right = Content("")
+            right = untrusted(self._always)
         left = self._way(width - right.cell_length - 4 if right else width - 2)
         gap = width - left.cell_length - right.cell_length - 2
         return Content.assemble(" ", left.stylize("bold"), " " * max(0, gap), right, " ")
@@ -60,6 +62,10 @@ class Crumbs(Static):
         if place != self._place:
             self._place = place
             self.refresh()
+
+
+def _in_a_row(*told: str) -> str:
+    return " · ".join(filter(None, told))
 
 
 class Flash(Static):
