@@ -24,7 +24,7 @@ from tui.cli.program import (
 
 @click.group()
 def events() -> None:
-    """List events, show what is in one, export what was published."""
+    """List events, show what is in one, export them."""
 
 
 @events.command("list")
