@@ -34,7 +34,8 @@ from core.errors import BadKeyFile
 from core.outbound.sender import Sender
 from core.outbound.transport import Errand
 from core.pipeline import leases
-from core.pipeline.leases import LEASE, Claim, FannedOut, Settlement
+from core.pipeline.fan_out import FannedOut, fan_out
+from core.pipeline.leases import LEASE, Claim, Settlement
 from core.pipeline.recording import settle_all
 from core.pipeline.recovery import recover_some
 from core.pipeline.steps import Step, passed
@@ -327,7 +328,7 @@ class Dispatcher:
         """In the writer: what was fanned out, whether there may be more to do at once, and who
         waits.
         """
-        fanned_out = leases.fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
+        fanned_out = fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
         has_more = not fanned_out.is_all or (
             bool(self._recovery_window)
             and recover_some(_RECOVER_BATCH, self._recovery_window, self._clock())

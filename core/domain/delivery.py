@@ -52,6 +52,14 @@ class ErrorKind(StrEnum):
     INTERNAL = "internal"  # a fault of ours that only this delivery meets
 
 
+SUCCESS = range(200, 300)
+"""The HTTP statuses that deliver; every other one is a failure."""
+
+
+def is_success(http_status: int | None) -> bool:
+    return http_status is not None and http_status in SUCCESS
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The receiver answered with a status; `response` is cleaned and cut."""
@@ -62,7 +70,7 @@ class Answered:
 
     @property
     def accepted(self) -> bool:
-        return 200 <= self.http_status <= 299
+        return is_success(self.http_status)
 
     @property
     def error(self) -> ErrorKind | None:

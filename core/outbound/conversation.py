@@ -22,7 +22,7 @@ from httptools import (
     HttpResponseParser,
 )
 
-from core.domain.delivery import ErrorKind
+from core.domain.delivery import ErrorKind, is_success
 from core.errors import system_words
 from core.outbound.failures import AttemptFailed, KeptConnectionDied
 from core.outbound.tls import explain_tls
@@ -250,7 +250,7 @@ class Conversation(asyncio.BufferedProtocol):
         self._answer, self._is_kept = None, True
         self._taken = self._interim = 0
         self._head.clear()
-        if self._stays and 200 <= answer.status <= 299:
+        if self._stays and is_success(answer.status):
             self._on_change(self)
         else:
             self.close()

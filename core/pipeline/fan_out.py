@@ -19,6 +19,7 @@ from core.pipeline.rendered import NotRendered, Receiver, Rendered
 from core.pipeline.steps import Step, passed
 from core.storage.database import insert_rows, is_about_a_value, one_of, proxy, transaction
 from core.storage.models import (
+    ENTITLED,
     EPOCH,
     MICROSECOND,
     Delivery,
@@ -38,10 +39,10 @@ _BUSINESSES = 50  # that take a turn in one transaction
 _Row = tuple[object, ...]
 
 # From one business that has events to the next, in steps along the outbox's index.
-_PENDING_BUSINESSES = """
+_PENDING_BUSINESSES = f"""
     WITH RECURSIVE pending(business_id) AS (
         SELECT * FROM (SELECT business_id FROM event
-                       WHERE fanned_out_at IS NULL AND business_id > {after}
+                       WHERE fanned_out_at IS NULL AND business_id > {{after}}
                        ORDER BY business_id LIMIT 1) AS first
         UNION ALL
         SELECT (SELECT business_id FROM event
@@ -50,8 +51,8 @@ _PENDING_BUSINESSES = """
         FROM pending WHERE pending.business_id IS NOT NULL
     )
     SELECT business.id FROM pending JOIN business ON business.id = pending.business_id
-    WHERE business.option = TRUE OR business.edition IN ('group', 'restaurant_group')
-    LIMIT {limit}
+    WHERE {ENTITLED}
+    LIMIT {{limit}}
 """
 
 

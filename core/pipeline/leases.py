@@ -33,8 +33,6 @@ from core.domain.delivery import (
 from core.domain.editions import includes_webhooks
 from core.domain.payload import is_intact
 from core.pipeline.attempt_log import AttemptRow, attempt_row, log_attempts, prepare_log
-from core.pipeline.fan_out import FannedOut as FannedOut  # noqa: PLC0414 - whoever claims fans out as well
-from core.pipeline.fan_out import fan_out as fan_out  # noqa: PLC0414 - the same
 from core.pipeline.recovery import Ended, note_outages
 from core.pipeline.steps import Step, passed
 from core.storage.database import Prepared, connection, is_postgres, one_of, proxy, transaction

@@ -12,9 +12,18 @@ from datetime import datetime, timedelta
 
 from peewee import SQL, Expression, fn
 
-from core.domain.delivery import ErrorKind
+from core.domain.delivery import ErrorKind, is_success
 from core.storage.database import connection, is_postgres, one_of, transaction
-from core.storage.models import EPOCH, Attempt, Delivery, Event, Tally, TallyProgress, row_lock
+from core.storage.models import (
+    EPOCH,
+    Attempt,
+    Delivery,
+    Event,
+    Tally,
+    TallyProgress,
+    accepted,
+    row_lock,
+)
 
 ATTEMPTS = "attempts"
 DELIVERED = "delivered"  # by the bucket they fall into: how long after they were published
@@ -135,16 +144,14 @@ def _outcomes(which: Expression) -> Counts:
 def _outcome(http_status: int | None, error: str | None) -> str:
     if http_status is None:
         return error or ErrorKind.PROTOCOL
-    return "delivered" if 200 <= http_status <= 299 else f"{http_status // 100}xx"
+    return "delivered" if is_success(http_status) else f"{http_status // 100}xx"
 
 
 def _arrivals(which: Expression) -> Counts:
     """Each delivery's first 2xx, by how long after the event was published its answer was there."""
     earlier = Attempt.alias()
     again = earlier.select(earlier.id).where(
-        (earlier.delivery == Attempt.delivery)
-        & (earlier.id < Attempt.id)
-        & earlier.http_status.between(200, 299)
+        (earlier.delivery == Attempt.delivery) & (earlier.id < Attempt.id) & accepted(earlier)
     )
     # As numbers: peewee would make a moment of each.
     ended = Attempt.started_at.cast("BIGINT") + Attempt.duration_us
@@ -157,7 +164,7 @@ def _arrivals(which: Expression) -> Counts:
         Attempt.select(fn.COUNT(Attempt.id), fn.SUM(took), *columns)
         .join(Delivery)
         .join(Event)
-        .where(which & Attempt.http_status.between(200, 299) & ~fn.EXISTS(again))
+        .where(which & accepted(Attempt) & ~fn.EXISTS(again))
         .tuples()
         .get()
     )

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from core.domain.delivery import WAITING, Status
 from core.storage.database import connection, is_postgres, proxy
-from core.storage.models import EPOCH, MICROSECOND, TimeField
+from core.storage.models import ENTITLED, EPOCH, MICROSECOND, TimeField
 from core.storage.ready import earliest_due
 
 _time = TimeField()
 
 # Who may not be sent to is not ready; should a row say so all the same, nothing comes of it.
-_SENDABLE = """
+_SENDABLE = f"""
     FROM webhook JOIN business ON business.id = webhook.business_id
     WHERE webhook.ready_at IS NOT NULL AND webhook.deleted_at IS NULL
-    AND (business.option = TRUE OR business.edition IN ('group', 'restaurant_group'))
+    AND {ENTITLED}
 """
 _READY = f"""
     SELECT webhook.id, webhook.business_id, webhook.url, webhook.ready_at,

@@ -19,6 +19,7 @@ from peewee import (
     UUIDField,
 )
 
+from core.domain.delivery import SUCCESS
 from core.domain.editions import INCLUDED_EDITIONS
 from core.storage.database import is_postgres, proxy
 
@@ -278,6 +279,17 @@ TABLES: tuple[type[Table], ...] = (
     Tally,
     TallyProgress,
 )
+
+
+ENTITLED = "(business.option = TRUE OR business.edition IN ({}))".format(
+    ", ".join(f"'{edition}'" for edition in INCLUDED_EDITIONS)
+)
+"""The same as `entitled`, in SQL that joins `business`."""
+
+
+def accepted(attempt: Any) -> Expression:
+    """The attempts, `Attempt` or an alias of it, that a receiver answered with success."""
+    return attempt.http_status.between(SUCCESS.start, SUCCESS.stop - 1)
 
 
 def entitled() -> Expression:

@@ -9,7 +9,16 @@ from core.domain.delivery import Status
 from core.pipeline.retention import TICK
 from core.storage.bisection import first_id_since
 from core.storage.database import connection
-from core.storage.models import Attempt, Business, Delivery, Event, LastRun, Webhook, entitled
+from core.storage.models import (
+    Attempt,
+    Business,
+    Delivery,
+    Event,
+    LastRun,
+    Webhook,
+    accepted,
+    entitled,
+)
 from core.use_cases.queries import waiting_since
 
 MINUTE = timedelta(minutes=1)
@@ -88,7 +97,7 @@ def _last_minute(now: datetime) -> tuple[int, int]:
     since = now - MINUTE
     # Ids are given when attempts end, so those of the last minute begin within one more.
     first = first_id_since(Attempt.started_at, since - MINUTE)
-    is_delivered = Attempt.http_status.between(200, 299)
+    is_delivered = accepted(Attempt)
     total, delivered = (
         Attempt.select(fn.COUNT(Attempt.id), fn.COUNT(Attempt.id).filter(is_delivered))
         .where((Attempt.id >= first) & (Attempt.started_at >= since))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from peewee import SQL, NodeList, fn
 
-from core.domain.delivery import ErrorKind, Recovery, Status
+from core.domain.delivery import ErrorKind, Recovery, Status, is_success
 from core.domain.editions import Actor, includes_webhooks
 from core.storage.bisection import first_id_since
 from core.storage.database import connection
@@ -166,7 +166,7 @@ def _glances(webhook_id: int) -> list[_Glance]:
             due_at,
             is_attempted=status is not None,
             is_judged=status is not None and (attempts > 0 or recovery != Recovery.MADE),
-            was_accepted=status is not None and 200 <= status <= 299,
+            was_accepted=is_success(status),
         )
         for delivery_id, due_at, attempts, recovery, status in rows.tuples()
     ]

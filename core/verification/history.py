@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from core.domain.delivery import BESIDE, ErrorKind, Recovery
+from core.domain.delivery import BESIDE, ErrorKind, Recovery, is_success
 from core.domain.editions import includes_webhooks
 from core.domain.signing import DELIVERY_HEADER
 from core.storage.database import connection
@@ -46,7 +46,7 @@ class Post:
 
     @property
     def accepted(self) -> bool:
-        return self.status is not None and 200 <= self.status <= 299
+        return is_success(self.status)
 
 
 class History:

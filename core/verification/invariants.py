@@ -14,7 +14,15 @@ from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
-from core.domain.delivery import BESIDE, INTERRUPTIONS_LIMIT, WAITING, ErrorKind, Schedule, Status
+from core.domain.delivery import (
+    BESIDE,
+    INTERRUPTIONS_LIMIT,
+    WAITING,
+    ErrorKind,
+    Schedule,
+    Status,
+    is_success,
+)
 from core.domain.language import Language
 from core.domain.signing import (
     DELIVERY_HEADER,
@@ -171,7 +179,7 @@ def _was_given_up(delivery: Row, log: Sequence[Row], evidence: Evidence) -> bool
 
 
 def _accepted(attempt: Row) -> bool:
-    return attempt.http_status is not None and 200 <= attempt.http_status <= 299
+    return is_success(attempt.http_status)
 
 
 # What was repeated, and what is logged of it

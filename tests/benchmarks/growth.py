@@ -24,6 +24,7 @@ from time import perf_counter
 
 from core.domain.delivery import Answered
 from core.pipeline import leases, retention
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Settlement
 from core.storage.database import hold_connection, open_database, proxy, release_connection
 from core.storage.models import Delivery, Event
@@ -94,7 +95,7 @@ class Installed:
     def _deliver(self) -> None:
         publish(self.businesses, EVENTS // BUSINESSES, self.now)
         with self._timed("fan out 100 events"):
-            leases.fan_out(EVENTS, self.now)
+            fan_out(EVENTS, self.now)
         wanted = dict.fromkeys(range(1, WEBHOOKS + 1), BATCH // WEBHOOKS)
         for _ in range(DELIVERIES // BATCH):
             with self._timed("claim 100"):

@@ -20,7 +20,7 @@ from core.config import Config, DeliveryConfig, SecretsConfig
 from core.domain.delivery import Schedule
 from core.domain.events import SELECTABLE, EventType
 from core.domain.signing import Secret
-from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.storage.database import insert_rows, open_database, release_connection, transaction
 from core.storage.models import Event, Webhook
 from core.storage.schema import migrate
@@ -98,7 +98,7 @@ def publish(businesses: Sequence[int], each: int, at: datetime) -> None:
 def prepare(database: str, key_file: Path, urls: list[str], each: int) -> None:
     """A new database with a webhook for each URL, and so many deliveries due to each of them."""
     publish(found(database, key_file, urls, len(urls)), each, now())
-    while leases.fan_out(500, now()).events:
+    while fan_out(500, now()).events:
         pass
     release_connection()
 

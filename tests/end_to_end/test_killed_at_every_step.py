@@ -15,7 +15,7 @@ import pytest
 from core.domain.delivery import ErrorKind, Recovery, Status
 from core.domain.events import EventType
 from core.intake import publish
-from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.steps import Step
 from core.storage.database import transaction
 from core.storage.models import Attempt, Delivery, Webhook
@@ -57,7 +57,7 @@ class Killed:
 
     def _abandon(self, events: int, now: datetime) -> None:
         """As an outage that is over has left them, so that there is something to recover."""
-        leases.fan_out(events, now)
+        fan_out(events, now)
         abandoned = {"status": Status.ABANDONED, "attempts": 5, "recovery": Recovery.DUE}
         with transaction():
             Delivery.update(settled_at=now, due_at=None, **abandoned).execute()

@@ -10,7 +10,8 @@ import pytest
 from core import intake
 from core.domain.editions import Actor
 from core.errors import NotIncluded
-from core.pipeline import leases, retention
+from core.pipeline import retention
+from core.pipeline.fan_out import fan_out
 from core.storage.models import Delivery, Event
 from core.storage.vault import Vault
 from core.use_cases import services
@@ -147,7 +148,7 @@ class World:
 
     def fan_out(self, limit: int) -> int:
         ready = [event for event in self.model.outbox() if event.shop.included]
-        done = leases.fan_out(limit, self.now)
+        done = fan_out(limit, self.now)
         fresh = self._learn_fanned_out()
         assert all(event in ready for event in fresh), "fanned out for one without the option"
         expected_count = min(limit, len(ready))

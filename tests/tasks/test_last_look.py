@@ -10,6 +10,7 @@ import pytest
 from peewee import OperationalError
 
 from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
 from core.storage.database import is_postgres
 from core.storage.vault import Vault
@@ -37,7 +38,7 @@ def may_send(claims: list[Claim]) -> list[bool]:
 def claimed(vault: Vault, business: int) -> Claim:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(500, NOON)
+    fan_out(500, NOON)
     [claim] = leases.claim({webhook.id: 1}, SCHEDULE, NOON)
     return claim
 

@@ -8,21 +8,24 @@ import pytest
 from peewee import SQL, OperationalError
 
 from core.domain.choices import Chosen, Format
+from core.domain.editions import Edition, includes_webhooks
 from core.domain.language import Language
 from core.errors import BadInput
 from core.pipeline import fan_out as module
-from core.pipeline import rendered
+from core.pipeline import leases, rendered
 from core.pipeline.fan_out import FannedOut, fan_out
 from core.storage.database import connection, proxy, transaction
+from core.storage.due import waiting_webhooks
 from core.storage.models import Delivery, Event, Webhook
 from core.storage.vault import Vault
-from core.use_cases.businesses import add_business
+from core.use_cases.businesses import add_business, set_business
 from core.use_cases.services import create_webhook, delete_webhook
 from tests.support.scene import (
     DEVELOPMENT,
     MARIE,
     NOON,
     OPERATOR,
+    SCHEDULE,
     SECOND,
     add_webhook,
     publish_ticket,
@@ -302,3 +305,21 @@ def test_of_what_is_no_text_a_line_is_made_all_the_same(business: int, vault: Va
     for _, body in stored_bodies():
         assert body is not None
         assert json.loads(body)["text"].startswith("Ticket")
+
+
+@pytest.mark.parametrize("option", [False, True])
+@pytest.mark.parametrize("edition", Edition)
+def test_whoever_is_entitled_is_sent_to_and_nobody_else(
+    business: int, vault: Vault, edition: Edition, option: bool
+) -> None:
+    """Of each edition there is: the rule is written once, and every statement is made from it."""
+    webhook = add_webhook(vault, business)
+    event = publish_ticket(business)
+    set_business(OPERATOR, business, NOON, edition=edition, option=option)
+    entitled = includes_webhooks(edition, option=option)
+
+    assert fan_out(10, NOON).events == entitled
+    assert made() == [(event, webhook.id)] * entitled
+    assert [each.webhook_id for each in waiting_webhooks(NOON)] == [webhook.id] * entitled
+    claims = leases.claim({webhook.id: 1}, SCHEDULE, NOON)
+    assert leases.still_sendable(claims) == [True] * entitled

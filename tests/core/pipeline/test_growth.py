@@ -13,6 +13,7 @@ import pytest
 
 from core.domain.delivery import Answered
 from core.pipeline import leases, retention
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Settlement
 from core.pipeline.recovery import recover_some
 from core.pipeline.tallies import fold, totals
@@ -97,7 +98,7 @@ def rows_read(node: dict[str, Any]) -> Iterator[float]:
 
 
 def a_pass(webhook_ids: list[int]) -> None:
-    leases.fan_out(100, NOON)
+    fan_out(100, NOON)
     assert len(waiting_webhooks(NOON)) == len(webhook_ids)
     claims = leases.claim(dict.fromkeys(webhook_ids, 5), SCHEDULE, NOON)
     assert len(claims) == 5 * len(webhook_ids)

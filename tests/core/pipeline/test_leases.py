@@ -18,6 +18,7 @@ from core.domain.delivery import (
 )
 from core.domain.events import EventType
 from core.pipeline import leases
+from core.pipeline.fan_out import FannedOut, fan_out
 from core.pipeline.leases import LEASE, Claim, Settlement
 from core.storage.database import proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
@@ -44,8 +45,8 @@ OK = Answered(200, "thanks")
 BROKEN = Answered(500, "oops")
 
 
-def fan_out(now: datetime = NOON) -> leases.FannedOut:
-    return leases.fan_out(500, now)
+def fan_out_all(now: datetime = NOON) -> FannedOut:
+    return fan_out(500, now)
 
 
 def claim(webhook_id: int, room: int = 16, now: datetime = NOON) -> list[Claim]:
@@ -63,7 +64,7 @@ def test_an_event_becomes_one_delivery_for_each_webhook_that_selected_it(
     wants = add_webhook(vault, business)
     other = add_webhook(vault, business, events=(EventType.CLIENT_CREATED,))
     publish_ticket(business)
-    assert fan_out() == leases.FannedOut(events=1, deliveries=1)
+    assert fan_out_all() == FannedOut(events=1, deliveries=1)
     assert only_delivery(wants.id).status is Status.PENDING
     assert queries.deliveries(MARIE, other.id) == []
 
@@ -71,8 +72,8 @@ def test_an_event_becomes_one_delivery_for_each_webhook_that_selected_it(
 def test_an_event_is_fanned_out_once(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
-    assert fan_out() == leases.FannedOut(0, 0)
+    fan_out_all()
+    assert fan_out_all() == FannedOut(0, 0)
     assert len(queries.deliveries(MARIE, webhook.id)) == 1
 
 
@@ -80,7 +81,7 @@ def test_an_event_of_another_business_is_not_delivered(business: int, vault: Vau
     webhook = add_webhook(vault, business)
     other = add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
     publish_ticket(other)
-    fan_out()
+    fan_out_all()
     assert queries.deliveries(MARIE, webhook.id) == []
 
 
@@ -90,7 +91,7 @@ def test_a_webhook_gets_no_event_committed_before_it_was_created(
     publish_ticket(business)
     webhook = add_webhook(vault, business, now=NOON)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     assert len(queries.deliveries(MARIE, webhook.id)) == 1
 
 
@@ -98,7 +99,7 @@ def test_a_ping_goes_to_its_webhook_alone_whatever_it_selected(business: int, va
     tested = add_webhook(vault, business, events=(EventType.CLIENT_CREATED,))
     other = add_webhook(vault, business)
     services.send_test(MARIE, tested.id, NOON, wake=silent)
-    fan_out()
+    fan_out_all()
     assert only_delivery(tested.id).event is EventType.PING
     assert queries.deliveries(MARIE, other.id) == []
 
@@ -107,7 +108,7 @@ def test_claims_are_disjoint_and_leased(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     for _ in range(5):
         publish_ticket(business)
-    fan_out()
+    fan_out_all()
     first, second = claim(webhook.id, room=3), claim(webhook.id, room=3)
     assert (len(first), len(second)) == (3, 2)
     assert not {each.id for each in first} & {each.id for each in second}
@@ -120,7 +121,7 @@ def test_a_claim_takes_no_more_of_a_webhook_than_there_is_room_for(
     one, two = add_webhook(vault, business), add_webhook(vault, business)
     for _ in range(4):
         publish_ticket(business)
-    fan_out()
+    fan_out_all()
     claims = leases.claim({one.id: 1, two.id: 3}, SCHEDULE, NOON)
     assert sorted(each.webhook_id for each in claims) == [one.id, two.id, two.id, two.id]
 
@@ -128,7 +129,7 @@ def test_a_claim_takes_no_more_of_a_webhook_than_there_is_room_for(
 def test_a_claim_carries_what_is_to_be_sent(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business, payload=b'{"n": 1.10}')
-    fan_out()
+    fan_out_all()
     [claimed] = claim(webhook.id)
     assert (claimed.payload, claimed.url, claimed.attempt) == (b'{"n": 1.10}', webhook.url, 1)
     assert vault.open(claimed.sealed_secret, business, webhook.id) == webhook.secret
@@ -140,7 +141,7 @@ def test_what_cannot_be_read_ends_its_own_delivery_and_no_claim(
 ) -> None:
     webhook = add_webhook(vault, business)
     broken, whole = publish_ticket(business), publish_ticket(business)
-    fan_out()
+    fan_out_all()
     with transaction():
         Event.update(created_at=SQL(str(2**62))).where(Event.id == broken).execute()
     [claimed] = claim(webhook.id)
@@ -153,7 +154,7 @@ def test_what_cannot_be_read_ends_its_own_delivery_and_no_claim(
 def test_a_delivery_is_not_claimed_before_it_is_due(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     settle(claim(webhook.id), BROKEN)
     assert claim(webhook.id, now=NOON + MINUTE - SECOND) == []
     assert len(claim(webhook.id, now=NOON + MINUTE)) == 1
@@ -164,7 +165,7 @@ def test_an_expired_lease_is_claimed_again_without_using_up_an_attempt(
 ) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     claim(webhook.id)
     assert claim(webhook.id, now=NOON + LEASE - SECOND) == []
     [again] = claim(webhook.id, now=NOON + LEASE)
@@ -177,7 +178,7 @@ def test_an_expired_lease_is_claimed_again_without_using_up_an_attempt(
 def test_what_a_long_pass_fans_out_is_made_now_and_due_in_it(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(500, NOON, lambda: NOON + MINUTE)
+    fan_out(500, NOON, lambda: NOON + MINUTE)
     row = Delivery.get()
     assert (row.created_at, row.event.fanned_out_at) == (NOON + MINUTE, NOON + MINUTE)
     assert len(claim(webhook.id, now=NOON)) == 1
@@ -187,7 +188,7 @@ def test_a_lease_runs_from_when_it_was_our_turn_to_write(business: int, vault: V
     """Not from when the pass began: a `tick` with much to do takes minutes."""
     webhook, moment = add_webhook(vault, business), NOON + MINUTE
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
 
     def clock() -> datetime:
         assert proxy.in_transaction()
@@ -202,7 +203,7 @@ def test_a_lease_runs_from_when_it_was_our_turn_to_write(business: int, vault: V
 def test_a_lease_that_ran_out_days_ago_is_claimed_again(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     claim(webhook.id)
     assert len(claim(webhook.id, now=NOON + 3 * DAY)) == 1
 
@@ -210,7 +211,7 @@ def test_a_lease_that_ran_out_days_ago_is_claimed_again(business: int, vault: Va
 def test_an_attempt_that_its_worker_slept_through_is_settled(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     slept = [Settlement(each, OK, NOON, DAY) for each in claim(webhook.id)]
     assert len(leases.settle(slept, SCHEDULE, NOON + DAY)) == 1
     assert only_delivery(webhook.id).status is Status.DELIVERED
@@ -219,7 +220,7 @@ def test_an_attempt_that_its_worker_slept_through_is_settled(business: int, vaul
 def test_a_delivery_that_keeps_killing_its_worker_is_abandoned(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     now = NOON
     for _ in range(INTERRUPTIONS_LIMIT + 1):
         assert claim(webhook.id, now=now)
@@ -232,7 +233,7 @@ def test_a_delivery_that_keeps_killing_its_worker_is_abandoned(business: int, va
 def test_a_settle_after_the_lease_was_lost_changes_nothing(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     stale = claim(webhook.id)
     fresh = claim(webhook.id, now=NOON + LEASE)
     assert settle(stale, BROKEN, NOON + LEASE) == 0
@@ -249,7 +250,7 @@ def test_five_failures_follow_the_schedule_and_then_it_is_abandoned(
 ) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     now, waits = NOON, []
     for _ in range(4):
         settle(claim(webhook.id, now=now), BROKEN, now)
@@ -268,7 +269,7 @@ def test_five_failures_follow_the_schedule_and_then_it_is_abandoned(
 def test_every_attempt_is_kept(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     settle(claim(webhook.id), BROKEN)
     settle(claim(webhook.id, now=NOON + MINUTE), OK, NOON + MINUTE)
     detail = queries.delivery(MARIE, str(only_delivery(webhook.id).uuid))
@@ -288,7 +289,7 @@ def test_an_attempt_that_was_not_made_leaves_no_trace_and_is_due_again(
 ) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     settle(claim(webhook.id), outcome)
     assert Attempt.select().count() == 0
     assert next_due(NOON) == NOON + wait
@@ -302,7 +303,7 @@ def test_of_attempts_settled_together_those_whose_lease_was_lost_change_nothing(
     webhook = add_webhook(vault, business)
     for _ in range(3):
         publish_ticket(business)
-    fan_out()
+    fan_out_all()
     first, lost, last = claim(webhook.id)
     make_due(NOON, Delivery.id == lost.id)
     [claimed_since] = claim(webhook.id)
@@ -318,7 +319,7 @@ def test_what_is_given_back_is_as_if_it_had_not_been_claimed(business: int, vaul
     webhook = add_webhook(vault, business)
     for _ in range(3):
         publish_ticket(business)
-    fan_out()
+    fan_out_all()
     ended, lost, kept = claim(webhook.id)
     settle([ended], OK)
     make_due(NOON, Delivery.id == lost.id)
@@ -340,7 +341,7 @@ def test_what_is_in_flight_here_is_not_claimed_though_the_clock_leapt(
     webhook = add_webhook(vault, business)
     publish_ticket(business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     [in_flight] = claim(webhook.id, room=1)
     later = NOON + LEASE + 10 * SECOND
     claims = leases.claim({webhook.id: 16}, SCHEDULE, later, held={in_flight.id})
@@ -353,7 +354,7 @@ def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault
     webhook = add_webhook(vault, business)
     publish_ticket(business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     in_flight = claim(webhook.id, room=1)
     services.delete_webhook(MARIE, webhook.id, NOON)
     assert waiting_webhooks(NOON + DAY) == []
@@ -365,7 +366,7 @@ def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault
 def test_a_claim_is_sendable_until_its_webhook_changes(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     claims = claim(webhook.id)
     assert leases.still_sendable(claims) == [True]
     services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
@@ -376,15 +377,15 @@ def test_a_business_whose_option_is_off_waits_and_goes_on(vault: Vault, database
     shop = add_business(OPERATOR, "Boutique", "boutique", "marie", NOON, option=True)
     webhook = add_webhook(vault, shop)
     publish_ticket(shop)
-    fan_out()
+    fan_out_all()
     publish_ticket(shop)
     set_business(OPERATOR, shop, NOON, option=False)
     assert waiting_webhooks(NOON + DAY) == []
     assert next_due(NOON) is None
-    assert fan_out() == leases.FannedOut(0, 0)
+    assert fan_out_all() == FannedOut(0, 0)
     set_business(OPERATOR, shop, NOON, option=True)
     assert [each.webhook_id for each in waiting_webhooks(NOON)] == [webhook.id]
-    assert fan_out() == leases.FannedOut(1, 1)
+    assert fan_out_all() == FannedOut(1, 1)
 
 
 def test_webhooks_with_something_due_come_longest_first_and_no_others(
@@ -392,10 +393,10 @@ def test_webhooks_with_something_due_come_longest_first_and_no_others(
 ) -> None:
     early, late = add_webhook(vault, business), None
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     late = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out(NOON + MINUTE)
+    fan_out_all(NOON + MINUTE)
     assert [(each.webhook_id, each.ready_at) for each in waiting_webhooks(NOON + MINUTE)] == [
         (early.id, NOON),
         (late.id, NOON + MINUTE),
@@ -409,7 +410,7 @@ def test_redelivering_a_settled_delivery_starts_a_whole_schedule_again(
 ) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    fan_out()
+    fan_out_all()
     [first] = claim(webhook.id)
     settle([first], OK)
     services.redeliver(MARIE, str(first.uuid), NOON + MINUTE, wake=silent)
@@ -423,7 +424,7 @@ def test_recover_queues_again_what_was_abandoned_since_and_nothing_else(
     webhook = add_webhook(vault, business)
     for now in (NOON - DAY, NOON, NOON):
         publish_ticket(business, now)
-        fan_out(now)
+        fan_out_all(now)
     with transaction():
         Delivery.update(
             status=Status.ABANDONED, due_at=None, settled_at=Delivery.created_at

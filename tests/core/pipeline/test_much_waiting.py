@@ -10,6 +10,7 @@ from tests.core.test_growth import watched
 from core.domain.delivery import Recovery, Status, Unsendable
 from core.domain.events import EventType
 from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Settlement
 from core.pipeline.recovery import recover_some
 from core.storage import due
@@ -62,7 +63,7 @@ def test_what_waits_for_later_costs_a_pass_nothing(
     with watched(monkeypatch) as reads:
         assert waiting_webhooks(NOON) == []
         assert next_due(NOON) == later
-        assert leases.fan_out(500, NOON).is_all
+        assert fan_out(500, NOON).is_all
     most, statement = max(reads)
     assert most < A_SCAN, statement
 
@@ -100,7 +101,7 @@ def test_a_claim_does_not_walk_what_was_due_while_an_old_snapshot_is_held(
             now += 2 * SECOND
             for _ in range(20):
                 publish_ticket(business, now)
-            leases.fan_out(500, now)
+            fan_out(500, now)
             claims = leases.claim({webhook: 20}, SCHEDULE, now)
             ended = [Settlement(each, Unsendable("damaged"), now, SECOND) for each in claims]
             leases.settle(ended, SCHEDULE, now)

@@ -5,6 +5,7 @@ from peewee import OperationalError
 
 from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachable
 from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Claim, Settlement
 from core.pipeline.recording import settle_all
 from core.storage.database import transaction
@@ -23,7 +24,7 @@ def claims(business: int, vault: Vault) -> list[Claim]:
     webhook = add_webhook(vault, business)
     for _ in range(9):
         publish_ticket(business)
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     return leases.claim({webhook.id: 9}, SCHEDULE, NOON)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachable, Unsendable
 from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Claim, Settlement
 from core.pipeline.recovery import recover_some
 from core.storage.due import waiting_webhooks
@@ -35,7 +36,7 @@ ONE_ATTEMPT = replace(SCHEDULE, max_attempts=1)
 
 def publish(business: int, now: datetime) -> None:
     publish_ticket(business, now)
-    leases.fan_out(500, now)
+    fan_out(500, now)
 
 
 def claim(webhook_id: int, now: datetime, room: int = 16) -> list[Claim]:

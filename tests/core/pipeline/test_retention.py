@@ -8,6 +8,7 @@ from core.domain.delivery import Answered
 from core.domain.events import EventType
 from core.intake import publish
 from core.pipeline import leases, retention
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Settlement
 from core.storage.database import proxy, transaction
 from core.storage.models import Attempt, AuditEntry, Delivery, Event, LastRun, Webhook
@@ -42,7 +43,7 @@ def add_delivered(business: int, vault: Vault, count: int) -> int:
     webhook = add_webhook(vault, business)
     for _ in range(count):
         publish_ticket(business)
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     deliver(webhook.id)
     return webhook.id
 
@@ -66,7 +67,7 @@ def test_settled_deliveries_go_with_their_attempts_and_events(
 def test_what_is_still_waiting_stays_however_old(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     deliver(webhook.id, status=500)
     publish_ticket(business)
     retention.prune(NOON + KEEP, NOON)
@@ -80,7 +81,7 @@ def test_what_waits_does_not_end_the_walk(
     webhook = add_webhook(vault, business)
     for _ in range(8):
         publish_ticket(business)
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     with transaction():
         settled = Delivery.id.in_(Delivery.select(Delivery.id).order_by(-Delivery.id).limit(3))
         Delivery.update(status="abandoned", due_at=None).where(settled).execute()
@@ -92,7 +93,7 @@ def test_what_waits_does_not_end_the_walk(
 def test_an_event_stays_while_one_of_its_deliveries_does(business: int, vault: Vault) -> None:
     done, waiting = add_webhook(vault, business), add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     deliver(done.id)
     assert retention.prune(NOON + MINUTE, NOON) == 1
     assert counts() == (1, 1, 0)
@@ -102,7 +103,7 @@ def test_an_event_stays_while_one_of_its_deliveries_does(business: int, vault: V
 def test_what_a_switched_off_business_has_in_its_outbox_goes_as_history_does(business: int) -> None:
     publish_ticket(business)
     set_business(OPERATOR, business, NOON, edition="studio")
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     retention.prune(NOON, NOON + KEEP)
     assert counts() == (1, 0, 0)
     retention.prune(NOON + MINUTE, NOON + KEEP)
@@ -145,7 +146,7 @@ def test_younger_ones_stay(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     for now in (NOON, NOON + DAY):
         publish_ticket(business, now)
-        leases.fan_out(10, now)
+        fan_out(10, now)
     with transaction():
         Delivery.update(status="delivered", due_at=None).execute()
     assert retention.prune(NOON + MINUTE, NOON) == 1
@@ -161,7 +162,7 @@ def test_all_of_a_deleted_webhook_goes_at_once(
     for _ in range(3):
         publish_ticket(business)
     services.send_test(MARIE, deleted.id, NOON, wake=silent)
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     services.delete_webhook(MARIE, deleted.id, NOON)
     assert retention.prune(NOON - DAY, NOON) == 4
     with transaction():
@@ -181,10 +182,10 @@ def test_the_latest_event_before_a_webhook_stays_so_that_no_younger_one_gets_its
 ) -> None:
     mark = publish_ticket(business)
     webhook = add_webhook(vault, business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     retention.prune(NOON + DAY, NOON + DAY)
     assert publish_ticket(business, NOON + DAY) > mark
-    leases.fan_out(1, NOON + DAY)
+    fan_out(1, NOON + DAY)
     assert only_delivery(webhook.id)
 
 
@@ -195,7 +196,7 @@ def test_a_key_is_remembered_as_long_as_its_event(business: int) -> None:
         ).duplicate
 
     push()
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     retention.prune(NOON, NOON)
     assert push()
     retention.prune(NOON + MINUTE, NOON)

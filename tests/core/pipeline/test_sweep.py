@@ -6,6 +6,7 @@ import pytest
 
 from core.domain.delivery import ErrorKind, Unreachable
 from core.pipeline import leases, retention, sweep
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Settlement
 from core.pipeline.sweep import Sweep
 from core.storage.database import transaction
@@ -37,7 +38,7 @@ def test_a_webhook_that_would_be_looked_at_too_late_is_looked_at(
     business: int, webhook: int, ready_at: object
 ) -> None:
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     with transaction():
         Webhook.update(ready_at=ready_at).execute()
     rounds = Sweep(SCHEDULE)
@@ -48,7 +49,7 @@ def test_a_webhook_that_would_be_looked_at_too_late_is_looked_at(
 
 def test_one_that_is_as_it_should_be_is_not_written(business: int, webhook: int) -> None:
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     assert Sweep(SCHEDULE).step(NOON) == 0
 
 
@@ -56,7 +57,7 @@ def test_a_business_that_another_program_switches_off_and_on(vault: Vault, datab
     shop = add_business(OPERATOR, "Boutique", "boutique", "marie", NOON, option=True)
     add_webhook(vault, shop)
     publish_ticket(shop)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     for option in (False, True):
         with transaction():
             Business.update(option=option).execute()
@@ -70,7 +71,7 @@ def test_a_business_that_another_program_switches_off_and_on(vault: Vault, datab
 def test_what_waits_by_a_clock_that_was_ahead_is_pulled_back(business: int, webhook: int) -> None:
     for _ in range(3):
         publish_ticket(business)
-    leases.fan_out(3, AHEAD)
+    fan_out(3, AHEAD)
     failed, leased = leases.claim({webhook: 2}, SCHEDULE, AHEAD)
     leases.settle(
         [Settlement(failed, Unreachable(ErrorKind.TIMEOUT, ""), AHEAD, SECOND)], SCHEDULE, AHEAD
@@ -85,7 +86,7 @@ def test_what_waits_by_a_clock_that_was_ahead_is_pulled_back(business: int, webh
 
 def test_the_longest_wait_of_the_schedule_is_not_too_long(business: int, webhook: int) -> None:
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     with transaction():
         longest = NOON + max(SCHEDULE.retry_after)
         Delivery.update(due_at=longest, status="failed", attempts=4).execute()
@@ -100,7 +101,7 @@ def test_it_goes_round_all_webhooks_some_at_a_time(
     for _ in range(5):
         add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     rounds = Sweep(SCHEDULE)
     for _ in range(2):
         with transaction():
@@ -121,7 +122,7 @@ def test_pruning_gets_past_rows_from_a_clock_that_was_ahead(
     monkeypatch.setattr(retention, "_BATCH", 3)
     for now in (NOON - 9 * DAY, AHEAD, *[NOON - 8 * DAY] * 7, NOON):
         publish_ticket(business, now)
-        leases.fan_out(1, now)
+        fan_out(1, now)
     settled = {"status": "delivered", "due_at": None, "settled_at": NOON}
     with transaction():
         Delivery.update(settled).execute()

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from core.domain.delivery import Answered, ErrorKind, Outcome, Unreachable
-from core.pipeline import leases
 from core.pipeline.attempt_log import attempt_row, log_attempts
+from core.pipeline.fan_out import fan_out
 from core.pipeline.retention import prune
 from core.pipeline.tallies import ABANDONED, ATTEMPTS, DELIVERED, DELIVERED_TIME, fold, totals
 from core.storage.database import transaction
@@ -21,7 +21,7 @@ OK, BAD = Answered(200, "", ""), Answered(503, "", "")
 def make_delivery(business: int) -> int:
     """A delivery whose event was published at noon."""
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     latest = Delivery.select().order_by(Delivery.id.desc()).first()
     return int(latest.id)
 

@@ -11,6 +11,7 @@ import pytest
 
 from core.domain.delivery import Answered, Status
 from core.pipeline import leases, steps
+from core.pipeline.fan_out import FannedOut, fan_out
 from core.pipeline.leases import Settlement
 from core.pipeline.recovery import recover_some
 from core.pipeline.steps import Step
@@ -95,21 +96,21 @@ def test_what_one_is_claiming_the_other_passes_over(
     webhook = add_webhook(vault, business)
     for _ in range(4):
         publish_ticket(business)
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     claims = together(Step.CLAIMING, lambda: leases.claim({webhook.id: 3}, SCHEDULE, NOON))
     assert sorted(map(len, claims)) == [1, 3]
     assert len({claim.id for some in claims for claim in some}) == 4
 
 
 def test_what_one_is_fanning_out_the_other_passes_over(
-    business: int, vault: Vault, together: Callable[..., list[leases.FannedOut]]
+    business: int, vault: Vault, together: Callable[..., list[FannedOut]]
 ) -> None:
     add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(1, NOON)  # the webhook is ready, as it is while more comes in
+    fan_out(1, NOON)  # the webhook is ready, as it is while more comes in
     for _ in range(4):
         publish_ticket(business)
-    fanned_out = together(Step.FANNING_OUT, lambda: leases.fan_out(3, NOON))
+    fanned_out = together(Step.FANNING_OUT, lambda: fan_out(3, NOON))
     assert sorted(each.deliveries for each in fanned_out) == [1, 3]
     assert Delivery.select().count() == 5
 
@@ -119,17 +120,17 @@ def test_what_one_notes_of_an_outage_keeps_no_other_from_fanning_out(
 ) -> None:
     webhooks = [add_webhook(vault, business) for _ in range(2)]
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     claims = leases.claim({webhook.id: 1 for webhook in webhooks}, SCHEDULE, NOON)
     failed = [Settlement(claim, Answered(503, ""), NOON, SECOND) for claim in claims]
     publish_ticket(business)
     settled, fanned_out = together(
         Step.SETTLING,
         lambda: leases.settle(failed, SCHEDULE, NOON + SECOND),
-        lambda: leases.fan_out(1, NOON + SECOND),
+        lambda: fan_out(1, NOON + SECOND),
     )
     assert [verdict.status for _, verdict in settled] == [Status.FAILED] * 2
-    assert fanned_out == leases.FannedOut(1, 2)
+    assert fanned_out == FannedOut(1, 2)
 
 
 @ONLY_POSTGRESQL
@@ -176,7 +177,7 @@ def test_recoveries_take_deliveries_in_one_order_however_they_were_abandoned(
     webhook = add_webhook(vault, business)
     for _ in range(3):
         publish_ticket(business)
-    leases.fan_out(3, NOON)
+    fan_out(3, NOON)
     low, high, last = leases.claim({webhook.id: 3}, SCHEDULE, NOON)
     for claimed, answer in ((high, 503), (low, 503), (last, 200)):
         ended = Settlement(claimed, Answered(answer, ""), NOON, SECOND)

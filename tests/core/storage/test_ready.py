@@ -10,6 +10,7 @@ import pytest
 
 from core.domain.delivery import Answered, Recovery, Status, Withdrawn
 from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim, Settlement
 from core.pipeline.recovery import recover_some
 from core.storage.database import connection, proxy, transaction
@@ -49,8 +50,8 @@ def settle(claims: list[Claim], outcome: leases.Outcome, now: datetime) -> None:
     leases.settle([Settlement(each, outcome, now, SECOND) for each in claims], SCHEDULE, now)
 
 
-def fan_out(now: datetime) -> None:
-    leases.fan_out(500, now)
+def fan_out_all(now: datetime) -> None:
+    fan_out(500, now)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def webhook(business: int, vault: Vault) -> int:
 def leased(business: int, webhook: int) -> Claim:
     """Its one delivery, claimed at noon: it is ready for something that is due no more."""
     publish_ticket(business)
-    fan_out(NOON)
+    fan_out_all(NOON)
     [claimed] = claim(webhook, NOON)
     assert ready_at(webhook) == NOON
     return claimed
@@ -108,7 +109,7 @@ def test_a_busy_webhook_s_row_is_written_twice_a_second_however_much_is_sent(
     for twentieth in range(80):
         now = NOON + twentieth * SECOND / 20
         publish_ticket(business, now)
-        fan_out(now)
+        fan_out_all(now)
         settle(claim(webhook, now), Answered(200, ""), now)
         written.add(ready_at(webhook))
     assert len(written - {None}) <= 8
@@ -120,12 +121,12 @@ def test_a_claim_does_not_walk_what_was_due_long_before(business: int, webhook: 
         now = NOON + minute * MINUTE
         publish_ticket(business, now)
         publish_ticket(business, now)
-        fan_out(now)
+        fan_out_all(now)
         settle(claim(webhook, now, room=1), Answered(200, ""), now)
         settle(claim(webhook, now, room=1), Answered(200, ""), now)
     publish_ticket(business, now + MINUTE)
     publish_ticket(business, now + MINUTE)
-    fan_out(now + MINUTE)
+    fan_out_all(now + MINUTE)
     claim(webhook, now + MINUTE, room=1)
     assert ready_at(webhook) == now + MINUTE
 
@@ -135,7 +136,7 @@ def test_many_that_wait_for_later_are_none_of_a_pass_s_business(
 ) -> None:
     webhooks = [add_webhook(vault, business).id for _ in range(3)]
     publish_ticket(business)
-    fan_out(NOON)
+    fan_out_all(NOON)
     claims = leases.claim(dict.fromkeys(webhooks, 2), SCHEDULE, NOON)
     settle(claims, Answered(503, ""), NOON)
     leases.claim(dict.fromkeys(webhooks, 2), SCHEDULE, NOON + 2 * SECOND)
@@ -146,7 +147,7 @@ def test_many_that_wait_for_later_are_none_of_a_pass_s_business(
 
 def test_the_roster_says_whose_each_webhook_is_and_where(business: int, webhook: int) -> None:
     publish_ticket(business)
-    fan_out(NOON)
+    fan_out_all(NOON)
     [waiting] = waiting_webhooks(NOON)
     assert waiting == (webhook, business, "https://example.com/hook", NOON, False)
 
@@ -155,7 +156,7 @@ def test_switched_on_again_what_waited_is_looked_at(vault: Vault, database: str)
     shop = add_business(OPERATOR, "Boutique", "boutique", "marie", NOON, option=True)
     webhook = add_webhook(vault, shop).id
     publish_ticket(shop)
-    fan_out(NOON)
+    fan_out_all(NOON)
     set_business(OPERATOR, shop, NOON, option=False)
     assert ready_at(webhook) is None
     set_business(OPERATOR, shop, NOON + DAY, edition="group")
@@ -166,7 +167,7 @@ def test_switched_on_again_what_waited_is_looked_at(vault: Vault, database: str)
 
 
 def fans_out(business: int, _: Claim) -> None:
-    fan_out(NOON + 5 * SECOND)
+    fan_out_all(NOON + 5 * SECOND)
 
 
 def withdraws(_: int, leased: Claim) -> None:
@@ -202,7 +203,7 @@ def make_due(
     act: Callable[[int, Claim], None] = request.param
     if act in (sends_again, recovers, recovers_by_itself):
         publish_ticket(business)
-        fan_out(NOON)
+        fan_out_all(NOON)
         [other] = claim(webhook, NOON)
         settle([other], Answered(200, ""), NOON)
         if act is not sends_again:
@@ -279,11 +280,11 @@ def test_switching_off_waits_for_what_is_being_fanned_out_so_that_switching_on_f
     shop = add_business(OPERATOR, "Boutique", "boutique", "marie", NOON, option=True)
     webhook = add_webhook(vault, shop).id
     publish_ticket(shop)
-    fan_out(NOON)
+    fan_out_all(NOON)
     settle(claim(webhook, NOON), Answered(200, ""), NOON)
     publish_ticket(shop)
     with ThreadPoolExecutor(1) as pool:
-        with uncommitted(lambda: fan_out(NOON + SECOND)):
+        with uncommitted(lambda: fan_out_all(NOON + SECOND)):
             switched = pool.submit(set_business, OPERATOR, shop, NOON, option=False)
             wait_until(waits_for_a_lock)
         switched.result(PATIENCE)

@@ -12,7 +12,7 @@ import pytest
 from core.domain.editions import Actor
 from core.domain.events import EventType
 from core.errors import NotFound
-from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.storage.vault import Vault
 from core.use_cases import export, finding, queries, services, webhook_health
 from core.use_cases.businesses import add_business
@@ -43,7 +43,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
     add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     [delivery] = queries.deliveries(OPERATOR, webhook.id)
     theirs = {
         "actor": PAUL,

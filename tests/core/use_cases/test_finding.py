@@ -7,6 +7,7 @@ from core.domain.editions import Actor
 from core.errors import BadInput, NotAllowed
 from core.intake import publish
 from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Settlement
 from core.storage.database import transaction
 from core.storage.models import Delivery
@@ -31,7 +32,7 @@ TICKET = b'{"numero": "4711", "total_tvac": 55.10}'
 
 def publish_and_fan_out(business: int, payload: bytes = TICKET, key: str | None = None) -> int:
     published = publish(business, "ticket.created", payload, NOON, key=key, wake=silent)
-    leases.fan_out(100, NOON)
+    fan_out(100, NOON)
     assert published.event_id is not None
     return published.event_id
 
@@ -112,7 +113,7 @@ def test_an_event_that_waits_in_the_outbox_says_so(business: int) -> None:
     publish_ticket(business, payload=TICKET)
     [waiting] = find(MARIE, business, "4711")
     assert (waiting.is_fanned_out, waiting.deliveries) == (False, ())
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     [nowhere] = find(MARIE, business, "4711")
     assert (nowhere.is_fanned_out, nowhere.deliveries) == (True, ())
 

@@ -3,6 +3,7 @@
 from core.domain.delivery import Answered, Status
 from core.pipeline import leases
 from core.pipeline.attempt_log import attempt_row, log_attempts
+from core.pipeline.fan_out import fan_out
 from core.pipeline.retention import record_tick
 from core.storage.database import transaction
 from core.storage.models import Delivery
@@ -39,7 +40,7 @@ def test_what_waits_is_told_by_why_it_waits(business: int, vault: Vault) -> None
     webhook = add_webhook(vault, business)
     for _ in range(5):
         publish_ticket(business, NOON - MINUTE)
-    leases.fan_out(4, NOON - MINUTE)
+    fan_out(4, NOON - MINUTE)
     leases.claim({webhook.id: 1}, SCHEDULE, NOON)
     failed = Delivery.select().where(Delivery.lease.is_null()).order_by(Delivery.id).first()
     later = {"status": Status.FAILED, "attempts": 1, "due_at": NOON + MINUTE}
@@ -55,7 +56,7 @@ def test_what_waits_is_told_by_why_it_waits(business: int, vault: Vault) -> None
 def test_what_is_not_sent_to_is_not_counted(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     Delivery.update(status=Status.FAILED, attempts=1).execute()
     assert (vitals(NOON).due, vitals(NOON).failing_webhooks) == (1, 1)
     set_business(OPERATOR, business, NOON, edition="studio", option=False)
@@ -69,7 +70,7 @@ def test_what_is_not_sent_to_is_not_counted(business: int, vault: Vault) -> None
 def test_the_last_minute_is_the_last_minute(business: int, vault: Vault) -> None:
     add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     delivery = Delivery.get()
     log = ((3600, 200), (61, 200), (70, 500), (59, 200), (30, 500), (1, 204))
     for seconds_ago, http_status in log:

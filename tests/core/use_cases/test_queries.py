@@ -12,6 +12,7 @@ from core.domain.events import SELECTABLE, EventType
 from core.errors import NotAllowed, NotFound
 from core.intake import publish
 from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Settlement
 from core.storage.database import transaction
 from core.storage.models import Delivery
@@ -46,7 +47,7 @@ def attempt(webhook_id: int, outcome: Outcome, now: timedelta = timedelta()) -> 
 def queue_tickets(business_id: int, count: int = 1) -> None:
     for number in range(count):
         publish_ticket(business_id, NOON + number * SECOND)
-    leases.fan_out(count, NOON)
+    fan_out(count, NOON)
 
 
 def test_a_webhook_s_row_is_what_was_asked_for_in_the_products_order(
@@ -139,7 +140,7 @@ def test_a_business_s_history_leaves_out_deleted_webhooks_and_other_businesses(
 def test_a_detail_has_the_bytes_that_are_signed_and_sent(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business, payload='{"t": 55.10, "nom": "é"}'.encode())
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     uuid = only_delivery(webhook.id).uuid
     body = queries.delivery(MARIE, str(uuid)).body
     assert body.endswith('"payload":{"t": 55.10, "nom": "é"}}'.encode())
@@ -231,7 +232,7 @@ def test_no_tick_is_told_from_a_tick(database: str) -> None:
 def test_a_ping_is_in_the_history_like_any_event(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business, events=(EventType.CLIENT_CREATED,))
     services.send_test(MARIE, webhook.id, NOON, wake=silent)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     assert only_delivery(webhook.id).event is EventType.PING
 
 
@@ -240,7 +241,7 @@ def history(business: int, vault: Vault) -> int:
     """A webhook with a customer's change that failed, before sixty tickets that arrived."""
     webhook = add_webhook(vault, business)
     publish(business, EventType.CLIENT_UPDATED, b'{"id": 1}', NOON - DAY, wake=silent)
-    leases.fan_out(1, NOON - DAY)
+    fan_out(1, NOON - DAY)
     attempt(webhook.id, Answered(503, "upstream 100% timeout"))
     queue_tickets(business, 60)
     attempt(webhook.id, Answered(200, "fine"))

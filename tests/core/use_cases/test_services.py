@@ -139,7 +139,7 @@ def test_every_action_is_in_the_audit_trail_once_and_never_with_a_secret(
     services.edit_webhook(MARIE, webhook.id, NOON, events=[CREATED], policy=DEVELOPMENT)
     services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
     services.send_test(MARIE, webhook.id, NOON, wake=silent)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     delivery = only_delivery(webhook.id)
     services.redeliver(MARIE, str(delivery.uuid), NOON, wake=silent)
     services.recover(OPERATOR, business, NOON, NOON, webhook_id=webhook.id, wake=silent)
@@ -215,7 +215,7 @@ def delivery_of(webhook_id: int) -> str:
 def webhook(business: int, vault: Vault) -> int:
     webhook_id = add_webhook(vault, business).id
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     return webhook_id
 
 
@@ -370,7 +370,7 @@ def test_a_recovery_can_be_of_one_webhook_and_never_of_anothers(
 ) -> None:
     other = add_webhook(vault, business)
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     with transaction():
         Delivery.update(status=Status.ABANDONED, due_at=None, settled_at=NOON).execute()
     assert services.recover(MARIE, business, NOON, NOON, webhook_id=other.id, wake=silent) == 1

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from core.domain.delivery import Answered, Outcome, Schedule
 from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Claim, Settlement
 from core.pipeline.recovery import recover_some
 from core.pipeline.retention import record_tick
@@ -37,7 +38,7 @@ def test_a_webhook_is_ok_failing_or_never_called(business: int, vault: Vault) ->
     good, bad = add_webhook(vault, business), add_webhook(vault, business)
     for _ in range(3):
         publish_ticket(business)
-    leases.fan_out(10, NOON)
+    fan_out(10, NOON)
     new = add_webhook(vault, business)
     attempt(good.id, Answered(200, ""))
     attempt(bad.id, Answered(503, "busy"))
@@ -57,7 +58,7 @@ def published(business_id: int, vault: Vault, deliveries: int) -> list[Claim]:
     webhook = add_webhook(vault, business_id)
     for _ in range(deliveries):
         publish_ticket(business_id)
-    leases.fan_out(deliveries, NOON)
+    fan_out(deliveries, NOON)
     return leases.claim({webhook.id: deliveries}, SCHEDULE, NOON)
 
 
@@ -120,7 +121,7 @@ def test_the_strip_counts_a_day_by_hours(business: int, vault: Vault) -> None:
     now = NOON + DAY
     for ago in (25 * HOUR, 23 * HOUR + MINUTE, 90 * MINUTE, MINUTE):
         publish_ticket(business, now - ago)
-        leases.fan_out(10, now - ago)
+        fan_out(10, now - ago)
     attempt(webhook.id, Answered(200, ""), DAY - 2 * MINUTE)
     [health] = overview(MARIE, business, now).webhooks
     assert len(health.hours) == HOURS
@@ -132,7 +133,7 @@ def test_a_strip_does_not_need_ids_without_gaps(business: int, vault: Vault) -> 
     add_webhook(vault, business)
     for number in range(9):
         publish_ticket(business, NOON + number * HOUR)
-        leases.fan_out(10, NOON + number * HOUR)
+        fan_out(10, NOON + number * HOUR)
     with transaction():
         Delivery.delete().where(Delivery.id.in_([2, 3, 4, 7])).execute()
     [health] = overview(MARIE, business, NOON + 29 * HOUR).webhooks
@@ -144,7 +145,7 @@ def test_an_overview_tells_whether_anyone_delivers(business: int, vault: Vault) 
     assert overview(MARIE, business, NOON).last_tick is None
     record_tick("host 1", NOON)
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     seen = overview(MARIE, business, NOON + MINUTE)
     assert (seen.last_tick, seen.due_since) == (NOON, NOON)
 
@@ -156,7 +157,7 @@ def test_the_pulse_changes_with_every_attempt_and_event_and_not_otherwise(
     seen = [pulse()]
     assert pulse() == seen[0]
     publish_ticket(business)
-    leases.fan_out(1, NOON)
+    fan_out(1, NOON)
     seen.append(pulse())
     attempt(webhook.id, Answered(200, ""))
     seen.append(pulse())

@@ -13,6 +13,7 @@ from core.domain.language import Language
 from core.domain.signing import build_body, build_headers
 from core.intake import publish
 from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Settlement
 from core.storage.database import proxy
 from core.storage.models import Attempt, Delivery, Event, SelectedEvent, Webhook
@@ -56,7 +57,7 @@ class Play:
         self.published.append(key)
 
     def fan_out(self) -> None:
-        leases.fan_out(100, self.now)
+        fan_out(100, self.now)
 
     def attempt(self, outcome: Outcome | None, answered: int | None) -> None:
         """Claim and POST all that is due; settle unless the outcome is None, which is a crash."""
