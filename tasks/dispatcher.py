@@ -29,6 +29,7 @@ from core.domain.delivery import (
     Verdict,
     Withdrawn,
 )
+from core.domain.own_headers import OwnHeader
 from core.domain.signing import Secret, build_body, build_headers, standard_headers
 from core.errors import BadKeyFile
 from core.outbound.sender import Sender
@@ -39,6 +40,7 @@ from core.pipeline.leases import LEASE, Claim, Settlement
 from core.pipeline.recording import settle_all
 from core.pipeline.recovery import recover_some
 from core.pipeline.steps import Step, passed
+from core.storage.choosing import open_headers
 from core.storage.database import explain
 from core.storage.due import Waiting, next_due, waiting_webhooks
 from core.storage.vault import Vault
@@ -82,6 +84,7 @@ class OpenedOnce:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._opened: dict[tuple[int, bytes], Secret] = {}
+        self._headers: dict[tuple[int, str], tuple[OwnHeader, ...]] = {}
 
     def open(self, claim: Claim) -> Secret:
         """Raises BadKeyFile when no key here opens it."""
@@ -91,6 +94,17 @@ class OpenedOnce:
             secret = self._vault.open(claim.sealed_secret, claim.business_id, claim.webhook_id)
             self._opened[which] = secret
         return secret
+
+    def headers(self, claim: Claim) -> tuple[OwnHeader, ...]:
+        """The webhook's own; raises BadKeyFile as well."""
+        if claim.headers is None:
+            return ()
+        which = claim.webhook_id, claim.headers
+        headers = self._headers.get(which)
+        if headers is None:
+            whose = claim.business_id, claim.webhook_id
+            headers = self._headers[which] = open_headers(self._vault, claim.headers, *whose)
+        return headers
 
 
 class Dispatcher:
@@ -379,7 +393,7 @@ class Dispatcher:
         if not claim.is_intact:
             return Unsendable("the stored event was damaged")
         try:
-            secret = vault.open(claim)
+            secret, own = vault.open(claim), vault.headers(claim)
         except BadKeyFile as error:
             log.error(
                 "a secret cannot be opened", extra={"webhook": claim.webhook_id, "why": error}
@@ -391,7 +405,8 @@ class Dispatcher:
         headers = build_headers(claim.event_type, claim.uuid, secret.sign(body))
         if claim.standard_webhooks:
             headers += standard_headers(secret, claim.uuid, self._clock(), body)
-        errand = Errand(claim.webhook_id, claim.url, partial(self._may_send, held))
+        headers += [(each.name, each.value.reveal()) for each in own if each.value is not None]
+        errand = Errand(claim.webhook_id, claim.url, partial(self._may_send, held), own)
         return await self._sender.post(errand, headers, body)
 
     async def _may_send(self, held: Held) -> bool:

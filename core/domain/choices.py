@@ -1,12 +1,13 @@
 """What one webhook may choose beside its address and its events. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from core.domain.cleaning import clean
 from core.domain.language import Language
+from core.domain.own_headers import OwnHeader
 from core.errors import BadInput
 
 NAME_LIMIT = 40
@@ -30,6 +31,7 @@ class Choices:
     format: Format = Format.JSON
     language: Language = Language.ENGLISH  # of the chat line
     standard_webhooks: bool = False  # the three headers of that specification as well
+    headers: tuple[str, ...] = ()  # the names of its own
 
 
 class Chosen(TypedDict, total=False):
@@ -39,6 +41,7 @@ class Chosen(TypedDict, total=False):
     format: Format
     language: Language
     standard_webhooks: bool
+    headers: tuple[OwnHeader, ...]
 
 
 AS_IT_COMES = Choices()
@@ -47,9 +50,12 @@ NOTHING = Chosen()
 
 def choose(before: Choices, chosen: Chosen) -> Choices:
     """What a webhook has chosen from now on; raises BadInput where that cannot be."""
+    anew: dict[str, Any] = dict(chosen)
     if "name" in chosen:
-        chosen = {**chosen, "name": _checked_name(chosen["name"])}
-    return replace(before, **chosen)
+        anew["name"] = _checked_name(chosen["name"])
+    if "headers" in chosen:
+        anew["headers"] = tuple(_checked_names(before, chosen["headers"]))
+    return replace(before, **anew)
 
 
 def _checked_name(text: str) -> str:
@@ -61,9 +67,20 @@ def _checked_name(text: str) -> str:
     return name
 
 
-def changes(before: Choices, after: Choices) -> str:
+def _checked_names(before: Choices, headers: Iterable[OwnHeader]) -> Iterator[str]:
+    for header in headers:
+        if header.value is None and header.name not in before.headers:
+            raise BadInput(
+                f"The header {header.name} has no value yet: write it as `{header.name}: value`."
+            )
+        yield header.name
+
+
+def changes(before: Choices, after: Choices, chosen: Chosen = NOTHING) -> str:
     """What was chosen anew, in words for the audit trail: `name Bookkeeper, format chat`."""
-    return ", ".join(_changes(before, after))
+    renewed = [each.name for each in chosen.get("headers", ()) if each.value is not None]
+    values = [f"new value of {name}" for name in renewed if name in before.headers]
+    return ", ".join([*_changes(before, after), *values])
 
 
 def _changes(before: Choices, after: Choices) -> Iterator[str]:
@@ -75,4 +92,6 @@ def _changes(before: Choices, after: Choices) -> Iterator[str]:
 
 
 def _word(value: object) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(value)
     return "on" if value is True else str(value)

@@ -21,6 +21,7 @@ from core.domain.delivery import (
     Unreachable,
     Withdrawn,
 )
+from core.domain.own_headers import blotted
 from core.outbound.deadlines import Deadlines, StoodStill
 from core.outbound.failures import AttemptFailed, KeptConnectionDied, NotWanted, OursToMend
 from core.outbound.transport import ERRAND, Errand, GuardedTransport, Stage
@@ -52,7 +53,7 @@ class Sender:
         self, errand: Errand, headers: Sequence[tuple[str, str]], body: bytes
     ) -> Outcome:
         """POST `body`; the errand's last look is taken just before the first byte leaves."""
-        attempt = _Attempt()
+        attempt = _Attempt(errand)
         try:
             request = httpx.Request(
                 "POST",
@@ -104,7 +105,8 @@ class Sender:
 class _Attempt:
     """What has come back so far: once there is a status, it decides, however the body goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, errand: Errand) -> None:
+        self._own_headers = errand.own_headers
         self._response: httpx.Response | None = None
         self._body = bytearray()
 
@@ -124,6 +126,7 @@ class _Attempt:
         if response is None:
             return None
         location = _header(response, b"location") if 300 <= response.status_code < 400 else ""
+        location = blotted(location.encode(), self._own_headers).decode()
         detail = clean(f"redirects to {location}", _DETAIL_LIMIT) if location else ""
         return Answered(response.status_code, self._text(response), detail)
 
@@ -131,7 +134,7 @@ class _Attempt:
         encoding = _header(response, b"content-encoding").strip().lower()
         if encoding not in {"", "identity"} and self._body:
             return f"[compressed, {len(self._body)} bytes]"
-        return clean_body(bytes(self._body), RESPONSE_LIMIT)
+        return clean_body(blotted(bytes(self._body), self._own_headers), RESPONSE_LIMIT)
 
 
 def _header(response: httpx.Response, name: bytes) -> str:

@@ -15,6 +15,7 @@ from typing import cast
 import httpx
 
 from core.domain.delivery import ErrorKind
+from core.domain.own_headers import OwnHeader
 from core.domain.url_policy import Target, UrlPolicy
 from core.errors import BlockedUrl
 from core.outbound.connections import Connections, Owner
@@ -49,6 +50,7 @@ class Errand:
     webhook_id: int
     url: str  # as it is stored: what goes over the wire is this
     last_look: LastLook
+    own_headers: tuple[OwnHeader, ...] = ()  # whose values are blotted out of the answer
     stage: Stage = Stage.ADDRESS
 
 

@@ -76,11 +76,12 @@ class Claim(NamedTuple):
     resume_at: datetime | None = None  # of an attempt beside the schedule: when that goes on
     rendered: bytes | None = None  # the body, where it is not the event in JSON
     standard_webhooks: bool = False
+    headers: str | None = None  # the webhook's own, as its row holds them
 
     @property
     def terms(self) -> tuple[object, ...]:
         """What must not have changed when it is sent."""
-        return self.url, self.sealed_secret, self.standard_webhooks
+        return self.url, self.sealed_secret, self.standard_webhooks, self.headers
 
 
 def claim(
@@ -197,6 +198,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
             Delivery.resume_at,
             Delivery.body,
             Webhook.standard_webhooks,
+            Webhook.headers,
         )
         .join(Event)
         .switch(Delivery)
@@ -212,7 +214,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
         return Claim._make(
             (
                 *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
-                *(*row[9:14], to_time(row[14]), row[15], bool(row[16])),
+                *(*row[9:14], to_time(row[14]), row[15], bool(row[16]), row[17]),
             )
         )
 
@@ -273,8 +275,8 @@ def still_sendable(claims: Sequence[Claim]) -> list[bool]:
             which = "webhook.id IN (SELECT value FROM json_each(?))"
             rows = proxy.execute_sql(f"{_STANDING} AND {which}", (json.dumps(asked),))
         standing = {
-            webhook_id: (url, bytes(secret), bool(standard))
-            for webhook_id, url, secret, standard, edition, option in rows.fetchall()
+            webhook_id: (url, bytes(secret), bool(standard), headers)
+            for webhook_id, url, secret, standard, headers, edition, option in rows.fetchall()
             if includes_webhooks(edition, option=bool(option))
         }
     return [standing.get(claim.webhook_id) == claim.terms for claim in claims]
@@ -282,7 +284,7 @@ def still_sendable(claims: Sequence[Claim]) -> list[bool]:
 
 # As text: on SQLite what builds a query takes ten times as long as the look itself.
 _STANDING = """
-    SELECT webhook.id, webhook.url, webhook.secret, webhook.standard_webhooks,
+    SELECT webhook.id, webhook.url, webhook.secret, webhook.standard_webhooks, webhook.headers,
         business.edition, business.option
     FROM webhook JOIN business ON business.id = webhook.business_id
     WHERE webhook.deleted_at IS NULL

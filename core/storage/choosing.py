@@ -1,10 +1,15 @@
 """What a webhook has chosen, as its row holds it."""
 
-from collections.abc import Iterable
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
 
 from core.domain.choices import Choices, Format
 from core.domain.language import Language
+from core.domain.own_headers import OwnHeader, check_header
+from core.errors import BadInput, BadKeyFile
 from core.storage.models import Webhook
+from core.storage.vault import Vault
 
 
 def choices_of(webhook: Webhook) -> Choices:
@@ -13,9 +18,63 @@ def choices_of(webhook: Webhook) -> Choices:
         format=Format(webhook.format),
         language=Language(webhook.language),
         standard_webhooks=webhook.standard_webhooks,
+        headers=tuple(sealed_headers(webhook.headers)),
     )
 
 
 def columns_of(choices: Choices, names: Iterable[str]) -> dict[str, object]:
-    """What to write into its row of the choices named: others may have changed meanwhile."""
-    return {name: getattr(choices, name) for name in names}
+    """What to write into its row of the choices named: others may have changed meanwhile.
+
+    Of its own headers nothing, which are sealed: see `seal_headers`.
+    """
+    return {name: getattr(choices, name) for name in names if name != "headers"}
+
+
+def sealed_headers(column: str | None) -> dict[str, bytes]:
+    """What a row holds of its own headers: each name, and its value as the vault sealed it."""
+    return {name: b64decode(sealed) for name, sealed in json.loads(column or "{}").items()}
+
+
+def column_of(sealed: Mapping[str, bytes]) -> str | None:
+    """The same the other way round."""
+    texts = {name: b64encode(value).decode() for name, value in sealed.items()}
+    return json.dumps(texts) if texts else None
+
+
+def purpose_of(name: str) -> str:
+    """What the vault seals a header's value for, so that it opens in no other place."""
+    return f"header {name}"
+
+
+def open_headers(
+    vault: Vault, column: str | None, business_id: int, webhook_id: int
+) -> tuple[OwnHeader, ...]:
+    """Its own headers with their values; raises BadKeyFile where one does not open, or must not be
+    sent.
+    """
+    headers = tuple(
+        OwnHeader(name, vault.open(sealed, business_id, webhook_id, purpose_of(name)))
+        for name, sealed in sealed_headers(column).items()
+    )
+    for header in headers:
+        try:
+            check_header(header)
+        except BadInput as error:
+            raise BadKeyFile(str(error)) from None
+    return headers
+
+
+def seal_headers(
+    vault: Vault,
+    headers: Iterable[OwnHeader],
+    before: str | None,
+    business_id: int,
+    webhook_id: int,
+) -> str | None:
+    """What a row is to hold of these; one that is named without a value keeps that of `before`."""
+    kept, sealed = sealed_headers(before), dict[str, bytes]()
+    for header in headers:
+        whose = business_id, webhook_id, purpose_of(header.name)
+        value = header.value or vault.open(kept[header.name], *whose)
+        sealed[header.name] = vault.seal(value, *whose)
+    return column_of(sealed)

@@ -29,8 +29,8 @@ _HEADER = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
 class Vault:
     """Seals and opens secrets with a list of keys: the first seals, any of them opens.
 
-    A sealed secret is `version | key id | nonce | ciphertext`. The webhook and its business are
-    authenticated with it, so one that is moved to another row does not open.
+    A sealed secret is `version | key id | nonce | ciphertext`. Its webhook, the business and what
+    it is for are authenticated with it, so one that is moved to another place does not open.
     """
 
     keys: tuple[tuple[bytes, bytes], ...]  # (key id, key), the current one first
@@ -50,28 +50,31 @@ class Vault:
         """Whether it was sealed with the current key."""
         return _key_id(sealed) == self.keys[0][0]
 
-    def seal(self, secret: Secret, business_id: int, webhook_id: int) -> bytes:
+    def seal(self, secret: Secret, business_id: int, webhook_id: int, purpose: str = "") -> bytes:
+        """Seal what signs, or what is for another `purpose`."""
         key_id, key = self.keys[0]
         nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(key).encrypt(
-            nonce, secret.reveal().encode(), _whose(business_id, webhook_id)
+            nonce, secret.reveal().encode(), _whose(business_id, webhook_id, purpose)
         )
         return _VERSION + key_id + nonce + sealed
 
-    def open(self, sealed: bytes, business_id: int, webhook_id: int) -> Secret:
+    def open(self, sealed: bytes, business_id: int, webhook_id: int, purpose: str = "") -> Secret:
         """Raises BadKeyFile when no key here opens it."""
         key = dict(self.keys).get(_key_id(sealed))
         if key is None or sealed[: len(_VERSION)] != _VERSION:
             raise BadKeyFile(
-                "The key file does not hold the key this webhook's secret was sealed with: put "
-                "the right key file back, or regenerate the secret."
+                f"The key file does not hold the key this webhook's {purpose or 'secret'} was "
+                f"sealed with: put the right key file back, or {_how_to_renew(purpose)}."
             )
         nonce = sealed[_HEADER - _NONCE_BYTES : _HEADER]
         try:
-            text = AESGCM(key).decrypt(nonce, sealed[_HEADER:], _whose(business_id, webhook_id))
+            whose = _whose(business_id, webhook_id, purpose)
+            text = AESGCM(key).decrypt(nonce, sealed[_HEADER:], whose)
         except (InvalidTag, ValueError):
             raise BadKeyFile(
-                "This webhook's stored secret was changed or moved: regenerate the secret."
+                f"This webhook's stored {purpose or 'secret'} was changed or moved: "
+                f"{_how_to_renew(purpose)}."
             ) from None
         return Secret(text.decode())
 
@@ -80,8 +83,12 @@ def _key_id(sealed: bytes) -> bytes:
     return sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES]
 
 
-def _whose(business_id: int, webhook_id: int) -> bytes:
-    return f"business {business_id} webhook {webhook_id}".encode()
+def _whose(business_id: int, webhook_id: int, purpose: str) -> bytes:
+    return f"business {business_id} webhook {webhook_id} {purpose}".rstrip().encode()
+
+
+def _how_to_renew(purpose: str) -> str:
+    return "give it again" if purpose else "regenerate the secret"
 
 
 def create_key_file(path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.storage.choosing import column_of, purpose_of, sealed_headers
 from core.storage.database import connection, transaction
 from core.storage.models import Webhook
 from core.storage.vault import Vault
@@ -26,26 +27,15 @@ def seal_anew(vault: Vault, tell: Callable[[int], None]) -> Rotation:
     while True:
         with transaction():
             rows = list(
-                Webhook.select(Webhook.id, Webhook.business, Webhook.secret)
+                Webhook.select(Webhook.id, Webhook.business, Webhook.secret, Webhook.headers)
                 .where((Webhook.id > last) & Webhook.secret.is_null(is_null=False))
                 .order_by(Webhook.id)
                 .limit(_BATCH)
             )
             for row in rows:
-                before = bytes(row.secret)
-                if vault.is_current(before):
-                    continue
-                if not vault.knows(before):
+                if not all(map(vault.knows, _all_sealed(row))):
                     lost.append(row.id)
-                    continue
-                secret = vault.open(before, row.business_id, row.id)
-                anew = vault.seal(secret, row.business_id, row.id)
-                # Regenerated meanwhile, the newer secret stays.
-                sealed += (
-                    Webhook.update(secret=anew)
-                    .where((Webhook.id == row.id) & (Webhook.secret == before))
-                    .execute()
-                )
+                sealed += _seal_secret_anew(vault, row) + _seal_headers_anew(vault, row)
         if not rows:
             return Rotation(sealed, tuple(lost))
         last = rows[-1].id
@@ -53,17 +43,48 @@ def seal_anew(vault: Vault, tell: Callable[[int], None]) -> Rotation:
         tell(looked_at)
 
 
+def _all_sealed(row: Webhook) -> list[bytes]:
+    return [bytes(row.secret), *sealed_headers(row.headers).values()]
+
+
+def _seal_secret_anew(vault: Vault, row: Webhook) -> int:
+    """How many were."""
+    before = bytes(row.secret)
+    if vault.is_current(before) or not vault.knows(before):
+        return 0
+    secret = vault.open(before, row.business_id, row.id)
+    anew = vault.seal(secret, row.business_id, row.id)
+    # Regenerated meanwhile, the newer secret stays.
+    unchanged = (Webhook.id == row.id) & (Webhook.secret == before)
+    return int(Webhook.update(secret=anew).where(unchanged).execute())
+
+
+def _seal_headers_anew(vault: Vault, row: Webhook) -> int:
+    """How many were; whatever no key here opens stays as it is."""
+    before = sealed_headers(row.headers)
+    anew = dict(before)
+    for name, value in before.items():
+        if vault.knows(value) and not vault.is_current(value):
+            whose = row.business_id, row.id, purpose_of(name)
+            anew[name] = vault.seal(vault.open(value, *whose), *whose)
+    changed = sum(anew[name] != value for name, value in before.items())
+    unchanged = (Webhook.id == row.id) & (Webhook.headers == row.headers)
+    if changed and Webhook.update(headers=column_of(anew)).where(unchanged).execute():
+        return changed
+    return 0
+
+
 def lost_secrets(vault: Vault | None, business_id: int | None = None) -> list[int]:
-    """The webhooks (of a business) whose secret was sealed with a key that is not here; without
-    a vault all of them.
+    """The webhooks (of a business) of which something was sealed with a key that is not here;
+    without a vault all of them.
     """
     which = Webhook.secret.is_null(is_null=False)
     if business_id is not None:
         which &= Webhook.business == business_id
+    columns = Webhook.id, Webhook.secret, Webhook.headers
     with connection():
-        rows = Webhook.select(Webhook.id, Webhook.secret).where(which).order_by(Webhook.id)
         return [
-            row_id
-            for row_id, sealed in rows.tuples()
-            if vault is None or not vault.knows(bytes(sealed))
+            row.id
+            for row in Webhook.select(*columns).where(which).order_by(Webhook.id)
+            if vault is None or not all(map(vault.knows, _all_sealed(row)))
         ]

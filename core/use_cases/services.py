@@ -21,7 +21,7 @@ from core.domain.signing import Secret, build_chat_body
 from core.domain.url_policy import UrlPolicy
 from core.errors import BadInput, BadKeyFile, Changed
 from core.intake import Wake, last_event, next_time, selectable_type
-from core.storage.choosing import choices_of, columns_of
+from core.storage.choosing import choices_of, columns_of, seal_headers
 from core.storage.database import connection, one_of, proxy, transaction
 from core.storage.models import Delivery, Event, SelectedEvent, Webhook, row_lock
 from core.storage.ready import hold, lower
@@ -77,7 +77,8 @@ def create_webhook(
                 **columns_of(choices, chosen),
             )
             webhook.secret = vault.seal(secret, business_id, webhook.id)
-            webhook.save(only=[Webhook.secret])
+            webhook.headers = _sealed(chosen, webhook, lambda: vault)
+            webhook.save(only=[Webhook.secret, Webhook.headers])
             _select(webhook.id, selected)
             note(
                 *(actor, business_id, "created", now),
@@ -131,6 +132,8 @@ def edit_webhook(
             {} if target is None else {"url": target}
         )
         values |= columns_of(after, chosen)
+        if "headers" in chosen:
+            values["headers"] = _sealed(chosen, webhook, open_vault)
         # First, so that of two edits at once the second waits, and sees the first one's events.
         update = Webhook.update(values).where(_standing(webhook_id))
         if seen is not None:
@@ -140,7 +143,15 @@ def edit_webhook(
         if selected is not None:
             SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
             _select(webhook_id, selected)
-        _note(actor, webhook, "edited", now, subject=target, detail=changes(before, after))
+        _note(actor, webhook, "edited", now, subject=target, detail=changes(before, after, chosen))
+
+
+def _sealed(chosen: Chosen, webhook: Webhook, open_vault: Callable[[], Vault]) -> str | None:
+    """What the row is to hold of its own headers."""
+    headers, before = chosen.get("headers", ()), webhook.headers
+    if not headers:
+        return None
+    return seal_headers(open_vault(), headers, before, webhook.business_id, webhook.id)
 
 
 def _require_standard_secret(webhook: Webhook, vault: Vault) -> None:
@@ -170,7 +181,7 @@ def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
     """
     with transaction():
         webhook = find_webhook(actor, webhook_id)
-        Webhook.update(deleted_at=now, secret=None, ready_at=None).where(
+        Webhook.update(deleted_at=now, secret=None, headers=None, ready_at=None).where(
             _standing(webhook_id)
         ).execute()
         _note(actor, webhook, "deleted", now)

@@ -1,10 +1,11 @@
 """`webhook …`: what the terminal UI does, for scripts."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import wraps
+from itertools import chain
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ import click
 from core.domain.choices import AS_IT_COMES, Chosen, Format, changes
 from core.domain.events import MEANINGS, SELECTABLE
 from core.domain.language import Language
+from core.domain.own_headers import OwnHeader, parse_headers
 from core.domain.receivers import advice_before
 from core.errors import BadInput, WebhooksError
 from core.use_cases import queries, services
@@ -43,14 +45,30 @@ def _on_or_off(text: str) -> bool:
     return ("off", "on").index(text) == 1
 
 
+def _own_headers(lines: Iterable[str]) -> tuple[OwnHeader, ...]:
+    """Those given, and where one is `-` the lines of stdin in its place."""
+    stdin = filter(None, map(str.strip, click.get_text_stream("stdin")))
+    parts: Iterator[Iterable[str]] = (stdin if line == "-" else [line] for line in lines)
+    return parse_headers(chain.from_iterable(parts))
+
+
+_HEADERS = (
+    "A header of your own, as `Name: value`, repeatable: they replace those it has, and a name "
+    "without a value keeps its value. `-` reads such lines from stdin, unseen by others."
+)
 _NONE = "none"  # takes a choice back
-_CHOICES: Mapping[str, tuple[Callable[[str], object], str]] = {
+_CHOICES: Mapping[str, tuple[Callable[[Any], object], str]] = {
     "name": (str, "What you call it, shown before its address."),
     "format": (Format, "What it is sent: `json` for programs, `chat` for one line people read."),
     "language": (Language, "Of the chat line: `en`, `fr` or `nl`."),
     "standard_webhooks": (_on_or_off, "The headers of Standard Webhooks too: `on` or `off`."),
+    "headers": (_own_headers, _HEADERS),
 }
 """What one webhook may choose: how each is read, and what it is."""
+
+
+_REPEATED = {"headers": "--header"}
+"""The options that are given several times, and are read together."""
 
 
 def _choice_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -58,27 +76,28 @@ def _choice_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def with_chosen(**given: Any) -> None:
-        texts = {name: given.pop(name) for name in _CHOICES}
-        chosen = {name: _choice(name, text) for name, text in texts.items() if text is not None}
+        values = {name: given.pop(name) for name in _CHOICES}
+        chosen = {name: _choice(name, value) for name, value in values.items() if value}
         command(**given, chosen=chosen)
 
     for name, (_, meaning) in reversed(list(_CHOICES.items())):
-        with_chosen = click.option(_option(name), help=meaning)(with_chosen)
+        option = click.option(_option(name), name, multiple=name in _REPEATED, help=meaning)
+        with_chosen = option(with_chosen)
     return with_chosen
 
 
 def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return _REPEATED.get(name) or f"--{name.replace('_', '-')}"
 
 
-def _choice(name: str, text: str) -> object:
-    if text == _NONE:
+def _choice(name: str, given: str | tuple[str, ...]) -> object:
+    if given in {_NONE, (_NONE,)}:
         return getattr(AS_IT_COMES, name)
     read, _ = _CHOICES[name]
     try:
-        return read(text)
+        return read(given)
     except ValueError:
-        raise BadInput(f'{_option(name)} cannot be "{text}": see --help.') from None
+        raise BadInput(f'{_option(name)} cannot be "{given}": see --help.') from None
 
 
 @click.group(short_help="List, show, create, edit, delete and test webhooks.")

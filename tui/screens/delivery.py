@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from core.domain.choices import AS_IT_COMES, Choices
 from core.domain.delivery import Recovery
+from core.domain.own_headers import variable_of
 from core.domain.signing import (
     STANDARD_ID_HEADER,
     STANDARD_SIGNATURE_HEADER,
@@ -140,6 +141,7 @@ class DeliveryPage(Page):
         headers = build_headers(row.event, row.uuid, "sha256=… (made with the secret of then)")
         if self._webhook.choices.standard_webhooks:
             headers += _STANDARD_HEADERS
+        headers += [(name, variable_of(name)) for name in self._webhook.choices.headers]
         body = detail.body.decode("utf-8", "replace")
         return Content("\n").join(
             [
@@ -182,7 +184,9 @@ class DeliveryPage(Page):
         if self._detail is not None:
             copied = curl(self._webhook.url, self._detail, self._webhook.choices)
             self._app.send_to_clipboard(copied)
-            self.flash("A curl command was sent to your terminal; set $SECRET before you run it.")
+            own = map(variable_of, self._webhook.choices.headers)
+            needed = " and ".join(["$SECRET", *own])
+            self.flash(f"A curl command was sent to your terminal; set {needed} before you run it.")
 
     def action_copy_body(self) -> None:
         if self._detail is not None:
@@ -206,7 +210,8 @@ def open_delivery(
 
 
 def curl(url: str, detail: DeliveryDetail, choices: Choices = AS_IT_COMES) -> str:
-    """A delivery as a shell command that signs it anew, with the secret from $SECRET.
+    """A delivery as a shell command that signs it anew, with the secret from $SECRET and the values
+    of the webhook's own headers from variables named like them.
 
     `-g` has curl take brackets and braces in the URL for what they are.
     """
@@ -217,6 +222,7 @@ def curl(url: str, detail: DeliveryDetail, choices: Choices = AS_IT_COMES) -> st
         for name, value in build_headers(row.event, row.uuid, "")
         if value
     ]
+    headers += [f'-H "{name}: {variable_of(name)}"' for name in choices.headers]
     time, standard = "", ""
     if choices.standard_webhooks:
         time, standard = "TIME=$(date +%s); ", _SIGN_STANDARD.format(id=row.uuid)

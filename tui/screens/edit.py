@@ -1,20 +1,18 @@
 """Create and edit: a URL that is checked as it is typed, and the seven events."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from textual import on
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core.domain.choices import AS_IT_COMES, NAME_LIMIT, Choices, Chosen, Format
+from core.domain.choices import AS_IT_COMES, Choices
 from core.domain.events import MEANINGS, SELECTABLE, EventType
-from core.domain.language import Language
 from core.domain.receivers import advice_before
 from core.domain.url_policy import URL_LIMIT
 from core.errors import BlockedUrl, Changed, WebhooksError
@@ -23,20 +21,13 @@ from core.use_cases.queries import WebhookRow
 from core.use_cases.services import NewWebhook as Created
 from tui.failures import host_of, name_of
 from tui.page import BAD, GOOD, AtStake, Page
+from tui.screens.more import More, Typed, typed_of
 from tui.screens.secret import ShownSecret
 from tui.untrusted import cell, untrusted
-from tui.widgets.choice import Choice
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
 
 _SCHEME = "https://"
-_FORMATS = ((Format.JSON, "JSON, for programs"), (Format.CHAT, "a chat line, for people"))
-_LANGUAGES = (
-    (Language.ENGLISH, "English"),
-    (Language.FRENCH, "français"),
-    (Language.DUTCH, "Nederlands"),
-)
-_SIGNATURES = ((False, "ours"), (True, "that of Standard Webhooks too"))
 _NAME_WIDTH = max(map(len, SELECTABLE)) + 2
 
 
@@ -96,12 +87,6 @@ class Events(Table):
         self.action_mark()
 
 
-def _labelled(label: str, field: Widget) -> Iterable[Widget]:
-    with Horizontal(classes="field", id=f"{field.id}-row"):
-        yield Static(label, classes="label")
-        yield field
-
-
 class _Form(Page):
     BINDINGS = [
         Binding("ctrl+s", "save", "save", key_display="^s"),
@@ -113,7 +98,7 @@ class _Form(Page):
         super().__init__()
         self._url = url
         self._events = tuple(events)
-        self._choices = choices
+        self._typed = typed_of(choices)
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(classes="field"):
@@ -130,35 +115,14 @@ class _Form(Page):
             yield Static("Events", classes="label")
             yield Static(id="count", classes="line")
         yield Events(self._events)
-        yield from self._more()
-
-    def _more(self) -> Iterable[Widget]:
-        """What a webhook may choose, and need not."""
-        with Vertical(id="more"):
-            yield from _labelled(
-                "Name", Entry(self._choices.name, max_length=NAME_LIMIT, id="name")
-            )
-            yield from _labelled("Format", Choice(_FORMATS, self._choices.format, name="format"))
-            yield from _labelled(
-                "Language", Choice(_LANGUAGES, self._choices.language, name="language")
-            )
-            yield from _labelled(
-                "Signature", Choice(_SIGNATURES, self._choices.standard_webhooks, name="standard")
-            )
+        yield More(self._typed)
 
     def on_mount(self) -> None:
         self.query_one("#url").focus()
         self._judge()
-        self._chosen_anew()
 
-    @on(Choice.Changed)
+    @on(More.Changed)
     def _chosen_anew(self) -> None:
-        """The language is asked for where it makes a difference."""
-        self.something_changed()
-        self.show_if(self._chosen()["format"] is Format.CHAT, "#language-row")
-
-    @on(Input.Changed, "#name")
-    def _named_anew(self) -> None:
         self.something_changed()
 
     @on(Input.Changed, "#url")
@@ -201,10 +165,6 @@ class _Form(Page):
         told = f"{count} of {len(SELECTABLE)}    space or 1-7 toggles   a all   i invert"
         self.query_one("#count", Static).update(Content(told))
 
-    @on(Input.Submitted, "#name")
-    def _on(self) -> None:
-        self._app.action_focus_next()
-
     @on(Input.Submitted, "#url")
     def _next(self) -> None:
         self._complete()
@@ -214,14 +174,6 @@ class _Form(Page):
         """Put into the field what it was said to become, and return it."""
         address = self.query_one("#url", Entry).value = self._address()
         return address
-
-    def _chosen(self) -> Chosen:
-        return {
-            "name": self.query_one("#name", Entry).value.strip(),
-            "format": self.query_one("#format", Choice).chosen,
-            "language": self.query_one("#language", Choice).chosen,
-            "standard_webhooks": self.query_one("#standard", Choice).chosen,
-        }
 
     def at_stake(self) -> AtStake | None:
         if not self._is_changed():
@@ -233,9 +185,8 @@ class _Form(Page):
         )
 
     def _is_changed(self) -> bool:
-        now = (self.query_one("#url", Entry).value, self.query_one(Events).selected)
-        choices = replace(self._choices, **self._chosen())
-        return (*now, choices) != (self._url, self._events, self._choices)
+        now = self.query_one("#url", Entry).value, self.query_one(Events).selected
+        return (*now, self.query_one(More).typed) != (self._url, self._events, self._typed)
 
 
 class NewWebhook(_Form):
@@ -248,7 +199,8 @@ class NewWebhook(_Form):
 
     def action_save(self) -> None:
         desk, business_id = self.desk, self._app.business_id
-        url, events, chosen = self._complete(), self.query_one(Events).selected, self._chosen()
+        url, events = self._complete(), self.query_one(Events).selected
+        typed, before = self.query_one(More).typed, self._typed
         now = desk.clock()
         self.act(
             "save",
@@ -261,7 +213,7 @@ class NewWebhook(_Form):
                 policy=desk.policy,
                 vault=desk.open_vault(),
                 at_most=desk.most_webhooks,
-                chosen=chosen,
+                chosen=typed.chosen(before),
             ),
             self._created,
         )
@@ -279,7 +231,8 @@ class EditWebhook(_Form):
 
     def action_save(self) -> None:
         desk, webhook_id, seen = self.desk, self._webhook.id, self._seen
-        url, events, chosen = self._complete(), self.query_one(Events).selected, self._chosen()
+        url, events = self._complete(), self.query_one(Events).selected
+        typed, before = self.query_one(More).typed, self._typed
         now = desk.clock()
         self.act(
             "save",
@@ -289,10 +242,10 @@ class EditWebhook(_Form):
                 events=events,
                 policy=desk.policy,
                 seen=seen,
-                chosen=chosen,
+                chosen=typed.chosen(before),
                 open_vault=desk.open_vault,
             ),
-            lambda _: self._saved(url, events, chosen),
+            lambda _: self._saved(url, events, typed),
         )
 
     def refused(self, error: WebhooksError) -> None:
@@ -303,7 +256,6 @@ class EditWebhook(_Form):
         self._seen = None
         self.flash(f"! {error} ^s once more saves yours over it, esc leaves it as it is.", BAD)
 
-    def _saved(self, url: str, events: tuple[EventType, ...], chosen: Chosen) -> None:
-        self._url, self._events = url, events
-        self._choices = replace(self._choices, **chosen)
+    def _saved(self, url: str, events: tuple[EventType, ...], typed: Typed) -> None:
+        self._url, self._events, self._typed = url, events, typed
         self._app.back_saying(f"✓ {host_of(url)} is saved.", GOOD)

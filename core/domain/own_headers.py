@@ -1,0 +1,108 @@
+"""Headers of an owner's own, such as the key of a gateway: which may be, and how they are hidden.
+Pure.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, quote_plus
+
+from core.domain.signing import Secret
+from core.errors import BadInput
+
+MOST_HEADERS = 5
+"""That one webhook may have."""
+
+VALUE_LIMIT = 1000
+_NAME_LIMIT = 100
+_NAME = re.compile(r"[A-Za-z0-9-]+")
+_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_OURS = re.compile(r"content-.*|user-agent|x-aurapos-.*|webhook-.*")
+_FRAMING = re.compile(
+    r"host|transfer-encoding|connection|keep-alive|trailer|expect|te|upgrade|accept-encoding|proxy-.*"
+)
+_PARTLY = 8  # characters of a value that an answer ends with, from which on it is hidden
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHeader:
+    """One that its owner names; without a value it keeps the one it has."""
+
+    name: str
+    value: Secret | None = None
+
+    @property
+    def variable(self) -> str:
+        """What stands for the value wherever it is shown: `$X_API_KEY`."""
+        return variable_of(self.name)
+
+
+def variable_of(name: str) -> str:
+    return f"${name.upper().replace('-', '_')}"
+
+
+def parse_headers(lines: Iterable[str]) -> tuple[OwnHeader, ...]:
+    """The headers written in these as `Name: value`, or as `Name` alone where the value stays.
+
+    Raises BadInput saying what is wrong with one; never with its value.
+    """
+    headers = tuple(map(_parse, lines))
+    if len(headers) > MOST_HEADERS:
+        raise BadInput(f"A webhook may have {MOST_HEADERS} headers of its own at most.")
+    names = [header.name.lower() for header in headers]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(f"The header {name} is given twice: leave one out.")
+    return headers
+
+
+def _parse(line: str) -> OwnHeader:
+    name, colon, value = (part.strip() for part in line.partition(":"))
+    header = OwnHeader(name, Secret(value) if colon else None)
+    check_header(header)
+    return header
+
+
+def check_header(header: OwnHeader) -> None:
+    """Raises BadInput for a header that must not be sent."""
+    name = header.name
+    if len(name) > _NAME_LIMIT or not _NAME.fullmatch(name):
+        raise BadInput(
+            "A header is written as `Name: value`, its name of letters, digits and hyphens only."
+        )
+    if _OURS.fullmatch(name.lower()):
+        raise BadInput(f"The header {name} is AuraPOS's own: choose another name.")
+    if _FRAMING.fullmatch(name.lower()):
+        raise BadInput(
+            f"The header {name} would change how the request is framed or where it goes: choose "
+            "another name."
+        )
+    text = header.value.reveal() if header.value is not None else "kept"
+    if len(text) > VALUE_LIMIT or not _VALUE.fullmatch(text):
+        raise BadInput(
+            f"The value of the header {name} must be 1 to {VALUE_LIMIT} visible ASCII characters."
+        )
+
+
+def blotted(answer: bytes, headers: Sequence[OwnHeader]) -> bytes:
+    """An answer with the values of these headers blotted out, in whichever way it quotes them."""
+    for header in headers:
+        if header.value is None:
+            continue
+        text, stands_for_it = header.value.reveal(), header.variable.encode()
+        for written in sorted(set(_ways_to_write(text)), key=len, reverse=True):
+            answer = answer.replace(written.encode(), stands_for_it)
+        for length in range(min(len(text) - 1, len(answer)), _PARTLY - 1, -1):
+            if answer.endswith(text[:length].encode()):
+                answer = answer[:-length] + stands_for_it
+                break
+    return answer
+
+
+def _ways_to_write(text: str) -> Iterator[str]:
+    in_json = json.dumps(text)[1:-1]
+    yield from (text, in_json, in_json.replace("/", "\\/"))
+    yield from (html.escape(text), html.escape(text, quote=False), quote(text, ""), quote(text))
+    yield quote_plus(text)

@@ -1,0 +1,111 @@
+"""The part of the form that holds what a webhook may choose, and need not."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from core.domain.choices import NAME_LIMIT, Choices, Chosen, Format
+from core.domain.language import Language
+from core.domain.own_headers import parse_headers
+from tui.widgets.choice import Choice
+from tui.widgets.entry import Entry
+
+_FORMATS = ((Format.JSON, "JSON, for programs"), (Format.CHAT, "a chat line, for people"))
+_LANGUAGES = (
+    (Language.ENGLISH, "English"),
+    (Language.FRENCH, "français"),
+    (Language.DUTCH, "Nederlands"),
+)
+_SIGNATURES = ((False, "ours"), (True, "that of Standard Webhooks too"))
+_BETWEEN = " | "  # headers in one line
+
+
+class Typed(NamedTuple):
+    """What stands in its fields."""
+
+    name: str
+    format: Format
+    language: Language
+    standard_webhooks: bool
+    headers: str
+
+    def chosen(self, before: "Typed") -> Chosen:
+        """What differs; raises BadInput for what cannot be read."""
+        chosen: Chosen = {
+            "name": self.name,
+            "format": self.format,
+            "language": self.language,
+            "standard_webhooks": self.standard_webhooks,
+        }
+        if self.headers != before.headers:
+            chosen["headers"] = parse_headers(_parts(self.headers, _BETWEEN))
+        return chosen
+
+
+def typed_of(choices: Choices) -> Typed:
+    """As the form shows what a webhook has chosen; values of headers are never shown again."""
+    return Typed(
+        choices.name,
+        choices.format,
+        choices.language,
+        choices.standard_webhooks,
+        _BETWEEN.join(choices.headers),
+    )
+
+
+def _parts(text: str, between: str) -> Iterable[str]:
+    return filter(None, map(str.strip, text.split(between.strip())))
+
+
+class More(Vertical):
+    class Changed(Message):
+        """Something else stands in it now."""
+
+    def __init__(self, typed: Typed) -> None:
+        super().__init__(id="more")
+        self._typed = typed
+
+    def compose(self) -> ComposeResult:
+        yield from _row("Name", Entry(self._typed.name, max_length=NAME_LIMIT, id="name"))
+        yield from _row("Format", Choice(_FORMATS, self._typed.format, name="format"))
+        yield from _row("Language", Choice(_LANGUAGES, self._typed.language, name="language"))
+        signature = Choice(_SIGNATURES, self._typed.standard_webhooks, name="standard")
+        yield from _row("Signature", signature)
+        told = "X-Api-Key: its value; kept where only the name is left"
+        yield from _row("Headers", Entry(self._typed.headers, placeholder=told, id="headers"))
+
+    @property
+    def typed(self) -> Typed:
+        return Typed(
+            self.query_one("#name", Entry).value.strip(),
+            self.query_one("#format", Choice).chosen,
+            self.query_one("#language", Choice).chosen,
+            self.query_one("#standard", Choice).chosen,
+            self.query_one("#headers", Entry).value,
+        )
+
+    @on(Input.Changed)
+    @on(Choice.Changed)
+    def _changed(self) -> None:
+        self.post_message(self.Changed())
+
+    @on(Choice.Changed)
+    def on_mount(self) -> None:
+        """The language is asked for where it makes a difference."""
+        self.query_one("#language-row").display = self.typed.format is Format.CHAT
+
+    @on(Input.Submitted)
+    def _next(self) -> None:
+        self.app.action_focus_next()
+
+
+def _row(label: str, field: Widget) -> Iterable[Widget]:
+    with Horizontal(classes="field", id=f"{field.id}-row"):
+        yield Static(label, classes="label")
+        yield field
