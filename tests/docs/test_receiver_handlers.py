@@ -115,7 +115,7 @@ def book_keeper(kit: NewKit, tmp_path: Path) -> Kit:
 
 
 def ticket(number: int, total: float, date: str, **more: Any) -> dict[str, Any]:
-    return {"id": number, "numero": f"T{number}", "total_tvac": total, "date": date, **more}
+    return {"id": number, "numero": f"T{number}", "total_tvac": total, "date": date} | more
 
 
 def test_the_totals_are_those_of_the_shop_s_own_days(book_keeper: Kit) -> None:
@@ -123,7 +123,7 @@ def test_the_totals_are_those_of_the_shop_s_own_days(book_keeper: Kit) -> None:
         delivery(1, "ticket.created", ticket(1, 55.10, "2026-05-17T14:32:08.123Z")),
         delivery(2, "ticket.created", ticket(2, 0.20, "2026-05-17T22:10:00Z")),
         delivery(3, "ticket.created", ticket(3, 12, "2026-05-17T23:59:00")),
-        delivery(4, "ticket.created", ticket(4, 30.07, "2026-05-17T12:00:00+02:00")),
+        delivery(4, "ticket.created", ticket(4, 30.07, "2026-05-17T12:00:00+02:00", numero=4)),
         delivery(5, "client.created", AMELIE),
     )
     assert totals_of(book_keeper) == [["2026-05-17", "3", "97.17"], ["2026-05-18", "1", "0.20"]]

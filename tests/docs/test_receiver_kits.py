@@ -19,7 +19,7 @@ from tests.support.services import Brevo, Slack
 from tests.support.waiting import wait_until
 
 AMELIE = {"id": 412, "prenom": "Amélie", "nom": "Dubois", "email": "Amelie@example.com"}
-TICKET = {"id": 1234, "numero": "1234", "total_tvac": 55.10, "mode_paiement": "Bancontact"}
+TICKET = {"id": 1234, "numero": 1234, "total_tvac": 55.10, "mode_paiement": "Bancontact"}
 
 _KITS = sorted(path for path in RECEIVERS.glob("*/*") if path.suffix in {".py", ".js", ".php"})
 
@@ -179,6 +179,19 @@ def test_what_fails_is_tried_again(kit: NewKit, brevo: Brevo) -> None:
     receiver.await_work()
     assert brevo.created == ["amelie@example.com"]
     assert receiver.names("failed") == []
+
+
+def test_a_service_that_asks_for_a_pause_gets_it(kit: NewKit, brevo: Brevo) -> None:
+    """Of a backlog it is asked for one, until that goes through."""
+    brevo.failing = (429, {"code": "too_many_requests"})
+    receiver = kit("brevo", **for_brevo(brevo))
+    customers = [AMELIE | {"id": number, "email": f"c{number}@example.com"} for number in (1, 2, 3)]
+    receiver.take(*(delivery(c["id"], "client.created", c) for c in customers))
+    wait_until(lambda: len(brevo.asked) > 3)
+    assert {asked.document["email"] for asked in brevo.asked} == {"c1@example.com"}
+    brevo.failing = None
+    receiver.await_work()
+    assert len(brevo.created) == 3
 
 
 def test_what_is_refused_is_set_aside_and_holds_up_nobody(kit: NewKit, brevo: Brevo) -> None:

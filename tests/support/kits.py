@@ -180,7 +180,7 @@ def for_mailchimp(mailchimp: Mailchimp) -> dict[str, str]:
 def for_shop(produits: Produits, shop: WooCommerce) -> dict[str, str]:
     return {
         "AURAPOS_API": produits.url,
-        "AURAPOS_TOKEN": produits.TOKEN,
+        "AURAPOS_API_KEY": produits.KEY,
         "SHOP_URL": shop.url,
         "SHOP_KEY": shop.LOGIN[0],
         "SHOP_SECRET": shop.LOGIN[1],

@@ -186,16 +186,19 @@ class Mailchimp(Service):
 
 
 class Produits(Service):
-    """AuraPOS's own API, where receivers pull a product: `GET /api/v1/produits/{id}`."""
+    """AuraPOS's own API, where receivers pull a product: `GET /api/v1/produits/{id}`.
 
-    TOKEN = "aurapos-token"
+    Its key, and 429 beyond 60 requests a minute: https://aurapos.be/en/docs/api-publique
+    """
+
+    KEY = "ak_" + "01" * 32
 
     def __init__(self) -> None:
         super().__init__()
         self.produits: dict[str, dict[str, Any]] = {}
 
     def answer(self, asked: Asked) -> Said:
-        if asked.headers.get("authorization") != f"Bearer {self.TOKEN}":
+        if asked.headers.get("x-api-key") != self.KEY:
             return 401, {"error": "unauthorized"}
         folder, _, produit_id = asked.path.rpartition("/")
         if (asked.method, folder) != ("GET", "/api/v1/produits"):

@@ -77,8 +77,9 @@ async function work(handler) {
       fs.renameSync(file, path.join(DONE, name));
     } catch (problem) {
       console.error(`${delivery.event} ${name}: ${problem.message}`);
+      if (problem.status === 429) return; // it asked for a pause
       const isOld = Date.now() - fs.statSync(file).mtimeMs > DAY;
-      if (isOld || problem.isFinal) fs.renameSync(file, path.join(FAILED, name));
+      if (isOld || PERMANENT.includes(problem.status)) fs.renameSync(file, path.join(FAILED, name));
     }
   }
 }
@@ -94,7 +95,7 @@ async function call(method, url, document, headers = {}) {
   const text = await answer.text();
   if (answer.ok) return /^[[{]/.test(text) ? JSON.parse(text) : text;
   const problem = new Error(`${new URL(url).host} answered ${answer.status} ${text.slice(0, 300)}`);
-  throw Object.assign(problem, { isFinal: PERMANENT.includes(answer.status) });
+  throw Object.assign(problem, { status: answer.status });
 }
 
 /** Remove from a folder what is older than anything that AuraPOS still sends again. */
@@ -141,8 +142,7 @@ async function main() {
   for (let timer; ; clearTimeout(timer)) {
     isNew = false;
     await work(handler);
-    const next = (resolve) => { wake = resolve; timer = setTimeout(resolve, wait); };
-    if (!isNew) await new Promise(next);
+    if (!isNew) await new Promise((resolve) => { wake = resolve; timer = setTimeout(resolve, wait); });
   }
 }
 

@@ -1,6 +1,7 @@
 /* A product that changed in AuraPOS, changed in a WooCommerce shop too.
 
-   AURAPOS_API and AURAPOS_TOKEN say where products are read, SHOP_URL, SHOP_KEY and SHOP_SECRET are
+   AURAPOS_API_KEY (ak_…, scope read:catalogue) is made in AuraPOS under Settings › API, and good for
+   60 requests a minute: https://aurapos.be/en/docs/api-publique. SHOP_URL, SHOP_KEY and SHOP_SECRET are
    the shop's. A product of the shop is found by its SKU, `aurapos-` and the product's id; an empty
    list says that it is new there: https://woocommerce.github.io/woocommerce-rest-api-docs/#products */
 
@@ -24,6 +25,7 @@ exports.handle = async ({ event, payload }, call) => {
 
 /** The product as it is now, which may be newer than the delivery. */
 function pulled(id, call) {
-  const url = `${process.env.AURAPOS_API}/api/v1/produits/${encodeURIComponent(id)}`;
-  return call("GET", url, undefined, { Authorization: `Bearer ${process.env.AURAPOS_TOKEN}` });
+  const api = process.env.AURAPOS_API || "https://mon.aurapos.be";
+  const url = `${api}/api/v1/produits/${encodeURIComponent(id)}`;
+  return call("GET", url, undefined, { "X-API-Key": process.env.AURAPOS_API_KEY });
 }

@@ -16,12 +16,8 @@
 
 declare(strict_types=1);
 
-if (is_file(__DIR__ . '/config.php')) {
-    require __DIR__ . '/config.php';
-}
-set_error_handler(function (int $level, string $message): bool {
-    throw new RuntimeException($message);
-});
+is_file(__DIR__ . '/config.php') && require __DIR__ . '/config.php';
+set_error_handler(fn (int $level, string $message) => throw new RuntimeException($message));
 const DAY = 24 * 3600; // seconds
 const PERMANENT = [400, 404, 409, 410, 422]; // the same request would get the same answer again
 define('FOLDER', getenv('AURAPOS_FOLDER'));
@@ -89,7 +85,10 @@ function work(): void
             rename($file, $done);
         } catch (Throwable $problem) {
             error_log("{$delivery['event']} " . basename($file) . ': ' . $problem->getMessage());
-            if ($problem instanceof DomainException || time() - filemtime($file) > DAY) {
+            if ($problem->getCode() === 429) {
+                return; // it asked for a pause
+            }
+            if (in_array($problem->getCode(), PERMANENT) || time() - filemtime($file) > DAY) {
                 rename($file, FOLDER . '/failed/' . basename($file));
             }
         }
@@ -111,7 +110,7 @@ function call(string $method, string $url, ?array $document = null, array $heade
     $status = (int) explode(' ', stream_get_meta_data($stream)['wrapper_data'][0])[1];
     if ($status < 200 || $status > 299) {
         $told = parse_url($url, PHP_URL_HOST) . " answered $status " . substr($text, 0, 300);
-        throw in_array($status, PERMANENT) ? new DomainException($told) : new RuntimeException($told);
+        throw new RuntimeException($told, $status);
     }
     return in_array($text[0] ?? '', ['{', '[']) ? json_decode($text, true) : $text;
 }

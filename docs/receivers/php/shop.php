@@ -1,7 +1,8 @@
 <?php
 /* A product that changed in AuraPOS, changed in a WooCommerce shop too.
 
-   AURAPOS_API and AURAPOS_TOKEN say where products are read, SHOP_URL, SHOP_KEY and SHOP_SECRET are
+   AURAPOS_API_KEY (ak_…, scope read:catalogue) is made in AuraPOS under Settings › API, and good for
+   60 requests a minute: https://aurapos.be/en/docs/api-publique. SHOP_URL, SHOP_KEY and SHOP_SECRET are
    the shop's. A product of the shop is found by its SKU, `aurapos-` and the product's id; an empty
    list says that it is new there: https://woocommerce.github.io/woocommerce-rest-api-docs/#products */
 
@@ -10,8 +11,9 @@ declare(strict_types=1);
 /** The product as it is now, which may be newer than the delivery. */
 function pulled(int|string $id): array
 {
-    $url = getenv('AURAPOS_API') . '/api/v1/produits/' . rawurlencode((string) $id);
-    return call('GET', $url, null, ['Authorization: Bearer ' . getenv('AURAPOS_TOKEN')]);
+    $api = getenv('AURAPOS_API') ?: 'https://mon.aurapos.be';
+    $url = $api . '/api/v1/produits/' . rawurlencode((string) $id);
+    return call('GET', $url, null, ['X-API-Key: ' . getenv('AURAPOS_API_KEY')]);
 }
 
 return [

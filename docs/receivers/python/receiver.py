@@ -15,7 +15,6 @@ import hashlib
 import hmac
 import importlib
 import json
-import logging
 import os
 import sys
 import threading
@@ -82,7 +81,9 @@ def work(handler):
                 handler.handle(delivery, call)
             path.replace(DONE / path.name)
         except Exception as problem:
-            logging.warning("%s %s: %s", delivery["event"], path.stem, problem)
+            print(delivery["event"], path.stem, problem, file=sys.stderr)
+            if isinstance(problem, BlockingIOError):
+                return  # it asked for a pause
             if isinstance(problem, ValueError) or time.time() - path.stat().st_mtime > DAY:
                 path.replace(FAILED / path.name)
 
@@ -97,7 +98,8 @@ def call(method, url, document=None, headers=None):
             text = answer.read().decode()
     except error.HTTPError as answer:
         told = f"{asked.host} answered {answer.code} {answer.read(300).decode(errors='replace')}"
-        raise (ValueError if answer.code in PERMANENT else OSError)(told) from None
+        kinds = {429: BlockingIOError, **dict.fromkeys(PERMANENT, ValueError)}
+        raise kinds.get(answer.code, OSError)(told) from None
     return json.loads(text, parse_float=Decimal) if text[:1] in {"{", "["} else text
 
 
@@ -121,13 +123,11 @@ class Receiver(BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, AttributeError):
             status = 400  # signed, but no event: the webhook has another format than the default
         self.send_response(status)
-        self.send_header("Content-Length", "0")
         self.end_headers()
         arrived.set()
 
 
 def main():
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for folder in (INBOX, DONE, FAILED, LATEST):
         folder.mkdir(parents=True, exist_ok=True)
     if sys.argv[2:] == ["bridge"]:  # the lines of an export, as if they had arrived
@@ -137,7 +137,7 @@ def main():
     handler = importlib.import_module(sys.argv[1])
     server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "8080"))), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    logging.info("listening on port %d", server.server_port)
+    print(f"listening on port {server.server_port}", file=sys.stderr)
     forget()
     while True:
         arrived.clear()

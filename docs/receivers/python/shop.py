@@ -1,7 +1,8 @@
 """A product that changed in AuraPOS, changed in a WooCommerce shop too.
 
-AURAPOS_API and AURAPOS_TOKEN say where products are read, SHOP_URL, SHOP_KEY and SHOP_SECRET are
-the shop's. A product of the shop is found by its SKU, `aurapos-` and the product's id; an empty
+AURAPOS_API_KEY (ak_…, scope read:catalogue) is made in AuraPOS under Settings › API, and good for
+60 requests a minute: https://aurapos.be/en/docs/api-publique. SHOP_URL, SHOP_KEY and SHOP_SECRET
+are the shop's. A product of the shop is found by its SKU, `aurapos-` and the product's id; an empty
 list says that it is new there: https://woocommerce.github.io/woocommerce-rest-api-docs/#products
 """
 
@@ -30,5 +31,6 @@ def handle(delivery, call):
 
 def pulled(product_id, call):
     """The product as it is now, which may be newer than the delivery."""
-    url = f"{os.environ['AURAPOS_API']}/api/v1/produits/{quote(str(product_id), safe='')}"
-    return call("GET", url, headers={"Authorization": f"Bearer {os.environ['AURAPOS_TOKEN']}"})
+    api = os.environ.get("AURAPOS_API", "https://mon.aurapos.be")
+    url = f"{api}/api/v1/produits/{quote(str(product_id), safe='')}"
+    return call("GET", url, headers={"X-API-Key": os.environ["AURAPOS_API_KEY"]})
