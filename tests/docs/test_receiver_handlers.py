@@ -18,10 +18,12 @@ from tests.support.kits import (
     delivery,
     for_brevo,
     for_mailchimp,
-    for_shop,
+    for_shopify,
+    for_woocommerce,
     killed_when,
 )
-from tests.support.services import Brevo, Mailchimp, Produits, WooCommerce, serving
+from tests.support.services import Brevo, Mailchimp, Produits, Shopify, WooCommerce, serving
+from tests.support.waiting import wait_until
 
 AMELIE = {"id": 412, "prenom": "Amélie", "nom": "Dubois", "email": "Amelie@example.com"}
 
@@ -77,7 +79,7 @@ def test_killed_in_the_middle_a_product_is_in_the_shop_once_as_it_is_now(
     produits, shop = Produits(), WooCommerce()
     produits.produits["87"] = {"id": 87, "nom": "Moules-frites", "prix_tvac": 26.50}
     with serving(produits, shop):
-        receiver = kit("shop", **for_shop(produits, shop))
+        receiver = kit("woocommerce", **for_woocommerce(produits, shop))
         with shop.standing_still(when, method) as reached, killed_when(receiver, reached):
             receiver.take(delivery(1, "produit.updated", {"id": 87, "prix_tvac": 24}))
         receiver.start()
@@ -87,6 +89,38 @@ def test_killed_in_the_middle_a_product_is_in_the_shop_once_as_it_is_now(
         produits.produits["87"]["prix_tvac"] = 27
         receiver.take_and_do(delivery(2, "produit.updated", {"id": 87, "prix_tvac": 27}))
         assert shop.products == {1: made | {"regular_price": "27.00"}}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_in_the_middle_a_product_is_in_the_shopify_shop_once(kit: NewKit, when: str) -> None:
+    produits, shop = Produits(), Shopify()
+    produits.produits["87"] = {"id": 87, "nom": "Moules-frites", "prix_tvac": 26.50}
+    with serving(produits, shop):
+        receiver = kit("shopify", **for_shopify(produits, shop))
+        with shop.standing_still(when, "POST") as reached, killed_when(receiver, reached):
+            receiver.take(delivery(1, "produit.updated", {"id": 87}))
+        receiver.start()
+        receiver.await_work()
+        produits.produits["87"]["prix_tvac"] = 27
+        receiver.take_and_do(delivery(2, "produit.updated", {"id": 87}))
+        assert shop.products == {"aurapos-87": ("Moules-frites", "27.00")}
+        assert shop.created == 1
+
+
+def test_what_shopify_throttles_comes_again_and_what_it_refuses_does_not(kit: NewKit) -> None:
+    """Both are told in a 200, as GraphQL does."""
+    produits, shop = Produits(), Shopify()
+    produits.produits["87"] = {"id": 87, "nom": "Moules-frites", "prix_tvac": 26.50}
+    produits.produits["88"] = {"id": 88, "nom": "", "prix_tvac": 1}
+    with serving(produits, shop):
+        shop.failing = (200, shop.THROTTLED)
+        receiver = kit("shopify", **for_shopify(produits, shop))
+        receiver.take(*(delivery(n, "produit.updated", {"id": 86 + n}) for n in (1, 2)))
+        wait_until(lambda: len(shop.asked) > 2)
+        shop.failing = None
+        receiver.await_work()
+        assert set(shop.products) == {"aurapos-87"}
+        assert len(receiver.names("failed")) == 1
 
 
 def books_of(kit: Kit) -> dict[str, tuple[str, int, bool]]:

@@ -15,7 +15,7 @@ from core.domain.catalogue import CATALOGUE
 from core.domain.events import SELECTABLE, EventType
 from core.domain.signing import Secret
 from tests.support.installation import Installation
-from tests.support.kits import Kit, for_brevo, for_mailchimp, for_shop
+from tests.support.kits import Kit, for_brevo, for_mailchimp, for_woocommerce
 from tests.support.programs import needs
 from tests.support.scripted import Scripted
 from tests.support.services import (
@@ -182,7 +182,7 @@ def test_a_product_that_changed_is_changed_in_the_web_shop(shop: Shop, kit: Any)
     produits, web = Produits(), WooCommerce()
     produits.produits["87"] = {"id": 87, "nom": "Moules-frites", "prix_tvac": 26.50}
     with serving(produits, web):
-        kit("php", "shop", "produit.updated", **for_shop(produits, web))
+        kit("php", "woocommerce", "produit.updated", **for_woocommerce(produits, web))
         shop.happens("produit.updated", {"id": 87})
         wait_until(lambda: [each["regular_price"] for each in web.products.values()] == ["26.50"])
         produits.produits["87"]["prix_tvac"] = 27.00

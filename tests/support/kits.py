@@ -19,7 +19,7 @@ from core.domain.identity import delivery_id
 from core.domain.signing import SIGNATURE_HEADER, Secret, build_body
 from tests.support.programs import needs
 from tests.support.scene import NOON
-from tests.support.services import Brevo, Mailchimp, Produits, Slack, WooCommerce
+from tests.support.services import Brevo, Mailchimp, Produits, Shopify, Slack, WooCommerce
 from tests.support.waiting import PATIENCE, wait_until
 
 RECEIVERS = Path(__file__).parents[2] / "docs" / "receivers"
@@ -177,7 +177,17 @@ def for_mailchimp(mailchimp: Mailchimp) -> dict[str, str]:
     }
 
 
-def for_shop(produits: Produits, shop: WooCommerce) -> dict[str, str]:
+def for_shopify(produits: Produits, shop: Shopify) -> dict[str, str]:
+    return {
+        "AURAPOS_API": produits.url,
+        "AURAPOS_API_KEY": produits.KEY,
+        "SHOPIFY_URL": shop.url,
+        "SHOPIFY_SHOP": "chez-marie.myshopify.com",
+        "SHOPIFY_TOKEN": shop.TOKEN,
+    }
+
+
+def for_woocommerce(produits: Produits, shop: WooCommerce) -> dict[str, str]:
     return {
         "AURAPOS_API": produits.url,
         "AURAPOS_API_KEY": produits.KEY,

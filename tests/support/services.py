@@ -246,6 +246,37 @@ class WooCommerce(Service):
         return status, {"code": code, "message": message, "data": {"status": status}}
 
 
+class Shopify(Service):
+    """The Admin API's `productSet`, which makes or changes the product of a handle:
+    https://shopify.dev/docs/api/admin-graphql/latest/mutations/productSet
+
+    401 with another token; all else is a 200: `errors` where it is too much at once
+    (https://shopify.dev/docs/api/usage/limits), `userErrors` for values that are wrong.
+    """
+
+    TOKEN = "shpat_0123"
+    THROTTLED = {"errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}]}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.products: dict[str, tuple[str, str]] = {}  # title and price, by handle
+        self.created = 0
+
+    def answer(self, asked: Asked) -> Said:
+        if asked.headers.get("x-shopify-access-token") != self.TOKEN:
+            return 401, {"errors": "[API] Invalid API key or access token"}
+        if not re.fullmatch(r"/admin/api/20\d\d-\d\d/graphql\.json", asked.path):
+            return 404, {"errors": "Not Found"}
+        assert "productSet(identifier: {handle: $handle}" in asked.document["query"]
+        given = asked.document["variables"]
+        title, [variant] = given["input"]["title"], given["input"]["variants"]
+        wrong = [] if title else [{"field": ["input", "title"], "message": "Title can't be blank"}]
+        if title:
+            self.created += given["handle"] not in self.products
+            self.products[given["handle"]] = title, variant["price"]
+        return 200, {"data": {"productSet": {"userErrors": wrong}}}
+
+
 class Zapier(Service):
     """A Catch Hook, which answers success to whatever comes, whether a Zap is on or not:
     https://github.com/zapier/visual-builder/issues/133

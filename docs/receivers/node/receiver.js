@@ -1,6 +1,6 @@
 /* A receiver of AuraPOS webhooks that needs Node 18 or later and nothing else.
 
-     AURAPOS_SECRET=whsec_… PORT=8080 node receiver.js slack   (or brevo, mailchimp, shop, books)
+     AURAPOS_SECRET=whsec_… PORT=8080 node receiver.js slack   (or another handler of this folder)
 
    A delivery is verified, kept as a file and answered; the work is done after that, in the order in
    which things happened. Killed at any moment, it goes on where it was. In AURAPOS_FOLDER there are
