@@ -47,7 +47,7 @@ def _on_or_off(text: str) -> bool:
 
 def _own_headers(lines: Iterable[str]) -> tuple[OwnHeader, ...]:
     """Those given, and where one is `-` the lines of stdin in its place."""
-    stdin = filter(None, map(str.strip, click.get_text_stream("stdin")))
+    stdin = (line for line in sys.stdin if line.strip())
     parts: Iterator[Iterable[str]] = (stdin if line == "-" else [line] for line in lines)
     return parse_headers(chain.from_iterable(parts))
 
