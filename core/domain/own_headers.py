@@ -5,7 +5,7 @@ Pure.
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
@@ -86,18 +86,26 @@ def check_header(header: OwnHeader) -> None:
         )
 
 
-def blotted(answer: bytes, headers: Sequence[OwnHeader]) -> bytes:
+def blotted(answer: bytes, headers: Iterable[OwnHeader]) -> bytes:
     """An answer with the values of these headers blotted out, in whichever way it quotes them."""
-    for header in headers:
-        if header.value is None:
-            continue
-        text, stands_for_it = header.value.reveal(), header.variable.encode()
-        for written in sorted(set(_ways_to_write(text)), key=len, reverse=True):
-            answer = answer.replace(written.encode(), stands_for_it)
-        for length in range(min(len(text) - 1, len(answer)), _PARTLY - 1, -1):
-            if answer.endswith(text[:length].encode()):
-                answer = answer[:-length] + stands_for_it
-                break
+    written = [
+        (way.encode(), header.variable.encode())
+        for header in headers
+        if header.value is not None
+        for way in set(_ways_to_write(header.value.reveal()))
+    ]
+    for text, instead in sorted(written, key=lambda pair: len(pair[0]), reverse=True):
+        answer = answer.replace(text, instead)
+    for text, instead in written:
+        answer = _without_its_beginning(answer, text, instead)
+    return answer
+
+
+def _without_its_beginning(answer: bytes, text: bytes, instead: bytes) -> bytes:
+    """Of an answer that was cut off in the middle of it."""
+    for length in range(min(len(text) - 1, len(answer)), _PARTLY - 1, -1):
+        if answer.endswith(text[:length]):
+            return answer[:-length] + instead
     return answer
 
 

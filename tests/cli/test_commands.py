@@ -72,6 +72,19 @@ def test_what_a_webhook_chooses_is_given_shown_and_taken_back(installed: Install
     assert "chosen" not in installed.ok("webhook", "show", "1")
 
 
+def test_own_headers_are_given_kept_and_taken_back(installed: Installation) -> None:
+    create = ("webhook", "create", "https://example.com/hook", "--all-events")
+    installed.ok(*create, "--header", "X-Api-Key: first", "--header", "-", stdin=b"X-Tenant: me\n")
+    shown = installed.json("webhook", "show", "1")
+    assert shown["headers"] == ["X-Api-Key", "X-Tenant"]
+    edit = ("webhook", "edit", "1", "--header")
+    assert "no value yet" in installed.fails(*edit, "X-Other")
+    told = installed.fails(*edit, "Host: example.com")
+    assert "framed or where it goes" in told
+    assert installed.json(*edit, "X-Tenant")["headers"] == ["X-Tenant"]
+    assert installed.json(*edit, "none")["headers"] == []
+
+
 @pytest.mark.parametrize(
     ("option", "value", "wrong"),
     [

@@ -13,6 +13,9 @@ from tests.support.scripted import after, answer, receiving
 from tests.support.terminal import terminal
 from tests.support.waiting import wait_until
 
+OWN = "gateway-key-MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"""The value of a header of the webhook's own."""
+
 
 def everything_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -39,8 +42,10 @@ def test_a_secret_is_found_nowhere(tmp_path: Path, database_url: str) -> None:
         told[" ".join(args)] = done.stdout + done.stderr
 
     never = threading.Event()
-    with receiving(answer(200), answer(500), after(never, answer(200))) as receiver:
-        secrets = [installed.add_webhook(receiver.url)["secret"]]
+    echo = answer(500, f"no such key: {OWN}".encode())
+    with receiving(answer(200), echo, after(never, answer(200))) as receiver:
+        secrets = [installed.add_webhook(receiver.url)["secret"], OWN]
+        installed.ok("webhook", "edit", "1", "--header", "-", stdin=f"X-Api-Key: {OWN}".encode())
         with terminal(tmp_path, "--config", str(installed.config)) as t:
             t.wait_for("127.0.0.1")
             t.press("s")
@@ -62,6 +67,7 @@ def test_a_secret_is_found_nowhere(tmp_path: Path, database_url: str) -> None:
             worker.process.wait()
             told["the worker's log"] = "".join(worker.log)
         secrets.append(installed.json("webhook", "regenerate-secret", "1")["secret"])
+        note("webhook", "edit", "1", "--header", "X-Api-Key", "--header", "Host: x")
         note("webhook", "list", "--json")
         note("webhook", "show", "1", "--json")
         note("webhook", "create", "ftp://x", "--all-events")
@@ -69,6 +75,7 @@ def test_a_secret_is_found_nowhere(tmp_path: Path, database_url: str) -> None:
         note("doctor")
         note("secrets", "rotate-key", "--json")
         never.set()
+    assert "no such key: $X_API_KEY" in told["delivery list --json"]
     stored = everything_in(tmp_path) | {"the tables": everything_stored(database_url)}
     for where, content in stored.items():
         for secret in secrets:

@@ -209,6 +209,7 @@ _KEYS = {
     "[": "left_square_bracket",
     "]": "right_square_bracket",
     "_": "underscore",
+    "|": "vertical_line",
 }
 
 

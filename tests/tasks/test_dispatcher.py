@@ -19,13 +19,14 @@ from core.domain import payload as payload_module
 from core.domain.choices import Chosen, Format
 from core.domain.delivery import ErrorKind, Schedule, Status
 from core.domain.events import EventType
+from core.domain.own_headers import parse_headers
 from core.domain.signing import SIGNATURE_HEADER, build_body
 from core.errors import BadKeyFile
 from core.pipeline import leases, steps
 from core.pipeline.leases import LEASE, Claim, Settlement
 from core.pipeline.steps import Step
 from core.storage.database import transaction
-from core.storage.models import Delivery, Event
+from core.storage.models import Delivery, Event, Webhook
 from core.storage.vault import Vault, load_vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, set_business
@@ -926,3 +927,43 @@ def test_standard_webhooks_headers_come_beside_ours_where_they_are_chosen(
     assert both.headers.keys() - ours.headers.keys() == {
         *("webhook-id", "webhook-timestamp", "webhook-signature")
     }
+
+
+def own(*lines: str) -> Chosen:
+    return {"headers": parse_headers(lines)}
+
+
+def test_own_headers_are_sent_to_their_webhook_alone(business: int, vault: Vault) -> None:
+    server = Server()
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, f"{url}/a", chosen=own("X-Api-Key: first", "X-Tenant: marie"))
+        add_webhook(vault, business, f"{url}/b", chosen=own("X-Api-Key: second"))
+        add_webhook(vault, business, f"{url}/c")
+        publish_ticket(business)
+
+    run(server, scene, lambda: make_dispatcher(vault))
+    a, b, c = sorted(server.posts, key=lambda post: post.url)
+    assert (a.headers["X-Api-Key"], a.headers["X-Tenant"]) == ("first", "marie")
+    assert b.headers["X-Api-Key"] == "second"
+    assert a.headers.keys() - c.headers.keys() == {"X-Api-Key", "X-Tenant"}
+
+
+def test_a_header_that_does_not_open_lets_its_webhook_wait_and_no_other(
+    business: int, vault: Vault
+) -> None:
+    """What was sealed for one webhook is worth nothing at another."""
+    server, webhooks = Server(), list[NewWebhook]()
+
+    def scene(url: str) -> None:
+        webhooks.append(add_webhook(vault, business, url, chosen=own("X-Api-Key: first")))
+        webhooks.append(add_webhook(vault, business, url, chosen=own("X-Api-Key: second")))
+        with transaction():
+            stolen = Webhook.get_by_id(webhooks[0].id).headers
+            Webhook.update(headers=stolen).where(Webhook.id == webhooks[1].id).execute()
+        publish_ticket(business)
+
+    assert run(server, scene, lambda: make_dispatcher(vault)).attempts == 1
+    assert [post.headers["X-Api-Key"] for post in server.posts] == ["first"]
+    [waiting] = rows(webhooks[1].id)
+    assert (waiting.status, waiting.attempts) == (Status.PENDING, 0)

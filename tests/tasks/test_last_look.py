@@ -9,6 +9,8 @@ from contextlib import closing
 import pytest
 from peewee import OperationalError
 
+from core.domain.choices import Chosen
+from core.domain.own_headers import parse_headers
 from core.pipeline import leases
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
@@ -17,7 +19,7 @@ from core.storage.vault import Vault
 from core.use_cases import services
 from tasks import last_look
 from tasks.last_look import LastLooks
-from tests.support.scene import MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
+from tests.support.scene import DEVELOPMENT, MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
 from tests.support.waiting import PATIENCE
 
 
@@ -51,6 +53,25 @@ def test_a_claim_on_old_terms_is_not_sent_because_a_newer_one_of_its_delivery_is
     [new] = leases.claim({old.webhook_id: 1}, SCHEDULE, NOON + LEASE)
     assert may_send([old]) == [False]
     assert may_send([old, new]) == [False, True]
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"standard_webhooks": True}, {"headers": parse_headers(["X-Api-Key: first"])}],
+    ids=["standard", "headers"],
+)
+def test_what_is_sent_beside_the_body_is_among_the_terms(
+    business: int, vault: Vault, chosen: Chosen
+) -> None:
+    claim = claimed(vault, business)
+    assert may_send([claim]) == [True]
+    services.edit_webhook(
+        *(MARIE, claim.webhook_id, NOON),
+        policy=DEVELOPMENT,
+        chosen=chosen,
+        open_vault=lambda: vault,
+    )
+    assert may_send([claim]) == [False]
 
 
 @pytest.mark.parametrize("trouble", [OperationalError("no answer"), RuntimeError("anything else")])

@@ -250,6 +250,24 @@ class TestMakingAWebhook:
         chosen = queries.webhook(desk.actor, CI).choices
         assert chosen == Choices("Till", Format.CHAT, Language.DUTCH)
 
+    def test_own_headers_are_typed_once_and_never_shown_again(
+        self, app: WebhooksApp, desk: Desk
+    ) -> None:
+        to_the_headers = ("tab",) * 5
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "e", to_the_headers, typed("X-Api-Key: s3same | X-Tenant: me"))
+            await press(pilot, "ctrl+s", "e")
+            assert says(app, "Headers X-Api-Key | X-Tenant")
+            assert "s3same" not in drawn(app)
+            await press(pilot, to_the_headers, "end", typed(" | Host: x"), "ctrl+s")
+            assert says(app, "! The header Host would change")
+            await press(pilot, ("backspace",) * len(" | X-Tenant | Host: x"), "ctrl+s")
+            assert "is saved" in drawn(app)
+
+        play(app, script)
+        assert queries.webhook(desk.actor, CI).choices.headers == ("X-Api-Key",)
+
     def test_the_language_is_asked_for_where_there_is_a_line_to_say(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "n", "tab", "tab", "tab")

@@ -28,6 +28,7 @@ DETAIL = DeliveryDetail(
         uuid=UUID,
         webhook_id=1,
         event=EVENT,
+        headline="Ticket",
         status=Status.DELIVERED,
         attempts=1,
         http_status=200,
@@ -63,6 +64,20 @@ def test_it_sends_the_same_body_signed_to_the_very_url(target: str) -> None:
     for name, value in build_headers(EVENT, UUID, SECRET.sign(BODY)):
         assert request.headers[name] == value
     assert not [name for name in request.headers if name.lower().startswith("webhook-")]
+
+
+def test_own_headers_come_from_variables_named_like_them() -> None:
+    with receiving() as receiver:
+        command = curl(receiver.url, DETAIL, Choices(headers=("X-Api-Key", "X-Tenant")))
+        values = {"X_API_KEY": 'a "b" $c', "X_TENANT": "marie"}
+        subprocess.run(
+            ["sh", "-c", command],
+            env={**os.environ, **values, "SECRET": SECRET.reveal(), "no_proxy": "*"},
+            check=True,
+            timeout=30,
+        )
+        [request] = receiver.requests
+    assert (request.headers["X-Api-Key"], request.headers["X-Tenant"]) == ('a "b" $c', "marie")
 
 
 def test_it_signs_as_standard_webhooks_have_it_where_that_was_chosen() -> None:

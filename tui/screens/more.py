@@ -90,14 +90,17 @@ class More(Vertical):
             self.query_one("#headers", Entry).value,
         )
 
+    def on_mount(self) -> None:
+        self._ask_for_the_language()
+
     @on(Input.Changed)
     @on(Choice.Changed)
     def _changed(self) -> None:
+        self._ask_for_the_language()
         self.post_message(self.Changed())
 
-    @on(Choice.Changed)
-    def on_mount(self) -> None:
-        """The language is asked for where it makes a difference."""
+    def _ask_for_the_language(self) -> None:
+        """Where it makes a difference."""
         self.query_one("#language-row").display = self.typed.format is Format.CHAT
 
     @on(Input.Submitted)

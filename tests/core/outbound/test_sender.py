@@ -25,6 +25,8 @@ from core.domain.delivery import (
     Unreachable,
     Withdrawn,
 )
+from core.domain.own_headers import OwnHeader
+from core.domain.signing import Secret
 from core.domain.url_policy import UrlPolicy
 from core.outbound import dialling
 from core.outbound.dialling import Lookups
@@ -61,6 +63,7 @@ def post(
     last_look: Callable[[], Awaitable[bool]] = wanted,
     policy: UrlPolicy = DEVELOPMENT,
     times: int = 1,
+    own: tuple[OwnHeader, ...] = (),
 ) -> list[Outcome]:
     """The outcomes of one POST after another to a server that talks like this."""
 
@@ -70,7 +73,8 @@ def post(
             url = f"{scheme}://{host}:{port}/hook"
             sender.keep_for({1})
             outcomes = [
-                await sender.post(Errand(1, url, last_look), HEADERS, BODY) for _ in range(times)
+                await sender.post(Errand(1, url, last_look, own), HEADERS, BODY)
+                for _ in range(times)
             ]
             await sender.close()
             return outcomes
@@ -583,3 +587,15 @@ def test_a_fault_of_our_own_is_the_attempts_outcome_too() -> None:
         return await sender.post(Errand(1, "https://example.com/", wanted), HEADERS, BODY)
 
     assert asyncio.run(run()) == Unreachable(ErrorKind.INTERNAL, "RuntimeError")
+
+
+def test_what_quotes_the_webhook_s_own_headers_is_blotted_out() -> None:
+    own = (OwnHeader("X-Api-Key", Secret("k-4711/x")),)
+    refused = response(401, b'{"error":"bad key","headers":{"x-api-key":"k-4711\\/x"}}')
+    [outcome] = post(answering(refused), own=own)
+    told = '{"error":"bad key","headers":{"x-api-key":"$X_API_KEY"}}'
+    assert outcome == Answered(401, told)
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /login?key=k-4711%2Fx\r\nContent-Length: 0\r\n\r\n"
+    assert post(answering(moved), own=own) == [
+        Answered(302, "", "redirects to /login?key=$X_API_KEY")
+    ]

@@ -189,3 +189,17 @@ def test_every_new_key_file_has_another_key(tmp_path: Path) -> None:
     create_key_file(tmp_path / "a")
     create_key_file(tmp_path / "b")
     assert load_vault(tmp_path / "a").keys != load_vault(tmp_path / "b").keys
+
+
+def test_what_was_sealed_for_one_purpose_opens_for_no_other(vault: Vault) -> None:
+    secret = Secret("a gateway's key")
+    for_a_header = vault.seal(secret, 1, 2, "header X-Api-Key")
+    assert vault.open(for_a_header, 1, 2, "header X-Api-Key") == secret
+    for business, webhook, purpose in (
+        *((1, 2, ""), (1, 2, "header X-Other")),
+        *((2, 2, "header X-Api-Key"), (1, 3, "header X-Api-Key")),
+    ):
+        with pytest.raises(BadKeyFile, match="changed or moved"):
+            vault.open(for_a_header, business, webhook, purpose)
+    with pytest.raises(BadKeyFile, match="give it again"):
+        vault.open(vault.seal(secret, 1, 2), 1, 2, "header X-Api-Key")

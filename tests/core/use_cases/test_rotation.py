@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.choices import Chosen
+from core.domain.own_headers import parse_headers
 from core.domain.signing import Secret
 from core.errors import BadKeyFile
+from core.storage.choosing import open_headers
 from core.storage.database import transaction
 from core.storage.models import Webhook
 from core.storage.vault import Vault, add_key, create_key_file, drop_old_keys, load_vault
 from core.use_cases import services
 from core.use_cases.rotation import lost_secrets, seal_anew
-from tests.support.scene import MARIE, NOON, add_webhook
+from tests.support.scene import DEVELOPMENT, MARIE, NOON, add_webhook
 
 
 @pytest.fixture
@@ -105,3 +108,37 @@ def test_a_new_key_is_its_owners_alone(key_file: Path) -> None:
     add_key(key_file)
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in key_file.parent.glob("test.key*")) == ["test.key"]
+
+
+def headers_of(vault: Vault, webhook_id: int) -> list[str]:
+    row = Webhook.get_by_id(webhook_id)
+    opened = open_headers(vault, row.headers, row.business_id, webhook_id)
+    return [each.value.reveal() for each in opened if each.value is not None]
+
+
+def test_own_headers_are_sealed_anew_as_well(business: int, vault: Vault, key_file: Path) -> None:
+    chosen: Chosen = {"headers": parse_headers(["X-Api-Key: first", "X-Tenant: marie"])}
+    webhook = add_webhook(vault, business, chosen=chosen)
+    assert seal_anew(add_key(key_file), counted).sealed == 3
+    assert seal_anew(load_vault(key_file), counted).sealed == 0
+    current = drop_old_keys(key_file)
+    assert headers_of(current, webhook.id) == ["first", "marie"]
+    assert lost_secrets(current) == []
+    with pytest.raises(BadKeyFile, match="header X-Api-Key"):
+        headers_of(vault, webhook.id)
+
+
+def test_headers_whose_key_is_gone_are_named_until_they_are_given_again(
+    business: int, vault: Vault, key_file: Path
+) -> None:
+    chosen: Chosen = {"headers": parse_headers(["X-Api-Key: first"])}
+    webhook = add_webhook(vault, business, chosen=chosen)
+    add_key(key_file)
+    current = drop_old_keys(key_file)
+    assert seal_anew(current, counted).lost == (webhook.id,)
+    services.regenerate_secret(MARIE, webhook.id, NOON, vault=current)
+    assert lost_secrets(current) == [webhook.id]
+    services.edit_webhook(
+        *(MARIE, webhook.id, NOON), policy=DEVELOPMENT, chosen=chosen, open_vault=lambda: current
+    )
+    assert lost_secrets(current) == []

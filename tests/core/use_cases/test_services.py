@@ -11,6 +11,7 @@ from core.domain.delivery import Answered, Schedule, Status
 from core.domain.editions import Actor
 from core.domain.events import EventType
 from core.domain.language import Language
+from core.domain.own_headers import parse_headers
 from core.domain.signing import Secret
 from core.domain.url_policy import UrlPolicy
 from core.errors import (
@@ -25,6 +26,7 @@ from core.errors import (
 from core.pipeline import leases
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Settlement, settle
+from core.storage.choosing import open_headers
 from core.storage.database import transaction
 from core.storage.models import TABLES, AuditEntry, Delivery, Webhook
 from core.storage.vault import Vault
@@ -512,3 +514,53 @@ def test_standard_webhooks_need_a_secret_that_libraries_can_read(
     assert queries.webhook(MARIE, webhook.id).choices.standard_webhooks
     choose(webhook.id, {"standard_webhooks": False})
     assert trail() == [("edited", "standard webhooks on"), ("edited", "no standard webhooks")]
+
+
+def own_headers(vault: Vault, webhook_id: int) -> dict[str, str]:
+    row = stored(webhook_id)
+    opened = open_headers(vault, row.headers, row.business_id, webhook_id)
+    return {each.name: each.value.reveal() for each in opened if each.value is not None}
+
+
+def give_headers(vault: Vault, webhook_id: int, *lines: str) -> None:
+    services.edit_webhook(
+        *(MARIE, webhook_id, NOON),
+        policy=DEVELOPMENT,
+        chosen={"headers": parse_headers(lines)},
+        open_vault=lambda: vault,
+    )
+
+
+def test_own_headers_are_kept_sealed_and_told_by_their_names(business: int, vault: Vault) -> None:
+    chosen: Chosen = {"headers": parse_headers(["X-Api-Key: first", "X-Tenant: marie"])}
+    webhook = add_webhook(vault, business, chosen=chosen)
+    assert own_headers(vault, webhook.id) == {"X-Api-Key": "first", "X-Tenant": "marie"}
+    give_headers(vault, webhook.id, "X-Api-Key: second", "X-Tenant")
+    assert own_headers(vault, webhook.id) == {"X-Api-Key": "second", "X-Tenant": "marie"}
+    assert queries.webhook(MARIE, webhook.id).choices.headers == ("X-Api-Key", "X-Tenant")
+    choose(webhook.id, {"name": "Till"})
+    give_headers(vault, webhook.id, "X-Tenant")
+    assert own_headers(vault, webhook.id) == {"X-Tenant": "marie"}
+    give_headers(vault, webhook.id)
+    assert stored(webhook.id).headers is None
+    assert trail() == [
+        ("created", "headers X-Api-Key and X-Tenant"),
+        ("edited", "new value of X-Api-Key"),
+        ("edited", "name Till"),
+        ("edited", "headers X-Tenant"),
+        ("edited", "no headers"),
+    ]
+
+
+def test_a_header_that_has_no_value_yet_needs_one(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    with pytest.raises(BadInput, match="X-Api-Key has no value yet"):
+        give_headers(vault, webhook.id, "X-Api-Key")
+    assert stored(webhook.id).headers is None
+
+
+def test_own_headers_are_gone_with_their_webhook(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    give_headers(vault, webhook.id, "X-Api-Key: first")
+    services.delete_webhook(MARIE, webhook.id, NOON)
+    assert stored(webhook.id).headers is None
