@@ -1,10 +1,11 @@
-"""Send test, from any screen: queued, and its answer told as soon as it is there."""
+"""Tests and samples, from any screen: queued, and the answer told as soon as it is there."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.domain.delivery import Status
+from core.domain.events import EventType
 from core.domain.receivers import advice
 from core.use_cases import queries, services
 from core.use_cases.queries import DeliveryRow
@@ -20,44 +21,56 @@ Tell = Callable[[str, str], None]
 def send_test(page: Page, webhook_id: int, url: str, tell: Tell) -> None:
     """Queue a test for that webhook and `tell` (text, style) how it goes."""
     desk, now = page.desk, page.desk.clock()
-    until = now + desk.timeout + _PATIENCE
-    is_sent = page.act(
-        ("test", webhook_id),
+    _send(
+        _Sent(page, webhook_id, url, "test", tell, now + desk.timeout + _PATIENCE),
         lambda: services.send_test(desk.actor, webhook_id, now, wake=desk.wake),
-        lambda event_id: _Sent(page, webhook_id, url, event_id, until, tell).wait(),
     )
-    if is_sent:
-        tell(f"Sending a test to {host_of(url)} …", "")
+
+
+def send_sample(page: Page, webhook_id: int, url: str, event: EventType, tell: Tell) -> None:
+    """The same for a sample of that event."""
+    desk, now = page.desk, page.desk.clock()
+    _send(
+        _Sent(page, webhook_id, url, f"{event} sample", tell, now + desk.timeout + _PATIENCE),
+        lambda: services.send_sample(desk.actor, webhook_id, event, now, wake=desk.wake),
+    )
+
+
+def _send(sent: "_Sent", queue: Callable[[], int]) -> None:
+    if sent.page.act((sent.what, sent.webhook_id), queue, sent.wait):
+        sent.tell(f"Sending a {sent.what} to {host_of(sent.url)} …", "")
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """A test that is under way."""
+    """A test or a sample that is under way."""
 
     page: Page
     webhook_id: int
     url: str
-    event_id: int
-    until: datetime  # when there should be an answer
+    what: str
     tell: Tell
+    until: datetime  # when there should be an answer
 
-    def wait(self) -> None:
+    def wait(self, event_id: int) -> None:
         actor = self.page.desk.actor
         self.page.ask(
-            lambda: queries.delivery_of_event(actor, self.webhook_id, self.event_id), self._look
+            lambda: queries.delivery_of_event(actor, self.webhook_id, event_id),
+            lambda row: self._look(event_id, row),
         )
 
-    def _look(self, row: DeliveryRow | None) -> None:
+    def _look(self, event_id: int, row: DeliveryRow | None) -> None:
         if row is not None and row.is_attempted:
             self.tell(*self._verdict(row))
         elif self.page.desk.clock() < self.until:
-            self.page.set_timer(_LOOK, self.wait)
+            self.page.set_timer(_LOOK, lambda: self.wait(event_id))
         else:
-            self.tell("The test is still waiting: is the worker running? It stays queued.", BAD)
+            told = f"The {self.what} is still waiting: is the worker running? It stays queued."
+            self.tell(told, BAD)
 
     def _verdict(self, row: DeliveryRow) -> tuple[str, str]:
         took = f"{outcome_of(row)} in {row.duration_us // 1000} ms"
         said = advice(self.url, row.http_status, row.response) or row.response or row.detail
         if row.status is Status.DELIVERED:
-            return f"✓ test delivered: {took} {said}", GOOD
-        return f"✗ test failed: {took} {said}", BAD
+            return f"✓ {self.what} delivered: {took} {said}", GOOD
+        return f"✗ {self.what} failed: {took} {said}", BAD

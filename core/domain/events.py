@@ -32,6 +32,14 @@ MEANINGS: Mapping[EventType, str] = {
 SELECTABLE = tuple(MEANINGS)
 
 
+class Purpose(StrEnum):
+    """Why an owner had an event made although nothing had happened: it goes to one webhook, and
+    what becomes of it says nothing of that webhook's health.
+    """
+
+    SAMPLE = "sample"
+
+
 class Entity(StrEnum):
     """What a BackendSync change can be about."""
 

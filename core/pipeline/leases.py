@@ -77,6 +77,7 @@ class Claim(NamedTuple):
     rendered: bytes | None = None  # the body, where it is not the event in JSON
     standard_webhooks: bool = False
     headers: str | None = None  # the webhook's own, as its row holds them
+    purpose: str | None = None  # an events.Purpose, of the event
 
     @property
     def terms(self) -> tuple[object, ...]:
@@ -199,6 +200,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
             Delivery.body,
             Webhook.standard_webhooks,
             Webhook.headers,
+            Event.purpose,
         )
         .join(Event)
         .switch(Delivery)
@@ -214,7 +216,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
         return Claim._make(
             (
                 *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
-                *(*row[9:14], to_time(row[14]), row[15], bool(row[16]), row[17]),
+                *(*row[9:14], to_time(row[14]), row[15], bool(row[16]), *row[17:]),
             )
         )
 
@@ -379,7 +381,7 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
             abandoned=verdict.status is Status.ABANDONED,
         )
         for each, verdict in sorted(settled, key=lambda pair: pair[0].started_at + pair[0].duration)
-        if isinstance(each.outcome, Answered | Unreachable)
+        if isinstance(each.outcome, Answered | Unreachable) and each.claim.purpose is None
     ]
 
 

@@ -123,6 +123,7 @@ class Event(Table):
     subject = TextField(null=True)  # what a person calls it, "" for none; null until it is cut
     key = TextField(null=True)  # the producer's own, to recognise a second push
     webhook = ForeignKeyField(Webhook, null=True, on_delete="CASCADE")  # a ping's only receiver
+    purpose = TextField(null=True)  # an events.Purpose, of what says nothing of a webhook's health
     created_at = TimeField()
     fanned_out_at = TimeField(null=True)
     fanned_out_to = BigIntegerField(default=0)  # the last webhook that has its delivery already

@@ -20,7 +20,7 @@ from core.domain.chat import chat_text
 from core.domain.choices import Choices
 from core.domain.delivery import WAITING, ErrorKind, Recovery, Status
 from core.domain.editions import Actor, Edition, Role, includes_webhooks
-from core.domain.events import SELECTABLE, EventType
+from core.domain.events import SELECTABLE, EventType, Purpose
 from core.domain.language import Language
 from core.domain.signing import build_body
 from core.pipeline.retention import ENDED, TICK, TICK_WITHIN
@@ -113,6 +113,12 @@ class DeliveryRow:
     resume_at: datetime | None  # when the schedule goes on, after the attempt beside it
     settled_at: datetime | None  # when it was delivered or abandoned
     recovery: Recovery | None
+    purpose: Purpose | None = None  # of what an owner had made
+
+    @property
+    def what(self) -> str:
+        """Its event, and whether that is only a sample of it."""
+        return f"{self.event} ({self.purpose})" if self.purpose is not None else self.event
 
     @property
     def is_attempted(self) -> bool:
@@ -390,6 +396,7 @@ def delivery_rows(ids: list[int]) -> list[DeliveryRow]:
             Delivery.recovery,
             Event.subject,
             SHORT_PAYLOAD,
+            Event.purpose,
         )
         .join(Event)
         .where(one_of(Delivery.id, ids))
@@ -429,7 +436,7 @@ def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
 
 def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryRow:
     delivery_id, uuid, webhook_id, event_type, status, attempts, created_at, due_at, *rest = row
-    resume_at, settled_at, recovery, subject, payload = rest
+    resume_at, settled_at, recovery, subject, payload, purpose = rest
     return DeliveryRow(
         id=delivery_id,
         uuid=uuid,
@@ -449,6 +456,7 @@ def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryR
         resume_at=resume_at,
         settled_at=settled_at,
         recovery=Recovery(recovery) if recovery else None,
+        purpose=Purpose(purpose) if purpose else None,
     )
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from peewee import SQL, Case, fn
 
+from core.domain.catalogue import CATALOGUE
 from core.domain.choices import AS_IT_COMES, NOTHING, Chosen, Format, changes, choose
 from core.domain.delivery import WAITING, Status
 from core.domain.editions import WEBHOOKS_LIMIT, Actor
-from core.domain.events import SELECTABLE, EventType
+from core.domain.events import SELECTABLE, EventType, Purpose
 from core.domain.language import Language
 from core.domain.payload import digest
 from core.domain.signing import Secret, build_chat_body
@@ -191,18 +192,50 @@ def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> in
     """Queue a `ping` for this one webhook, whatever it selected; returns the event's id."""
     with transaction():
         webhook = _usable_webhook(actor, webhook_id)
-        event_id = Event.insert(
-            business=webhook.business_id,
-            type=EventType.PING,
-            payload=_PING_PAYLOAD,
-            digest=digest(_PING_PAYLOAD),
-            subject="",
-            webhook=webhook_id,
-            created_at=next_time(webhook.business_id, now),
-        ).execute()
+        event_id = _queue(webhook, EventType.PING, _PING_PAYLOAD, now)
         _note(actor, webhook, "tested", now)
         proxy.after_commit(wake)
-    return int(event_id)
+    return event_id
+
+
+def send_sample(
+    actor: Actor, webhook_id: int, event_type: str, now: datetime, *, wake: Wake
+) -> int:
+    """Queue a sample of that event for this one webhook, whatever it selected; returns the event's
+    id. It is the catalogue's example, and says first that it is none. Raises BadInput for an event
+    type that nobody can select.
+    """
+    selected = selectable_type(event_type)
+    payload = CATALOGUE[selected].sample
+    with transaction():
+        webhook = _usable_webhook(actor, webhook_id)
+        event_id = _queue(webhook, selected, payload, now, purpose=Purpose.SAMPLE)
+        _note(actor, webhook, "sample sent", now, subject=f"{selected} to {webhook.url}")
+        proxy.after_commit(wake)
+    return event_id
+
+
+def _queue(
+    webhook: Webhook,
+    event_type: EventType,
+    payload: bytes,
+    now: datetime,
+    *,
+    purpose: Purpose | None = None,
+) -> int:
+    """Put an event for this webhook alone into the outbox; returns its id."""
+    return int(
+        Event.insert(
+            business=webhook.business_id,
+            type=event_type,
+            payload=payload,
+            digest=digest(payload),
+            subject="",  # nobody looks for what has not happened
+            webhook=webhook.id,
+            purpose=purpose,
+            created_at=next_time(webhook.business_id, now),
+        ).execute()
+    )
 
 
 def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> None:

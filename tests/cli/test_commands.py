@@ -112,6 +112,27 @@ def test_a_delete_asks_for_the_url(installed: Installation) -> None:
     assert installed.json("webhook", "list") == []
 
 
+def test_a_sample_is_sent_and_marked_in_the_history(installed: Installation) -> None:
+    with receiving(answer(200)) as receiver:
+        installed.ok("webhook", "create", receiver.url, "--event", "client.created")
+        told = installed.ok("webhook", "test", "1", "--event", "ticket.created")
+        assert told.startswith("A sample of ticket.created for webhook 1 is queued")
+        assert installed.json("tick")["delivered"] == 1
+    [request] = receiver.requests
+    assert request.headers["X-AuraPOS-Event"] == "ticket.created"
+    payload = json.loads(request.body)["payload"]
+    assert (next(iter(payload)), payload["sample"], payload["numero"]) == ("sample", True, "1234")
+    [row] = installed.deliveries()
+    assert (row["event"], row["purpose"], row["status"]) == (
+        "ticket.created",
+        "sample",
+        "delivered",
+    )
+    assert "ticket.created (sample)" in installed.ok("delivery", "list")
+    refused = installed.fails("webhook", "test", "1", "--event", "ping")
+    assert 'There is no event "ping"' in refused
+
+
 def test_a_test_a_redelivery_and_a_recovery_are_sent(installed: Installation) -> None:
     with receiving(answer(200)) as receiver:
         installed.ok("webhook", "create", receiver.url, "--event", "client.created")

@@ -277,6 +277,20 @@ class TestMakingAWebhook:
             await press(pilot, "left")
             assert "Language" not in drawn(app)
 
+    def test_what_is_in_an_event_can_be_read(self, empty: Desk) -> None:
+        app = WebhooksApp(empty)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "n", "tab", "j", "j", "w")
+            assert says(app, "points_fidelite The points on the loyalty card.")
+            await press(pilot, "g")
+            assert says(app, "numero The number that is printed on the ticket.")
+            assert not says(app, "lignes[].total_tvac")
+            await press(pilot, "space")
+            assert says(app, "lignes[].total_tvac The price of all of them")
+            await press(pilot, "q")
+            assert "[x] 3 client.created" in drawn(app)
+
         play(app, script)
 
 
@@ -395,6 +409,27 @@ class TestTests:
             await until(pilot, lambda: actions("tested") == 1)
             deliver(Event.select(fn.MAX(Event.id)).scalar(), CI)
             await until(pilot, lambda: says(app, "200 in 143 ms Zapier answers success"))
+
+        play(app, script)
+
+    def test_a_sample_is_sent_once_it_was_read_what_it_does(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "T")
+            assert says(app, 'will take it for a real sale unless it looks at "sample": true')
+            await press(pilot, "q")
+            assert actions("sample sent") == 0
+            await press(pilot, "T", "down")
+            await pilot.press("enter")
+            await until(pilot, lambda: actions("sample sent") == 1)
+            event = Event.select().order_by(Event.id.desc()).get()
+            assert (event.type, event.webhook_id) == (SELECTABLE[1], CI)
+            deliver(event.id, CI)
+            await until(pilot, lambda: says(app, "✓ ticket.cancelled sample delivered: 200"))
+            await press(pilot, "q", "h")
+            assert says(app, "sample · {")
+            assert says(app, "This is a sample: nothing happened.")
+            await press(pilot, "enter")
+            assert says(app, "delivered ticket.cancelled (sample)")
 
         play(app, script)
 

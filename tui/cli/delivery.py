@@ -87,7 +87,7 @@ def list_deliveries(
         [
             (
                 row.created_at,
-                row.event,
+                row.what,
                 row.status,
                 row.http_status or row.error,
                 row.attempts,
@@ -119,7 +119,7 @@ def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool
         print_json({**_shape(detail.delivery), "attempt_log": attempts, "body": body})
         return
     row = detail.delivery
-    say(f"delivery {row.uuid}: {row.event} to webhook {row.webhook_id}, {row.status}")
+    say(f"delivery {row.uuid}: {row.what} to webhook {row.webhook_id}, {row.status}")
     if row.next_attempt_at is not None:
         say(f"next attempt at {row.next_attempt_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
     print_table(
@@ -212,6 +212,7 @@ def _shape(row: DeliveryRow) -> dict[str, Any]:
         "created_at": row.created_at,
         "next_attempt_at": row.next_attempt_at,
         "recovery": row.recovery,
+        "purpose": row.purpose,
     }
 
 

@@ -280,20 +280,36 @@ def delete(program: Program, webhook_id: int, login: str | None, *, yes: bool) -
     say(f"Webhook {webhook_id} is deleted: nothing more is sent to {row.url}.")
 
 
-@webhook.command(short_help="Queue a ping for this webhook.")
+@webhook.command(short_help="Queue a ping, or a sample of an event, for this webhook.")
 @click.argument("webhook_id", type=int)
+@click.option(
+    "--event",
+    metavar="EVENT",
+    help="Send a sample of this event instead of a ping. Its payload is what `events show EVENT` "
+    'shows, with "sample": true before it.',
+)
 @as_option
 @json_option
 @pass_program
-def test(program: Program, webhook_id: int, login: str | None, *, as_json: bool) -> None:
-    """Queue a ping for this webhook, whatever events it selected."""
+def test(
+    program: Program, webhook_id: int, event: str | None, login: str | None, *, as_json: bool
+) -> None:
+    """Queue a ping for this webhook, or a sample of an event, whatever events it selected.
+
+    A server that does not look at "sample": true takes a sample for a real sale.
+    """
     program.open()
-    event_id = services.send_test(actor_as(login), webhook_id, utc_now(), wake=program.wake)
+    actor, now = actor_as(login), utc_now()
+    if event is None:
+        event_id = services.send_test(actor, webhook_id, now, wake=program.wake)
+    else:
+        event_id = services.send_sample(actor, webhook_id, event, now, wake=program.wake)
     if as_json:
         print_json({"event_id": event_id})
         return
+    what = "ping" if event is None else f"sample of {event}"
     say(
-        f"A ping for webhook {webhook_id} is queued: "
+        f"A {what} for webhook {webhook_id} is queued: "
         f"see `aurapos-webhooks delivery list --webhook {webhook_id}`."
     )
 

@@ -102,7 +102,7 @@ class DeliveryPage(Page):
         if self._detail is None:
             return untrusted("Loading…")
         row = self._detail.delivery
-        told = f"{row.status}   {row.event}   {self.desk.moment(row.created_at)}"
+        told = f"{row.status}   {row.what}   {self.desk.moment(row.created_at)}"
         return untrusted(f"{told}{self._countdown(row)}{self._recovery(row)}", "bold")
 
     def _recovery(self, row: DeliveryRow) -> str:

@@ -21,6 +21,7 @@ from core.use_cases.queries import WebhookRow
 from core.use_cases.services import NewWebhook as Created
 from tui.failures import host_of, name_of
 from tui.page import BAD, GOOD, AtStake, Page
+from tui.screens.catalogue import Catalogue
 from tui.screens.more import More, Typed, typed_of
 from tui.screens.secret import ShownSecret
 from tui.untrusted import cell, untrusted
@@ -38,6 +39,7 @@ class Events(Table):
         Binding("space,enter", "mark", "Toggle"),
         Binding("a", "all", "All events"),
         Binding("i", "invert", "Invert the selection"),
+        Binding("w", "what", "What is in it"),
         *[
             Binding(str(number), f"mark_number({number - 1})", "Toggle by number")
             for number in range(1, len(SELECTABLE) + 1)
@@ -81,6 +83,9 @@ class Events(Table):
     def action_invert(self) -> None:
         self._selected ^= set(SELECTABLE)
         self._draw()
+
+    def action_what(self) -> None:
+        self.app.push_screen(Catalogue(SELECTABLE[self.cursor_row]))
 
     @on(Table.RowSelected)
     def _clicked(self) -> None:
@@ -162,7 +167,8 @@ class _Form(Page):
     def _count(self) -> None:
         self.something_changed()
         count = len(self.query_one(Events).selected)
-        told = f"{count} of {len(SELECTABLE)}    space or 1-7 toggles   a all   i invert"
+        keys = "space or 1-7 toggles   a all   i invert   w what is in it"
+        told = f"{count} of {len(SELECTABLE)}    {keys}"
         self.query_one("#count", Static).update(Content(told))
 
     @on(Input.Submitted, "#url")

@@ -169,7 +169,7 @@ class History(ListPage):
                 cell(status, _STYLES[row.status]),
                 cell(outcome_of(row)),
                 cell(tries),
-                cell(row.response or row.detail),
+                cell(" · ".join(filter(None, (row.purpose, row.response or row.detail)))),
             ),
         )
 
@@ -207,7 +207,8 @@ class History(ListPage):
         if row is None:
             return
         told = explain(row, self.webhook.url, self.desk.timeout.total_seconds())
-        lines = [told] if told else []
+        lines = [f"This is a {row.purpose}: nothing happened."] if row.purpose else []
+        lines += [told] if told else []
         if row.next_attempt_at is not None:
             lines.append(self._next(row.next_attempt_at))
         shown = untrusted_lines([*lines, row.response or "(no response)"])

@@ -21,6 +21,7 @@ from tui.failures import name_of, outcome_of, readable, titled
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
 from tui.ping import send_test
+from tui.screens.catalogue import Sample
 from tui.screens.confirm import DeleteWebhook, RegenerateSecret
 from tui.screens.delivery import DeliveryPage
 from tui.screens.edit import EditWebhook, NewWebhook
@@ -63,6 +64,7 @@ class Webhooks(ListPage):
         Binding("F", "find", "find"),
         Binding("q", "leave", "quit"),
         Binding("r", "recover", "Recover what was abandoned", show=False),
+        Binding("T", "sample", "Send a sample of an event", show=False),
         Binding("a", "trail", "Audit trail", show=False),
         Binding("comma", "settings", "Settings", show=False),
         Binding("b", "businesses", "Switch business", show=False),
@@ -225,6 +227,9 @@ class Webhooks(ListPage):
 
     def action_test(self) -> None:
         self._with_chosen(lambda webhook: send_test(self, webhook.id, webhook.url, self.flash))
+
+    def action_sample(self) -> None:
+        self._with_chosen(lambda webhook: self.app.push_screen(Sample(webhook)))
 
     def action_new(self) -> None:
         if self.may_change():

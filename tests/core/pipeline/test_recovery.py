@@ -11,7 +11,7 @@ from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Claim, Settlement
 from core.pipeline.recovery import recover_some
 from core.storage.due import waiting_webhooks
-from core.storage.models import Delivery
+from core.storage.models import Delivery, Webhook
 from core.storage.vault import Vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, set_business
@@ -292,3 +292,31 @@ def test_one_address_that_is_back_recovers_nothing_of_another(
     rows = {row.uuid: row.webhook_id for row in queries.deliveries(MARIE, webhook)}
     assert len(recovered) == 1
     assert set(rows.values()) == {webhook}
+
+
+@pytest.mark.parametrize("outcome", [OK, GONE])
+def test_a_sample_neither_begins_an_outage_nor_ends_one(
+    business: int, webhook: int, outcome: Outcome
+) -> None:
+    before = outage_of(webhook)
+    send_sample(webhook, outcome, 1)
+    assert outage_of(webhook) == before == (None, None)
+    abandoned = fail(business, webhook, 2, 3)
+    down = outage_of(webhook)
+    send_sample(webhook, outcome, 4)
+    assert outage_of(webhook) == down
+    assert recover(NOON + 4 * HOUR) == []
+    succeed(business, webhook, 5)
+    assert recover(NOON + 5 * HOUR) == abandoned
+
+
+def outage_of(webhook: int) -> tuple[datetime | None, datetime | None]:
+    row = Webhook.get_by_id(webhook)
+    return row.down_since, row.up_since
+
+
+def send_sample(webhook: int, outcome: Outcome, hour: float) -> None:
+    now = NOON + hour * HOUR
+    services.send_sample(MARIE, webhook, "ticket.created", now, wake=silent)
+    fan_out(500, now)
+    assert len(attempt(webhook, outcome, now)) == 1

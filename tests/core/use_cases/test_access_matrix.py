@@ -52,6 +52,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "event_id": 1,
         "delivery_uuid": str(delivery.uuid),
         "url": "https://example.com/",
+        "event_type": EventType.PROMOTION_CREATED,
         "events": [EventType.PROMOTION_CREATED],
         "now": NOON,
         "since": NOON,

@@ -20,6 +20,7 @@ from tests.support.scene import (
     SECOND,
     add_webhook,
     publish_ticket,
+    silent,
 )
 
 
@@ -51,6 +52,14 @@ def test_what_waits_is_told_by_why_it_waits(business: int, vault: Vault) -> None
     assert found.worst == (FailingWebhook(webhook.id, webhook.url, 1),)
     Delivery.update(attempts=0).where(Delivery.id == failed.id).execute()  # queued again
     assert (vitals(NOON).scheduled, vitals(NOON).failing_webhooks) == (1, 0)
+
+
+def test_a_sample_that_fails_makes_no_webhook_fail(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    services.send_sample(MARIE, webhook.id, "ticket.created", NOON, wake=silent)
+    fan_out(1, NOON)
+    Delivery.update(status=Status.FAILED, attempts=1).execute()
+    assert (vitals(NOON).due, vitals(NOON).failing_webhooks) == (1, 0)
 
 
 def test_what_is_not_sent_to_is_not_counted(business: int, vault: Vault) -> None:

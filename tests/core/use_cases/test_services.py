@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from core.domain.catalogue import CATALOGUE
 from core.domain.choices import AS_IT_COMES, Choices, Chosen, Format
 from core.domain.delivery import Answered, Schedule, Status
 from core.domain.editions import Actor
-from core.domain.events import EventType
+from core.domain.events import EventType, Purpose
 from core.domain.language import Language
 from core.domain.own_headers import parse_headers
 from core.domain.signing import Secret
@@ -142,6 +143,7 @@ def test_every_action_is_in_the_audit_trail_once_and_never_with_a_secret(
     services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
     services.send_test(MARIE, webhook.id, NOON, wake=silent)
     fan_out(1, NOON)
+    services.send_sample(MARIE, webhook.id, CREATED, NOON, wake=silent)
     delivery = only_delivery(webhook.id)
     services.redeliver(MARIE, str(delivery.uuid), NOON, wake=silent)
     services.recover(OPERATOR, business, NOON, NOON, webhook_id=webhook.id, wake=silent)
@@ -151,6 +153,7 @@ def test_every_action_is_in_the_audit_trail_once_and_never_with_a_secret(
         ("marie", "edited", webhook.id),
         ("marie", "secret regenerated", webhook.id),
         ("marie", "tested", webhook.id),
+        ("marie", "sample sent", webhook.id),
         ("marie", "redelivered", webhook.id),
         ("operator", "recovered", webhook.id),
         ("marie", "deleted", webhook.id),
@@ -198,6 +201,9 @@ ACTS: dict[str, Act] = {
         actor, webhook, NOON, vault=vault
     ),
     "test": lambda actor, _, webhook, __: services.send_test(actor, webhook, NOON, wake=silent),
+    "sample": lambda actor, _, webhook, __: services.send_sample(
+        actor, webhook, CREATED, NOON, wake=silent
+    ),
     "redeliver": lambda actor, _, webhook, __: services.redeliver(
         actor, delivery_of(webhook), NOON, wake=silent
     ),
@@ -285,7 +291,31 @@ def test_a_test_and_a_redelivery_wake_the_consumer_after_their_commit(
 
     services.send_test(MARIE, webhook, NOON, wake=ring)
     services.redeliver(MARIE, delivery_of(webhook), NOON + MINUTE, wake=ring)
-    assert len(rung) == 2
+    services.send_sample(MARIE, webhook, CREATED, NOON + MINUTE, wake=ring)
+    assert len(rung) == 3
+
+
+def test_a_sample_goes_to_its_webhook_alone_whatever_it_selected(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business, events=(EventType.PRODUIT_UPDATED,))
+    other = add_webhook(vault, business)
+    event_id = services.send_sample(MARIE, webhook.id, CREATED, NOON, wake=silent)
+    fan_out(1, NOON)
+    assert queries.deliveries(MARIE, other.id) == []
+    row = queries.delivery_of_event(MARIE, webhook.id, event_id)
+    assert row == only_delivery(webhook.id)
+    assert row is not None
+    assert (row.event, row.purpose, row.what) == (CREATED, Purpose.SAMPLE, f"{CREATED} (sample)")
+    [claim] = leases.claim({webhook.id: 1}, SCHEDULE, NOON)
+    assert claim.payload == CATALOGUE[CREATED].sample
+    assert claim.is_intact
+
+
+@pytest.mark.parametrize("event", ["ping", "ticket.eaten", ""])
+def test_there_is_no_sample_of_what_nobody_can_select(webhook: int, event: str) -> None:
+    with pytest.raises(BadInput, match=r"choose from ticket\.created"):
+        services.send_sample(MARIE, webhook, event, NOON, wake=silent)
 
 
 def test_one_that_failed_and_waits_is_attempted_beside_its_schedule(

@@ -162,3 +162,23 @@ def test_the_pulse_changes_with_every_attempt_and_event_and_not_otherwise(
     attempt(webhook.id, Answered(200, ""))
     seen.append(pulse())
     assert len(set(seen)) == 3
+
+
+def test_a_sample_says_nothing_of_health(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    services.send_sample(MARIE, webhook.id, "ticket.created", NOON, wake=silent)
+    fan_out(1, NOON)
+    attempt(webhook.id, Answered(503, ""))
+    [health] = overview(MARIE, business, NOON + SECOND).webhooks
+    assert (health.state, health.latest, sum(hour.total for hour in health.hours)) == (
+        State.NEVER,
+        None,
+        0,
+    )
+    publish_ticket(business)
+    fan_out(1, NOON)
+    attempt(webhook.id, Answered(200, ""))
+    services.send_sample(MARIE, webhook.id, "ticket.created", NOON, wake=silent)
+    fan_out(1, NOON)
+    attempt(webhook.id, Answered(503, ""))
+    assert state(business) == (State.OK, 0)

@@ -182,6 +182,16 @@ def test_a_webhook_made_later_a_ping_and_a_deletion_are_in_order(play: Play, vau
     assert check(play.evidence()) == []
 
 
+def test_a_sample_is_in_order_however_it_ends(play: Play, vault: Vault) -> None:
+    add_webhook(vault, play.business, "https://example.com/other")
+    play.delivers()
+    for outcome, status in ((OK, 200), (BROKEN, 500)):
+        services.send_sample(MARIE, play.webhook.id, "client.created", play.now, wake=silent)
+        play.fan_out()
+        play.attempt(outcome, status)
+    assert check(play.evidence()) == []
+
+
 def test_an_edited_and_a_resigned_webhook_are_in_order(play: Play, vault: Vault) -> None:
     play.delivers()
     play.wait(MINUTE)

@@ -1,0 +1,92 @@
+"""The catalogue: what is in each event; and a sample of one, sent to see what a server does."""
+
+from collections.abc import Iterable, Sequence
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from core.domain.catalogue import CATALOGUE, CatalogueEntry, fields
+from core.domain.events import SELECTABLE, EventType
+from core.use_cases.queries import WebhookRow
+from tui.failures import label_of
+from tui.page import Page
+from tui.ping import send_sample
+from tui.untrusted import cell, untrusted_lines
+from tui.widgets.table import Column, Row, Table
+
+_COLUMNS = (Column("EVENT", 17), Column("IS PUBLISHED WHEN"))
+
+
+class Catalogue(Page):
+    """The events above, and below what is in the payload of the one under the cursor."""
+
+    BINDINGS = [
+        Binding("space", "scroll(1)", "more of it"),
+        Binding("b", "scroll(-1)", "Back up", show=False),
+    ]
+    crumbs: Sequence[str] = ("Webhooks", "Events")
+
+    def __init__(self, chosen: EventType = SELECTABLE[0]) -> None:
+        super().__init__()
+        self._first = SELECTABLE.index(chosen)
+
+    def body(self) -> Iterable[Widget]:
+        yield Table(_COLUMNS, id="events")
+        yield VerticalScroll(Static(id="inside"), classes="pane gap", can_focus=False)
+
+    def on_mount(self) -> None:
+        table = self.query_one(Table)
+        table.focus()
+        table.show([_row(entry) for entry in CATALOGUE.values()])
+        table.move_cursor(row=self._first, animate=False)
+        self._show_inside()
+
+    @property
+    def chosen(self) -> EventType:
+        return SELECTABLE[self.query_one(Table).cursor_row]
+
+    @on(Table.RowHighlighted)
+    def _show_inside(self) -> None:
+        self.query_one("#inside", Static).update(self.inside(CATALOGUE[self.chosen]))
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    def inside(self, entry: CatalogueEntry) -> Content:
+        named = fields(entry.schema)
+        width = max(len(name) for name, _ in named)
+        return untrusted_lines(f"{name:<{width}}  {said}" for name, said in named)
+
+    def action_scroll(self, pages: int) -> None:
+        pane = self.query_one(VerticalScroll)
+        pane.scroll_relative(y=pages * (pane.size.height - 1), animate=False)
+
+
+class Sample(Catalogue):
+    """Sends a sample of the event under the cursor, which is shown as it is sent."""
+
+    BINDINGS = [Binding("enter", "send", "send a sample", key_display="⏎")]
+
+    def __init__(self, webhook: WebhookRow) -> None:
+        super().__init__()
+        self._webhook = webhook
+        self.crumbs = ("Webhooks", label_of(webhook.url), "Sample")
+
+    def body(self) -> Iterable[Widget]:
+        warning = 'Your server will take it for a real sale unless it looks at "sample": true.'
+        yield Static(Content(f"! {warning}"), classes="banner gap")
+        yield from super().body()
+
+    def inside(self, entry: CatalogueEntry) -> Content:
+        first, *members = entry.example.splitlines()
+        return untrusted_lines([first, '  "sample": true,', *members])
+
+    @on(Table.RowSelected)
+    def action_send(self) -> None:
+        send_sample(self, self._webhook.id, self._webhook.url, self.chosen, self.flash)
+
+
+def _row(entry: CatalogueEntry) -> Row:
+    return Row(entry.event_type, (cell(entry.event_type), cell(entry.meaning)))
