@@ -70,6 +70,7 @@ class MemberKey(Table):
     login = TextField(index=True)
     public_key = TextField()  # type and base64, without a comment
     fingerprint = TextField(unique=True)  # SHA256:…, as ssh-keygen -l prints it
+    may_export = BooleanField(default=False)  # and asks what it may over SSH, without a terminal
     created_at = TimeField()
 
 

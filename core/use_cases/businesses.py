@@ -88,10 +88,13 @@ def add_member(
     now: datetime,
     *,
     key: str | None = None,
+    may_export: bool | None = None,
 ) -> str | None:
     """Make `login` a member, or give one who is the role and the SSH public key; returns the
-    key's fingerprint.
+    key's fingerprint. `may_export` grants the key what it may ask over SSH, or takes it back.
     """
+    if key is None and may_export is not None:
+        raise BadInput("What is allowed is allowed to a key: name it with --key-file.")
     login, role = _login(login), parse_role(role)
     parsed = parse_public_key(key) if key is not None else None
     with transaction():
@@ -104,6 +107,12 @@ def add_member(
             return None
         _add_key(login, *parsed, now)
         note(actor, business_id, "key added", now, subject=f"{login}, {parsed[1]}")
+        if may_export is not None:
+            MemberKey.update(may_export=may_export).where(
+                MemberKey.fingerprint == parsed[1]
+            ).execute()
+            action = "export allowed" if may_export else "export forbidden"
+            note(actor, business_id, action, now, subject=f"{login}, {parsed[1]}")
         return parsed[1]
 
 

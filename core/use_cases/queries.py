@@ -66,6 +66,13 @@ class MemberRow:
     login: str
     role: Role
     fingerprints: tuple[str, ...]
+    exporting: frozenset[str]  # those of them that may export
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    login: str
+    may_export: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,21 +184,30 @@ def members(business_id: int) -> list[MemberRow]:
             .tuples()
         )
         keys = (
-            MemberKey.select(MemberKey.login, MemberKey.fingerprint)
+            MemberKey.select(MemberKey.login, MemberKey.fingerprint, MemberKey.may_export)
             .where(MemberKey.login.in_([login for login, _ in logins]))
             .order_by(MemberKey.id)
             .tuples()
         )
-        fingerprints = _grouped(keys)
-    return [MemberRow(login, Role(role), tuple(fingerprints[login])) for login, role in logins]
-
-
-def login_of_key(fingerprint: str) -> str | None:
-    """Whose SSH key that is."""
-    with connection():
-        return (
-            MemberKey.select(MemberKey.login).where(MemberKey.fingerprint == fingerprint).scalar()
+        rows = list(keys)
+    fingerprints = _grouped((login, fingerprint) for login, fingerprint, _ in rows)
+    exporting = frozenset(fingerprint for _, fingerprint, may_export in rows if may_export)
+    return [
+        MemberRow(
+            login,
+            Role(role),
+            tuple(fingerprints[login]),
+            exporting.intersection(fingerprints[login]),
         )
+        for login, role in logins
+    ]
+
+
+def find_key(fingerprint: str) -> KeyRow | None:
+    """The SSH key with this fingerprint, if a member has it."""
+    with connection():
+        row = MemberKey.get_or_none(MemberKey.fingerprint == fingerprint)
+    return KeyRow(row.login, row.may_export) if row is not None else None
 
 
 def webhooks(actor: Actor, business_id: int) -> list[WebhookRow]:

@@ -1,6 +1,7 @@
 """Through a real sshd: a known key opens the terminal UI, and nothing opens anything else."""
 
 import getpass
+import json
 import os
 import signal
 import socket
@@ -77,12 +78,16 @@ class Sshd:
 
 @pytest.fixture
 def sshd(installed: Installation, tmp_path: Path) -> Iterator[Sshd]:
-    """With marie, an owner of Chez Marie, paul, one of Chez Paul, and a stranger."""
+    """With marie, an owner of Chez Marie, paul, one of Chez Paul, and a stranger; marie's other
+    key, books, may export.
+    """
     assert SSHD is not None, "CI needs openssh-server"
-    for name in ("host_key", "marie", "paul", "stranger"):
+    for name in ("host_key", "marie", "books", "paul", "stranger"):
         keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name]
         subprocess.run([*keygen, "-f", tmp_path / name], check=True)
     installed.ok("member", "add", "marie", "--key-file", tmp_path / "marie.pub")
+    books = ("--key-file", tmp_path / "books.pub", "--allow", "export")
+    installed.ok("member", "add", "marie", *books)
     installed.ok("business", "add", "Chez Paul", "--edition", "group", "--owner", "paul")
     installed.ok("member", "add", "paul", "--key-file", tmp_path / "paul.pub", "--business", "2")
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -147,19 +152,74 @@ def test_no_other_command_is_run(sshd: Sshd, tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
+def test_a_key_that_may_export_has_the_answer_without_a_terminal(
+    installed: Installation, sshd: Sshd
+) -> None:
+    for business in ("1", "2", "1"):
+        installed.ok("emit", "ticket.created", "--business", business, stdin=b'{"numero": 12}')
+    asked = ("export", "--since", "8d")
+    done = sshd.run("books", *asked)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode() == installed.ok("events", *asked, "--business", "1")
+    assert done.stdout.count(b"\n") == 2
+    [status] = json.loads(sshd.run("books", "status", "--json").stdout)
+    assert status["name"] == "Chez Marie"
+    for key in ("marie", "paul"):
+        done = sshd.run(key, *asked)
+        assert (done.returncode, done.stdout) == (2, b""), "it opens the terminal UI only"
+    installed.ok("member", "add", "marie", *books_key(sshd), "--allow", "nothing")
+    assert sshd.run("books", *asked).stdout == b""
+
+
+def books_key(sshd: Sshd) -> tuple[str | Path, ...]:
+    return "--business", "1", "--key-file", sshd.folder / "books.pub"
+
+
+def test_its_terminal_ui_is_the_same(sshd: Sshd) -> None:
+    with sshd.session("books") as terminal:
+        terminal.wait_for("Chez Marie · marie")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
 @of_sshd
-def test_no_file_goes_in_or_out(sshd: Sshd, tmp_path: Path) -> None:
+def test_a_key_that_may_export_runs_nothing_either(sshd: Sshd, tmp_path: Path) -> None:
+    owned = tmp_path / "owned"
+    commands = (
+        f"touch {owned}",
+        f"export --since 8d; touch {owned}",
+        f"export --since 8d && touch {owned}",
+        f"export --since $(touch {owned})",
+        f"export --since `touch {owned}`",
+        f'export --since "8d" \'"; touch {owned}; echo "\'',
+        f"export --since 8d > {owned}",
+        f"export --since 8d | tee {owned}",
+        f"status\ntouch {owned}",
+        f"history 1 --json {owned}",
+        "sh -i",
+        "scp -t .",
+    )
+    for command in commands:
+        done = sshd.run("books", command)
+        assert (done.returncode, done.stdout) == (2, b""), command
+        assert done.stderr.startswith(b"This key may ask for: export"), command
+    assert not owned.exists()
+
+
+@of_sshd
+@pytest.mark.parametrize("key", ["marie", "books"])
+def test_no_file_goes_in_or_out(sshd: Sshd, tmp_path: Path, key: str) -> None:
     (tmp_path / "in").write_text("x")
     out = f"{sshd.host}:{tmp_path}/in"
     for argv in (
-        [*sshd.client("marie", program="scp"), tmp_path / "in", f"{sshd.host}:{tmp_path}/owned"],
+        [*sshd.client(key, program="scp"), tmp_path / "in", f"{sshd.host}:{tmp_path}/owned"],
         [
-            *sshd.client("marie", "-O", program="scp"),
+            *sshd.client(key, "-O", program="scp"),
             tmp_path / "in",
             f"{sshd.host}:{tmp_path}/owned",
         ],
-        [*sshd.client("marie", program="scp"), out, tmp_path / "owned"],
-        [*sshd.client("marie", program="sftp"), out, tmp_path / "owned"],
+        [*sshd.client(key, program="scp"), out, tmp_path / "owned"],
+        [*sshd.client(key, program="sftp"), out, tmp_path / "owned"],
     ):
         done = subprocess.run(argv, capture_output=True, timeout=PATIENCE, check=False)
         assert done.returncode != 0

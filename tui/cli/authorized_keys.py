@@ -7,10 +7,11 @@ import click
 
 from core.errors import BadInput
 from core.use_cases import businesses, queries
+from core.use_cases.queries import KeyRow
 from tui.cli.program import Program, pass_program
 
 # From the client come only what sshd itself says of it and the terminal's name; nothing that is
-# read as code, a path or a locale.
+# read as code, a path or a locale. What it asks for reaches a key alone that may ask.
 _ENVIRONMENT = (
     'TERM="$TERM"',
     'SSH_CONNECTION="$SSH_CONNECTION"',
@@ -18,6 +19,7 @@ _ENVIRONMENT = (
     "PATH=/usr/bin:/bin",
     "LC_ALL=C.UTF-8",
 )
+_ASKED = 'SSH_ORIGINAL_COMMAND="$SSH_ORIGINAL_COMMAND"'
 
 
 @click.command("authorized-keys", short_help="For sshd: what a key opens.")
@@ -25,7 +27,8 @@ _ENVIRONMENT = (
 @click.argument("key", metavar="KEY")
 @pass_program
 def authorized_keys(program: Program, key_type: str, key: str) -> None:
-    """For sshd: the line that lets this key's owner into the terminal UI, and nothing else.
+    """For sshd: the line that lets this key's owner into the terminal UI, and nothing else; a key
+    that may export also has what `ssh` answers.
 
     In sshd_config: AuthorizedKeysCommand /usr/local/bin/aurapos-webhooks --config FILE
     authorized-keys %t %k. A key that is not known prints nothing, which refuses it.
@@ -35,18 +38,19 @@ def authorized_keys(program: Program, key_type: str, key: str) -> None:
         public_key, fingerprint = businesses.parse_public_key(f"{key_type} {key}")
     except BadInput:
         return  # certificates and kinds of keys that no member can have
-    login = queries.login_of_key(fingerprint)
-    if login is not None:
-        click.echo(f'restrict,pty,command="{_forced(program, login, fingerprint)}" {public_key}')
+    found = queries.find_key(fingerprint)
+    if found is not None:
+        click.echo(f'restrict,pty,command="{_forced(program, found, fingerprint)}" {public_key}')
 
 
-def _forced(program: Program, login: str, fingerprint: str) -> str:
+def _forced(program: Program, key: KeyRow, fingerprint: str) -> str:
     """The command in place of whatever the client asks for, as sshd reads it in quotes."""
     command = [
         sys.executable,
         "-I",  # neither the client's environment nor a folder's files are read as code
         *("-m", "tui.cli", "--config", str(program.config_path.resolve())),
-        *("tui", "--as", login, "--key", fingerprint),
+        *("ssh" if key.may_export else "tui", "--as", key.login, "--key", fingerprint),
     ]
-    told = f"exec /usr/bin/env -i {' '.join(_ENVIRONMENT)} {shlex.join(command)}"
+    environment = [*_ENVIRONMENT, *[_ASKED] * key.may_export]
+    told = f"exec /usr/bin/env -i {' '.join(environment)} {shlex.join(command)}"
     return told.replace('"', '\\"')

@@ -79,6 +79,15 @@ def list_deliveries(
     else:
         business = choose_business(actor, business_id)
         rows = queries.deliveries_of_business(actor, business, limit, wanted=wanted)
+    empty = (
+        "No deliveries yet: send a test with `aurapos-webhooks webhook test ID`."
+        if wanted == queries.ALL
+        else "No delivery is like that."
+    )
+    print_deliveries(rows, empty, as_json=as_json)
+
+
+def print_deliveries(rows: list[DeliveryRow], empty: str, *, as_json: bool) -> None:
     if as_json:
         print_json([_shape(row) for row in rows])
         return
@@ -97,9 +106,7 @@ def list_deliveries(
             )
             for row in rows
         ],
-        "No deliveries yet: send a test with `aurapos-webhooks webhook test ID`."
-        if wanted == queries.ALL
-        else "No delivery is like that.",
+        empty,
     )
 
 

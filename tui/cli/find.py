@@ -35,6 +35,10 @@ def find(
     program.open()
     actor = actor_as(login)
     found = find_events(actor, choose_business(actor, business_id), text)
+    print_found(found, text, as_json=as_json)
+
+
+def print_found(found: list[FoundEvent], text: str, *, as_json: bool) -> None:
     if as_json:
         print_json([_shape(event) for event in found])
         return

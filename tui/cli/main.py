@@ -35,6 +35,7 @@ _MODULES = {
     "migrate": "init",
     "recover": "delivery",
     "secrets": "secrets",
+    "ssh": "over_ssh",
     "status": "status",
     "sync": "intake",
     "tick": "worker",

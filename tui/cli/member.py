@@ -1,13 +1,13 @@
 """`member …`: who belongs to a business, and the SSH keys that let them in."""
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from core.domain.editions import Role
 from core.use_cases import businesses, queries
+from core.use_cases.queries import MemberRow
 from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
@@ -37,6 +37,13 @@ def member() -> None:
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="An SSH public key (a .pub file, - for stdin) that opens the terminal UI as this member.",
 )
+@click.option(
+    "--allow",
+    type=click.Choice(["export", "nothing"]),
+    metavar="WHAT",
+    help="export: the key may also read what was published over SSH, without a terminal; "
+    "nothing: not any more.",
+)
 @business_option
 @json_option
 @pass_program
@@ -45,6 +52,7 @@ def add(
     login: str,
     role: str,
     key_file: Path | None,
+    allow: str | None,
     business_id: int | None,
     *,
     as_json: bool,
@@ -54,7 +62,10 @@ def add(
     actor, now = operator(), utc_now()
     chosen = choose_business(actor, business_id)
     key = _read(key_file) if key_file else None
-    fingerprint = businesses.add_member(actor, chosen, login, role, now, key=key)
+    may_export = None if allow is None else allow == "export"
+    fingerprint = businesses.add_member(
+        actor, chosen, login, role, now, key=key, may_export=may_export
+    )
     if as_json:
         print_json(
             {"business_id": chosen, "login": login, "role": role, "fingerprint": fingerprint}
@@ -78,13 +89,23 @@ def list_members(program: Program, business_id: int | None, *, as_json: bool) ->
     program.open()
     rows = queries.members(choose_business(operator(), business_id))
     if as_json:
-        print_json([asdict(row) for row in rows])
+        print_json([_shape(row) for row in rows])
         return
     print_table(
         ("LOGIN", "ROLE", "KEYS"),
-        [(row.login, row.role, ", ".join(row.fingerprints) or None) for row in rows],
+        [(row.login, row.role, ", ".join(_keys(row)) or None) for row in rows],
         "No members yet: add one with `aurapos-webhooks member add LOGIN`.",
     )
+
+
+def _shape(row: MemberRow) -> dict[str, object]:
+    exporting = [each for each in row.fingerprints if each in row.exporting]
+    told = {"login": row.login, "role": row.role, "fingerprints": row.fingerprints}
+    return {**told, **({"exporting": exporting} if exporting else {})}
+
+
+def _keys(row: MemberRow) -> list[str]:
+    return [f"{each} (export)" * (each in row.exporting) or each for each in row.fingerprints]
 
 
 @member.command()

@@ -1,0 +1,361 @@
+"""What a key may ask over SSH: its own businesses' events and no more, and nothing is ever run."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from core.pipeline.fan_out import fan_out
+from core.storage import published
+from core.storage.database import transaction
+from core.storage.models import AuditEntry
+from core.storage.vault import Vault
+from core.use_cases import queries
+from core.use_cases.businesses import add_business, add_member, remove_member
+from tests.support.scene import (
+    MARIE,
+    NOON,
+    OPERATOR,
+    add_webhook,
+    close_database,
+    publish_ticket,
+)
+from tui.cli import exporting
+from tui.cli.main import main
+from tui.cli.ssh_grammar import LONGEST, USAGE, Asked, NotInGrammar, parse
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+_STARTS = {
+    "os.exec",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.system",
+    "pty.spawn",
+    "subprocess.Popen",
+}
+_started: list[str] | None = None
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    if _started is None:
+        return
+    is_for_writing = event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")
+    if event in _STARTS or is_for_writing:
+        _started.append(f"{event} {args!r}")
+
+
+sys.addaudithook(_audit)
+
+
+@pytest.fixture
+def started() -> Iterator[list[str]]:
+    """What this process runs, or opens to write it, from now on."""
+    global _started  # noqa: PLW0603 - an audit hook stays until the process ends
+    _started = []
+    yield _started
+    _started = None
+
+
+class Client:
+    """Whoever has marie's key."""
+
+    def __init__(self, folder: Path, database: str, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self._config = folder / "c.toml"
+        self._config.write_text(f'[database]\nurl = "{database}"\n')
+
+    def ask(self, command: str) -> Result:
+        """The way that sshd takes, from the forced command on."""
+        args = ["--config", str(self._config), "ssh", "--as", "marie", "--key", self.fingerprint]
+        close_database()
+        try:
+            return CliRunner().invoke(main, args, env={"SSH_ORIGINAL_COMMAND": command})
+        finally:
+            close_database()
+
+    def ok(self, command: str) -> str:
+        done = self.ask(command)
+        assert (done.exit_code, done.stderr) == (0, "")
+        return done.stdout
+
+    def refused(self, command: str) -> str:
+        done = self.ask(command)
+        assert (done.exit_code, done.stdout) == (1, "")
+        return done.stderr
+
+
+def allow(business: int, *, may_export: bool | None = True) -> str:
+    fingerprint = add_member(
+        OPERATOR, business, "marie", "owner", NOON, key=KEY, may_export=may_export
+    )
+    assert fingerprint is not None
+    return fingerprint
+
+
+@pytest.fixture
+def client(business: int, database: str, tmp_path: Path) -> Client:
+    return Client(tmp_path, database, allow(business))
+
+
+HOSTILE = (
+    ";id",
+    "; id",
+    "&& id",
+    "|id",
+    "|| id",
+    "& id",
+    "`id`",
+    "$(id)",
+    "${IFS}id",
+    "> owned",
+    ">>owned",
+    "< /etc/passwd",
+    "\nid",
+    "\r\nid",
+    "\tid",
+    "'",
+    '"',
+    "\\",
+    "*",
+    "?",
+    "~",
+    "!!",
+    "--help",
+    "-h",
+    "--version",
+    "--config /etc/passwd",
+    "--as paul",
+    "--key x",
+    "--business 2",
+    "--",
+    "-",
+    "--since=8d",
+    "--json=1",
+    "@/etc/passwd",
+    "/etc/passwd",
+    "../../etc/passwd",
+    "\x1b]52;c;b3duZWQ=\x07",
+    "\x1b[2J",
+    "\u202e",
+    "\u00a0",
+    "\u0661",
+    "\uff11",
+    "\udcff",
+    "%0aid",
+    "{id,}",
+    "[a-z]",
+    "#",
+    "x" * 2000,
+)
+PLACES = (
+    "{}",
+    "export {}",
+    "export --since {}",
+    "export --since 8d{}",
+    "export --since 8d {}",
+    "export --after 1 {}",
+    "export --event {}",
+    "export --format {}",
+    "export --format csv{}",
+    "export --undelivered {}",
+    "history {}",
+    "history 1{}",
+    "history 1 {}",
+    "status {}",
+    "status{}",
+    "find 1 {}",
+)
+COMMANDS = [
+    "sh",
+    "/bin/sh -i",
+    "bash -c id",
+    "cat /etc/passwd",
+    "scp -f /etc/passwd",
+    "scp -t owned",
+    "internal-sftp",
+    "/usr/lib/openssh/sftp-server",
+    "rsync --server --sender . /etc",
+    "git-upload-pack x",
+    "python3 -c 1",
+    "aurapos-webhooks member list",
+    "tui",
+    "tui --as paul",
+    "webhook list",
+    "member add mallory",
+    "authorized-keys x y",
+    "sync",
+    "emit ticket.created",
+    "doctor",
+    "EXPORT --since 8d",
+    "export,--since,8d",
+    "export export --since 8d",
+    "export --since",
+    "export --since 8d --since 9d",
+    "history",
+    "history 1 2",
+    "history -1",
+    "history 1.0",
+    "history 99999999999",
+    "history 1 --json --json",
+    "find",
+    "find --json",
+    "find $HOME",
+    "find a b",
+    "status 1",
+    "export --after 1 --json",
+    "export --event ping",
+    "export --event ticket",
+    "open 1",
+]
+
+
+def test_there_are_hundreds_of_them() -> None:
+    assert len({*COMMANDS, *(place.format(text) for place in PLACES for text in HOSTILE)}) > 700
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("place", [*PLACES, None], ids=lambda place: place or "alone")
+def test_nothing_that_is_hostile_runs_anything(
+    client: Client, started: list[str], place: str | None
+) -> None:
+    """Nor is any of it said again: the answer to all of it is the same."""
+    for command in COMMANDS if place is None else map(place.format, HOSTILE):
+        done = client.ask(command)
+        assert (done.exit_code, done.stdout) == (2, ""), command
+        assert done.stderr == f"{USAGE}\n", command
+        assert started == [], command
+
+
+def test_what_is_asked_for_is_read_word_by_word() -> None:
+    assert parse(b"status") == Asked("status")
+    assert parse(b"  history   7  --json ") == Asked("history", "7", {"--json": ""})
+    assert parse(b"history --json 7") == Asked("history", "7", {"--json": ""})
+    options = {"--since": "2026-05-17T14:30+02:00", "--event": "ticket.created"}
+    words = " ".join(f"{name} {value}" for name, value in options.items())
+    assert parse(f"export {words}".encode()) == Asked("export", options=options)
+    assert parse("find Zoé/12".encode()) == Asked("find", "Zoé/12")
+
+
+def test_it_is_bounded() -> None:
+    short = b"find " + b"1" * 60
+    assert parse(short + b" " * (LONGEST - len(short)))
+    with pytest.raises(NotInGrammar):
+        parse(short + b" " * (LONGEST + 1 - len(short)))
+
+
+def test_an_export_is_what_the_operator_s_is(business: int, client: Client) -> None:
+    ids = [publish_ticket(business) for _ in range(3)]
+    rows = list(map(json.loads, client.ok("export --after 0").splitlines()))
+    assert [row["cursor"] for row in rows] == list(map(str, ids))
+    assert list(rows[0]) == ["cursor", "event", "created_at", "payload"]
+    assert len(client.ok("export --after 1 --format csv").splitlines()) == 3
+    assert client.ok("export --since 1h") == "", "they are of long ago"
+
+
+def test_it_is_in_the_trail_with_the_key(business: int, client: Client) -> None:
+    client.ok("export --after 0")
+    [row, *_] = queries.trail(MARIE, business)
+    assert (row.actor, row.action, row.subject) == ("marie", "exported", "after 0")
+    assert row.origin == f"ssh {client.fingerprint}"
+
+
+def test_of_several_businesses_each_line_says_of_which(business: int, client: Client) -> None:
+    other = add_business(OPERATOR, "Chez Marie 2", "group", "marie", NOON)
+    add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
+    for each in (business, other, 3):
+        publish_ticket(each)
+    rows = list(map(json.loads, client.ok("export --after 0").splitlines()))
+    assert [row["business_id"] for row in rows] == [business, other]
+
+
+def test_history_status_and_find_are_of_its_own(
+    business: int, client: Client, vault: Vault
+) -> None:
+    theirs = add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
+    for each in (business, theirs):
+        add_member(OPERATOR, each, "both", "owner", NOON)
+    mine = add_webhook(vault, business)
+    other = add_webhook_of(theirs, vault)
+    for each in (business, theirs):
+        publish_ticket(each, payload=b'{"numero": 12}')
+    fan_out(10, NOON)
+    [delivery] = json.loads(client.ok(f"history {mine.id} --json"))
+    assert delivery["status"] == "pending"
+    assert str(delivery["delivery_id"]) in client.ok(f"history {mine.id}")
+    assert client.refused(f"history {other}") == client.refused("history 77").replace(
+        "77", str(other)
+    )
+    assert client.refused(f"export --after 0 --undelivered {other}") == client.refused(
+        "export --after 0 --undelivered 77"
+    ).replace("77", str(other))
+    [status] = json.loads(client.ok("status --json"))
+    assert status["business_id"] == business
+    assert [webhook["id"] for webhook in status["webhooks"]] == [mine.id]
+    assert "Chez Marie" in client.ok("status")
+    assert "Paul" not in client.ok("status")
+    [found] = json.loads(client.ok("find 12 --json"))
+    assert [each["webhook_id"] for each in found["deliveries"]] == [mine.id]
+
+
+def add_webhook_of(business: int, vault: Vault) -> int:
+    add_member(OPERATOR, business, "marie", "owner", NOON)
+    webhook_id = add_webhook(vault, business).id
+    remove_member(OPERATOR, business, "marie", NOON)
+    return webhook_id
+
+
+def test_a_key_that_was_granted_nothing_is_answered_nothing(business: int, client: Client) -> None:
+    publish_ticket(business)
+    allow(business, may_export=None)
+    assert client.ok("export --after 0"), "whoever says nothing of it changes nothing"
+    allow(business, may_export=False)
+    for command in ("export --after 0", "history 1", "status", "find 1"):
+        assert "This key may not do that" in client.refused(command)
+
+
+def test_granting_it_and_taking_it_back_are_in_the_trail(business: int, client: Client) -> None:
+    allow(business, may_export=False)
+    with transaction():
+        rows = AuditEntry.select(AuditEntry.action, AuditEntry.subject)
+        told = [row for row in rows.tuples() if row[0].startswith("export")]
+    subject = f"marie, {client.fingerprint}"
+    assert told == [("export allowed", subject), ("export forbidden", subject)]
+
+
+def test_whoever_owns_it_no_more_is_refused(business: int, client: Client) -> None:
+    add_member(OPERATOR, business, "marie", "staff", NOON)
+    assert "no business here that you own" in client.refused("export --after 0")
+    add_business(OPERATOR, "Chez Marie 2", "group", "marie", NOON)
+    remove_member(OPERATOR, business, "marie", NOON)
+    assert client.ok("export --after 0") == ""
+
+
+def test_a_key_that_is_taken_away_in_the_middle_ends_it_at_the_next_page(
+    business: int, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "_PAGE_EVENTS", 2)
+    ids = [publish_ticket(business) for _ in range(5)]
+    write = exporting.on_lines
+
+    def taken_away(documents: Any) -> Any:
+        allow(business, may_export=False)
+        return write(documents)
+
+    monkeypatch.setattr(exporting, "on_lines", taken_away)
+    done = client.ask("export --after 0")
+    assert done.exit_code == 1
+    assert [json.loads(line)["cursor"] for line in done.stdout.splitlines()] == ["1", "2"]
+    assert "This key may not do that" in done.stderr
+    assert len(ids) == 5
+
+
+def test_without_a_command_it_is_the_terminal_ui_that_it_asks_for(client: Client) -> None:
+    done = client.ask("")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "needs a terminal" in done.stderr

@@ -1,0 +1,175 @@
+"""`ssh`: what a key that may export asked sshd for, answered for its own businesses."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import click
+
+from core.domain.editions import Actor
+from core.domain.events import EventType
+from core.errors import NotAllowed, NotFound
+from core.use_cases import queries
+from core.use_cases.export import Span, export
+from core.use_cases.finding import find
+from core.use_cases.queries import BusinessRow
+from core.use_cases.webhook_health import Health, overview
+from tasks.wiring import utc_now
+from tui.cli import ssh_grammar
+from tui.cli.delivery import print_deliveries
+from tui.cli.exporting import Format, Layout, parse_cursor, write_export
+from tui.cli.find import print_found
+from tui.cli.moments import parse_moment
+from tui.cli.output import print_json, print_table, say
+from tui.cli.program import Program, actor_as, pass_program
+from tui.cli.ssh_grammar import Asked, NotInGrammar
+from tui.cli.terminal import tui
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """Who asks; rights are read anew whenever something is read."""
+
+    login: str
+    fingerprint: str
+
+    @property
+    def actor(self) -> Actor:
+        return actor_as(self.login, f"ssh {self.fingerprint}")
+
+    def check(self) -> None:
+        """Raise NotAllowed unless the key is still this login's and may still ask."""
+        key = queries.find_key(self.fingerprint)
+        if key is None or key.login != self.login or not key.may_export:
+            raise NotAllowed("This key may not do that: ask whoever runs AuraPOS Webhooks.")
+
+    def businesses(self) -> list[BusinessRow]:
+        """Those that it owns; raises NotFound where there is none."""
+        self.check()
+        rows = queries.businesses(self.actor)
+        if not rows:
+            raise NotFound("There is no business here that you own.")
+        return rows
+
+
+@click.command(short_help="For sshd: answer what a key that may export asks for.")
+@click.option("--as", "login", metavar="LOGIN", required=True, help="Whose key it is.")
+@click.option("--key", metavar="FINGERPRINT", required=True, help="Which key it is.")
+@click.pass_context
+def ssh(ctx: click.Context, login: str, key: str) -> None:
+    """For sshd: answer what a key that may export asks for, and nothing else.
+
+    It stands in SSH_ORIGINAL_COMMAND: export, history ID, find TEXT or status. Without one the
+    terminal UI opens.
+    """
+    raw = os.environb.get(b"SSH_ORIGINAL_COMMAND", b"")
+    if not raw:
+        ctx.invoke(tui, login=login, key=key, business_id=None)
+        return
+    try:
+        asked = ssh_grammar.parse(raw)
+    except NotInGrammar:
+        click.echo(ssh_grammar.USAGE, err=True)
+        sys.exit(2)
+    ctx.invoke(_answer, session=_Session(login, key), asked=asked)
+
+
+@pass_program
+def _answer(program: Program, session: _Session, asked: Asked) -> None:
+    program.open()
+    session.check()
+    _ANSWERS[asked.word](session, asked, utc_now())
+
+
+def _export(session: _Session, asked: Asked, now: datetime) -> None:
+    given = asked.options.get
+    since, until, after = given("--since"), given("--until"), given("--after")
+    event, undelivered = given("--event"), given("--undelivered")
+    span = Span(
+        since=parse_moment(since, now) if since is not None else None,
+        until=parse_moment(until, now) if until is not None else None,
+        after=parse_cursor(after) if after is not None else None,
+        event=EventType(event) if event is not None else None,
+        undelivered=int(undelivered) if undelivered is not None else None,
+    )
+    ids = [business.id for business in session.businesses()]
+    layout = Layout(
+        Format(given("--format", Format.NDJSON)),
+        with_delivery=undelivered is not None,
+        with_business=len(ids) > 1,
+    )
+    write_export(export(session.actor, ids, span, now, check=session.check), layout)
+
+
+def _history(session: _Session, asked: Asked, _: datetime) -> None:
+    rows = queries.deliveries(session.actor, int(asked.argument))
+    print_deliveries(rows, "No deliveries yet.", as_json=asked.as_json)
+
+
+def _find(session: _Session, asked: Asked, _: datetime) -> None:
+    found = [
+        event
+        for business in session.businesses()
+        for event in find(session.actor, business.id, asked.argument)
+    ]
+    print_found(found, asked.argument, as_json=asked.as_json)
+
+
+def _status(session: _Session, asked: Asked, now: datetime) -> None:
+    """Of these businesses alone: what the machine does is its operator's."""
+    each = [
+        (business, overview(session.actor, business.id, now).webhooks)
+        for business in session.businesses()
+    ]
+    if asked.as_json:
+        print_json([_shape(business, webhooks) for business, webhooks in each])
+        return
+    for business, webhooks in each:
+        is_off = "" if business.included else ": webhooks are switched off, nothing is sent"
+        say(f"{business.name}{is_off}")
+        print_table(
+            ("WEBHOOK", "STATE", "LAST 24 H", "NOT DELIVERED", "NEXT (UTC)", "URL"),
+            [_line(health) for health in webhooks],
+            "No webhooks yet.",
+        )
+
+
+def _line(health: Health) -> tuple[object, ...]:
+    return (
+        health.webhook.id,
+        health.state,
+        sum(hour.total for hour in health.hours),
+        sum(hour.not_delivered for hour in health.hours),
+        health.next_attempt_at,
+        health.webhook.url,
+    )
+
+
+def _shape(business: BusinessRow, webhooks: tuple[Health, ...]) -> dict[str, object]:
+    return {
+        "business_id": business.id,
+        "name": business.name,
+        "included": business.included,
+        "webhooks": [
+            {
+                "id": health.webhook.id,
+                "url": health.webhook.url,
+                "state": health.state,
+                "failed_in_a_row": health.failed_in_a_row,
+                "last_24_hours": sum(hour.total for hour in health.hours),
+                "not_delivered": sum(hour.not_delivered for hour in health.hours),
+                "next_attempt_at": health.next_attempt_at,
+            }
+            for health in webhooks
+        ],
+    }
+
+
+_ANSWERS: Mapping[str, Callable[[_Session, Asked, datetime], None]] = {
+    "export": _export,
+    "find": _find,
+    "history": _history,
+    "status": _status,
+}
