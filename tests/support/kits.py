@@ -3,12 +3,14 @@
 import http.client
 import json
 import os
+import random
 import re
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -30,7 +32,8 @@ LANGUAGES = [
 ]
 SECRET = Secret("whsec_" + "a1B2c3D4" * 5 + "e5F6")
 
-_LISTENS = re.compile(r"listening on port (\d+)|Server \(http://127\.0\.0\.1:(\d+)\) started")
+_LISTENS = re.compile(r"listening on port|Development Server .* started")
+_PORTS = range(20_000, 30_000)  # the system gives these to nobody: none is taken over a restart
 
 
 def delivery(
@@ -51,7 +54,7 @@ class Kit(AbstractContextManager["Kit"]):
         self.secret = SECRET
         self._env = env
         self._log_path = folder / "kit.log"
-        self._port = 0
+        self._port = _free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._cron: _Cron | None = None
 
@@ -74,9 +77,9 @@ class Kit(AbstractContextManager["Kit"]):
             "php": ["php", "-S", f"127.0.0.1:{self._port}", "receiver.php"],
         }[self.language]
         begin = len(self._log())
-        self._processes.append(self._popen(argv))
-        told = wait_until(lambda: _LISTENS.search(self._log(), begin))
-        self._port = int(told[1] or told[2])
+        self._processes.append(process := self._popen(argv))
+        wait_until(lambda: _LISTENS.search(self._log(), begin) or process.poll() is not None)
+        assert process.poll() is None, self._log()
         if self.language == "php":
             self._cron = _Cron(lambda: self._popen(["php", "receiver.php", "work"]))
 
@@ -145,7 +148,7 @@ class Kit(AbstractContextManager["Kit"]):
             return subprocess.Popen(argv, cwd=folder, env=self._environment(), stderr=log)
 
     def _log(self) -> str:
-        return self._log_path.read_text() if self._log_path.exists() else ""
+        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -159,6 +162,13 @@ class Kit(AbstractContextManager["Kit"]):
             "SHOP_TIMEZONE": "Europe/Brussels",
             **self._env,
         }
+
+
+def _free_port() -> int:
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311 - that of another test process is another
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def for_slack(slack: Slack) -> dict[str, str]:
