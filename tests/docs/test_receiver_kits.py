@@ -4,6 +4,7 @@ What each must do is in docs/receivers/README.md.
 """
 
 import ast
+import hmac
 import os
 import re
 import shutil
@@ -68,6 +69,13 @@ def test_what_aurapos_did_not_sign_is_refused(kit: NewKit, slack: Slack) -> None
     assert receiver.names("inbox") == receiver.names("done") == []
     receiver.take_and_do(body)
     assert len(slack.messages) == 1
+
+
+def test_without_a_secret_nobody_is_believed(kit: NewKit, slack: Slack) -> None:
+    """Else whoever signs with an empty key would be."""
+    receiver = kit("slack", AURAPOS_SECRET="", **for_slack(slack))
+    body = delivery(1, "ticket.created", TICKET)
+    assert receiver.post(body, "sha256=" + hmac.new(b"", body, "sha256").hexdigest()) == 401
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ const http = require("node:http");
 const path = require("node:path");
 const readline = require("node:readline");
 
-const SECRET = process.env.AURAPOS_SECRET;
+const SECRET = process.env.AURAPOS_SECRET || crypto.randomBytes(32); // with none nobody is believed
 const FOLDER = process.env.AURAPOS_FOLDER || "aurapos";
 const folders = ["inbox", "done", "failed", "latest"].map((name) => path.join(FOLDER, name));
 const [INBOX, DONE, FAILED, LATEST] = folders;

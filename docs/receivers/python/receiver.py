@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib import error, request
 from uuid import UUID
 
-SECRET = os.environ["AURAPOS_SECRET"].encode()
+SECRET = os.environ["AURAPOS_SECRET"].encode() or os.urandom(32)  # with none nobody is believed
 FOLDER = Path(os.environ.get("AURAPOS_FOLDER", "aurapos"))
 INBOX, DONE, FAILED, LATEST = (FOLDER / name for name in ("inbox", "done", "failed", "latest"))
 DAY = 24 * 3600  # seconds
