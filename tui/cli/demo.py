@@ -19,6 +19,7 @@ from typing import Any, Self
 import click
 
 from core.domain.catalogue import CATALOGUE
+from core.domain.choices import NOTHING, Chosen, Format
 from core.domain.delivery import Schedule
 from core.domain.events import SELECTABLE, EventType
 from core.domain.payload import Change, parse_change
@@ -44,6 +45,7 @@ allow_http = true
 allow_networks = ["127.0.0.0/8"]
 retry_after = ["1s", "2s", "5s", "10s"]
 """
+_TICKETS = (EventType.TICKET_CREATED, EventType.TICKET_CANCELLED)
 _DOWN = "http://127.0.0.2:1024/old-stock-system"
 _SECONDS = 20
 _PAUSE = 0.25  # seconds between two changes at the registers
@@ -113,7 +115,9 @@ def _show(stage: "Stage", seconds: int | None) -> None:
 
 
 class Stage(AbstractContextManager["Stage"]):
-    """A business, its webhook, a receiver and a running worker, in a folder of their own."""
+    """A business and a running worker, in a folder of their own, and who is told what happens: a
+    program everything, and people in a chat of each ticket a line.
+    """
 
     def __init__(self, folder: Path, ledger: "Ledger") -> None:
         self.program = Program(folder / "config.toml")
@@ -124,10 +128,15 @@ class Stage(AbstractContextManager["Stage"]):
     def __enter__(self) -> Self:
         with ExitStack() as parts:
             receiver = parts.enter_context(Receiver(self._ledger.receive))
-            self.url = receiver.url
+            chat = parts.enter_context(Receiver(self._ledger.hear))
+            self.url, self._chat_url = receiver.url, chat.url
             self._business_id = self._found()
             self._webhook = self.register(receiver.url, SELECTABLE)
             receiver.secret = self._webhook.secret
+            self._chat = self.register(
+                chat.url, _TICKETS, Chosen(name="Kitchen chat", format=Format.CHAT)
+            )
+            chat.secret = self._chat.secret
             self._worker = parts.enter_context(self._running_worker())
             self._parts = parts.pop_all()
         return self
@@ -136,15 +145,18 @@ class Stage(AbstractContextManager["Stage"]):
         self._parts.__exit__(*exception)
 
     def evidence(self) -> Evidence:
-        """What the receiver saw, to be held against the tables."""
+        """What the receivers saw, to be held against the tables."""
         delivery = self.program.config.delivery
+        answered = [(self.url, *each) for each in self._ledger.answered]
+        heard = [(self._chat_url, *each) for each in self._ledger.heard]
+        known = () if self._ledger.someone_acts else (self._webhook, self._chat)
         return Evidence(
             [
-                Post(each.at, self.url, each.headers, each.body, status)
-                for each, status in self._ledger.answered
+                Post(each.at, url, each.headers, each.body, status)
+                for url, each, status in answered + heard
             ],
             Schedule(delivery.retry_after, delivery.max_attempts),
-            secrets={} if self._ledger.someone_acts else {self._webhook.id: [self._webhook.secret]},
+            secrets={webhook.id: [webhook.secret] for webhook in known},
         )
 
     def sell(self, closed: threading.Event, seconds: int | None) -> None:
@@ -159,7 +171,7 @@ class Stage(AbstractContextManager["Stage"]):
         """Push one change as a register does."""
         self._check_worker()
         if change.event_type is not None:
-            self._ledger.publish(change.payload)
+            self._ledger.publish(change.event_type, change.payload)
         record_change(self._business_id, change, utc_now(), wake=self.program.wake)
 
     def await_the_last(self, seconds: float) -> None:
@@ -181,7 +193,9 @@ class Stage(AbstractContextManager["Stage"]):
             created=[],
         )
 
-    def register(self, url: str, events: tuple[EventType, ...]) -> NewWebhook:
+    def register(
+        self, url: str, events: tuple[EventType, ...], chosen: Chosen = NOTHING
+    ) -> NewWebhook:
         return services.create_webhook(
             actor_as(_OWNER),
             self._business_id,
@@ -190,6 +204,7 @@ class Stage(AbstractContextManager["Stage"]):
             utc_now(),
             policy=self.program.policy,
             vault=self.program.vault(),
+            chosen=chosen,
         )
 
     @contextmanager
@@ -229,6 +244,7 @@ class Ledger:
         self._tell = tell
         self.someone_acts = someone_acts
         self.answered: list[tuple[Received, int]] = []  # each POST and the status it got
+        self.heard: list[tuple[Received, int]] = []  # those of lines for people
         self._chance = random.Random(0)  # noqa: S311 - a script for a play, not a secret
         self._lock = threading.Lock()  # the receiver's thread and the registers' share this
         self._missing: set[bytes] = set()
@@ -236,11 +252,13 @@ class Ledger:
         self._refused: set[str] = set()
         self._problems: list[str] = []
         self._published = 0
+        self._tickets = 0
 
-    def publish(self, payload: bytes) -> None:
+    def publish(self, event_type: EventType, payload: bytes) -> None:
         """Note an event before it is published: it may arrive before the call returns."""
         with self._lock:
             self._published += 1
+            self._tickets += event_type in _TICKETS
             self._missing.add(payload)
 
     def receive(self, received: Received) -> Answer:
@@ -249,6 +267,20 @@ class Ledger:
             self.answered.append((received, answer[0]))
             self.news.set()
             return answer
+
+    def hear(self, received: Received) -> Answer:
+        """Take a line for people, as a chat program does."""
+        with self._lock:
+            answer = self._hear(received)
+            self.heard.append((received, answer[0]))
+            self.news.set()
+            return answer
+
+    def _hear(self, received: Received) -> Answer:
+        if not received.verified:
+            return self._complain(received, received.problem or "it was not verified")
+        self._tell(_line(received, f"“{json.loads(received.body)['text']}”"))
+        return 200, b"ok"
 
     def _receive(self, received: Received) -> Answer:
         if not received.verified:
@@ -283,7 +315,11 @@ class Ledger:
 
     def complete(self) -> bool:
         with self._lock:
-            return not self._missing
+            return not self._still_missing()
+
+    def _still_missing(self) -> int:
+        lines = {received.delivery_id for received, _ in self.heard}
+        return len(self._missing) + max(0, self._tickets - len(lines))
 
     def summary(self) -> str:
         with self._lock:
@@ -293,15 +329,16 @@ class Ledger:
             typical = f"; median {median(at_once):.0f} ms from sale to arrival" if at_once else ""
             return (
                 f"{self._published} events published, {len(self._arrived)} arrived with a valid "
-                f"signature, {len(self._refused)} of them at the second attempt{typical}."
+                f"signature, {len(self._refused)} of them at the second attempt{typical}; "
+                f"{self._tickets} tickets were told in the chat."
             )
 
     def failure(self) -> str | None:
         with self._lock:
-            if not self._missing and not self._problems:
+            if not self._still_missing() and not self._problems:
                 return None
             told = "; ".join(self._problems) or "the worker did not deliver them in time"
-            return f"{len(self._missing)} events did not arrive as they should: {told}."
+            return f"{self._still_missing()} events did not arrive as they should: {told}."
 
 
 def _line(received: Received, verdict: str) -> str:
