@@ -139,7 +139,7 @@ def list_webhooks(
 @json_option
 @pass_program
 def show(program: Program, webhook_id: int, login: str | None, *, as_json: bool) -> None:
-    """One webhook: its URL, its events and what it has chosen."""
+    """Show its URL, its events and its choices."""
     program.open()
     row = queries.webhook(actor_as(login), webhook_id)
     if as_json:
@@ -237,7 +237,7 @@ def edit(
     chosen: Chosen,
     as_json: bool,
 ) -> None:
-    """Change the URL, what it may choose, or replace the events with those named.
+    """Change its URL, its events or its choices.
 
     `none` takes a choice back.
     """

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.core.test_growth import watched
+from tests.core.pipeline.test_growth import watched
 
 from core.domain.delivery import Recovery, Status, Unsendable
 from core.domain.events import EventType
