@@ -135,6 +135,7 @@ class Event(Table):
 
 
 Event.add_index(Event.index(Event.business, Event.subject, Event.id, name="event_subject"))
+Event.add_index(Event.index(Event.webhook, name="event_purposes", where=SQL("purpose IS NOT NULL")))
 Event.add_index(Event.index(Event.id, name="event_uncut", where=SQL("subject IS NULL")))
 Event.add_index(
     Event.index(Event.business, Event.id, name="event_outbox", where=SQL("fanned_out_at IS NULL")),
@@ -292,6 +293,14 @@ ENTITLED = "(business.option = TRUE OR business.edition IN ({}))".format(
 def accepted(attempt: Any) -> Expression:
     """The attempts, `Attempt` or an alias of it, that a receiver answered with success."""
     return attempt.http_status.between(SUCCESS.start, SUCCESS.stop - 1)
+
+
+def counts_for_health(*whose: Any) -> Expression:
+    """The deliveries of what happened, and of tests; not of what is made on purpose, as samples
+    are. `whose` narrows down which events those may be.
+    """
+    on_purpose = Event.purpose.is_null(is_null=False)
+    return Delivery.event.not_in(Event.select(Event.id).where(on_purpose, *whose))
 
 
 def entitled() -> Expression:

@@ -17,6 +17,7 @@ from core.storage.models import (
     LastRun,
     Webhook,
     accepted,
+    counts_for_health,
     entitled,
 )
 from core.use_cases.queries import waiting_since
@@ -111,14 +112,12 @@ def _failing() -> list[FailingWebhook]:
     count = fn.COUNT(Delivery.id)
     rows = (
         Delivery.select(Webhook.id, Webhook.url, count)
-        .join(Event)
-        .switch(Delivery)
         .join(Webhook)
         .join(Business)
         .where(
             Delivery.due_at.is_null(is_null=False)
             & (Delivery.status == Status.FAILED)
-            & Event.purpose.is_null()
+            & counts_for_health()
             & (Delivery.attempts > 0)  # none yet where it was queued again
             & Webhook.deleted_at.is_null()
             & entitled()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice, takewhile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from peewee import SQL, NodeList, fn
 
@@ -14,7 +14,7 @@ from core.domain.delivery import ErrorKind, Recovery, Status, is_success
 from core.domain.editions import Actor, includes_webhooks
 from core.storage.bisection import first_id_since
 from core.storage.database import connection
-from core.storage.models import Attempt, AuditEntry, Delivery, Event, TimeField
+from core.storage.models import Attempt, AuditEntry, Delivery, Event, TimeField, counts_for_health
 from core.use_cases.access import authorize
 from core.use_cases.queries import (
     HISTORY_LENGTH,
@@ -156,7 +156,7 @@ def _glances(webhook_id: int) -> list[_Glance]:
             Delivery.recovery,
             last_status.alias("last_status"),
         )
-        .where((Delivery.webhook == webhook_id) & _is_of_an_event([webhook_id]))
+        .where((Delivery.webhook == webhook_id) & counts_for_health(Event.webhook == webhook_id))
         .order_by(Delivery.id.desc())
         .limit(HISTORY_LENGTH)
     )
@@ -172,14 +172,6 @@ def _glances(webhook_id: int) -> list[_Glance]:
     ]
 
 
-def _is_of_an_event(webhook_ids: list[int]) -> Any:
-    """True for deliveries of what happened, and of tests; not of samples, say."""
-    made = Event.select(Event.id).where(
-        Event.webhook.in_(webhook_ids) & Event.purpose.is_null(is_null=False)
-    )
-    return Delivery.event.not_in(made)
-
-
 def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]]:
     """For each webhook its deliveries by hour, the oldest hour first."""
     since = now - HOURS * _HOUR
@@ -188,7 +180,7 @@ def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]
         Delivery.select(Delivery.webhook, hour, Delivery.status, fn.COUNT(Delivery.id))
         .where(
             Delivery.webhook.in_(webhook_ids)
-            & _is_of_an_event(webhook_ids)
+            & counts_for_health(Event.webhook.in_(webhook_ids))
             & (Delivery.id >= first_id_since(Delivery.created_at, since))
             & (Delivery.created_at >= since)
             & (Delivery.created_at < now)

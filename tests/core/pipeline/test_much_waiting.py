@@ -5,7 +5,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.core.pipeline.test_growth import watched
 
 from core.domain.delivery import Recovery, Status, Unsendable
 from core.domain.events import EventType
@@ -18,7 +17,8 @@ from core.storage.database import insert_rows, proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.models import Delivery, Event, SelectedEvent, Webhook
 from core.storage.vault import Vault
-from tests.core import test_growth
+from tests.core.pipeline import test_growth
+from tests.core.pipeline.test_growth import watched
 from tests.support.long_history import keep_house
 from tests.support.scene import DAY, MINUTE, NOON, SCHEDULE, SECOND, add_webhook, publish_ticket
 
