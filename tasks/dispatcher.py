@@ -138,6 +138,7 @@ class Dispatcher:
         self._roster_at = 0.0  # when it is called next
         self._roster_from = 0.0  # not before, however often somebody asks
         self._ring_from = 0.0
+        self._paused = frozenset[int]()  # of those on the roster
         self._fanned_out_last = 0  # the business whose turn it was
         self._ahead = Ahead()
         self._unwanted: list[Claim] = []  # to be given back
@@ -254,8 +255,8 @@ class Dispatcher:
         batch, back = list(self._unsettled), list(self._unwanted)
         if not (batch or back or wanted):
             return
-        held = frozenset(self._held)
-        written = await self._writer.run(self._write, batch, back, wanted, until, held)
+        claim = self._claim_call(wanted, until) if wanted else None
+        written = await self._writer.run(self._write, batch, back, claim)
         del self._unwanted[: len(back)]
         self._held.difference_update(claim.id for claim in back)
         self._settled(batch, written.settled, tally)
@@ -277,21 +278,27 @@ class Dispatcher:
         self,
         batch: list[Settlement],
         back: list[Claim],
-        wanted: dict[int, int],
-        until: datetime,
-        held: frozenset[int],
+        claim: Callable[[], list[Claim]] | None,
     ) -> "_Written":
         """In the writer. Settled once more because claiming failed, outcomes change nothing."""
         settled = settle_all(batch, self._schedule, self._clock()) if batch else []
         if back:
             leases.give_back(back, self._clock())
         at = monotonic()
-        claims = (
-            leases.claim(wanted, self._schedule, until, self._clock, self._lease_for, held)
-            if wanted
-            else []
+        return _Written(settled, claim() if claim is not None else [], at)
+
+    def _claim_call(self, wanted: dict[int, int], until: datetime) -> Callable[[], list[Claim]]:
+        """The claim, to be made by the writer, of what is wanted now."""
+        return partial(
+            leases.claim,
+            wanted,
+            self._schedule,
+            until,
+            self._clock,
+            self._lease_for,
+            held=frozenset(self._held),
+            paused=self._paused,
         )
-        return _Written(settled, claims, at)
 
     def _settled(
         self, batch: list[Settlement], settled: list[tuple[Settlement, Verdict]], tally: Tally
@@ -332,6 +339,7 @@ class Dispatcher:
         tally.events += fanned_out.events
         self._fanned_out_last = fanned_out.last_business
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
+        self._paused = frozenset(each.webhook_id for each in waiting if each.is_paused)
         self._roster.call(waiting)
         if has_more:
             self.look()

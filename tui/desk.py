@@ -38,6 +38,7 @@ class Desk:
     max_attempts: int
     timeout: timedelta
     recovery_window: timedelta
+    keep: timedelta  # of what is settled, or parked
     most_webhooks: int = WEBHOOKS_LIMIT  # of one business
     business_id: int | None = None  # the one asked for; None lets the person choose
     place: Place = Place()

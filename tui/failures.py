@@ -20,6 +20,7 @@ _WHAT = {
     ErrorKind.INTERRUPTED: "Our own worker stopped in the middle. It is made again by itself and "
     "counts as none of the attempts.",
     ErrorKind.CORRUPT: "The stored event is damaged and cannot be sent; you need do nothing.",
+    ErrorKind.PARKED: "The webhook was paused for too long, so this was given up. R sends it anew.",
     ErrorKind.INTERNAL: "A fault of ours ({detail}). Tell AuraPOS support, with the delivery id.",
 }
 _STATUS = {

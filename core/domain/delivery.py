@@ -15,6 +15,9 @@ RESPONSE_LIMIT = 500
 INTERRUPTIONS_LIMIT = 10
 """How often an attempt may be cut short by our own worker before its delivery is abandoned."""
 
+TOLD_BEFORE = timedelta(days=7)
+"""How long before something parked is given up its owner is told."""
+
 BESIDE = 0
 """The number of an attempt that an owner asked for beside the schedule."""
 
@@ -49,6 +52,7 @@ class ErrorKind(StrEnum):
     BLOCKED = "blocked"  # the address is not a public one
     INTERRUPTED = "interrupted"  # our own worker died
     CORRUPT = "corrupt"  # the stored event cannot be read
+    PARKED = "parked"  # its webhook was paused until it was too old
     INTERNAL = "internal"  # a fault of ours that only this delivery meets
 
 
@@ -105,6 +109,11 @@ class Unsendable:
 
 
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """Nothing was sent: its webhook was paused until it was older than what is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """Nothing was sent: the webhook changed, was deleted, or its business was switched off."""
 
@@ -119,7 +128,17 @@ class Starved:
     """Nothing was sent: our own machine had no descriptor to connect with, or resolves no name."""
 
 
-Outcome = Answered | Unreachable | Lapsed | Interrupted | Unsendable | Withdrawn | Locked | Starved
+Outcome = (
+    Answered
+    | Unreachable
+    | Lapsed
+    | Interrupted
+    | Unsendable
+    | Expired
+    | Withdrawn
+    | Locked
+    | Starved
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +214,7 @@ def _after_scheduled_attempt(
             if interruptions + 1 > INTERRUPTIONS_LIMIT:
                 return Verdict(Status.ABANDONED, None, counts=False)
             return Verdict(None, now, counts=False)
-        case Unsendable():
+        case Unsendable() | Expired():
             return Verdict(Status.ABANDONED, None, counts=False)
         case Withdrawn():
             return Verdict(None, now, counts=False)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from core.domain.delivery import (
     Answered,
     ErrorKind,
+    Expired,
     Interrupted,
     Lapsed,
     Outcome,
@@ -56,6 +57,8 @@ def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:
             return None, ErrorKind.PROTOCOL, "its connection was closed without an answer", ""
         case Unsendable():
             return None, ErrorKind.CORRUPT, outcome.detail, ""
+        case Expired():
+            return None, ErrorKind.PARKED, "its webhook was paused for too long", ""
         case Interrupted():
             return None, ErrorKind.INTERRUPTED, "our worker stopped during it", ""
         case _:

@@ -78,6 +78,7 @@ class Claim(NamedTuple):
     standard_webhooks: bool = False
     headers: str | None = None  # the webhook's own, as its row holds them
     purpose: str | None = None  # an events.Purpose, of the event
+    is_on_purpose: bool = False  # its event was made for this webhook alone, as a test is
 
     @property
     def terms(self) -> tuple[object, ...]:
@@ -92,8 +93,10 @@ def claim(
     clock: Callable[[], datetime] | None = None,
     lease_for: timedelta = LEASE,
     held: Collection[int] = (),
+    paused: Collection[int] = (),
 ) -> list[Claim]:
-    """Lease what is due at `due_by`, up to `wanted[webhook_id]` of each webhook.
+    """Lease what is due at `due_by`, up to `wanted[webhook_id]` of each webhook; of those that are
+    `paused`, what was sent on purpose.
 
     The lease runs from what `clock` says once it is our turn to write, by default `due_by`: a wait
     for others, or a pass that began long ago, must not shorten it.
@@ -107,7 +110,7 @@ def claim(
         with transaction():
             now = clock() if clock is not None else due_by
             due_by = min(due_by, now)  # if the clock was set back since, less is due
-            rows = [row for row in due_deliveries(wanted, due_by) if row.id not in held]
+            rows = [row for row in due_deliveries(wanted, due_by, paused) if row.id not in held]
             ids = _lease(rows, lease, schedule, now, lease_for)
             raise_up(_emptied(wanted, rows), due_by)
             passed(Step.CLAIMING)
@@ -157,14 +160,14 @@ def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: dat
     }
     once_more = {"interruptions": Delivery.interruptions + 1}
     ids = {row.id for row in interrupted}
-    for some, changes in ((ids - doomed, once_more), (doomed, once_more | _abandoned(now))):
+    for some, changes in ((ids - doomed, once_more), (doomed, once_more | abandoned(now))):
         if some:
             Delivery.update(changes).where(one_of(Delivery.id, some)).execute()
     log_attempts(_cut_short(row, outcome, now, abandoned=row.id in doomed) for row in interrupted)
     return doomed
 
 
-def _abandoned(now: datetime) -> dict[str, object]:
+def abandoned(now: datetime) -> dict[str, object]:
     """What a delivery becomes that is never attempted again."""
     ended = dict.fromkeys(("due_at", "resume_at", "lease"))
     return {"status": Status.ABANDONED, "settled_at": now, **ended}
@@ -201,6 +204,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
             Webhook.standard_webhooks,
             Webhook.headers,
             Event.purpose,
+            Event.webhook,
         )
         .join(Event)
         .switch(Delivery)
@@ -216,7 +220,8 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
         return Claim._make(
             (
                 *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
-                *(*row[9:14], to_time(row[14]), row[15], bool(row[16]), *row[17:]),
+                *(*row[9:14], to_time(row[14]), row[15], bool(row[16]), *row[17:19]),
+                row[19] is not None,
             )
         )
 
@@ -238,7 +243,7 @@ def _read_or_abandon(read: Callable[[Row], Claim], row: Row, now: datetime) -> C
         outcome = Unsendable("the stored event cannot be read")
         with transaction():
             ours = (Delivery.id == delivery_id) & (Delivery.lease == lease)
-            if Delivery.update(_abandoned(now)).where(ours).execute():
+            if Delivery.update(abandoned(now)).where(ours).execute():
                 log_attempts([attempt_row(delivery_id, attempt, now, timedelta(), outcome)])
         return None
 
@@ -267,7 +272,7 @@ def still_sendable(claims: Sequence[Claim]) -> list[bool]:
     """Whether each claim's webhook still stands as it was when it was claimed.
 
     Deleted, edited, given a new secret, or its business switched off: then nothing more is sent
-    on the old terms.
+    on the old terms. Paused: only what was sent on purpose.
     """
     asked = list({claim.webhook_id for claim in claims})
     with connection():
@@ -277,17 +282,34 @@ def still_sendable(claims: Sequence[Claim]) -> list[bool]:
             which = "webhook.id IN (SELECT value FROM json_each(?))"
             rows = proxy.execute_sql(f"{_STANDING} AND {which}", (json.dumps(asked),))
         standing = {
-            webhook_id: (url, bytes(secret), bool(standard), headers)
-            for webhook_id, url, secret, standard, headers, edition, option in rows.fetchall()
-            if includes_webhooks(edition, option=bool(option))
+            webhook_id: _Standing((url, bytes(secret), bool(standard), headers), bool(is_paused))
+            for webhook_id, url, secret, standard, headers, is_paused, *business in rows.fetchall()
+            if _is_served(*business)
         }
-    return [standing.get(claim.webhook_id) == claim.terms for claim in claims]
+    return [_is_as_claimed(claim, standing.get(claim.webhook_id)) for claim in claims]
+
+
+def _is_served(edition: str, option: object) -> bool:
+    return includes_webhooks(edition, option=bool(option))
+
+
+class _Standing(NamedTuple):
+    """A webhook as it is when something is about to be sent to it."""
+
+    terms: tuple[object, ...]
+    is_paused: bool
+
+
+def _is_as_claimed(claim: Claim, now: _Standing | None) -> bool:
+    if now is None or now.terms != claim.terms:
+        return False
+    return claim.is_on_purpose or not now.is_paused
 
 
 # As text: on SQLite what builds a query takes ten times as long as the look itself.
 _STANDING = """
     SELECT webhook.id, webhook.url, webhook.secret, webhook.standard_webhooks, webhook.headers,
-        business.edition, business.option
+        webhook.paused_at IS NOT NULL, business.edition, business.option
     FROM webhook JOIN business ON business.id = webhook.business_id
     WHERE webhook.deleted_at IS NULL
 """

@@ -6,15 +6,27 @@ In small batches, each a transaction of its own, so that no pass waits for long.
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from peewee import Expression, fn
 
-from core.domain.delivery import WAITING
+from core.domain.delivery import WAITING, ErrorKind, Expired, Recovery, Status
+from core.pipeline.attempt_log import attempt_row, log_attempts
+from core.pipeline.leases import abandoned
 from core.pipeline.tallies import keep_counts_of, reuse_ids
 from core.storage.database import one_of, transaction
 from core.storage.free_space import give_back
-from core.storage.models import Business, Delivery, Event, LastRun, Webhook, entitled, row_lock
+from core.storage.models import (
+    Attempt,
+    Business,
+    Delivery,
+    Event,
+    LastRun,
+    Webhook,
+    entitled,
+    row_lock,
+)
 
 _BATCH = 500
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -82,11 +94,15 @@ def _is_ours_to_prune(now: datetime) -> bool:
 def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _never) -> int:
     """Remove what was settled and created before `before`, and all deliveries of deleted webhooks.
 
+    What is parked and as old is abandoned, and removed when it has been so for as long.
+
     Of a deleted webhook the row stays that says when: screens, scripts and the trail know webhooks
     by their ids, and SQLite gives the highest to the next one once its row is gone.
     """
     removed = _prune_deleted_webhooks(is_stopping)
-    removed += _walk(Delivery, _prune_deliveries, before, now, is_stopping)
+    _give_up_parked(before, now, is_stopping)
+    prune_deliveries = partial(_prune_deliveries, before)
+    removed += _walk(Delivery, prune_deliveries, before, now, is_stopping)
     _walk(Event, _prune_events, before, now, is_stopping)
     with transaction():
         is_over = (LastRun.at < now - _DAY) | (LastRun.at > now + _DAY)
@@ -142,6 +158,55 @@ def _remove(ids: list[int]) -> int:
     return removed
 
 
+def _give_up_parked(before: datetime, now: datetime, is_stopping: Callable[[], bool]) -> None:
+    """Abandon, in plain sight, what waited for a paused webhook until it was this old."""
+    paused = Webhook.select(Webhook.id).where(~Webhook.paused_at.is_null())
+    webhook_ids = [row[0] for row in paused.order_by(Webhook.id).tuples()]
+    for webhook_id in webhook_ids:
+        while not is_stopping() and _give_up_some(webhook_id, before, now):
+            pass
+
+
+def _give_up_some(webhook_id: int, before: datetime, now: datetime) -> bool:
+    """Whether there were any, so that there may be more."""
+    with transaction():
+        if not _is_still_paused(webhook_id):
+            return False
+        parked = (
+            Delivery.select(Delivery.id, Delivery.attempts, Delivery.recovery)
+            .where(
+                (Delivery.webhook == webhook_id)
+                & Delivery.status.in_(WAITING)
+                & ~Delivery.due_at.is_null()
+                & (Delivery.created_at < before)
+                & (Delivery.lease.is_null() | (Delivery.due_at < now))
+            )
+            .order_by(Delivery.id)
+            .limit(_BATCH)
+        )
+        rows = list(row_lock(parked).tuples())
+        if rows:
+            ids = [delivery_id for delivery_id, *_ in rows]
+            Delivery.update(abandoned(now)).where(one_of(Delivery.id, ids)).execute()
+            log_attempts(
+                attempt_row(
+                    *(delivery_id, attempts + 1, now, timedelta(), Expired()),
+                    recovery=recovery == Recovery.MADE,
+                    abandoned=True,
+                )
+                for delivery_id, attempts, recovery in rows
+            )
+        return bool(rows)
+
+
+def _is_still_paused(webhook_id: int) -> bool:
+    """And nobody resumes it meanwhile."""
+    still = Webhook.select(Webhook.id).where(
+        (Webhook.id == webhook_id) & ~Webhook.paused_at.is_null()
+    )
+    return bool(row_lock(still).tuples().execute())
+
+
 def _walk(
     table: Any,
     remove: Callable[[list[int]], int],
@@ -173,9 +238,21 @@ def _walk(
     return removed
 
 
-def _prune_deliveries(ids: list[int]) -> int:
+def _prune_deliveries(before: datetime, ids: list[int]) -> int:
+    """Those that are settled; of what was given up parked, only what has been so since `before`."""
+    given_up = Attempt.select(Attempt.id).where(
+        (Attempt.delivery == Delivery.id) & (Attempt.error == ErrorKind.PARKED)
+    )
+    is_fresh = (
+        (Delivery.status == Status.ABANDONED)
+        & (Delivery.settled_at >= before)
+        & fn.EXISTS(given_up)
+    )
     settled = Delivery.select(Delivery.id).where(
-        one_of(Delivery.id, ids) & Delivery.status.not_in(WAITING) & Delivery.lease.is_null()
+        one_of(Delivery.id, ids)
+        & Delivery.status.not_in(WAITING)
+        & Delivery.lease.is_null()
+        & ~is_fresh
     )
     return _remove([row_id for (row_id,) in row_lock(settled).tuples()])
 

@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from core.domain.delivery import WAITING, Status
 from core.storage.database import connection, is_postgres, proxy
 from core.storage.models import ENTITLED, EPOCH, MICROSECOND, TimeField
-from core.storage.ready import earliest_due
+from core.storage.ready import ON_PURPOSE, earliest_due
 
 _time = TimeField()
 
@@ -21,7 +21,8 @@ _SENDABLE = f"""
 """
 _READY = f"""
     SELECT webhook.id, webhook.business_id, webhook.url, webhook.ready_at,
-           webhook.down_since IS NOT NULL AND webhook.up_since IS NULL
+           webhook.down_since IS NOT NULL AND webhook.up_since IS NULL,
+           webhook.paused_at IS NOT NULL
     {_SENDABLE} AND webhook.ready_at <= {{now}} ORDER BY webhook.ready_at, webhook.id
 """
 _NEXT_DUE = f"""
@@ -44,6 +45,7 @@ class Waiting(NamedTuple):
     url: str
     ready_at: datetime  # nothing of it was due before
     is_down: bool  # its latest attempts all failed
+    is_paused: bool = False  # so that only what its owner sent on purpose may be sent
 
 
 def waiting_webhooks(until: datetime) -> list[Waiting]:
@@ -55,8 +57,8 @@ def waiting_webhooks(until: datetime) -> list[Waiting]:
     with connection():
         rows = proxy.execute_sql(_READY.format(now=proxy.param), (_time.db_value(until),))
         return [
-            Waiting(webhook_id, business_id, url, EPOCH + ready_us * MICROSECOND, bool(is_down))
-            for webhook_id, business_id, url, ready_us, is_down in rows.fetchall()
+            Waiting(hook, shop, url, EPOCH + ready_us * MICROSECOND, bool(is_down), bool(is_paused))
+            for hook, shop, url, ready_us, is_down, is_paused in rows.fetchall()
         ]
 
 
@@ -84,13 +86,21 @@ class Due(NamedTuple):
     ready_us: int  # its webhook's
 
 
-def due_deliveries(wanted: Mapping[int, int], now: datetime) -> list[Due]:
+def due_deliveries(
+    wanted: Mapping[int, int], now: datetime, paused: Collection[int] = ()
+) -> list[Due]:
     """Up to `wanted[webhook_id]` of each webhook: fresh ones before those that failed already, of
-    each the longest due first. On PostgreSQL their rows are locked, and those that another worker
-    has locked are passed over.
+    each the longest due first. Of those that are known to be `paused` what was sent on purpose; of
+    others that are paused, nothing. On PostgreSQL their rows are locked, and those that another
+    worker has locked are passed over.
     """
     find = _find_locked if is_postgres() else _find
-    found: list[Due] = []
+    found = [
+        each
+        for webhook_id in wanted.keys() & paused
+        for each in _find_sent_on_purpose(webhook_id, wanted[webhook_id], now)
+    ]
+    wanted = {each: room for each, room in wanted.items() if each not in paused}
     for status in WAITING:
         new = find(wanted, status, now) if wanted else []
         wanted = _less(wanted, Counter(each.webhook_id for each in new))
@@ -108,7 +118,8 @@ _COLUMNS = """due.webhook_id, due.id, due.lease, due.leased_at,
 # One row of all: SQLite's driver gives up the GIL for each, and a busy loop is slow to return it.
 _FIND = f"""
     SELECT json_group_array(json_array({_COLUMNS}))
-    FROM json_each(?) AS wanted CROSS JOIN webhook ON webhook.id = wanted.value
+    FROM json_each(?) AS wanted CROSS JOIN webhook
+        ON webhook.id = wanted.value AND webhook.paused_at IS NULL
     CROSS JOIN delivery AS due ON due.id IN (
         SELECT id FROM delivery WHERE webhook_id = wanted.value AND status = ?
         AND due_at >= webhook.ready_at AND due_at <= ?
@@ -132,7 +143,7 @@ def _find(wanted: Mapping[int, int], status: Status, now: datetime) -> list[Due]
 
 _FIND_LOCKED = f"""
     SELECT found.* FROM unnest(%s::int[], %s::int[]) AS wanted(webhook_id, room)
-    JOIN webhook ON webhook.id = wanted.webhook_id
+    JOIN webhook ON webhook.id = wanted.webhook_id AND webhook.paused_at IS NULL
     CROSS JOIN LATERAL (
         SELECT {_COLUMNS} FROM delivery AS due
         WHERE webhook_id = webhook.id AND status = %s
@@ -146,4 +157,21 @@ def _find_locked(wanted: Mapping[int, int], status: Status, now: datetime) -> li
     rows = proxy.execute_sql(
         _FIND_LOCKED, (list(wanted), list(wanted.values()), status.value, _time.db_value(now))
     )
+    return [Due(*row) for row in rows.fetchall()]
+
+
+_FIND_SENT_ON_PURPOSE = f"""
+    SELECT {_COLUMNS} FROM webhook CROSS JOIN {ON_PURPOSE}
+    AND webhook.id = {{id}} AND webhook.paused_at IS NOT NULL AND due.due_at <= {{now}}
+    ORDER BY due.due_at, due.id LIMIT {{room}} {{lock}}
+"""
+
+
+def _find_sent_on_purpose(webhook_id: int, room: int, now: datetime) -> list[Due]:
+    """One webhook at a time: few are paused, and of those few are being tested."""
+    lock = "FOR UPDATE OF due SKIP LOCKED" if is_postgres() else ""
+    statement = _FIND_SENT_ON_PURPOSE.format(
+        **dict.fromkeys(("id", "now", "room"), proxy.param), lock=lock
+    )
+    rows = proxy.execute_sql(statement, (webhook_id, _time.db_value(now), room))
     return [Due(*row) for row in rows.fetchall()]

@@ -86,7 +86,8 @@ class Webhook(Table):
     is_recovering = BooleanField(default=False)  # what was abandoned in it is to be queued again
     recovered_to = TimeField(null=True)  # up to when what is queued again is due already
     after_event = BigIntegerField(default=0)  # events up to this id are older than the webhook
-    ready_at = TimeField(null=True)  # no delivery of it is due before: see `ready`
+    ready_at = TimeField(null=True)  # nothing of it may be sent before: see `ready`
+    paused_at = TimeField(null=True)  # since when only what its owner sends on purpose is sent
     name = TextField(default="")  # this and what follows is chosen, as `choices.Choices` has it
     format = TextField(default="json")
     language = TextField(default="en")

@@ -1,9 +1,10 @@
 """When each webhook is to be looked at: `webhook.ready_at`, which is all that a pass reads of it.
 
-It is never later than the earliest due time of the webhook's waiting deliveries, and NULL where
-nothing is to be looked at: none waits, it was deleted, its business is switched off. Too early a
-time costs a look; too late a one would be a delivery forgotten. So anybody may lower it, and it is
-raised with care:
+It is never later than the earliest due time of the webhook's deliveries that wait and may be sent,
+and NULL where nothing is to be looked at: none waits, it was deleted, its business is switched off,
+or it is paused. Of a paused webhook only what its owner sent on purpose may be sent, a test: what
+belongs to an event that was made for this webhook alone. Too early a time costs a look; too late a
+one would be a delivery forgotten. So anybody may lower it, and it is raised with care:
 
 - Who makes a delivery due, or due earlier, holds the webhook's row against being raised: by the
   foreign key where it inserts, by `hold` where it changes. In a later statement it lowers the time.
@@ -28,9 +29,15 @@ however many deliveries it has.
 
 _webhook = Webhook.alias("webhook")  # as `earliest_due` calls it
 
+ON_PURPOSE = """event CROSS JOIN delivery AS due
+    WHERE event.webhook_id = webhook.id AND due.event_id = event.id
+    AND due.webhook_id = webhook.id AND due.due_at IS NOT NULL"""
+"""SQL for the waiting deliveries, called `due`, of what the owner of `webhook` sent on purpose."""
+
 
 def earliest_due(since: str) -> str:
-    """SQL for the earliest due time, from `since` on, of the waiting deliveries of `webhook`.
+    """SQL for the earliest due time, from `since` on, of the deliveries of `webhook` that wait and
+    may be sent.
 
     Whatever was due before is not walked again: while somebody holds an old snapshot, PostgreSQL
     must keep all that was ever in the index.
@@ -40,7 +47,9 @@ def earliest_due(since: str) -> str:
         AND due_at IS NOT NULL AND due_at >= {since} ORDER BY due_at LIMIT 1
     ) AS {{0}}"""
     firsts = " UNION ALL ".join(first.format(status) for status in ("pending", "failed"))
-    return f"(SELECT MIN(due_at) FROM ({firsts}) AS firsts)"
+    return f"""CASE WHEN webhook.paused_at IS NULL
+        THEN (SELECT MIN(due_at) FROM ({firsts}) AS firsts)
+        ELSE (SELECT MIN(due.due_at) FROM {ON_PURPOSE} AND due.due_at >= {since}) END"""
 
 
 _NEXT = earliest_due("webhook.ready_at")
@@ -50,7 +59,7 @@ _SOONER = f"""(
         SELECT webhook.ready_at AS due UNION ALL SELECT {earliest_due("0")}
     ) AS both_times
 )"""
-_LAGS = f"COALESCE({_NEXT} > webhook.ready_at + {LAG // timedelta(microseconds=1)}, TRUE)"
+_LAGS = f"COALESCE(({_NEXT}) > webhook.ready_at + {LAG // timedelta(microseconds=1)}, TRUE)"
 
 
 def hold(webhook_ids: Collection[int]) -> None:
@@ -61,16 +70,22 @@ def hold(webhook_ids: Collection[int]) -> None:
 
 
 def lower(webhook_ids: Collection[int], due_at: datetime) -> None:
-    """Have these looked at by `due_at`: something of them has just been made due then."""
+    """Have these looked at by `due_at`: something of them has just been made due then. A paused one
+    only where that was sent on purpose.
+    """
     if not webhook_ids:
         return
-    is_late = Webhook.deleted_at.is_null() & (
-        Webhook.ready_at.is_null() | (Webhook.ready_at > due_at)
+    due_us = Webhook.ready_at.db_value(due_at)
+    is_sent_to = _webhook.paused_at.is_null() | SQL(
+        f"EXISTS (SELECT 1 FROM {ON_PURPOSE} AND due.due_at <= {due_us})"
     )
-    late = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids) & is_late)
-    ids = [row[0] for row in row_lock(late.order_by(Webhook.id)).tuples()]
+    is_late = _webhook.ready_at.is_null() | (_webhook.ready_at > due_at)
+    late = _webhook.select(_webhook.id).where(
+        one_of(_webhook.id, webhook_ids) & _webhook.deleted_at.is_null() & is_late & is_sent_to
+    )
+    ids = [row[0] for row in row_lock(late.order_by(_webhook.id)).tuples()]
     if ids:
-        Webhook.update(ready_at=due_at).where(one_of(Webhook.id, ids) & is_late).execute()
+        Webhook.update(ready_at=due_at).where(one_of(Webhook.id, ids)).execute()
 
 
 def raise_up(webhook_ids: Collection[int], due_by: datetime) -> None:
@@ -93,15 +108,25 @@ def raise_up(webhook_ids: Collection[int], due_by: datetime) -> None:
 
 
 def rest(webhook_ids: Collection[int]) -> None:
-    """Have nothing of these looked at, whatever waits.
+    """Have nothing of these looked at, whatever waits."""
+    shut_out(webhook_ids)
+    Webhook.update(ready_at=None).where(one_of(Webhook.id, webhook_ids)).execute()
 
-    Waits for whoever is making something of them due: what that lowers must be undone, and what it
-    leaves as it is must be seen by `wake`.
+
+def shut_out(webhook_ids: Collection[int]) -> None:
+    """Let nobody else make something of these due until this transaction ends, and wait for whoever
+    is at it: what that lowers may have to be undone, and what it leaves as it is must be seen.
     """
     which = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids)).order_by(Webhook.id)
     if is_postgres():
         which.for_update().tuples().execute()
-    Webhook.update(ready_at=None).where(one_of(Webhook.id, webhook_ids)).execute()
+
+
+def reckon(webhook_ids: Collection[int]) -> None:
+    """Have these looked at when something of them may be sent next. Who made something due, or
+    might, must be shut out.
+    """
+    Webhook.update(ready_at=SQL(earliest_due("0"))).where(one_of(Webhook.id, webhook_ids)).execute()
 
 
 def wake(webhook_ids: Collection[int]) -> None:

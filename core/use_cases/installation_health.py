@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from peewee import fn
+from peewee import Expression, fn
 
 from core.domain.delivery import Status
 from core.pipeline.retention import TICK
@@ -20,7 +20,7 @@ from core.storage.models import (
     counts_for_health,
     entitled,
 )
-from core.use_cases.queries import waiting_since
+from core.use_cases.queries import parked_deliveries, waiting_since
 
 MINUTE = timedelta(minutes=1)
 _WORST = 10
@@ -35,6 +35,15 @@ class FailingWebhook:
 
 
 @dataclass(frozen=True, slots=True)
+class PausedWebhook:
+    webhook_id: int
+    url: str
+    paused_at: datetime
+    parked: int  # deliveries that wait for the pause's end
+    parked_since: datetime | None  # when the oldest of those was made
+
+
+@dataclass(frozen=True, slots=True)
 class Vitals:
     outbox: int  # events not yet fanned out
     due: int
@@ -46,6 +55,7 @@ class Vitals:
     failed_last_minute: int
     failing_webhooks: int
     worst: tuple[FailingWebhook, ...]  # most waiting first
+    paused: tuple[PausedWebhook, ...]  # the longest paused first; what is parked is in no number
     consumers: tuple[tuple[str, datetime], ...]  # name and last tick, the latest first
 
 
@@ -69,6 +79,7 @@ def vitals(now: datetime) -> Vitals:
             failed_last_minute=failed,
             failing_webhooks=len(failing),
             worst=tuple(failing[:_WORST]),
+            paused=tuple(paused_webhooks()),
             consumers=_consumers(now),
         )
 
@@ -86,11 +97,29 @@ def _waiting(now: datetime) -> tuple[int, int, int, int]:
         )
         .join(Webhook)
         .join(Business)
-        .where(Delivery.due_at.is_null(is_null=False) & Webhook.deleted_at.is_null() & entitled())
+        .where(Delivery.due_at.is_null(is_null=False) & _is_sent_to())
         .tuples()
         .get()
     )
     return due, late, leased, later
+
+
+def _is_sent_to() -> Expression:
+    return Webhook.deleted_at.is_null() & Webhook.paused_at.is_null() & entitled()
+
+
+def paused_webhooks() -> list[PausedWebhook]:
+    """All that are paused, the longest paused first."""
+    is_paused = Webhook.deleted_at.is_null() & ~Webhook.paused_at.is_null()
+    with connection():
+        rows = (
+            Webhook.select(Webhook.id, Webhook.url, Webhook.paused_at)
+            .where(is_paused)
+            .order_by(Webhook.paused_at, Webhook.id)
+        )
+        found = list(rows.tuples())
+        parked = parked_deliveries([webhook_id for webhook_id, *_ in found])
+    return [PausedWebhook(*row, *parked.get(row[0], (0, None))) for row in found]
 
 
 def _last_minute(now: datetime) -> tuple[int, int]:
@@ -119,8 +148,7 @@ def _failing() -> list[FailingWebhook]:
             & (Delivery.status == Status.FAILED)
             & counts_for_health()
             & (Delivery.attempts > 0)  # none yet where it was queued again
-            & Webhook.deleted_at.is_null()
-            & entitled()
+            & _is_sent_to()
         )
         .group_by(Webhook.id, Webhook.url)
         .order_by(count.desc(), Webhook.id)

@@ -84,6 +84,9 @@ class WebhookRow:
     created_at: datetime
     updated_at: datetime  # when it was last edited, or given a new secret
     choices: Choices
+    paused_at: datetime | None  # since when nothing is sent but what its owner sends on purpose
+    parked: int  # deliveries that wait for the pause's end
+    parked_since: datetime | None  # when the oldest of those was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,7 @@ def _webhook_rows(which: Any) -> list[WebhookRow]:
         .where(SelectedEvent.webhook.in_([row.id for row in rows]))
         .tuples()
     )
+    parked = parked_deliveries([row.id for row in rows if row.paused_at is not None])
     return [
         WebhookRow(
             row.id,
@@ -239,9 +243,26 @@ def _webhook_rows(which: Any) -> list[WebhookRow]:
             row.created_at,
             row.updated_at,
             choices_of(row),
+            row.paused_at,
+            *parked.get(row.id, (0, None)),
         )
         for row in rows
     ]
+
+
+def parked_deliveries(webhook_ids: Collection[int]) -> dict[int, tuple[int, datetime]]:
+    """How many wait for each of these webhooks, paused ones, and when the oldest was made."""
+    parked = (
+        Delivery.select(Delivery.webhook, fn.COUNT(Delivery.id), fn.MIN(Delivery.created_at))
+        .join(Event)
+        .where(
+            one_of(Delivery.webhook, webhook_ids)
+            & ~Delivery.due_at.is_null()
+            & Event.webhook.is_null()
+        )
+        .group_by(Delivery.webhook)
+    )
+    return {webhook_id: tuple(told) for webhook_id, *told in parked.tuples()}
 
 
 def deliveries(

@@ -25,7 +25,7 @@ from core.intake import Wake, last_event, next_time, selectable_type
 from core.storage.choosing import choices_of, columns_of, seal_headers
 from core.storage.database import connection, one_of, proxy, transaction
 from core.storage.models import Delivery, Event, SelectedEvent, Webhook, row_lock
-from core.storage.ready import hold, lower
+from core.storage.ready import hold, lower, reckon, shut_out
 from core.storage.vault import Vault
 from core.use_cases.access import authorize, find_delivery, find_webhook, require_included
 from core.use_cases.audit import note
@@ -186,6 +186,38 @@ def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
             _standing(webhook_id)
         ).execute()
         _note(actor, webhook, "deleted", now)
+
+
+def pause_webhook(actor: Actor, webhook_id: int, now: datetime) -> bool:
+    """Send this webhook nothing but what its owner sends on purpose: once this commits no other
+    POST to it starts. What happens meanwhile is parked. False where it was paused already.
+    """
+    return _pause_or_resume(actor, webhook_id, now, paused_at=now)
+
+
+def resume_webhook(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> bool:
+    """Send what was parked, the longest due first. False where the webhook was not paused."""
+    with transaction():
+        is_resumed = _pause_or_resume(actor, webhook_id, now, paused_at=None)
+        if is_resumed:
+            proxy.after_commit(wake)
+    return is_resumed
+
+
+def _pause_or_resume(
+    actor: Actor, webhook_id: int, now: datetime, *, paused_at: datetime | None
+) -> bool:
+    """Due times stay as they are: only whether the webhook is looked at changes."""
+    with transaction():
+        webhook = _usable_webhook(actor, webhook_id)
+        shut_out([webhook_id])
+        is_other = Webhook.paused_at.is_null(is_null=paused_at is not None)
+        update = Webhook.update(paused_at=paused_at).where(_standing(webhook_id) & is_other)
+        is_changed = bool(update.execute())
+        if is_changed:
+            reckon([webhook_id])
+            _note(actor, webhook, "paused" if paused_at is not None else "resumed", now)
+    return is_changed
 
 
 def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> int:

@@ -40,6 +40,7 @@ class State(StrEnum):
     OK = "ok"
     FAILING = "FAILING"  # the latest that is judged failed
     NEVER = "never"  # nothing was attempted yet
+    PAUSED = "paused"  # nothing is sent, whatever its latest deliveries say
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,11 @@ class Overview:
     webhooks: tuple[Health, ...]
     last_tick: datetime | None
     due_since: datetime | None  # the earliest due time of what is waiting to be attempted
+
+    @property
+    def longest_paused(self) -> WebhookRow | None:
+        paused = [each.webhook for each in self.webhooks if each.state is State.PAUSED]
+        return min(paused, key=lambda each: each.paused_at or each.created_at, default=None)
 
     @property
     def worst(self) -> Health | None:
@@ -128,6 +134,8 @@ def _health(
 ) -> Health:
     judged = (each for each in seen if each.is_judged)
     in_a_row = sum(1 for _ in takewhile(lambda each: not each.was_accepted, judged))
+    if row.paused_at is not None:
+        return Health(row, State.PAUSED, in_a_row, latest, None, hours)
     state = State.NEVER if latest is None else State.FAILING if in_a_row else State.OK
     waiting = [each.due_at for each in seen if each.due_at is not None]
     return Health(row, state, in_a_row, latest, min(waiting, default=None), hours)

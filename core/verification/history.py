@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from core.storage.models import (
     Webhook,
 )
 
-_USE_UP_NOTHING = {ErrorKind.INTERRUPTED, ErrorKind.CORRUPT}
+_USE_UP_NOTHING = {ErrorKind.INTERRUPTED, ErrorKind.CORRUPT, ErrorKind.PARKED}
 
 Row = Any  # a named tuple of a table's columns, foreign keys by their ids
 
@@ -92,6 +92,22 @@ class History:
             if row.action in {"created", "edited", "deleted"}:
                 urls[row.webhook_id].add(row.subject)
         return urls
+
+    @cached_property
+    def pauses(self) -> dict[int, list[tuple[datetime, datetime]]]:
+        """From when until when each webhook was paused; the last pause may still last."""
+        found = defaultdict[int, list[tuple[datetime, datetime]]](list)
+        for row in self._audit:
+            if row.action == "paused":
+                found[row.webhook_id].append((row.at, datetime.max.replace(tzinfo=UTC)))
+            elif row.action == "resumed":
+                since, _ = found[row.webhook_id].pop()
+                found[row.webhook_id].append((since, row.at))
+        return found
+
+    def is_on_purpose(self, delivery: Row) -> bool:
+        """Whether its webhook's owner sent it on purpose, as a test."""
+        return self.events[delivery.event].webhook is not None
 
     def may_be_sent_to(self, webhook: Row) -> bool:
         """It stands, and its business has what webhooks are part of."""

@@ -43,7 +43,8 @@ PROMPT = timedelta(seconds=60)
 _COMMITTING = timedelta(seconds=1)
 """From a deletion's time to its commit, and from a last look to the receiver's clock."""
 
-_NEVER_SENT = {ErrorKind.DNS, ErrorKind.BLOCKED, ErrorKind.TLS, ErrorKind.CORRUPT}
+_NOT_ATTEMPTED = {ErrorKind.CORRUPT, ErrorKind.PARKED}
+_NEVER_SENT = {ErrorKind.DNS, ErrorKind.BLOCKED, ErrorKind.TLS, *_NOT_ATTEMPTED}
 _UNANSWERED = {ErrorKind.CONNECT, ErrorKind.TIMEOUT, ErrorKind.PROTOCOL, ErrorKind.INTERNAL}
 
 
@@ -55,6 +56,7 @@ class Rule(StrEnum):
     CHANGED = "a delivery keeps its id and its bytes"
     LOGGED = "every request is in the attempt log"
     DELETED = "a deletion is final"
+    PAUSED = "a paused webhook is sent tests only"
     COUNTED = "attempts are counted, and bounded"
     LEAKED = "no secret is stored"
     MISDIRECTED = "everyone gets what is theirs"
@@ -78,6 +80,7 @@ class Evidence:
     deletions: Mapping[int, datetime] = field(default_factory=dict)  # when each had returned
     healthy: Collection[str] = ()  # URLs that always answer
     set_back: timedelta = timedelta()  # the sum of the clock's steps back
+    keep: timedelta | None = None  # how long what is settled or parked is kept
     history: History = field(default_factory=History)
 
     @cached_property
@@ -163,6 +166,8 @@ def _forgotten(evidence: Evidence) -> Iterator[str]:
         webhook = history.webhooks[delivery.webhook]
         if delivery.due_at is None or not history.may_be_sent_to(webhook):
             continue
+        if webhook.paused_at is not None and not history.is_on_purpose(delivery):
+            continue
         if webhook.ready_at is None or webhook.ready_at > delivery.due_at:
             yield (
                 f"delivery {delivery.uuid} is due at {delivery.due_at}, and webhook {webhook.id} "
@@ -173,6 +178,10 @@ def _forgotten(evidence: Evidence) -> Iterator[str]:
 def _was_given_up(delivery: Row, log: Sequence[Row], evidence: Evidence) -> bool:
     if log and log[-1].error == ErrorKind.CORRUPT:
         return True
+    if log and log[-1].error == ErrorKind.PARKED:
+        was_paused = _is_in_a_pause(delivery.settled_at, delivery, evidence)
+        age = delivery.settled_at - delivery.created_at
+        return was_paused and (evidence.keep is None or age >= evidence.keep)
     if delivery.interruptions > INTERRUPTIONS_LIMIT:
         return True
     return bool(delivery.attempts >= evidence.schedule.max_attempts)
@@ -259,6 +268,27 @@ def _posted_after_deletion(evidence: Evidence) -> Iterator[str]:
     for post in evidence.unknown():
         if post.url in last and post.at > last[post.url]:
             yield f"{post.url} got a POST after its webhook was deleted"
+
+
+def _attempted_in_a_pause(evidence: Evidence) -> Iterator[str]:
+    for delivery, posts, log in evidence.known():
+        if evidence.history.is_on_purpose(delivery):
+            continue
+        begun = [post.at for post in posts]
+        begun += [
+            row.started_at
+            for row in log
+            if row.error not in {ErrorKind.INTERRUPTED, *_NOT_ATTEMPTED}
+        ]
+        if any(_is_in_a_pause(at, delivery, evidence, _COMMITTING) for at in begun):
+            yield f"delivery {delivery.uuid} was attempted while its webhook was paused"
+
+
+def _is_in_a_pause(
+    at: datetime, delivery: Row, evidence: Evidence, committing: timedelta = timedelta()
+) -> bool:
+    pauses = evidence.history.pauses.get(delivery.webhook, ())
+    return any(since + committing <= at < until for since, until in pauses)
 
 
 def _miscounted(evidence: Evidence) -> Iterator[str]:
@@ -363,7 +393,8 @@ def _late(evidence: Evidence) -> Iterator[str]:
     history = evidence.history
     for delivery, posts, log in evidence.known():
         webhook = history.webhooks[delivery.webhook]
-        if webhook.url not in evidence.healthy or history.restarts(delivery):
+        was_paused = webhook.id in history.pauses
+        if webhook.url not in evidence.healthy or history.restarts(delivery) or was_paused:
             continue
         for due, started in _due_and_started(history.events[delivery.event], posts, log, evidence):
             if started - due > PROMPT + evidence.set_back:
@@ -390,6 +421,7 @@ _FINDERS: dict[Rule, tuple[Callable[[Evidence], Iterator[str]], ...]] = {
     Rule.CHANGED: (_changed, _unnamed),
     Rule.LOGGED: (_unlogged,),
     Rule.DELETED: (_posted_after_deletion,),
+    Rule.PAUSED: (_attempted_in_a_pause,),
     Rule.COUNTED: (_miscounted,),
     Rule.LEAKED: (_leaked,),
     Rule.MISDIRECTED: (_misdirected, _unheard_of),

@@ -102,6 +102,25 @@ def test_a_choice_that_cannot_be_is_refused(
     assert installed.json("webhook", "list") == []
 
 
+def test_a_webhook_is_paused_and_resumed(installed: Installation) -> None:
+    installed.add_webhook("https://example.com/hook")
+    assert "Webhook 1 was not paused." in installed.ok("webhook", "resume", "1")
+    assert "what happens meanwhile is parked" in installed.ok("webhook", "pause", "1")
+    assert "was paused already" in installed.ok("webhook", "pause", "1")
+    installed.emit()
+    assert installed.json("tick")["attempts"] == 0
+    shown = installed.json("webhook", "show", "1")
+    assert shown["paused_at"].endswith("Z")
+    assert shown["parked"] == 1
+    assert "1 parked" in installed.ok("webhook", "show", "1")
+    assert "paused" in installed.ok("webhook", "list")
+    assert "; 1 parked" in installed.ok("status", "--once")
+    assert installed.json("status")["paused"][0]["parked"] == 1
+    assert "what was parked goes out now" in installed.ok("webhook", "resume", "1")
+    assert installed.json("webhook", "show", "1")["paused_at"] is None
+    assert installed.json("tick")["attempts"] == 1
+
+
 def test_a_delete_asks_for_the_url(installed: Installation) -> None:
     installed.add_webhook("https://example.com/hook")
     refused = installed.run("webhook", "delete", "1", stdin=b"yes\n")
@@ -340,4 +359,4 @@ def test_status_is_for_people_machines_and_prometheus(installed: Installation) -
     assert values["aurapos_webhooks_deliveries_due"] == "0"
     assert any(name.startswith("aurapos_webhooks_last_tick_timestamp_seconds{") for name in values)
     helps = sum(line.startswith("# HELP ") for line in metrics)
-    assert helps == sum(line.startswith("# TYPE ") for line in metrics) == 14
+    assert helps == sum(line.startswith("# TYPE ") for line in metrics) == 16

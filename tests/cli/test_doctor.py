@@ -61,6 +61,21 @@ def test_a_ca_file_that_is_missing(installed: Installation) -> None:
     assert "No such file" in told
 
 
+def test_what_is_parked_is_told_and_when_it_would_be_lost(installed: Installation) -> None:
+    installed.add_webhook("https://example.com/")
+    installed.ok("webhook", "pause", "1")
+    installed.emit()
+    installed.run("tick")
+    [told] = found(installed, "paused")
+    assert told.startswith("ok      paused    webhook 1 is paused since ")
+    assert told.endswith("; 1 parked")
+    config = installed.config.read_text()
+    installed.config.write_text(config + '[history]\nkeep = "6d"\n')
+    [told] = found(installed, "paused")
+    assert told.startswith("warning paused")
+    assert "`aurapos-webhooks webhook resume 1`" in told
+
+
 def test_webhooks_that_the_settings_of_now_block_are_named(installed: Installation) -> None:
     for number in range(3):
         installed.add_webhook(f"https://example.com:{2000 + number}/")

@@ -161,5 +161,5 @@ def ended_well(parcel: Parcel) -> None:
         assert (
             parcel.attempts == expected.ATTEMPTS_LIMIT
             or parcel.interruptions > expected.INTERRUPTIONS_LIMIT
-            or parcel.log[-1][2] == "corrupt"
+            or parcel.log[-1][2] in {"corrupt", "parked"}
         ), "given up too early"

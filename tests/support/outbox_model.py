@@ -11,6 +11,7 @@ from uuid import UUID
 
 LEASE = timedelta(seconds=30)
 WAITS = tuple(timedelta(minutes=wait) for wait in (1, 5, 30, 120))
+MICROSECOND = timedelta(microseconds=1)
 LOCKED_WAIT = timedelta(minutes=1)
 ATTEMPTS_LIMIT = 5
 INTERRUPTIONS_LIMIT = 10
@@ -27,6 +28,7 @@ _LOGGED: dict[str, tuple[int | None, str | None]] = {
     REDIRECTED: (302, "redirect"),
     UNREACHABLE: (None, "timeout"),
     UNSENDABLE: (None, "corrupt"),
+    "too old": (None, "parked"),
     "interrupted": (None, "interrupted"),
 }
 
@@ -52,6 +54,7 @@ class Hook:
     secret: str
     born: int  # on the same count as the events
     deleted: bool = False
+    paused: bool = False
     down_since: datetime | None = None  # its latest outage
     up_since: datetime | None = None
 
@@ -127,6 +130,11 @@ class Parcel:
     def is_due(self, now: datetime) -> bool:
         return self.due is not None and self.due <= now
 
+    @property
+    def is_parked(self) -> bool:
+        """Its webhook is paused, and it is no test of that."""
+        return self.hook.paused and self.event.target is None
+
     def is_doomed(self) -> bool:
         """Whether the next claim ends it: it has cost too many workers their lives."""
         return self.lease is not None and self.interruptions == INTERRUPTIONS_LIMIT
@@ -138,6 +146,10 @@ class Parcel:
 
     def doomed(self, now: datetime) -> None:
         self._interrupted()
+        self._end("abandoned", now)
+
+    def grow_too_old(self, now: datetime) -> None:
+        self.log.append((self.attempts + 1, *_LOGGED["too old"], self.recovery == "made"))
         self._end("abandoned", now)
 
     def settle(self, how: str, now: datetime) -> None:
@@ -162,6 +174,12 @@ class Parcel:
         fell = self.status == "abandoned" and since is not None and begun >= since
         if fell and self.recovery is None:
             self.recovery = "due"
+
+    def is_shown_as_given_up(self, since: datetime) -> bool:
+        """Abandoned no longer ago, and given up for its age at some time."""
+        was_parked = any(line[2] == "parked" for line in self.log)
+        ended = self.settled is not None and self.settled >= since
+        return self.status == "abandoned" and was_parked and ended
 
     def may_recover(self, since: datetime) -> bool:
         return (
@@ -313,12 +331,19 @@ class Model:
             parcel.start_again("failed", now)
         return len(abandoned)
 
-    def prune(self, before: datetime) -> int:
-        """Forget what is old and settled, and all of deleted webhooks; how many deliveries."""
+    def prune(self, before: datetime, now: datetime) -> int:
+        """Give up what is as old and waits for a paused webhook; forget what is old and settled,
+        and all of deleted webhooks; how many deliveries.
+        """
+        old_ones = [each for each in self.parcels.values() if each.created < before]
+        for parcel in old_ones:
+            is_in_flight = parcel.lease is not None and not parcel.is_due(now - MICROSECOND)
+            if parcel.waiting and parcel.hook.paused and not is_in_flight:
+                parcel.grow_too_old(now)
         old = [
             parcel.uuid
-            for parcel in self.parcels.values()
-            if parcel.created < before and not parcel.waiting
+            for parcel in old_ones
+            if not parcel.waiting and not parcel.is_shown_as_given_up(before)
         ]
         removed = len(old) + len(self.gone)
         for uuid in old:

@@ -59,7 +59,7 @@ class Held:
 class Worker:
     held: list[Held] = field(default_factory=list)
     settled: list[Settlement] = field(default_factory=list)
-    roster: list[int] = field(default_factory=list)
+    roster: dict[int, bool] = field(default_factory=dict)  # webhooks, and which are paused
 
 
 class Workers(World):
@@ -70,12 +70,13 @@ class Workers(World):
         self.workers = {"A": Worker(), "B": Worker()}
 
     def due(self) -> list[Parcel]:
-        return [parcel for parcel in self.model.parcels.values() if parcel.is_due(self.now)]
+        going = [parcel for parcel in self.model.parcels.values() if not parcel.is_parked]
+        return [parcel for parcel in going if parcel.is_due(self.now)]
 
     def due_by_hook(self) -> dict[int, datetime]:
         due: dict[int, datetime] = {}
         for parcel in self.model.parcels.values():
-            if parcel.due is not None and parcel.hook.shop.included:
+            if parcel.due is not None and parcel.hook.shop.included and not parcel.is_parked:
                 due[parcel.hook.id] = min(parcel.due, due.get(parcel.hook.id, parcel.due))
         return due
 
@@ -101,19 +102,27 @@ class Workers(World):
         for first in due.values():
             assert looks_at is not None, "nobody would look again"
             assert looks_at <= max(first, self.now), "too late"
-        self.workers[worker].roster = sorted(called)
+        paused = {row.webhook_id for row in rows if row.is_paused}
+        assert paused == {each for each in called if self.model.hooks[each].paused}, (
+            "paused, or not"
+        )
+        self.workers[worker].roster = {each: each in paused for each in sorted(called)}
 
     def claim(self, worker: str, room: int) -> None:
-        wanted = dict.fromkeys(self.workers[worker].roster, room)
+        roster = self.workers[worker].roster
+        wanted = dict.fromkeys(roster, room)
         due = self.due()
-        claims = leases.claim(wanted, SCHEDULE, self.now)
+        paused = [each for each in roster if roster[each]]
+        claims = leases.claim(wanted, SCHEDULE, self.now, paused=paused)
         taken = [(claim, self._claimable(claim, due)) for claim in claims]
         doomed = self._doomed(due)
         counted = defaultdict(int)
         for parcel in (*(parcel for _, parcel in taken), *doomed):
             counted[parcel.hook.id] += 1
-        for hook_id in wanted:
-            owing = sum(parcel.hook.id == hook_id for parcel in due)
+        for hook_id, was_paused in roster.items():
+            hook = self.model.hooks.get(hook_id)
+            is_known = hook is not None and hook.may_be_sent_to and hook.paused is was_paused
+            owing = sum(parcel.hook.id == hook_id for parcel in due) * is_known
             assert counted[hook_id] == min(room, owing), "due, there was room, and not claimed"
         for parcel in doomed:
             parcel.doomed(self.now)
@@ -157,6 +166,7 @@ class Workers(World):
             claim.sealed_secret,
             parcel.recovery,
             parcel.resume,
+            is_on_purpose=event.target is not None,
         ), f"a claim is not as it should be: {claim}"
         assert claim.attempt <= expected.ATTEMPTS_LIMIT, "one attempt too many"
         assert secret.reveal() == hook.secret, "claimed with an old secret"
@@ -177,6 +187,7 @@ class Workers(World):
             stands = (
                 not hook.deleted
                 and hook.shop.included
+                and not held.parcel.is_parked
                 and (held.claim.url, held.secret) == (hook.url, hook.secret)
             )
             assert may_send is stands, "the last look was mistaken"
@@ -196,6 +207,7 @@ class Workers(World):
         assert secret.sign(body) == parcel.signature, "signed with another secret"
         assert all(post.body == body for post in parcel.posts), "a repeat with other bytes"
         assert not parcel.hook.deleted, "a POST to a deleted webhook"
+        assert not parcel.is_parked, "a POST to a paused webhook"
         assert parcel.hook.shop.included, "a POST for a business without the option"
         assert parcel.may_be_posted(claim.lease, held.until, self.now), "repeated without a cause"
         accepted = held.how == expected.ACCEPTED

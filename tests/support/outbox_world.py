@@ -97,7 +97,8 @@ class World:
 
     def prune(self, keep: timedelta) -> None:
         removed = retention.prune(self.now - keep, self.now)
-        assert removed == self.model.prune(self.now - keep), "pruned too much, or too little"
+        expected_number = self.model.prune(self.now - keep, self.now)
+        assert removed == expected_number, "pruned too much, or too little"
 
     def edit(self, hook: Hook, url: str | None, events: frozenset[str] | None) -> None:
         owner = owner_of(hook.shop)
@@ -114,6 +115,16 @@ class World:
         ping = expected.PING, b'{"message":"This is a test from AuraPOS."}'
         at = self._published_at(event_id, hook.shop)
         self.model.publish(event_id, hook.shop, ping, at, target=hook)
+
+    def pause(self, hook: Hook) -> None:
+        owner = owner_of(hook.shop)
+        assert services.pause_webhook(owner, hook.id, self.now) is not hook.paused
+        hook.paused = True
+
+    def resume(self, hook: Hook) -> None:
+        owner = owner_of(hook.shop)
+        assert services.resume_webhook(owner, hook.id, self.now, wake=silent) is hook.paused
+        hook.paused = False
 
     def delete(self, hook: Hook) -> None:
         services.delete_webhook(owner_of(hook.shop), hook.id, self.now)

@@ -19,7 +19,7 @@ from core.storage.models import Attempt, AuditEntry, Delivery, Event, LastRun
 from core.storage.ready import lower
 from core.storage.vault import Vault
 from core.use_cases.services import create_webhook
-from tests.support.scene import DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, silent
+from tests.support.scene import DAY, DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, silent
 from tui.app import WebhooksApp
 from tui.desk import Desk
 from tui.page import Page
@@ -43,6 +43,7 @@ def make_desk(vault: Vault, actor: Actor = MARIE, *, now: datetime = NOON) -> De
         max_attempts=5,
         timeout=10 * SECOND,
         recovery_window=12 * HOUR,
+        keep=90 * DAY,
     )
 
 

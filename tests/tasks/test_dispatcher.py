@@ -318,8 +318,8 @@ def test_a_webhook_deleted_before_the_first_byte_is_not_called(
     server = Server()
     claim = leases.claim
 
-    def delete_after_claiming(*args: object) -> list[leases.Claim]:
-        claims = claim(*args)  # type: ignore[arg-type]  # passed through
+    def delete_after_claiming(*args: object, **known: object) -> list[leases.Claim]:
+        claims = claim(*args, **known)  # type: ignore[arg-type]  # passed through
         for each in claims:
             services.delete_webhook(MARIE, each.webhook_id, NOON)
         return claims
@@ -339,8 +339,8 @@ def test_a_secret_regenerated_before_the_first_byte_signs_instead_of_the_old(
     server, new = Server(), []
     claim = leases.claim
 
-    def regenerate_after_claiming(*args: object) -> list[leases.Claim]:
-        claims = claim(*args)  # type: ignore[arg-type]  # passed through
+    def regenerate_after_claiming(*args: object, **known: object) -> list[leases.Claim]:
+        claims = claim(*args, **known)  # type: ignore[arg-type]  # passed through
         if claims and not new:
             new.append(services.regenerate_secret(MARIE, claims[0].webhook_id, NOON, vault=vault))
         return claims

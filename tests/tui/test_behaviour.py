@@ -22,7 +22,7 @@ from core.storage.vault import Vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, add_member, remove_member, set_business
 from core.use_cases.settings import keep_lost, settings_of
-from tests.support.scene import MINUTE, NOON, OPERATOR, SECOND
+from tests.support.scene import DAY, MARIE, MINUTE, NOON, OPERATOR, SECOND
 from tests.support.showcase import (
     CI,
     NEW,
@@ -467,16 +467,40 @@ class TestTheHistory:
 
         play(app, script)
 
-    def test_paused_nothing_moves(self, app: WebhooksApp) -> None:
+    def test_frozen_nothing_moves(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "h", "space")
-            assert "Shown: PAUSED" in drawn(app)
+            assert "Shown: FROZEN" in drawn(app)
             before = drawn(app)
             add_delivery(900, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)
             await pilot.pause(1.2)  # more than a poll
             assert drawn(app) == before
             await press(pilot, "space")
             await until(pilot, lambda: drawn(app) != before)
+
+        play(app, script)
+
+    def test_a_webhook_is_paused_and_resumed_from_its_history(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "down", "h", "P")
+            await until(pilot, lambda: says(app, "pay.example.net/…/aurapos is paused"))
+            await until(pilot, lambda: says(app, "Paused since 17 May 12:00, 2 parked; P resumes."))
+            assert says(app, "It is parked: the webhook is paused")
+            await press(pilot, "q")
+            await until(pilot, lambda: says(app, "paused https://pay."))
+            await press(pilot, "P")
+            await until(pilot, lambda: says(app, "2 parked go out now, the oldest first"))
+            await until(pilot, lambda: says(app, "FAILING"))
+
+        play(app, script)
+
+    def test_the_list_tells_what_a_pause_is_about_to_lose(self, app: WebhooksApp) -> None:
+        app.desk = replace(app.desk, keep=7 * DAY)
+        services.pause_webhook(MARIE, PAY, NOON)
+        told = "pay.example.net/…/aurapos: 2 parked, the oldest soon given up · P resumes"
+
+        async def script(pilot: Pilot[None]) -> None:
+            await until(pilot, lambda: says(app, told))
 
         play(app, script)
 

@@ -14,6 +14,7 @@ import click
 from peewee import PeeweeException
 
 from core.config import Config
+from core.domain.delivery import TOLD_BEFORE
 from core.errors import WebhooksError
 from core.outbound.tls import tls_context
 from core.pipeline.retention import TICK_WITHIN
@@ -31,9 +32,10 @@ from core.storage.schema import require_current
 from core.storage.vault import load_vault
 from core.use_cases import queries
 from core.use_cases.businesses import standing_urls
+from core.use_cases.installation_health import paused_webhooks
 from core.use_cases.rotation import lost_secrets
 from tasks.wiring import make_policy, open_configured_queue, utc_now
-from tui.cli.output import print_json, say
+from tui.cli.output import print_json, say, told_of_pause
 from tui.cli.program import Program, json_option, others_settings, pass_program, queue_explained
 
 _CLOCK_WITHIN = timedelta(seconds=5)
@@ -86,6 +88,7 @@ def _examine(program: Program) -> Iterator[Finding]:
     if all(finding.verdict is Verdict.OK for finding in database):
         yield from _guarded("secrets", lambda: _secrets(config))
         yield from _guarded("webhooks", lambda: _webhooks(config))
+        yield from _guarded("paused", lambda: _paused(config))
         yield from _guarded("clock", _clock)
         yield from _guarded("worker", _worker)
         yield from _guarded("worker", lambda: _settings(config))
@@ -150,6 +153,21 @@ def _webhooks(config: Config) -> Iterator[Finding]:
             "them."
         )
         yield Finding("webhooks", Verdict.WARNING, told)
+
+
+def _paused(config: Config) -> Iterator[Finding]:
+    """Why nothing goes to some webhooks, and what is about to be given up for it."""
+    for each in paused_webhooks():
+        told = told_of_pause(each)
+        given_up_at = each.parked_since and each.parked_since + config.history.keep
+        if given_up_at is None or given_up_at > utc_now() + TOLD_BEFORE:
+            yield Finding("paused", Verdict.OK, told)
+            continue
+        told += (
+            f". The oldest are given up from {given_up_at:%Y-%m-%d %H:%M} UTC on: resume it with "
+            f"`aurapos-webhooks webhook resume {each.webhook_id}`, or raise [history] keep."
+        )
+        yield Finding("paused", Verdict.WARNING, told)
 
 
 def _database(config: Config) -> Iterator[Finding]:

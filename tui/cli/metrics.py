@@ -48,6 +48,12 @@ def _gauges(found: Vitals, locked: int, now: datetime) -> Iterator[_Family]:
                 '{outcome="failed"}': found.failed_last_minute,
             },
         ),
+        ("paused_webhooks", "Webhooks that are paused.", {"": len(found.paused)}),
+        (
+            "deliveries_parked",
+            "Deliveries that wait for a paused webhook.",
+            {"": sum(each.parked for each in found.paused)},
+        ),
         ("failing_webhooks", "Webhooks with failed deliveries.", {"": found.failing_webhooks}),
         ("locked_secrets", "Webhooks whose secret no key here opens.", {"": locked}),
         (

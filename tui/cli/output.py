@@ -16,6 +16,7 @@ import click
 
 from core.domain.cleaning import clean
 from core.domain.signing import wire_time
+from core.use_cases.installation_health import PausedWebhook
 
 
 def print_json(document: object) -> None:
@@ -86,3 +87,9 @@ class Progress:
         if self._shown:
             click.echo("\r\x1b[2K", err=True, nl=False)
             self._shown = False
+
+
+def told_of_pause(paused: PausedWebhook) -> str:
+    """Since when nothing is sent to a webhook, and how much waits for that."""
+    since = f"{paused.paused_at:%a %Y-%m-%d %H:%M} UTC"
+    return f"webhook {paused.webhook_id} is paused since {since}; {paused.parked} parked"

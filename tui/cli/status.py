@@ -19,7 +19,7 @@ from core.use_cases.installation_health import Vitals, vitals
 from core.use_cases.rotation import lost_secrets
 from tasks.wiring import utc_now
 from tui.cli.metrics import exposition
-from tui.cli.output import print_json, say
+from tui.cli.output import print_json, say, told_of_pause
 from tui.cli.program import Program, json_option, others_settings, pass_program
 
 _EVERY = 2.0  # seconds
@@ -144,8 +144,11 @@ def _lines(found: Vitals, now: datetime) -> Iterator[str]:
     for name, at in found.consumers:
         yield f"consumer    {name}, last tick {_seconds(at, now)} s ago"
     yield f"failing     {found.failing_webhooks} webhooks"
-    for each in found.worst:
-        yield f"            {each.webhook_id}  {each.url}  {each.waiting} waiting"
+    for failing in found.worst:
+        yield f"            {failing.webhook_id}  {failing.url}  {failing.waiting} waiting"
+    yield f"paused      {len(found.paused)} webhooks"
+    for paused in found.paused:
+        yield f"            {told_of_pause(paused)}"
 
 
 def _seconds(at: datetime, now: datetime) -> int:

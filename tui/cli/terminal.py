@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from peewee import PeeweeException
 
-from core.config import DeliveryConfig
+from core.config import DeliveryConfig, HistoryConfig
 from core.domain.editions import INCLUDED_EDITIONS, Edition
 from core.errors import WebhooksError
 from core.storage.database import sqlite_path
@@ -116,6 +116,7 @@ def make_desk(
         max_attempts=delivery.max_attempts,
         timeout=delivery.timeout,
         recovery_window=delivery.recovery_window,
+        keep=program.config.history.keep,
         most_webhooks=program.config.limits.webhooks,
         business_id=business_id,
         development=_development(delivery),
@@ -152,6 +153,7 @@ def _first_desk(program: Program) -> Desk:
         max_attempts=defaults.max_attempts,
         timeout=defaults.timeout,
         recovery_window=defaults.recovery_window,
+        keep=HistoryConfig().keep,
         set_up=make,
     )
 

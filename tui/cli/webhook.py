@@ -100,9 +100,9 @@ def _choice(name: str, given: str | tuple[str, ...]) -> object:
         raise BadInput(f'{_option(name)} cannot be "{given}": see --help.') from None
 
 
-@click.group(short_help="List, show, create, edit, delete and test webhooks.")
+@click.group(short_help="List, show, create, edit, pause, delete and test webhooks.")
 def webhook() -> None:
-    """List, show, create, edit, delete, test webhooks, and regenerate their secrets."""
+    """List, show, create, edit, pause, delete, test webhooks, and regenerate their secrets."""
 
 
 @webhook.command("list")
@@ -121,11 +121,11 @@ def list_webhooks(
         print_json([_document(row) for row in rows])
         return
     print_table(
-        ("WEBHOOK", "CREATED (UTC)", "EVENTS", "NAME", "URL"),
+        ("WEBHOOK", "CREATED (UTC)", "EVENTS", "STATE", "NAME", "URL"),
         [
             (
                 *(row.id, row.created_at, f"{len(row.events)}/{len(SELECTABLE)}"),
-                *(row.choices.name or None, row.url),
+                *(_state(row), row.choices.name or None, row.url),
             )
             for row in rows
         ],
@@ -139,7 +139,7 @@ def list_webhooks(
 @json_option
 @pass_program
 def show(program: Program, webhook_id: int, login: str | None, *, as_json: bool) -> None:
-    """Show its URL, its events and its choices."""
+    """Show its URL, its events, its choices and whether it is paused."""
     program.open()
     row = queries.webhook(actor_as(login), webhook_id)
     if as_json:
@@ -155,9 +155,15 @@ def _document(row: WebhookRow) -> dict[str, object]:
     )
 
 
+def _state(row: WebhookRow) -> str:
+    return "paused" if row.paused_at is not None else "on"
+
+
 def _print_webhook(row: WebhookRow) -> None:
     name = f"{row.choices.name} · " if row.choices.name else ""
     say(f"webhook {row.id}: {name}{row.url}")
+    if row.paused_at is not None:
+        say(f"paused since {row.paused_at:%Y-%m-%d %H:%M} UTC: {row.parked} parked")
     unnamed = replace(row.choices, name="")
     if unnamed != AS_IT_COMES:
         say(f"chosen: {changes(AS_IT_COMES, unnamed)}")
@@ -312,6 +318,35 @@ def test(
         f"A {what} for webhook {webhook_id} is queued: "
         f"see `aurapos-webhooks delivery list --webhook {webhook_id}`."
     )
+
+
+@webhook.command(short_help="Send it nothing but tests for now.")
+@click.argument("webhook_id", type=int)
+@as_option
+@pass_program
+def pause(program: Program, webhook_id: int, login: str | None) -> None:
+    """Send this webhook nothing but tests; what happens meanwhile waits until it is resumed."""
+    program.open()
+    if services.pause_webhook(actor_as(login), webhook_id, utc_now()):
+        say(
+            f"Webhook {webhook_id} is paused: what happens meanwhile is parked. "
+            f"`aurapos-webhooks webhook resume {webhook_id}` sends it."
+        )
+    else:
+        say(f"Webhook {webhook_id} was paused already.")
+
+
+@webhook.command(short_help="Send what was parked in a pause.")
+@click.argument("webhook_id", type=int)
+@as_option
+@pass_program
+def resume(program: Program, webhook_id: int, login: str | None) -> None:
+    """Send what was parked while this webhook was paused, the oldest first."""
+    program.open()
+    if services.resume_webhook(actor_as(login), webhook_id, utc_now(), wake=program.wake):
+        say(f"Webhook {webhook_id} is resumed: what was parked goes out now, the oldest first.")
+    else:
+        say(f"Webhook {webhook_id} was not paused.")
 
 
 @webhook.command("regenerate-secret", short_help="Make a new secret and print it, once.")

@@ -17,6 +17,7 @@ from core.use_cases.queries import HISTORY_LENGTH, UNDELIVERED, DeliveryRow, Wan
 from tui.failures import explain, name_of, outcome_of
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
+from tui.pausing import pause_or_resume
 from tui.ping import send_test
 from tui.screens.delivery import open_delivery
 from tui.untrusted import cell, untrusted, untrusted_lines
@@ -64,7 +65,8 @@ class History(ListPage):
         Binding("p", "newer", "Newer", show=False),
         Binding("R", "redeliver", "redeliver"),
         Binding("t", "test", "test"),
-        Binding("space", "pause", "Pause, and go on", show=False),
+        Binding("P", "pause", "Pause the webhook, or resume it", show=False),
+        Binding("space", "freeze", "Freeze the list, and go on", show=False),
         Binding("y", "copy_id", "Copy the delivery id", show=False),
     ]
 
@@ -80,7 +82,7 @@ class History(ListPage):
         self._only_failed = wanted == FAILED_ONLY
         self._event: EventType | None = None
         self._pages: list[int] = []  # the ids of the last rows of the pages before
-        self._is_paused = False
+        self._is_frozen = False
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="modes", classes="said line")
@@ -98,7 +100,7 @@ class History(ListPage):
         self.watch_database(self._read)
 
     def is_live(self) -> bool:
-        return not self._is_paused
+        return not self._is_frozen
 
     def _question(self) -> _Question:
         statuses = UNDELIVERED if self._only_failed else frozenset[Status]()
@@ -108,14 +110,18 @@ class History(ListPage):
     def _read(self) -> None:
         actor, webhook_id, asked = self.desk.actor, self.webhook.id, self._question()
         self.ask(
-            lambda: queries.deliveries(actor, webhook_id, wanted=asked.wanted, before=asked.before),
-            lambda rows: self._arrived(asked, rows),
+            lambda: (
+                queries.webhook(actor, webhook_id),
+                queries.deliveries(actor, webhook_id, wanted=asked.wanted, before=asked.before),
+            ),
+            lambda answer: self._arrived(asked, *answer),
         )
 
-    def _arrived(self, asked: _Question, rows: list[DeliveryRow]) -> None:
+    def _arrived(self, asked: _Question, webhook: WebhookRow, rows: list[DeliveryRow]) -> None:
         """New rows come in above; the cursor stays where it was, and they are announced."""
         if asked != self._question():
             return  # the answer to what is no longer asked
+        self.webhook = webhook
         table = self.query_one(Table)
         if asked == self._answered:
             known = {row.uuid for row in self._rows}
@@ -184,10 +190,14 @@ class History(ListPage):
         """On a line of their own, that no crumb can push out."""
         modes = self._shown_only()
         modes += [f"page {len(self._pages) + 1}"] if self._pages else []
-        modes += ["PAUSED"] if self._is_paused else []
+        modes += ["FROZEN"] if self._is_frozen else []
+        told = [f"Shown: {' · '.join(modes)}"] if modes else []
+        if self.webhook.paused_at is not None:
+            since = self.desk.moment(self.webhook.paused_at)
+            told.append(f"Paused since {since}, {self.webhook.parked} parked; P resumes.")
         line = self.query_one("#modes", Static)
-        line.update(untrusted(f"Shown: {' · '.join(modes)}", "bold"))
-        self.show_if(bool(modes), "#modes")
+        line.update(untrusted(" · ".join(told), "bold"))
+        self.show_if(bool(told), "#modes")
         self.tell_place()
 
     def tell_place(self) -> None:
@@ -216,6 +226,8 @@ class History(ListPage):
             preview.update(shown, layout=False)
 
     def _next(self, at: datetime) -> str:
+        if self.webhook.paused_at is not None:
+            return "It is parked: the webhook is paused, and P resumes it."
         if at <= self.desk.clock():
             return "It goes out now."
         return f"Next attempt at {self.desk.time(at)}."
@@ -282,9 +294,12 @@ class History(ListPage):
             self._pages.pop()
             self._read()
 
-    def action_pause(self) -> None:
-        self._is_paused = not self._is_paused
+    def action_freeze(self) -> None:
+        self._is_frozen = not self._is_frozen
         self._tell_modes()
+
+    def action_pause(self) -> None:
+        pause_or_resume(self, self.webhook)
 
     def action_redeliver(self) -> None:
         row = self.chosen()

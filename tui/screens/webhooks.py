@@ -10,6 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.domain.cleaning import clean
+from core.domain.delivery import TOLD_BEFORE
 from core.domain.editions import OPTION_PRICE
 from core.domain.events import SELECTABLE
 from core.use_cases import queries
@@ -20,6 +21,7 @@ from tui.desk import Place
 from tui.failures import name_of, outcome_of, readable, titled
 from tui.list_page import ListPage
 from tui.page import BAD, GOOD, QUIET
+from tui.pausing import pause_or_resume
 from tui.ping import send_test
 from tui.screens.catalogue import Sample
 from tui.screens.confirm import DeleteWebhook, RegenerateSecret
@@ -47,7 +49,7 @@ _COLUMNS = (
 )
 _REFRESH = 30.0  # seconds until what only time changes is read again
 _TICK_WITHIN = timedelta(minutes=2)
-_STYLES = {State.OK: GOOD, State.FAILING: BAD, State.NEVER: QUIET}
+_STYLES = {State.OK: GOOD, State.FAILING: BAD, State.NEVER: QUIET, State.PAUSED: QUIET}
 
 
 class Webhooks(ListPage):
@@ -63,6 +65,7 @@ class Webhooks(ListPage):
         Binding("slash", "filter", "Filter", show=False, key_display="/"),
         Binding("F", "find", "find"),
         Binding("q", "leave", "quit"),
+        Binding("P", "pause", "Pause the webhook, or resume it", show=False),
         Binding("r", "recover", "Recover what was abandoned", show=False),
         Binding("T", "sample", "Send a sample of an event", show=False),
         Binding("a", "trail", "Audit trail", show=False),
@@ -139,7 +142,7 @@ class Webhooks(ListPage):
         found, key_trouble, settings_trouble = answer
         self._overview = found
         self._tell("#banner", self._banner(found, key_trouble, settings_trouble), BAD)
-        self._tell("#worst", self._worst(found.worst))
+        self._tell("#worst", self._worst(found.worst) or self._paused(found.longest_paused))
         self.draw()
 
     def draw(self) -> None:
@@ -218,10 +221,24 @@ class Webhooks(ListPage):
         told = f"{name}{failed}{said}{then}"
         return told + hint if cell_len(told + hint) <= self.size.width - 2 else told
 
+    def _paused(self, webhook: WebhookRow | None) -> str:
+        if webhook is None or webhook.paused_at is None:
+            return ""
+        told = f": paused since {self.desk.moment(webhook.paused_at)}, {webhook.parked} parked"
+        if self._is_about_to_be_lost(webhook):
+            told = f": {webhook.parked} parked, the oldest soon given up · P resumes"
+        name = clean(name_of(webhook))
+        return shortened(name, self.size.width - 2 - cell_len(told)) + told
+
+    def _is_about_to_be_lost(self, webhook: WebhookRow) -> bool:
+        since = webhook.parked_since
+        return since is not None and since + self.desk.keep <= self.desk.clock() + TOLD_BEFORE
+
     @on(events.Resize)
     def _tell_worst_anew(self) -> None:
         if self._overview is not None:
-            self._tell("#worst", self._worst(self._overview.worst))
+            told = self._worst(self._overview.worst)
+            self._tell("#worst", told or self._paused(self._overview.longest_paused))
 
     # Keys
 
@@ -258,6 +275,9 @@ class Webhooks(ListPage):
 
     def action_delete(self) -> None:
         self._change_chosen(lambda webhook: self.app.push_screen(DeleteWebhook(webhook)))
+
+    def action_pause(self) -> None:
+        self._with_chosen(lambda webhook: pause_or_resume(self, webhook))
 
     def action_recover(self) -> None:
         self._with_chosen(lambda webhook: self.app.push_screen(Recover(webhook)))

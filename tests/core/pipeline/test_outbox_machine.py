@@ -34,6 +34,7 @@ from tests.support.scene import DAY, MINUTE, SCHEDULE, SECOND
 HOOKS_OF_A_SHOP = 3
 KEPT = 2  # webhooks that are left standing, so that no run idles
 TICKET, CLIENT = "ticket.created", "client.created"
+CHANGES = ("edit", "regenerate", "send_test", "pause", "pause", "resume", "delete")
 URLS = ("https://one.example.com/hook", "https://two.example.com/hook")
 
 which = st.integers(0, 11)
@@ -113,7 +114,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 self.world.create(whose, url, events)
 
     @precondition(lambda self: self.world.model.standing())
-    @step(hook=which, act=st.sampled_from(("edit", "regenerate", "send_test", "delete")), new=edits)
+    @step(hook=which, act=st.sampled_from(CHANGES), new=edits)
     def change_a_webhook(
         self, hook: int, act: str, new: tuple[str | None, frozenset[str] | None]
     ) -> None:
@@ -125,10 +126,8 @@ class OutboxMachine(RuleBasedStateMachine):
         with refused_without_the_option(changed.shop):
             if act == "edit":
                 self.world.edit(changed, *new)
-            elif act == "regenerate":
-                self.world.regenerate(changed)
             else:
-                self.world.send_test(changed)
+                getattr(self.world, act)(changed)
 
     @precondition(lambda self: self.world.model.parcels)
     @step(parcel=which)
@@ -281,6 +280,8 @@ class OutboxMachine(RuleBasedStateMachine):
         if not self.sound:  # a step failed; what follows would only hide it
             return
         self.world.switch(option=True)
+        for hook in self.world.model.standing():
+            self.world.resume(hook)
         for worker in self.world.workers:
             self.world.settle(worker, 1000)
             self.world.die(worker)

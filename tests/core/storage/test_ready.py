@@ -149,7 +149,7 @@ def test_the_roster_says_whose_each_webhook_is_and_where(business: int, webhook:
     publish_ticket(business)
     fan_out_all(NOON)
     [waiting] = waiting_webhooks(NOON)
-    assert waiting == (webhook, business, "https://example.com/hook", NOON, False)
+    assert waiting == (webhook, business, "https://example.com/hook", NOON, False, False)
 
 
 def test_switched_on_again_what_waited_is_looked_at(vault: Vault, database: str) -> None:
@@ -290,4 +290,36 @@ def test_switching_off_waits_for_what_is_being_fanned_out_so_that_switching_on_f
         switched.result(PATIENCE)
     assert ready_at(webhook) is None
     set_business(OPERATOR, shop, NOON, option=True)
+    assert len(claim(webhook, LATER)) == 1
+
+
+@ONLY_POSTGRESQL
+@pytest.mark.parametrize(
+    "make_due", [*WAITING, recovers_by_itself], ids=lambda act: act.__name__, indirect=True
+)
+def test_pausing_waits_for_what_is_being_made_due_so_that_resuming_finds_it(
+    webhook: int, make_due: Callable[[], None]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with uncommitted(make_due):
+            paused = pool.submit(services.pause_webhook, MARIE, webhook, NOON + 4 * SECOND)
+            wait_until(waits_for_a_lock)
+        assert paused.result(PATIENCE)
+    assert ready_at(webhook) is None
+    assert services.resume_webhook(MARIE, webhook, NOON + 4 * SECOND, wake=silent)
+    assert len(claim(webhook, LATER)) == 1
+
+
+@ONLY_POSTGRESQL
+@pytest.mark.parametrize("make_due", WAITING, ids=lambda act: act.__name__, indirect=True)
+def test_what_is_made_due_while_a_webhook_is_paused_does_not_wake_it(
+    webhook: int, make_due: Callable[[], None]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with uncommitted(lambda: services.pause_webhook(MARIE, webhook, NOON + 4 * SECOND)):
+            made = pool.submit(make_due)
+            wait_until(waits_for_a_lock)
+        made.result(PATIENCE)
+    assert ready_at(webhook) is None
+    services.resume_webhook(MARIE, webhook, NOON + 5 * SECOND, wake=silent)
     assert len(claim(webhook, LATER)) == 1

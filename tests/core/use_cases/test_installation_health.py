@@ -10,8 +10,9 @@ from core.storage.models import Delivery
 from core.storage.vault import Vault
 from core.use_cases import services
 from core.use_cases.businesses import set_business
-from core.use_cases.installation_health import FailingWebhook, vitals
+from core.use_cases.installation_health import FailingWebhook, PausedWebhook, vitals
 from tests.support.scene import (
+    DAY,
     MARIE,
     MINUTE,
     NOON,
@@ -74,6 +75,17 @@ def test_what_is_not_sent_to_is_not_counted(business: int, vault: Vault) -> None
     assert (vitals(NOON).due, vitals(NOON).failing_webhooks) == (1, 1)
     services.delete_webhook(MARIE, webhook.id, NOON)
     assert (vitals(NOON).due, vitals(NOON).failing_webhooks) == (0, 0)
+
+
+def test_what_is_parked_is_told_apart(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    fan_out(1, NOON)
+    Delivery.update(status=Status.FAILED, attempts=1).execute()
+    services.pause_webhook(MARIE, webhook.id, NOON + MINUTE)
+    found = vitals(NOON + DAY)
+    assert (found.due, found.late, found.oldest_due, found.failing_webhooks) == (0, 0, None, 0)
+    assert found.paused == (PausedWebhook(webhook.id, webhook.url, NOON + MINUTE, 1, NOON),)
 
 
 def test_the_last_minute_is_the_last_minute(business: int, vault: Vault) -> None:

@@ -53,6 +53,23 @@ def test_a_webhook_is_ok_failing_or_never_called(business: int, vault: Vault) ->
     assert seen.worst.next_attempt_at == NOON + MINUTE
 
 
+def test_one_that_is_paused_is_neither_failing_nor_tried_again(business: int, vault: Vault) -> None:
+    webhook, later = add_webhook(vault, business), add_webhook(vault, business)
+    publish_ticket(business)
+    fan_out(10, NOON)
+    attempt(webhook.id, Answered(503, "busy"))
+    services.pause_webhook(MARIE, later.id, NOON + SECOND)
+    services.pause_webhook(MARIE, webhook.id, NOON)
+    seen = overview(MARIE, business, NOON + SECOND)
+    assert [(each.state, each.next_attempt_at) for each in seen.webhooks] == [
+        (State.PAUSED, None),
+        (State.PAUSED, None),
+    ]
+    assert seen.worst is None
+    assert seen.longest_paused is not None
+    assert (seen.longest_paused.id, seen.longest_paused.parked) == (webhook.id, 1)
+
+
 def published(business_id: int, vault: Vault, deliveries: int) -> list[Claim]:
     """What is claimed of a new webhook, the oldest first."""
     webhook = add_webhook(vault, business_id)

@@ -15,7 +15,9 @@ from core.intake import publish
 from core.pipeline import leases
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Settlement
+from core.pipeline.retention import prune
 from core.storage.database import proxy
+from core.storage.due import waiting_webhooks
 from core.storage.models import Attempt, Delivery, Event, SelectedEvent, Webhook
 from core.storage.vault import Vault
 from core.use_cases import services
@@ -24,6 +26,7 @@ from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from core.verification.invariants import Evidence, Rule, check
 from tests.support.scene import (
+    DAY,
     DEVELOPMENT,
     MARIE,
     MINUTE,
@@ -61,7 +64,8 @@ class Play:
 
     def attempt(self, outcome: Outcome | None, answered: int | None) -> None:
         """Claim and POST all that is due; settle unless the outcome is None, which is a crash."""
-        claims = leases.claim({self.webhook.id: 16}, SCHEDULE, self.now)
+        paused = [each.webhook_id for each in waiting_webhooks(self.now) if each.is_paused]
+        claims = leases.claim({self.webhook.id: 16}, SCHEDULE, self.now, paused=paused)
         for claim in claims:
             body = claim.rendered or build_body(
                 claim.event_type, claim.uuid, claim.created_at, claim.payload
@@ -365,6 +369,53 @@ def test_a_post_after_a_deletion_is_seen(play: Play) -> None:
     [sentence] = play.broken()[Rule.DELETED]
     assert sentence.endswith("was sent after its webhook was deleted")
     assert play.broken(deletions={play.webhook.id: play.now}) == {}
+
+
+def test_a_pause_with_a_test_in_it_is_in_order(play: Play) -> None:
+    play.delivers()
+    services.pause_webhook(MARIE, play.webhook.id, play.now)
+    play.wait(MINUTE)
+    play.publish()
+    services.send_test(MARIE, play.webhook.id, play.now, wake=silent)
+    play.fan_out()
+    play.attempt(OK, 200)
+    assert len(play.posts) == 2
+    assert check(play.evidence()) == []
+    services.resume_webhook(MARIE, play.webhook.id, play.now, wake=silent)
+    play.attempt(OK, 200)
+    assert len(play.posts) == 3
+    assert check(play.evidence()) == []
+
+
+def test_an_attempt_in_a_pause_is_seen(play: Play) -> None:
+    play.publish()
+    play.fan_out()
+    services.pause_webhook(MARIE, play.webhook.id, play.now)
+    Webhook.update(paused_at=None, ready_at=play.now).execute()
+    play.wait(2 * SECOND)
+    play.attempt(OK, 200)
+    [sentence] = play.broken()[Rule.PAUSED]
+    assert sentence.endswith("was attempted while its webhook was paused")
+
+
+def test_a_test_that_is_forgotten_in_a_pause_is_seen(play: Play) -> None:
+    services.pause_webhook(MARIE, play.webhook.id, play.now)
+    services.send_test(MARIE, play.webhook.id, play.now, wake=silent)
+    play.fan_out()
+    assert check(play.evidence()) == []
+    Webhook.update(ready_at=None).execute()
+    [sentence] = play.broken()[Rule.LOST]
+    assert sentence.endswith("is looked at never")
+
+
+def test_what_was_given_up_while_parked_is_seen_where_it_was_too_early(play: Play) -> None:
+    play.publish()
+    play.fan_out()
+    services.pause_webhook(MARIE, play.webhook.id, play.now)
+    prune(play.now + 30 * DAY - DAY, play.now + 30 * DAY)
+    assert play.broken(keep=29 * DAY) == {}
+    [sentence] = play.broken(keep=31 * DAY)[Rule.LOST]
+    assert sentence.endswith("was abandoned with attempts left")
 
 
 def test_a_post_after_a_deletion_is_seen_when_the_rows_are_gone_too(play: Play) -> None:
