@@ -1,6 +1,7 @@
 """The receiver kits, started in each language, and services for them to call."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,12 @@ from tests.support.services import Brevo, Mailchimp, Slack, serving
 @pytest.fixture(params=LANGUAGES)
 def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewKit]:
     """Starts a kit of each language in turn."""
-    started: list[Kit] = []
+    with ExitStack() as started:
 
-    def start(handler: str, **env: str) -> Kit:
-        started.append(Kit(request.param, handler, tmp_path, **env))
-        started[-1].start()
-        return started[-1]
+        def start(handler: str, **env: str) -> Kit:
+            return started.enter_context(Kit(request.param, handler, tmp_path, **env))
 
-    yield start
-    for each in started:
-        each.kill()
+        yield start
 
 
 @pytest.fixture

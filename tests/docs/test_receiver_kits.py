@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from core.domain.signing import Secret
-from tests.support.kits import RECEIVERS, NewKit, delivery, for_brevo, for_slack
+from tests.support.kits import RECEIVERS, Kit, NewKit, delivery, for_brevo, for_slack
+from tests.support.programs import needs
 from tests.support.services import Brevo, Slack
 from tests.support.waiting import wait_until
 
@@ -102,6 +103,21 @@ def test_the_answer_does_not_wait_for_the_work(kit: NewKit, brevo: Brevo) -> Non
         assert brevo.contacts == {}
     receiver.await_work()
     assert set(brevo.contacts) == {"amelie@example.com", "b@example.com"}
+
+
+@needs("php", "php-cli")
+def test_where_php_can_answer_before_it_ends_nobody_waits_for_cron(
+    slack: Slack, tmp_path: Path
+) -> None:
+    """As under PHP-FPM; here its function is there, but the answer goes when all is done."""
+    has = "function fastcgi_finish_request(): void {}"
+    script = tmp_path / "under_fpm.php"
+    script.write_text(f"<?php {has} require '{RECEIVERS}/php/receiver.php';")
+    receiver = Kit("php", "slack", tmp_path, **for_slack(slack))
+    receiver.php_alone = str(script)
+    with receiver:
+        receiver.take_and_do(delivery(1, "ticket.created", TICKET))
+        assert len(slack.messages) == 1
 
 
 def test_what_was_done_is_known_after_a_restart(kit: NewKit, slack: Slack) -> None:

@@ -5,6 +5,7 @@ Each test is one use: a real worker, and in place of the service a stand-in that
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,19 +73,15 @@ def shop(installed: Installation) -> Iterator[Shop]:
 @pytest.fixture
 def kit(shop: Shop, tmp_path: Path) -> Iterator[Any]:
     """Starts a receiver kit, connected for these events."""
-    kits: list[Kit] = []
+    with ExitStack() as started:
 
-    def connected(language: str, handler: str, *events: str, **env: str) -> tuple[Kit, int]:
-        kits.append(receiver := Kit(language, handler, tmp_path, **env))
-        receiver.start()
-        webhook = shop.connect(receiver.url, *events)
-        receiver.secret = Secret(webhook["secret"])
-        receiver.restart()
-        return receiver, webhook["id"]
+        def connected(language: str, handler: str, *events: str, **env: str) -> tuple[Kit, int]:
+            receiver = Kit(language, handler, tmp_path, **env)
+            webhook = shop.connect(receiver.url, *events)
+            receiver.secret = Secret(webhook["secret"])
+            return started.enter_context(receiver), webhook["id"]
 
-    yield connected
-    for each in kits:
-        each.kill()
+        yield connected
 
 
 def ticket(number: int, total: float, **more: Any) -> dict[str, Any]:

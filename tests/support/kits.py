@@ -3,14 +3,13 @@
 import http.client
 import json
 import os
-import random
 import re
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -33,7 +32,6 @@ LANGUAGES = [
 SECRET = Secret("whsec_" + "a1B2c3D4" * 5 + "e5F6")
 
 _LISTENS = re.compile(r"listening on port|Development Server .* started")
-_PORTS = range(20_000, 30_000)  # the system gives these to nobody: none is taken over a restart
 
 
 def delivery(
@@ -52,9 +50,11 @@ class Kit(AbstractContextManager["Kit"]):
         self.language, self.handler = language, handler
         self.folder = folder / "aurapos"
         self.secret = SECRET
+        self.php_alone = ""  # the script of a web server that has no cron beside it
         self._env = env
         self._log_path = folder / "kit.log"
-        self._port = _free_port()
+        self._held = _reserved()
+        self._port = self._held.getsockname()[1]
         self._processes: list[subprocess.Popen[bytes]] = []
         self._cron: _Cron | None = None
 
@@ -64,6 +64,7 @@ class Kit(AbstractContextManager["Kit"]):
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._held.close()
 
     @property
     def url(self) -> str:
@@ -74,13 +75,15 @@ class Kit(AbstractContextManager["Kit"]):
         argv = {
             "python": [sys.executable, "receiver.py", self.handler],
             "node": ["node", "receiver.js", self.handler],
-            "php": ["php", "-S", f"127.0.0.1:{self._port}", "receiver.php"],
+            "php": ["php", "-S", f"127.0.0.1:{self._port}", self.php_alone or "receiver.php"],
         }[self.language]
+        if sys.platform != "linux":
+            self._held.close()
         begin = len(self._log())
         self._processes.append(process := self._popen(argv))
         wait_until(lambda: _LISTENS.search(self._log(), begin) or process.poll() is not None)
         assert process.poll() is None, self._log()
-        if self.language == "php":
+        if self.language == "php" and not self.php_alone:
             self._cron = _Cron(lambda: self._popen(["php", "receiver.php", "work"]))
 
     def kill(self) -> None:
@@ -164,11 +167,15 @@ class Kit(AbstractContextManager["Kit"]):
         }
 
 
-def _free_port() -> int:
-    while True:
-        port = random.choice(_PORTS)  # noqa: S311 - that of another test process is another
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+def _reserved() -> socket.socket:
+    """Holds a port: the system gives it to nobody, and whoever names it may listen on it.
+
+    So a kit finds it free after a restart. Only Linux lets a server listen beside it.
+    """
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return held
 
 
 def for_slack(slack: Slack) -> dict[str, str]:
