@@ -1,11 +1,12 @@
 """What one webhook may choose beside its address and its events. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, TypedDict
 
 from core.domain.cleaning import clean
+from core.domain.conditions import parse_conditions
 from core.domain.language import Language
 from core.domain.own_headers import OwnHeader
 from core.errors import BadInput
@@ -32,6 +33,7 @@ class Choices:
     language: Language = Language.ENGLISH  # of the chat line
     standard_webhooks: bool = False  # the three headers of that specification as well
     headers: tuple[str, ...] = ()  # the names of its own
+    only: tuple[str, ...] = ()  # conditions on the payload, all of which must hold
 
 
 class Chosen(TypedDict, total=False):
@@ -42,6 +44,7 @@ class Chosen(TypedDict, total=False):
     language: Language
     standard_webhooks: bool
     headers: tuple[OwnHeader, ...]
+    only: Sequence[str]
 
 
 AS_IT_COMES = Choices()
@@ -55,6 +58,8 @@ def choose(before: Choices, chosen: Chosen) -> Choices:
         anew["name"] = _checked_name(chosen["name"])
     if "headers" in chosen:
         anew["headers"] = tuple(_checked_names(before, chosen["headers"]))
+    if "only" in chosen:
+        anew["only"] = tuple(each.text for each in parse_conditions(chosen["only"]))
     return replace(before, **anew)
 
 

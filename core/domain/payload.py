@@ -37,7 +37,7 @@ _SPACE = " \t\n\r"
 
 def check_payload(raw: bytes) -> bytes:
     """The payload without the white space around it; raises BadPayload where it is not JSON."""
-    _decode(raw)
+    decoded(raw)
     return _checked_size(raw.strip())
 
 
@@ -58,7 +58,7 @@ def is_intact(payload: bytes, expected: int | None) -> bool:
 def digest_if_json(raw: bytes) -> int:
     """The digest of what nobody has checked yet; of what is no JSON one that fits nothing."""
     try:
-        _decode(raw)
+        decoded(raw)
     except BadPayload:
         return _FITS_NOTHING
     return digest(raw)
@@ -67,7 +67,7 @@ def digest_if_json(raw: bytes) -> int:
 def subject_of(raw: bytes) -> str:
     """What a person calls the event of this payload; "" where it says none, or is no JSON."""
     try:
-        return _subject(_decode(raw))
+        return _subject(decoded(raw))
     except BadPayload:
         return ""
 
@@ -173,7 +173,10 @@ def _check_depth(raw: bytes, limit: int) -> None:
             )
 
 
-def _decode(raw: bytes) -> Any:
+def decoded(raw: bytes) -> Any:
+    """The JSON value, each number as a Decimal in a tuple: so `==` compares numbers by value, and
+    each type with its own only. Raises BadPayload.
+    """
     text = _text(raw)
     value, end = _scan(text, _skip_space(text, 0))
     _expect_end(text, end)

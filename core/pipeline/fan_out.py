@@ -10,14 +10,15 @@ from datetime import datetime
 from itertools import chain, zip_longest
 from typing import NamedTuple
 
-from peewee import JOIN, PeeweeException, fn
+from peewee import JOIN, Case, PeeweeException, fn
 
 from core.domain.delivery import Status
 from core.domain.identity import delivery_id
 from core.domain.payload import digest_if_json, subject_of
-from core.pipeline.rendered import NotRendered, Receiver, Rendered
+from core.pipeline.decisions import Decisions, Receiver, Undecided
 from core.pipeline.steps import Step, passed
 from core.storage.database import insert_rows, is_about_a_value, one_of, proxy, transaction
+from core.storage.kept_back import count_kept_back
 from core.storage.models import (
     ENTITLED,
     EPOCH,
@@ -91,12 +92,12 @@ def fan_out(
     business without webhooks stay in the outbox until it has them again. What the database or this
     program refuses of an event sets that event aside, and no other.
     """
-    rendered = Rendered()
+    decisions = Decisions()
     while True:
         try:
-            return _fan_out_some(limit, due_at, clock, after, rendered)
-        except NotRendered as missing:
-            rendered.render(missing.wanted)
+            return _fan_out_some(limit, due_at, clock, after, decisions)
+        except Undecided as undecided:
+            decisions.decide(undecided.receivers)
         except _Refused as refused:
             if len(refused.events) > 1:
                 limit = len(refused.events) // 2
@@ -117,7 +118,7 @@ def _fan_out_some(
     due_at: datetime,
     clock: Callable[[], datetime] | None,
     after: int,
-    rendered: Rendered,
+    decisions: Decisions,
 ) -> FannedOut:
     with transaction():
         latest = _latest()
@@ -127,7 +128,7 @@ def _fan_out_some(
         chosen = _as_many_as_fit(list(_in_turn(queues)), limit)
         try:
             now = clock() if clock is not None else due_at
-            done, made = _make(chosen, due_at, now, rendered)
+            done, made = _make(chosen, due_at, now, decisions)
         except (PeeweeException, ValueError, OverflowError, TypeError) as error:
             if not is_about_a_value(error):
                 raise
@@ -209,7 +210,7 @@ def _standing(businesses: set[int]) -> dict[int, int]:
 
 
 def _make(
-    events: list[_Pending], due_at: datetime, now: datetime, rendered: Rendered
+    events: list[_Pending], due_at: datetime, now: datetime, decisions: Decisions
 ) -> tuple[int, int]:
     """How many events are done, and how many deliveries were made."""
     if not events:
@@ -217,17 +218,19 @@ def _make(
     receivers = _receivers([each.id for each in events])
     place = receivers[ROWS - 1].webhook_id if len(receivers) > ROWS else None
     receivers = receivers[:ROWS]
-    bodies = rendered.bodies(receivers)
+    decided = list(zip(receivers, decisions.of(receivers), strict=True))
+    wanted = [(receiver, found.body) for receiver, found in decided if found.is_wanted]
     _admit([each.id for each in events])
-    rows = [_row(*pair, due_at, now) for pair in zip(receivers, bodies, strict=True)]
-    insert_rows(Delivery, _COLUMNS, rows)
-    lower({each.webhook_id for each in receivers}, due_at)
+    insert_rows(Delivery, _COLUMNS, [_row(*each, due_at, now) for each in wanted])
+    lower({receiver.webhook_id for receiver, _ in wanted}, due_at)
+    if len(wanted) < len(decided):
+        count_kept_back((each.webhook_id for each, found in decided if not found.is_wanted), now)
     if place is not None:  # of more webhooks than fit, so it is the only event
         Event.update(fanned_out_to=place).where(Event.id == events[0].id).execute()
-        return 0, len(receivers)
+        return 0, len(wanted)
     done = one_of(Event.id, [each.id for each in events])
     Event.update(fanned_out_at=now).where(done & Event.fanned_out_at.is_null()).execute()
-    return len(events), len(receivers)
+    return len(events), len(wanted)
 
 
 _COLUMNS = (
@@ -266,7 +269,10 @@ def _receivers(event_ids: list[int]) -> list[Receiver]:
     """
     selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
     query = (
-        Event.select(Event.id, Event.created_at, Webhook.id, Webhook.format, Webhook.language)
+        Event.select(
+            *(Event.id, Event.created_at, Webhook.id, Webhook.format, Webhook.language),
+            Case(None, [(Event.webhook.is_null(), Webhook.only)]),
+        )
         .join(Webhook, on=(Webhook.business == Event.business))
         .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
         .where(

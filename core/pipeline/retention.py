@@ -17,6 +17,7 @@ from core.pipeline.leases import abandoned
 from core.pipeline.tallies import keep_counts_of, reuse_ids
 from core.storage.database import one_of, transaction
 from core.storage.free_space import give_back
+from core.storage.kept_back import forget_kept_back
 from core.storage.models import (
     Attempt,
     Business,
@@ -104,6 +105,7 @@ def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _ne
     prune_deliveries = partial(_prune_deliveries, before)
     removed += _walk(Delivery, prune_deliveries, before, now, is_stopping)
     _walk(Event, _prune_events, before, now, is_stopping)
+    forget_kept_back(before)
     with transaction():
         is_over = (LastRun.at < now - _DAY) | (LastRun.at > now + _DAY)
         LastRun.delete().where(LastRun.job.startswith(TICK) & is_over).execute()

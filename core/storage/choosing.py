@@ -3,8 +3,10 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from core.domain.choices import Choices, Format
+from core.domain.conditions import Condition, parse_conditions
 from core.domain.language import Language
 from core.domain.own_headers import OwnHeader, check_header
 from core.errors import BadInput, BadKeyFile
@@ -19,6 +21,7 @@ def choices_of(webhook: Webhook) -> Choices:
         language=Language(webhook.language),
         standard_webhooks=webhook.standard_webhooks,
         headers=tuple(sealed_headers(webhook.headers)),
+        only=tuple(json.loads(webhook.only or "[]")),
     )
 
 
@@ -27,7 +30,16 @@ def columns_of(choices: Choices, names: Iterable[str]) -> dict[str, object]:
 
     Of its own headers nothing, which are sealed: see `seal_headers`.
     """
-    return {name: getattr(choices, name) for name in names if name != "headers"}
+    columns = {name: getattr(choices, name) for name in names if name != "headers"}
+    if "only" in columns:
+        columns["only"] = json.dumps(choices.only) if choices.only else None
+    return columns
+
+
+@lru_cache(maxsize=1024)
+def conditions_in(only: str) -> tuple[Condition, ...]:
+    """Those that a row holds."""
+    return parse_conditions(json.loads(only))
 
 
 def sealed_headers(column: str | None) -> dict[str, bytes]:

@@ -213,6 +213,17 @@ class Attempt(Table):
     response = TextField(default="")
 
 
+class KeptBack(Table):
+    """How many events a webhook's conditions kept back in the hour that began then."""
+
+    webhook = ForeignKeyField(Webhook, index=False, on_delete="CASCADE")
+    hour = TimeField()
+    events = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("webhook", "hour")
+
+
 class AuditEntry(Table):
     """Who did what; it outlives what it speaks of, so it points at nothing."""
 
@@ -277,6 +288,7 @@ TABLES: tuple[type[Table], ...] = (
     Event,
     Delivery,
     Attempt,
+    KeptBack,
     AuditEntry,
     Setting,
     LastRun,

@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from core.domain.conditions import are_met
 from core.domain.delivery import BESIDE, ErrorKind, Recovery, is_success
 from core.domain.editions import includes_webhooks
 from core.domain.signing import DELIVERY_HEADER
+from core.storage.choosing import conditions_in
 from core.storage.database import connection
 from core.storage.models import (
     Attempt,
@@ -76,6 +78,12 @@ class History:
         if event.webhook is not None:
             return bool(event.webhook == webhook.id)
         return (webhook.id, event.type) in self._selected
+
+    def keeps_back(self, webhook: Row, event: Row) -> bool:
+        """Whether the webhook's conditions, as they are now, do."""
+        if webhook.only is None or event.webhook is not None:
+            return False
+        return not are_met(conditions_in(webhook.only), bytes(event.payload))
 
     @cached_property
     def selecting_since(self) -> dict[int, datetime]:

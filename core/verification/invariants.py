@@ -134,7 +134,7 @@ def _missing(evidence: Evidence) -> Iterator[str]:
                 yield f"event {event.id} has {copies} deliveries to webhook {webhook.id}"
             if copies or older or webhook.deleted_at is not None:
                 continue
-            if history.selects(webhook, event):
+            if history.selects(webhook, event) and not history.keeps_back(webhook, event):
                 yield f"event {event.id} has no delivery to webhook {webhook.id}"
 
 
@@ -369,6 +369,8 @@ def _not_theirs(event: Row, webhook: Row, evidence: Evidence) -> Iterator[str]:
         yield f"{told}, which did not ask for this ping"
     elif never_edited and not history.selects(webhook, event):
         yield f"{told}, which did not select it"
+    elif never_edited and history.keeps_back(webhook, event):
+        yield f"{told}, whose conditions keep it back"
     if event.key in evidence.older.get(webhook.id, ()):  # two clocks could not tell
         yield f"{told}, which is younger"
 

@@ -59,7 +59,7 @@ def test_what_a_webhook_chooses_is_given_shown_and_taken_back(installed: Install
     installed.ok("webhook", "create", url, "--all-events", *chosen)
     installed.ok("webhook", "edit", "1", "--standard-webhooks", "on")
     [listed] = installed.json("webhook", "list")
-    assert listed == installed.json("webhook", "show", "1")
+    assert installed.json("webhook", "show", "1") == listed | {"kept_back": 0}
     assert (listed["name"], listed["format"], listed["language"]) == ("Bookkeeper", "chat", "fr")
     shown = installed.ok("webhook", "show", "1")
     assert f"webhook 1: Bookkeeper · {url}" in shown
@@ -70,6 +70,21 @@ def test_what_a_webhook_chooses_is_given_shown_and_taken_back(installed: Install
     assert (back["name"], back["format"], back["language"]) == ("", "json", "en")
     assert back["standard_webhooks"] is False
     assert "chosen" not in installed.ok("webhook", "show", "1")
+
+
+def test_conditions_are_given_counted_and_taken_back(installed: Installation) -> None:
+    create = ("webhook", "create", "https://example.com/hook", "--all-events")
+    installed.ok(*create, "--only", "total_tvac >= 100 and note exists", "--only", "a missing")
+    shown = installed.json("webhook", "show", "1")
+    assert shown["only"] == ["total_tvac >= 100", "note exists", "a missing"]
+    assert shown["kept_back"] == 0
+    installed.emit()
+    assert installed.json("tick")["events"] == 1
+    assert installed.json("webhook", "show", "1")["kept_back"] == 1
+    assert "kept back 1 events in the last 24 hours" in installed.ok("webhook", "show", "1")
+    edit = ("webhook", "edit", "1", "--only")
+    assert "double quotes" in installed.fails(*edit, "mode_paiement = Bancontact")
+    assert installed.json(*edit, "none")["only"] == []
 
 
 def test_own_headers_are_given_kept_and_taken_back(installed: Installation) -> None:

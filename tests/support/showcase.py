@@ -211,6 +211,8 @@ _KEYS = {
     "]": "right_square_bracket",
     "_": "underscore",
     "|": "vertical_line",
+    ">": "greater_than_sign",
+    "=": "equals_sign",
 }
 
 

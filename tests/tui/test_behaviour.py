@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from time import monotonic
 from typing import Any, cast
 
 import pytest
@@ -249,6 +250,30 @@ class TestMakingAWebhook:
         play(app, script)
         chosen = queries.webhook(desk.actor, CI).choices
         assert chosen == Choices("Till", Format.CHAT, Language.DUTCH)
+
+    def test_conditions_are_tried_before_they_are_saved(self, app: WebhooksApp, desk: Desk) -> None:
+        to_the_conditions = ("tab",) * 6
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "e", to_the_conditions, typed("total_tvac >"))
+            await until_says(pilot, '! "total_tvac >" has no JSON value')
+            await press(pilot, typed("= 55.1"))
+            await until_says(pilot, "Of your last 50 events, 50 would have gone")
+            await press(pilot, ("backspace",) * 4, typed("99"))
+            await until_says(pilot, "Of your last 50 events, 0 would have gone")
+            await press(pilot, "ctrl+s", "e")
+            await until_says(
+                pilot, "Of your last 50 events, 0 would have gone · 0 kept back in 24 hours"
+            )
+
+        async def until_says(pilot: Pilot[None], text: str) -> None:
+            deadline = monotonic() + PATIENCE
+            while not says(app, text):
+                assert monotonic() < deadline, drawn(app)
+                await pilot.pause(0.05)
+
+        play(app, script)
+        assert queries.webhook(desk.actor, CI).choices.only == ("total_tvac >= 99",)
 
     def test_own_headers_are_typed_once_and_never_shown_again(
         self, app: WebhooksApp, desk: Desk

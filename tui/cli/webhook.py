@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import timedelta
 from functools import wraps
 from itertools import chain
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import click
 
 from core.domain.choices import AS_IT_COMES, Chosen, Format, changes
+from core.domain.conditions import split_conditions
 from core.domain.events import MEANINGS, SELECTABLE
 from core.domain.language import Language
 from core.domain.own_headers import OwnHeader, parse_headers
 from core.domain.receivers import advice_before
 from core.errors import BadInput, WebhooksError
-from core.use_cases import queries, services
+from core.use_cases import queries, services, trials
 from core.use_cases.queries import WebhookRow
 from tasks.wiring import utc_now
 from tui.cli.output import give_up_stdout, print_json, print_table, say
@@ -30,6 +32,7 @@ from tui.cli.program import (
     pass_program,
 )
 
+_A_DAY = timedelta(days=1)
 _SHOWN_ONCE = "This is the only time the secret is shown: store it in your server now."
 _event_option = click.option(
     "--event",
@@ -63,11 +66,15 @@ _CHOICES: Mapping[str, tuple[Callable[[Any], object], str]] = {
     "language": (Language, "Of the chat line: `en`, `fr` or `nl`."),
     "standard_webhooks": (_on_or_off, "The headers of Standard Webhooks too: `on` or `off`."),
     "headers": (_own_headers, _HEADERS),
+    "only": (
+        lambda lines: list(chain.from_iterable(map(split_conditions, lines))),
+        "Only events whose payload is so: 'total_tvac >= 100'; repeatable, all must hold.",
+    ),
 }
 """What one webhook may choose: how each is read, and what it is."""
 
 
-_REPEATED = {"headers": "--header"}
+_REPEATED = {"headers": "--header", "only": "--only"}
 """The options that are given several times, and are read together."""
 
 
@@ -141,11 +148,15 @@ def list_webhooks(
 def show(program: Program, webhook_id: int, login: str | None, *, as_json: bool) -> None:
     """Show its URL, its events, its choices and whether it is paused."""
     program.open()
-    row = queries.webhook(actor_as(login), webhook_id)
+    actor = actor_as(login)
+    row = queries.webhook(actor, webhook_id)
+    kept_back = trials.kept_back(actor, webhook_id, utc_now() - _A_DAY)
     if as_json:
-        print_json(_document(row))
+        print_json(_document(row) | {"kept_back": kept_back})
         return
     _print_webhook(row)
+    if row.choices.only:
+        say(f"Its conditions kept back {kept_back} events in the last 24 hours.")
 
 
 def _document(row: WebhookRow) -> dict[str, object]:

@@ -1,24 +1,27 @@
 """Create and edit: a URL that is checked as it is typed, and the seven events."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 from textual import on
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.domain.choices import AS_IT_COMES, Choices
+from core.domain.conditions import parse_conditions
 from core.domain.events import MEANINGS, SELECTABLE, EventType
 from core.domain.receivers import advice_before
 from core.domain.url_policy import URL_LIMIT
-from core.errors import BlockedUrl, Changed, WebhooksError
+from core.errors import BadInput, BlockedUrl, Changed, WebhooksError
 from core.use_cases import services
 from core.use_cases.queries import WebhookRow
 from core.use_cases.services import NewWebhook as Created
+from core.use_cases.trials import kept_back, try_conditions
 from tui.failures import host_of, name_of
 from tui.page import BAD, GOOD, AtStake, Page
 from tui.screens.catalogue import Catalogue
@@ -28,6 +31,8 @@ from tui.untrusted import cell, untrusted
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
 
+_MOMENT = 0.3  # seconds
+_A_DAY = timedelta(days=1)
 _SCHEME = "https://"
 _NAME_WIDTH = max(map(len, SELECTABLE)) + 2
 
@@ -104,6 +109,7 @@ class _Form(Page):
         self._url = url
         self._events = tuple(events)
         self._typed = typed_of(choices)
+        self._trial: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(classes="field"):
@@ -129,6 +135,39 @@ class _Form(Page):
     @on(More.Changed)
     def _chosen_anew(self) -> None:
         self.something_changed()
+        self._try_conditions_soon()
+
+    def _try_conditions_soon(self) -> None:
+        """Once nothing was typed for a moment, since many payloads are read for it."""
+        if self._trial is not None:
+            self._trial.stop()
+        self._trial = self.set_timer(_MOMENT, self._try_conditions)
+
+    def _try_conditions(self) -> None:
+        more, events = self.query_one(More), self.query_one(Events).selected
+        only = more.typed.conditions
+        try:
+            parse_conditions(only)
+        except BadInput as error:
+            more.tell_of_conditions(f"! {error}", BAD)
+            return
+        if not only:
+            more.tell_of_conditions("")
+            return
+
+        def tell(told: str) -> None:
+            if more.typed.conditions == only:
+                more.tell_of_conditions(told)
+
+        self.ask(lambda: self.conditions_told(events, only), tell)
+
+    def conditions_told(self, events: Sequence[EventType], only: Sequence[str]) -> str:
+        """What these conditions would have done, asked of the database."""
+        trial = try_conditions(self.desk.actor, self._app.business_id, events, only)
+        kind = "tickets" if all(each.startswith("ticket.") for each in events) else "events"
+        if not trial.events:
+            return f"There are no {kind} yet to try this on."
+        return f"Of your last {trial.events} {kind}, {trial.would_have_gone} would have gone"
 
     @on(Input.Changed, "#url")
     def _judge(self) -> None:
@@ -166,6 +205,7 @@ class _Form(Page):
     @on(Events.Changed)
     def _count(self) -> None:
         self.something_changed()
+        self._try_conditions_soon()
         count = len(self.query_one(Events).selected)
         keys = "space or 1-7 toggles   a all   i invert   w what is in it"
         told = f"{count} of {len(SELECTABLE)}    {keys}"
@@ -253,6 +293,14 @@ class EditWebhook(_Form):
             ),
             lambda _: self._saved(url, events, typed),
         )
+
+    def conditions_told(self, events: Sequence[EventType], only: Sequence[str]) -> str:
+        told = super().conditions_told(events, only)
+        if tuple(only) != self._webhook.choices.only:
+            return told
+        since = self.desk.clock() - _A_DAY
+        count = kept_back(self.desk.actor, self._webhook.id, since)
+        return f"{told} · {count} kept back in 24 hours"
 
     def refused(self, error: WebhooksError) -> None:
         """Of two who edit one webhook the second is told, and chooses."""

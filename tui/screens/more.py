@@ -11,8 +11,10 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.domain.choices import NAME_LIMIT, Choices, Chosen, Format
+from core.domain.conditions import split_conditions
 from core.domain.language import Language
 from core.domain.own_headers import parse_headers
+from tui.untrusted import untrusted
 from tui.widgets.choice import Choice
 from tui.widgets.entry import Entry
 
@@ -34,6 +36,7 @@ class Typed(NamedTuple):
     language: Language
     standard_webhooks: bool
     headers: str
+    only: str
 
     def chosen(self, before: "Typed") -> Chosen:
         """What differs; raises BadInput for what cannot be read."""
@@ -42,10 +45,15 @@ class Typed(NamedTuple):
             "format": self.format,
             "language": self.language,
             "standard_webhooks": self.standard_webhooks,
+            "only": self.conditions,
         }
         if self.headers != before.headers:
             chosen["headers"] = parse_headers(_parts(self.headers, _BETWEEN))
         return chosen
+
+    @property
+    def conditions(self) -> list[str]:
+        return split_conditions(self.only) if self.only.strip() else []
 
 
 def typed_of(choices: Choices) -> Typed:
@@ -56,6 +64,7 @@ def typed_of(choices: Choices) -> Typed:
         choices.language,
         choices.standard_webhooks,
         _BETWEEN.join(choices.headers),
+        " and ".join(choices.only),
     )
 
 
@@ -77,8 +86,11 @@ class More(Vertical):
         yield from _row("Language", Choice(_LANGUAGES, self._typed.language, name="language"))
         signature = Choice(_SIGNATURES, self._typed.standard_webhooks, name="standard")
         yield from _row("Signature", signature)
-        told = "X-Api-Key: its value; kept where only the name is left"
+        told = "none; one is X-Api-Key: its value, kept while its name is"
         yield from _row("Headers", Entry(self._typed.headers, placeholder=told, id="headers"))
+        told = 'all; or so: total_tvac >= 100 and mode_paiement = "Bancontact"'
+        yield from _row("Only", Entry(self._typed.only, placeholder=told, id="only"))
+        yield Static(id="only-told")
 
     @property
     def typed(self) -> Typed:
@@ -88,7 +100,15 @@ class More(Vertical):
             self.query_one("#language", Choice).chosen,
             self.query_one("#standard", Choice).chosen,
             self.query_one("#headers", Entry).value,
+            self.query_one("#only", Entry).value,
         )
+
+    def tell_of_conditions(self, told: str, style: str = "") -> None:
+        line = self.query_one("#only-told", Static)
+        line.display = bool(told)
+        line.update(untrusted(told, style))
+        if self.query_one("#only").has_focus:
+            self.call_after_refresh(line.scroll_visible, animate=False)
 
     def on_mount(self) -> None:
         self._ask_for_the_language()

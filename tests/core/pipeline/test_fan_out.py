@@ -1,6 +1,7 @@
 """Fan-out: in bounded parts, business by business, each event to whom it is for and once."""
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event as Flag
 
@@ -8,18 +9,21 @@ import pytest
 from peewee import SQL, OperationalError
 
 from core.domain.choices import Chosen, Format
+from core.domain.conditions import Facts, read_facts
 from core.domain.editions import Edition, includes_webhooks
 from core.domain.language import Language
 from core.errors import BadInput
+from core.pipeline import decisions, leases
 from core.pipeline import fan_out as module
-from core.pipeline import leases, rendered
+from core.pipeline.decisions import Decisions, Receiver
 from core.pipeline.fan_out import FannedOut, fan_out
 from core.storage.database import connection, proxy, transaction
 from core.storage.due import waiting_webhooks
+from core.storage.kept_back import kept_back_since
 from core.storage.models import Delivery, Event, Webhook
 from core.storage.vault import Vault
 from core.use_cases.businesses import add_business, set_business
-from core.use_cases.services import create_webhook, delete_webhook
+from core.use_cases.services import create_webhook, delete_webhook, edit_webhook, send_test
 from tests.support.scene import (
     DEVELOPMENT,
     MARIE,
@@ -29,6 +33,7 @@ from tests.support.scene import (
     SECOND,
     add_webhook,
     publish_ticket,
+    silent,
 )
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -286,7 +291,7 @@ def test_chat_lines_are_made_while_nobody_waits(
         made.append(payload)
         return b"{}"
 
-    monkeypatch.setattr(rendered, "build_chat_body", build)
+    monkeypatch.setattr(decisions, "build_chat_body", build)
     for _ in range(3):
         add_webhook(vault, business, chosen=CHAT)
     for number in range(120):
@@ -323,3 +328,93 @@ def test_whoever_is_entitled_is_sent_to_and_nobody_else(
     assert [each.webhook_id for each in waiting_webhooks(NOON)] == [webhook.id] * entitled
     claims = leases.claim({webhook.id: 1}, SCHEDULE, NOON)
     assert leases.still_sendable(claims) == [True] * entitled
+
+
+ONLY: Chosen = {"only": ["total_tvac >= 100", 'mode_paiement = "Bancontact"']}
+
+
+def ticket(business: int, total: int, mode: str = "Bancontact") -> int:
+    payload = b'{"total_tvac": %d, "mode_paiement": "%b"}' % (total, mode.encode())
+    return publish_ticket(business, payload=payload)
+
+
+def test_only_events_that_meet_all_conditions_become_deliveries(
+    business: int, vault: Vault
+) -> None:
+    everything = add_webhook(vault, business).id
+    choosy = add_webhook(vault, business, chosen=ONLY).id
+    cheap, cash, right = ticket(business, 1), ticket(business, 100, "Cash"), ticket(business, 100)
+    assert fan_out(500, NOON) == FannedOut(3, 4)
+    assert made() == [*((event, everything) for event in (cheap, cash, right)), (right, choosy)]
+    assert kept_back_since(choosy, NOON) == 2
+    assert fan_out(500, NOON) == FannedOut(0, 0)
+
+
+def test_what_is_meant_for_one_webhook_comes_whatever_it_chose(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business, chosen=ONLY).id
+    send_test(MARIE, webhook, NOON, wake=silent)
+    assert fan_out(500, NOON) == FannedOut(1, 1)
+    assert kept_back_since(webhook, NOON) == 0
+
+
+def test_conditions_are_looked_at_while_nobody_waits(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside the transaction, and each payload is read once however many webhooks ask."""
+    read = list[bytes]()
+
+    def note(payload: bytes) -> Facts:
+        assert not proxy.in_transaction()
+        read.append(payload)
+        return read_facts(payload)
+
+    monkeypatch.setattr(decisions, "read_facts", note)
+    for _ in range(3):
+        add_webhook(vault, business, chosen=ONLY)
+    add_webhook(vault, business)
+    for number in range(120):
+        ticket(business, number)
+    assert fan_out(500, NOON) == FannedOut(120, 180)
+    assert len(read) == 120
+
+
+def test_a_business_without_conditions_has_none_of_its_payloads_read(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(*_: object) -> None:
+        raise AssertionError("something is decided")
+
+    monkeypatch.setattr(Decisions, "decide", decide)
+    add_webhook(vault, business)
+    ticket(business, 1)
+    assert fan_out(500, NOON) == FannedOut(1, 1)
+
+
+@pytest.mark.usefixtures("three_rows")
+def test_of_an_event_in_parts_what_is_kept_back_is_counted_once(
+    business: int, vault: Vault
+) -> None:
+    choosy = [add_webhook(vault, business, chosen=ONLY).id for _ in range(4)]
+    everything = [add_webhook(vault, business).id for _ in range(4)]
+    ticket(business, 1)
+    parts = in_parts()
+    assert [each.deliveries for each in parts] == [0, 2, 2]
+    assert [webhook for _, webhook in made()] == everything
+    assert [kept_back_since(each, NOON) for each in choosy] == [1] * 4
+
+
+def test_conditions_that_change_between_two_looks_are_those_of_the_second(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = add_webhook(vault, business, chosen=ONLY).id
+    ticket(business, 1)
+    decide = Decisions.decide
+
+    def decide_and_edit(self: Decisions, receivers: Iterable[Receiver]) -> None:
+        decide(self, receivers)
+        monkeypatch.setattr(Decisions, "decide", decide)
+        chosen: Chosen = {"only": ["total_tvac < 100"]}
+        edit_webhook(MARIE, webhook, NOON, policy=DEVELOPMENT, chosen=chosen)
+
+    monkeypatch.setattr(Decisions, "decide", decide_and_edit)
+    assert fan_out(500, NOON) == FannedOut(1, 1)

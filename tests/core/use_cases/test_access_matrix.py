@@ -14,7 +14,7 @@ from core.domain.events import EventType
 from core.errors import NotFound
 from core.pipeline.fan_out import fan_out
 from core.storage.vault import Vault
-from core.use_cases import export, finding, queries, services, webhook_health
+from core.use_cases import export, finding, queries, services, trials, webhook_health
 from core.use_cases.businesses import add_business
 from core.use_cases.export import Span
 from tests.support.scene import DEVELOPMENT, NOON, OPERATOR, add_webhook, publish_ticket, silent
@@ -28,7 +28,7 @@ HARMLESS = {"businesses"}
 def asking_for_an_actor() -> dict[str, Callable[..., Any]]:
     return {
         name: function
-        for module in (services, queries, webhook_health, finding, export)
+        for module in (services, queries, webhook_health, finding, export, trials)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")
@@ -70,6 +70,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "chosen": {},
         "open_vault": lambda: vault,
         "text": "1",
+        "only": [],
     }
     nobodys = theirs | {
         "business_id": 77,

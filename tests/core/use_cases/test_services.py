@@ -594,3 +594,17 @@ def test_own_headers_are_gone_with_their_webhook(business: int, vault: Vault) ->
     give_headers(vault, webhook.id, "X-Api-Key: first")
     services.delete_webhook(MARIE, webhook.id, NOON)
     assert stored(webhook.id).headers is None
+
+
+def test_conditions_are_kept_as_they_were_written(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business, chosen={"only": [" total_tvac>=100 ", "note exists"]})
+    row = queries.webhook(MARIE, webhook.id)
+    assert row.choices.only == ("total_tvac>=100", "note exists")
+    with pytest.raises(BadInput, match="no condition"):
+        choose(webhook.id, {"only": ["total_tvac"]})
+    choose(webhook.id, {"only": []})
+    assert queries.webhook(MARIE, webhook.id).choices == AS_IT_COMES
+    assert trail() == [
+        ("created", "only total_tvac>=100 and note exists"),
+        ("edited", "no only"),
+    ]

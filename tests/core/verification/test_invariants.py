@@ -596,3 +596,29 @@ def test_a_chat_line_that_changes_by_itself_is_seen(business: int, vault: Vault)
     play.attempt(OK, 200)
     [sentence] = play.broken()[Rule.CHANGED]
     assert "other bytes than its event's" in sentence
+
+
+def test_what_conditions_keep_back_is_in_order_and_what_they_let_through_is_missed(
+    business: int, vault: Vault
+) -> None:
+    play = Play(vault, business)
+    chosen: Chosen = {"only": ["total_tvac missing"]}
+    choosy = add_webhook(vault, business, "https://example.com/choosy", chosen=chosen)
+    other: Chosen = {"only": ["total_tvac exists"]}
+    add_webhook(vault, business, "https://example.com/never", chosen=other)
+    play.delivers()
+    assert check(play.evidence()) == []
+    Delivery.delete().where(Delivery.webhook == choosy.id).execute()
+    [sentence] = play.broken()[Rule.LOST]
+    assert f"has no delivery to webhook {choosy.id}" in sentence
+
+
+def test_what_conditions_keep_back_and_was_made_all_the_same_is_seen(
+    business: int, vault: Vault
+) -> None:
+    play = Play(vault, business)
+    choosy = add_webhook(vault, business, "https://example.com/choosy")
+    play.delivers()
+    Webhook.update(only='["total_tvac exists"]').where(Webhook.id == choosy.id).execute()
+    [sentence] = play.broken()[Rule.MISDIRECTED]
+    assert "whose conditions keep it back" in sentence

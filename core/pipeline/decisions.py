@@ -1,0 +1,109 @@
+"""What the choices of webhooks make of events, found outside fan-out's transaction: others wait
+while that lasts.
+
+A transaction that meets what has not been decided ends with nothing written, and is tried again
+once it has.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from core.domain.choices import Format
+from core.domain.conditions import Facts, all_hold, read_facts
+from core.domain.language import Language
+from core.domain.signing import build_chat_body
+from core.storage.choosing import conditions_in
+from core.storage.database import connection, one_of
+from core.storage.models import Event
+
+_AT_ONCE = 50  # events whose payloads are read together
+
+
+class Receiver(NamedTuple):
+    """A webhook that may be to have an event, and what it has chosen."""
+
+    event_id: int
+    created_at: datetime  # the event's
+    webhook_id: int
+    format: str  # a choices.Format
+    language: str
+    only: str | None  # its conditions, as its row holds them; None where the event is meant for it
+
+
+class Decision(NamedTuple):
+    is_wanted: bool
+    body: bytes | None = None  # where it is not the event in JSON
+
+
+_AS_IT_COMES = Decision(is_wanted=True)
+
+
+class Undecided(Exception):
+    """What these receivers are to have has to be decided first."""
+
+    def __init__(self, receivers: Collection[Receiver]) -> None:
+        super().__init__(receivers)
+        self.receivers = receivers
+
+
+class Decisions:
+    """What each receiver is to have, each found once."""
+
+    def __init__(self) -> None:
+        self._decided: dict[Receiver, Decision] = {}
+
+    def of(self, receivers: Sequence[Receiver]) -> list[Decision]:
+        """The decision for each; raises Undecided."""
+        choosy = [each for each in receivers if each.only is not None or each.format == Format.CHAT]
+        if not choosy:
+            return [_AS_IT_COMES] * len(receivers)
+        undecided = [each for each in choosy if each not in self._decided]
+        if undecided:
+            raise Undecided(undecided)
+        return [self._decided.get(each, _AS_IT_COMES) for each in receivers]
+
+    def decide(self, receivers: Iterable[Receiver]) -> None:
+        by_event = defaultdict[int, list[Receiver]](list)
+        for each in receivers:
+            by_event[each.event_id].append(each)
+        ids = sorted(by_event)
+        for start in range(0, len(ids), _AT_ONCE):
+            for event_id, event_type, payload in _events(ids[start : start + _AT_ONCE]):
+                event = _Event(event_type, payload)
+                for receiver in by_event[event_id]:
+                    self._decided[receiver] = event.decision(receiver)
+
+
+class _Event:
+    """An event, looked into once however many webhooks there are."""
+
+    def __init__(self, event_type: str, payload: bytes) -> None:
+        self._type, self._payload = event_type, payload
+        self._facts: Facts | None = None
+        self._lines: dict[str, bytes] = {}
+
+    def decision(self, receiver: Receiver) -> Decision:
+        if receiver.only is not None and not self._meets(receiver.only):
+            return Decision(is_wanted=False)
+        if receiver.format == Format.CHAT:
+            return Decision(is_wanted=True, body=self._line(receiver.language))
+        return _AS_IT_COMES
+
+    def _meets(self, only: str) -> bool:
+        if self._facts is None:
+            self._facts = read_facts(self._payload)
+        return all_hold(conditions_in(only), self._facts)
+
+    def _line(self, language: str) -> bytes:
+        if language not in self._lines:
+            line = build_chat_body(self._type, self._payload, Language(language))
+            self._lines[language] = line
+        return self._lines[language]
+
+
+def _events(ids: Collection[int]) -> Iterable[tuple[int, str, bytes]]:
+    rows = Event.select(Event.id, Event.type, Event.payload).where(one_of(Event.id, ids)).tuples()
+    with connection():
+        return [(event_id, event_type, bytes(payload)) for event_id, event_type, payload in rows]

@@ -1,0 +1,53 @@
+"""What conditions would have done, before they are saved, and what they did."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.domain.conditions import are_met, parse_conditions
+from core.domain.editions import Actor
+from core.storage.database import connection, one_of
+from core.storage.kept_back import kept_back_since
+from core.storage.models import Event
+from core.use_cases.access import authorize, find_webhook
+
+TRIED_ON = 50
+"""Events that conditions are tried on."""
+
+_LOOKED_THROUGH = 1_000  # of the latest, to find those that the webhook selects
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Of the latest events of the selected types, how many would have gone."""
+
+    events: int
+    would_have_gone: int
+
+
+def try_conditions(
+    actor: Actor, business_id: int, events: Collection[str], only: Sequence[str]
+) -> Trial:
+    """Try conditions on what a business published lately; raises BadInput for what is none."""
+    conditions = parse_conditions(only)
+    with connection():
+        authorize(actor, business_id)
+        latest = (
+            Event.select(Event.id, Event.type, Event.webhook)
+            .where(Event.business == business_id)
+            .order_by(Event.id.desc())
+            .limit(_LOOKED_THROUGH)
+            .tuples()
+        )
+        ids = [each for each, event_type, meant in latest if meant is None and event_type in events]
+        rows = Event.select(Event.payload).where(one_of(Event.id, ids[:TRIED_ON])).tuples()
+        payloads = [bytes(payload) for (payload,) in rows]
+    gone = sum(are_met(conditions, payload) for payload in payloads)
+    return Trial(len(payloads), gone)
+
+
+def kept_back(actor: Actor, webhook_id: int, since: datetime) -> int:
+    """How many events a webhook's conditions kept back in the hours that began since."""
+    with connection():
+        find_webhook(actor, webhook_id)
+        return kept_back_since(webhook_id, since)
