@@ -1,34 +1,23 @@
-"""The terminal UI: which screen is open, and what every screen needs."""
+"""The terminal UI: which page is open, and which is next."""
 
-import uuid
-from collections.abc import Sequence
-from dataclasses import replace
 from time import monotonic
 from typing import cast
 
 from textual import events
-from textual.app import App
-from textual.driver import Driver
-from textual.filter import LineFilter
-from textual.worker import WorkerFailed
 
 from core.domain.editions import why_not_included
 from core.use_cases import queries
 from core.use_cases.queries import BusinessRow
-from tui.clipboard import osc52, terminal
 from tui.desk import Desk, Place
-from tui.driver import Terminal
-from tui.page import BAD, GONE, AtStake, Page
-from tui.plain import NoColours
-from tui.printing import print_until_enter
+from tui.page import BAD, GONE, Page
 from tui.screens.businesses import Businesses
 from tui.screens.find import Find
 from tui.screens.first_business import SetUp
 from tui.screens.help import Help
 from tui.screens.notice import Notice
 from tui.screens.webhooks import Webhooks
+from tui.session import AtStake, Session
 from tui.type_ahead import TypeAhead, Typed
-from tui.untrusted import NothingHidden
 
 _WAYS_OUT = {"escape", "ctrl+c", "ctrl+q"}  # of waiting for a page that does not come
 IDLE_LIMIT = 3600.0  # seconds without a key until a session left alone is closed
@@ -44,45 +33,18 @@ class Opening(Page):
         self.ask(lambda: queries.businesses(self.desk.actor), self._app.choose)
 
 
-class WebhooksApp(App[None]):
-    """One person's session."""
-
+class WebhooksApp(Session):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
     TITLE = "AuraPOS Webhooks"
     BINDINGS = []
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self.desk = desk
-        self.business_id = desk.business_id or 0
-        self.business_name = ""
+        super().__init__(desk)
         self.businesses: list[BusinessRow] = []
-        self.settings = desk.settings
         self._place: Place | None = desk.place  # where to go first; None once we went
         self._last_input = monotonic()
         self._type_ahead = TypeAhead(self, self._press, self._takes_keys)
-        self.left_behind = ""  # what was lost with a session that ended by itself
-        self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
-
-    def get_driver_class(self) -> type[Driver]:
-        return Terminal
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """In place of Textual's, which would make the terminal's own colours black."""
-        return [NothingHidden()] if self._has_colours else [NoColours(), NothingHidden()]
-
-    @property
-    def _has_colours(self) -> bool:
-        chosen = self.settings.colours
-        return not self.no_color if chosen is None else chosen
-
-    def use_colours(self, colours: bool | None) -> None:  # noqa: FBT001 - a choice
-        """As the person chose just now; None leaves it to the terminal's environment."""
-        self.settings = replace(self.settings, colours=colours)
-        for screen in self.screen_stack:
-            for widget in screen.walk_children(with_self=True):
-                widget.refresh()
 
     def on_mount(self) -> None:
         self.theme = "ansi-dark"
@@ -122,11 +84,9 @@ class WebhooksApp(App[None]):
         return not isinstance(self.screen, Page) or self.screen.takes_keys
 
     async def is_there(self) -> None:
-        """The page on top is: what was typed for it is pressed now."""
         await self._type_ahead.go_on()
 
     def stay_here(self) -> None:
-        """The page that was asked for does not come, and what was typed was not for this one."""
         self._type_ahead.forget()
         if isinstance(self.screen, Page):
             self.screen.is_opening = False
@@ -137,12 +97,10 @@ class WebhooksApp(App[None]):
             self.exit(message="Left alone for an hour, so it was closed.")
 
     def start(self, desk: Desk) -> None:
-        """Go on at a desk that has just been set up."""
         self.desk, self.settings = desk, desk.settings
         self.switch_screen(Opening())
 
     def choose(self, rows: list[BusinessRow]) -> None:
-        """Open the one business there is, or let the person choose."""
         self.businesses = rows
         wanted = [row for row in rows if row.id == self.desk.business_id]
         if wanted or (len(rows) == 1 and self.desk.business_id is None):
@@ -159,7 +117,6 @@ class WebhooksApp(App[None]):
             self.say_not_included(why_not_included(row.name, row.edition))
 
     def take_place(self) -> Place:
-        """Where the person asked to begin: asked for once, by the list that opens first."""
         place, self._place = self._place, None
         return place or Place()
 
@@ -171,23 +128,15 @@ class WebhooksApp(App[None]):
             cast("Page", self.screen).flash("This is your only business.")
 
     def turn_away(self, why: str) -> None:
-        """One screen that says why there is nothing to be had here."""
         self._start_over(Notice(why))
 
-    @property
-    def is_at_the_start(self) -> bool:
-        """Whether no screen is below this one."""
-        return len(self.screen_stack) <= 2
-
     def say_gone(self) -> None:
-        """What the screen was about is there no more, or was never this person's."""
         if self.is_at_the_start:
             self.turn_away(_NO_BUSINESS)
         else:
             self.back_saying(GONE, BAD)
 
     def say_not_included(self, why: str) -> None:
-        """The same for a business without the option; behind it is what it has."""
         if not isinstance(self.screen, Notice):
             self.push_screen(Notice(why))
 
@@ -197,19 +146,16 @@ class WebhooksApp(App[None]):
         self.switch_screen(page)
 
     def back(self) -> None:
-        """To the screen before; from the first one out."""
         if self.is_at_the_start:
             self.exit()
         else:
             self.pop_screen()
 
     def back_saying(self, text: str, style: str) -> None:
-        """To the screen before, with what was done on its flash line."""
         self.pop_screen()
         cast("Page", self.screen).flash(text, style)
 
     def at_stake(self) -> AtStake | None:
-        """What would be lost if the program ended now: of the screen on top, or of one below."""
         pages = (page for page in reversed(self.screen_stack) if isinstance(page, Page))
         return next(filter(None, (page.at_stake() for page in pages)), None)
 
@@ -218,29 +164,13 @@ class WebhooksApp(App[None]):
         stake = self.at_stake()
         return stake.lost if stake is not None else ""
 
-    def take_lost(self) -> str:
-        """What the last session lost, to be told once."""
-        lost, self.settings = self.settings.lost, replace(self.settings, lost="")
-        return lost
-
     async def action_quit(self) -> None:
         cast("Page", self.screen).action_quit_program()
 
     def action_help_quit(self) -> None:
         cast("Page", self.screen).say_how_to_quit()
 
-    def send_to_clipboard(self, text: str) -> None:
-        """Ask the person's terminal to take it; whether it did, nobody can tell."""
-        if self._driver is not None:
-            self._driver.write(osc52(text, terminal()))
-
-    def print_plainly(self, text: str) -> None:
-        """Leave the UI for a moment and print the text bare, so that it can be selected."""
-        with self.suspend():
-            print_until_enter(text, self.size.width)
-
     def open_find(self) -> None:
-        """Over whatever is open; nothing where no business is chosen yet."""
         if self.business_name:
             self.push_screen(Find())
 
@@ -248,28 +178,6 @@ class WebhooksApp(App[None]):
         if not isinstance(self.screen, Help):
             page = cast("Page", self.screen)
             self.push_screen(Help(page, page.active_bindings.values()))
-
-    def _handle_exception(self, error: Exception) -> None:
-        """End with an error number: a traceback would print locals, and secrets with them."""
-        if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
-            error = error.error
-        self.crash = f"{uuid.uuid4().hex[:8]}, {type(error).__name__} at {_place(error)}"
-        self._return_code = 1
-        if self._exception is None:
-            self._exception = error
-            self._exception_event.set()
-        self._close_messages_no_wait()
-
-
-def _place(error: Exception) -> str:
-    """Where it was raised: file and line of each frame, without a value of any."""
-    places = []
-    frame = error.__traceback__
-    while frame is not None:
-        code = frame.tb_frame.f_code
-        places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}")
-        frame = frame.tb_next
-    return " ".join(places[-6:])
 
 
 _NO_BUSINESS = (

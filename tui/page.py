@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -22,11 +22,9 @@ from core.errors import NotAllowed, NotFound, NotIncluded, WebhooksError
 from core.storage.database import explained
 from core.use_cases.webhook_health import pulse
 from tui.desk import Desk
+from tui.session import AtStake, Session
 from tui.widgets.bars import Crumbs, Flash, Keys
 from tui.widgets.table import Table
-
-if TYPE_CHECKING:
-    from tui.app import WebhooksApp
 
 T = TypeVar("T")
 
@@ -66,14 +64,6 @@ class _Refused(Message):
     error: WebhooksError
 
 
-@dataclass(frozen=True)
-class AtStake:
-    """What leaving a screen now would lose."""
-
-    warning: str  # told before it is left by a key
-    lost: str  # told in the next session, where the connection ended first
-
-
 class Page(Screen[None]):
     """A whole screen; a modal one would cost five times the bytes."""
 
@@ -111,8 +101,8 @@ class Page(Screen[None]):
         return self._app.desk
 
     @property
-    def _app(self) -> "WebhooksApp":
-        return cast("WebhooksApp", self.app)
+    def _app(self) -> Session:
+        return cast("Session", self.app)
 
     def compose(self) -> ComposeResult:
         right = " · ".join(filter(None, (self._app.business_name, self.desk.actor.name)))

@@ -23,10 +23,11 @@ from core.use_cases.queries import WebhookRow
 from core.use_cases.services import NewWebhook as Created
 from core.use_cases.trials import kept_back, try_conditions
 from tui.failures import host_of, name_of
-from tui.page import BAD, GOOD, AtStake, Page
+from tui.page import BAD, GOOD, Page
 from tui.screens.catalogue import Catalogue
 from tui.screens.more import More, Typed, typed_of
 from tui.screens.secret import ShownSecret
+from tui.session import AtStake
 from tui.untrusted import cell, untrusted
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table

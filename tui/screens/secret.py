@@ -12,8 +12,9 @@ from textual.widgets import Input, Static
 
 from core.domain.signing import Secret
 from tui.failures import host_of, label_of
-from tui.page import BAD, GOOD, AtStake, Page
+from tui.page import BAD, GOOD, Page
 from tui.ping import send_test
+from tui.session import AtStake
 from tui.snippets import SNIPPETS
 from tui.widgets.entry import Entry
 

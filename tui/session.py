@@ -1,0 +1,161 @@
+"""One person's session: their terminal, what they have chosen, and where they are.
+
+Pages know this much of the app. Which page opens when is the app's own, which knows the pages.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from textual.app import App
+from textual.driver import Driver
+from textual.filter import LineFilter
+from textual.worker import WorkerFailed
+
+from core.use_cases.queries import BusinessRow
+from tui.clipboard import osc52, terminal
+from tui.desk import Desk, Place
+from tui.driver import Terminal
+from tui.plain import NoColours
+from tui.printing import print_until_enter
+from tui.untrusted import NothingHidden
+
+
+@dataclass(frozen=True)
+class AtStake:
+    """What leaving a screen now would lose."""
+
+    warning: str  # told before it is left by a key
+    lost: str  # told in the next session, where the connection ended first
+
+
+class Session(App[None]):
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.business_id = desk.business_id or 0
+        self.business_name = ""
+        self.settings = desk.settings
+        self.left_behind = ""  # what was lost with a session that ended by itself
+        self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
+
+    def get_driver_class(self) -> type[Driver]:
+        return Terminal
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """In place of Textual's, which would make the terminal's own colours black."""
+        return [NothingHidden()] if self._has_colours else [NoColours(), NothingHidden()]
+
+    @property
+    def _has_colours(self) -> bool:
+        chosen = self.settings.colours
+        return not self.no_color if chosen is None else chosen
+
+    def use_colours(self, colours: bool | None) -> None:  # noqa: FBT001 - a choice
+        """As the person chose just now; None leaves it to the terminal's environment."""
+        self.settings = replace(self.settings, colours=colours)
+        for screen in self.screen_stack:
+            for widget in screen.walk_children(with_self=True):
+                widget.refresh()
+
+    def send_to_clipboard(self, text: str) -> None:
+        """Ask the person's terminal to take it; whether it did, nobody can tell."""
+        if self._driver is not None:
+            self._driver.write(osc52(text, terminal()))
+
+    def print_plainly(self, text: str) -> None:
+        """Leave the UI for a moment and print the text bare, so that it can be selected."""
+        with self.suspend():
+            print_until_enter(text, self.size.width)
+
+    def take_lost(self) -> str:
+        """What the last session lost, to be told once."""
+        lost, self.settings = self.settings.lost, replace(self.settings, lost="")
+        return lost
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End with an error number: a traceback would print locals, and secrets with them."""
+        if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
+            error = error.error
+        self.crash = f"{uuid.uuid4().hex[:8]}, {type(error).__name__} at {_place(error)}"
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+    @property
+    def is_at_the_start(self) -> bool:
+        """Whether no screen is below this one."""
+        return len(self.screen_stack) <= 2
+
+    def start(self, desk: Desk) -> None:
+        """Go on at a desk that has just been set up."""
+        raise NotImplementedError
+
+    def choose(self, rows: list[BusinessRow]) -> None:
+        """Open the one business there is, or let the person choose."""
+        raise NotImplementedError
+
+    def open_business(self, row: BusinessRow) -> None:
+        """Open its list of webhooks."""
+        raise NotImplementedError
+
+    def switch_business(self) -> None:
+        """Let the person choose another of their businesses."""
+        raise NotImplementedError
+
+    def take_place(self) -> Place:
+        """Where the person asked to begin: asked for once, by the list that opens first."""
+        raise NotImplementedError
+
+    def turn_away(self, why: str) -> None:
+        """One screen that says why there is nothing to be had here."""
+        raise NotImplementedError
+
+    def say_gone(self) -> None:
+        """What the screen was about is there no more, or was never this person's."""
+        raise NotImplementedError
+
+    def say_not_included(self, why: str) -> None:
+        """The same for a business without the option; behind it is what it has."""
+        raise NotImplementedError
+
+    def back(self) -> None:
+        """To the screen before; from the first one out."""
+        raise NotImplementedError
+
+    def back_saying(self, text: str, style: str) -> None:
+        """To the screen before, with what was done on its flash line."""
+        raise NotImplementedError
+
+    def at_stake(self) -> AtStake | None:
+        """What would be lost if the program ended now: of the screen on top, or of one below."""
+        raise NotImplementedError
+
+    async def is_there(self) -> None:
+        """The page on top is: what was typed for it is pressed now."""
+        raise NotImplementedError
+
+    def stay_here(self) -> None:
+        """The page that was asked for does not come, and what was typed was not for this one."""
+        raise NotImplementedError
+
+    def open_find(self) -> None:
+        """Over whatever is open; nothing where no business is chosen yet."""
+        raise NotImplementedError
+
+    def show_help(self) -> None:
+        """The keys of the page on top."""
+        raise NotImplementedError
+
+
+def _place(error: Exception) -> str:
+    """Where it was raised: file and line of each frame, without a value of any."""
+    places = []
+    frame = error.__traceback__
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}")
+        frame = frame.tb_next
+    return " ".join(places[-6:])
