@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from peewee import PeeweeException
 
+from core.domain.checking import signing_for
 from core.domain.delivery import (
     Interrupted,
     Lapsed,
@@ -410,9 +411,10 @@ class Dispatcher:
         body = claim.rendered or build_body(
             claim.event_type, claim.uuid, claim.created_at, claim.payload
         )
-        headers = build_headers(claim.event_type, claim.uuid, secret.sign(body))
+        signing = signing_for(claim.purpose, secret, body, self._clock())
+        headers = build_headers(claim.event_type, claim.uuid, signing.secret.sign(signing.signed))
         if claim.standard_webhooks:
-            headers += standard_headers(secret, claim.uuid, self._clock(), body)
+            headers += standard_headers(signing.secret, claim.uuid, signing.at, signing.signed)
         headers += [(each.name, each.value.reveal()) for each in own if each.value is not None]
         errand = Errand(claim.webhook_id, claim.url, partial(self._may_send, held), own)
         return await self._sender.post(errand, headers, body)

@@ -38,6 +38,14 @@ class Purpose(StrEnum):
     """
 
     SAMPLE = "sample"
+    CHECK = "check"  # a ping that is signed rightly; those below are to be refused
+    TAMPERED = "check: tampered"
+    WRONG_SECRET = "check: wrong secret"  # noqa: S105 - it is none
+    STALE = "check: an hour old"
+
+
+CHECKS = frozenset(Purpose) - {Purpose.SAMPLE}
+"""The pings of a check, each of which is attempted once."""
 
 
 class Entity(StrEnum):

@@ -18,6 +18,7 @@ from core.domain.delivery import (
     BESIDE,
     Answered,
     Interrupted,
+    Lapsed,
     Locked,
     Outcome,
     Recovery,
@@ -31,6 +32,7 @@ from core.domain.delivery import (
     after_attempt,
 )
 from core.domain.editions import includes_webhooks
+from core.domain.events import CHECKS
 from core.domain.payload import is_intact
 from core.pipeline.attempt_log import AttemptRow, attempt_row, log_attempts, prepare_log
 from core.pipeline.recovery import Ended, note_outages
@@ -339,7 +341,7 @@ def settle(
             settlement.outcome,
             claimed.attempt,
             claimed.interruptions,
-            schedule,
+            _schedule_of(settlement, schedule),
             now,
             resume_at=claimed.resume_at,
         )
@@ -366,6 +368,17 @@ def settle(
         passed(Step.SETTLING)
     passed(Step.SETTLED)
     return settled
+
+
+_ONCE = Schedule((), 1)
+
+
+def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
+    """A check asks what a receiver does, and not again. Where a kept connection ended, it was not
+    asked yet.
+    """
+    is_answered = not isinstance(settlement.outcome, Lapsed)
+    return _ONCE if settlement.claim.purpose in CHECKS and is_answered else schedule
 
 
 def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared]:

@@ -38,6 +38,7 @@ from core.storage.models import (
     MemberKey,
     SelectedEvent,
     Webhook,
+    counts_for_health,
 )
 from core.storage.rows import find_business
 from core.use_cases.access import authorize, find_delivery, find_webhook
@@ -382,6 +383,7 @@ def abandoned(
             (Delivery.webhook == webhook_id)
             & (Delivery.status == SQL("'abandoned'"))
             & (Delivery.settled_at >= since)
+            & counts_for_health(Event.webhook == webhook_id)
         )
         return _latest(which, limit)
 

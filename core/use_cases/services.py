@@ -12,6 +12,7 @@ from typing import Any
 from peewee import SQL, Case, fn
 
 from core.domain.catalogue import CATALOGUE
+from core.domain.checking import GENUINE_PAYLOAD
 from core.domain.choices import AS_IT_COMES, NOTHING, Chosen, Format, changes, choose
 from core.domain.delivery import WAITING, Status
 from core.domain.editions import WEBHOOKS_LIMIT, Actor
@@ -24,14 +25,20 @@ from core.errors import BadInput, BadKeyFile, Changed
 from core.intake import Wake, last_event, next_time, selectable_type
 from core.storage.choosing import choices_of, columns_of, seal_headers
 from core.storage.database import connection, one_of, proxy, transaction
-from core.storage.models import Delivery, Event, SelectedEvent, Webhook, row_lock
+from core.storage.models import (
+    Delivery,
+    Event,
+    SelectedEvent,
+    Webhook,
+    counts_for_health,
+    row_lock,
+)
 from core.storage.ready import hold, lower, reckon, shut_out
 from core.storage.vault import Vault
 from core.use_cases.access import authorize, find_delivery, find_webhook, require_included
 from core.use_cases.audit import note
 
 _RENDERED_AT_ONCE = 100  # deliveries whose payloads are read together
-_PING_PAYLOAD = b'{"message":"This is a test from AuraPOS."}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +231,7 @@ def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> in
     """Queue a `ping` for this one webhook, whatever it selected; returns the event's id."""
     with transaction():
         webhook = _usable_webhook(actor, webhook_id)
-        event_id = _queue(webhook, EventType.PING, _PING_PAYLOAD, now)
+        event_id = queue_for(webhook, EventType.PING, GENUINE_PAYLOAD, now)
         _note(actor, webhook, "tested", now)
         proxy.after_commit(wake)
     return event_id
@@ -241,13 +248,13 @@ def send_sample(
     payload = CATALOGUE[selected].sample
     with transaction():
         webhook = _usable_webhook(actor, webhook_id)
-        event_id = _queue(webhook, selected, payload, now, purpose=Purpose.SAMPLE)
+        event_id = queue_for(webhook, selected, payload, now, purpose=Purpose.SAMPLE)
         _note(actor, webhook, "sample sent", now, subject=f"{selected} to {webhook.url}")
         proxy.after_commit(wake)
     return event_id
 
 
-def _queue(
+def queue_for(
     webhook: Webhook,
     event_type: EventType,
     payload: bytes,
@@ -295,7 +302,7 @@ def recover(
     webhook_id: int | None = None,
     wake: Wake,
 ) -> int:
-    """Redeliver everything that was abandoned since; returns how many there are."""
+    """Redeliver everything that happened and was abandoned since; returns how many there are."""
     with transaction():
         business = authorize(actor, business_id)
         require_included(business)
@@ -309,7 +316,8 @@ def recover(
             webhook_ids,
             one_of(Delivery.webhook, webhook_ids)
             & (Delivery.status == SQL("'abandoned'"))  # bound, its partial index is not used
-            & (Delivery.settled_at >= since),
+            & (Delivery.settled_at >= since)
+            & counts_for_health(one_of(Event.webhook, webhook_ids)),
             Status.FAILED,
             now,
         )

@@ -23,6 +23,7 @@ from core.domain.delivery import (
     Status,
     is_success,
 )
+from core.domain.events import CHECKS, Purpose
 from core.domain.language import Language
 from core.domain.signing import (
     DELIVERY_HEADER,
@@ -45,6 +46,7 @@ _COMMITTING = timedelta(seconds=1)
 
 _NOT_ATTEMPTED = {ErrorKind.CORRUPT, ErrorKind.PARKED}
 _NEVER_SENT = {ErrorKind.DNS, ErrorKind.BLOCKED, ErrorKind.TLS, *_NOT_ATTEMPTED}
+_TO_BE_REFUSED = {Purpose.TAMPERED, Purpose.WRONG_SECRET}
 _UNANSWERED = {ErrorKind.CONNECT, ErrorKind.TIMEOUT, ErrorKind.PROTOCOL, ErrorKind.INTERNAL}
 
 
@@ -184,7 +186,8 @@ def _was_given_up(delivery: Row, log: Sequence[Row], evidence: Evidence) -> bool
         return was_paused and (evidence.keep is None or age >= evidence.keep)
     if delivery.interruptions > INTERRUPTIONS_LIMIT:
         return True
-    return bool(delivery.attempts >= evidence.schedule.max_attempts)
+    is_of_a_check = evidence.history.events[delivery.event].purpose in CHECKS
+    return bool(delivery.attempts >= (1 if is_of_a_check else evidence.schedule.max_attempts))
 
 
 def _accepted(attempt: Row) -> bool:
@@ -385,9 +388,13 @@ def _unheard_of(evidence: Evidence) -> Iterator[str]:
 def _unsigned(evidence: Evidence) -> Iterator[str]:
     for delivery, posts, _ in evidence.known():
         secrets = evidence.secrets.get(delivery.webhook, ())
+        purpose = evidence.history.events[delivery.event].purpose
         for post in posts if secrets else ():
             given = post.headers.get(SIGNATURE_HEADER)
-            if not any(secret.sign(post.body) == given for secret in secrets):
+            is_signed = any(secret.sign(post.body) == given for secret in secrets)
+            if is_signed and purpose in _TO_BE_REFUSED:
+                yield f"delivery {delivery.uuid} is to be refused, and was signed rightly"
+            if not is_signed and purpose not in _TO_BE_REFUSED:
                 yield f"delivery {delivery.uuid} was signed with no secret of its webhook's"
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -375,3 +376,21 @@ def test_status_is_for_people_machines_and_prometheus(installed: Installation) -
     assert any(name.startswith("aurapos_webhooks_last_tick_timestamp_seconds{") for name in values)
     helps = sum(line.startswith("# HELP ") for line in metrics)
     assert helps == sum(line.startswith("# TYPE ") for line in metrics) == 16
+
+
+def test_a_check_says_what_the_receiver_s_reactions_mean(installed: Installation) -> None:
+    with receiving(answer(200)) as receiver:
+        installed.ok("webhook", "create", receiver.url, "--all-events")
+        with ThreadPoolExecutor(1) as pool:
+            checking = pool.submit(installed.run, "webhook", "check", "1", "--json")
+            wait_until(lambda: installed.json("tick") is not None and checking.done())
+    done = checking.result()
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["grade"]) == (1, "forgeable")
+    assert "anybody can forge sales" in found["findings"][0]["sentence"]
+    assert [each["http_status"] for each in found["pings"]] == [200] * 4
+    assert {row["purpose"] for row in installed.deliveries()} == {
+        "check",
+        "check: tampered",
+        "check: wrong secret",
+    }

@@ -11,6 +11,7 @@ from peewee import fn
 from textual.events import Paste
 from textual.pilot import Pilot
 
+from core.domain.checking import Ping, Reaction, report
 from core.domain.choices import Choices, Format
 from core.domain.delivery import ErrorKind, Status
 from core.domain.editions import Actor
@@ -455,6 +456,36 @@ class TestTests:
             assert says(app, "This is a sample: nothing happened.")
             await press(pilot, "enter")
             assert says(app, "delivered ticket.cancelled (sample)")
+
+        play(app, script)
+
+    def test_a_check_is_begun_once_and_read_until_it_is_done(
+        self, app: WebhooksApp, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        accepted, refused = Reaction(200, None, ""), Reaction(401, None, "")
+        forged = report({Ping.GOOD: accepted, Ping.WRONG_SECRET: accepted, Ping.TAMPERED: refused})
+        answers = [None, None, forged]
+        monkeypatch.setattr("tui.screens.check.go_on", lambda *_, **__: answers.pop(0))
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "V")
+            assert actions("checked") == 0
+            await pilot.press("enter", "enter")
+            await until(pilot, lambda: says(app, "anybody can forge sales"))
+            assert says(app, "one with another secret accepted (200)")
+            assert actions("checked") == 1
+            assert Event.select().where(Event.purpose.is_null(is_null=False)).count() == 3
+
+        play(app, script)
+
+    def test_a_check_without_a_worker_says_so(self, desk: Desk) -> None:
+        hours = iter(range(10_000))
+        app = WebhooksApp(replace(desk, clock=lambda: NOON + next(hours) * 10 * SECOND))
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "V")
+            await pilot.press("enter")
+            await until(pilot, lambda: says(app, "is the worker running?"))
 
         play(app, script)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.domain.checking import Ping, Reaction, report
 from core.domain.delivery import Recovery
 from core.domain.editions import Actor
 from core.domain.signing import Secret
@@ -32,6 +33,7 @@ from tui.screens.secret import ShownSecret
 Snap = Callable[..., bool]
 SMALL, WIDE = (40, 10), (120, 40)
 SECRET = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
+TAKEN, REFUSED = Reaction(200, None, ""), Reaction(401, None, "")
 PAY = ("down",)  # to the webhook that fails
 HISTORY = (*PAY, "h")
 
@@ -66,6 +68,8 @@ pytestmark = pytest.mark.files_only("draws what queries find, which are tried on
         pytest.param((*PAY, "d", typed("pay.ex")), (80, 24), id="delete_typing"),
         pytest.param((*PAY, "d", typed("ci.ex")), (80, 24), id="delete_wrong"),
         pytest.param((*PAY, "s"), (80, 24), id="regenerate"),
+        pytest.param((*PAY, "V"), (80, 24), id="check"),
+        pytest.param((*PAY, "V"), SMALL, id="check_small"),
         pytest.param((*PAY, "T"), (80, 24), id="sample"),
         pytest.param((*PAY, "T"), SMALL, id="sample_small"),
         pytest.param(("n", "tab", "down", "down", "w"), (80, 24), id="catalogue"),
@@ -208,3 +212,21 @@ def test_the_readme_shows_the_screens_as_they_are(picture: str, snapshot: str) -
     shown = here.parents[1] / "docs" / "screens" / f"{picture}.svg"
     taken = here / "__snapshots__" / "test_snapshots" / f"{snapshot}.svg"
     assert shown.read_text() == taken.read_text()
+
+
+@pytest.mark.parametrize(
+    "reactions",
+    [
+        pytest.param({Ping.TAMPERED: REFUSED, Ping.WRONG_SECRET: REFUSED}, id="sound"),
+        pytest.param({Ping.TAMPERED: TAKEN, Ping.WRONG_SECRET: TAKEN}, id="forgeable"),
+    ],
+)
+def test_check_done(
+    app: WebhooksApp,
+    snap_compare: Snap,
+    monkeypatch: pytest.MonkeyPatch,
+    reactions: dict[Ping, Reaction],
+) -> None:
+    found = report({Ping.GOOD: TAKEN, **reactions, Ping.AGAIN: TAKEN})
+    monkeypatch.setattr("tui.screens.check.go_on", lambda *_, **__: found)
+    assert snap_compare(app, run_before=keys("V", "enter"))

@@ -21,6 +21,7 @@ from core.errors import BadInput, WebhooksError
 from core.use_cases import queries, services, trials
 from core.use_cases.queries import WebhookRow
 from tasks.wiring import utc_now
+from tui.cli.checking import check
 from tui.cli.output import give_up_stdout, print_json, print_table, say
 from tui.cli.program import (
     Program,
@@ -109,7 +110,7 @@ def _choice(name: str, given: str | tuple[str, ...]) -> object:
 
 @click.group(short_help="List, show, create, edit, pause, delete and test webhooks.")
 def webhook() -> None:
-    """List, show, create, edit, pause, delete, test webhooks, and regenerate their secrets."""
+    """List, show, create, edit, pause, delete, test, check webhooks; regenerate their secrets."""
 
 
 @webhook.command("list")
@@ -358,6 +359,9 @@ def resume(program: Program, webhook_id: int, login: str | None) -> None:
         say(f"Webhook {webhook_id} is resumed: what was parked goes out now, the oldest first.")
     else:
         say(f"Webhook {webhook_id} was not paused.")
+
+
+webhook.add_command(check)
 
 
 @webhook.command("regenerate-secret", short_help="Make a new secret and print it, once.")

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from core.domain.catalogue import CATALOGUE, CatalogueEntry, fields
 from core.domain.events import SELECTABLE, EventType
 from core.use_cases.queries import WebhookRow
-from tui.failures import label_of
+from tui.failures import name_of
 from tui.page import Page
 from tui.ping import send_sample
 from tui.untrusted import cell, untrusted_lines
@@ -72,7 +72,7 @@ class Sample(Catalogue):
     def __init__(self, webhook: WebhookRow) -> None:
         super().__init__()
         self._webhook = webhook
-        self.crumbs = ("Webhooks", label_of(webhook.url), "Sample")
+        self.crumbs = ("Webhooks", name_of(webhook), "Sample")
 
     def body(self) -> Iterable[Widget]:
         warning = 'Your server will take it for a real sale unless it looks at "sample": true.'

@@ -24,6 +24,7 @@ from tui.page import BAD, GOOD, QUIET
 from tui.pausing import pause_or_resume
 from tui.ping import send_test
 from tui.screens.catalogue import Sample
+from tui.screens.check import CheckPage
 from tui.screens.confirm import DeleteWebhook, RegenerateSecret
 from tui.screens.delivery import DeliveryPage
 from tui.screens.edit import EditWebhook, NewWebhook
@@ -67,6 +68,7 @@ class Webhooks(ListPage):
         Binding("q", "leave", "quit"),
         Binding("P", "pause", "Pause the webhook, or resume it", show=False),
         Binding("r", "recover", "Recover what was abandoned", show=False),
+        Binding("V", "check", "Check that the server verifies", show=False),
         Binding("T", "sample", "Send a sample of an event", show=False),
         Binding("a", "trail", "Audit trail", show=False),
         Binding("comma", "settings", "Settings", show=False),
@@ -244,6 +246,9 @@ class Webhooks(ListPage):
 
     def action_test(self) -> None:
         self._with_chosen(lambda webhook: send_test(self, webhook.id, webhook.url, self.flash))
+
+    def action_check(self) -> None:
+        self._with_chosen(lambda webhook: self.app.push_screen(CheckPage(webhook)))
 
     def action_sample(self) -> None:
         self._with_chosen(lambda webhook: self.app.push_screen(Sample(webhook)))

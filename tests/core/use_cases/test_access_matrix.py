@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from core.domain.checking import Ping
 from core.domain.editions import Actor
 from core.domain.events import EventType
 from core.errors import NotFound
 from core.pipeline.fan_out import fan_out
 from core.storage.vault import Vault
-from core.use_cases import export, finding, queries, services, trials, webhook_health
+from core.use_cases import checking, export, finding, queries, services, trials, webhook_health
 from core.use_cases.businesses import add_business
+from core.use_cases.checking import Check
 from core.use_cases.export import Span
 from tests.support.scene import DEVELOPMENT, NOON, OPERATOR, add_webhook, publish_ticket, silent
 
@@ -28,7 +30,7 @@ HARMLESS = {"businesses"}
 def asking_for_an_actor() -> dict[str, Callable[..., Any]]:
     return {
         name: function
-        for module in (services, queries, webhook_health, finding, export, trials)
+        for module in (services, queries, webhook_health, checking, finding, export, trials)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")
@@ -71,11 +73,13 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "open_vault": lambda: vault,
         "text": "1",
         "only": [],
+        "under_way": Check(webhook.id, {Ping.GOOD: 1}),
     }
     nobodys = theirs | {
         "business_id": 77,
         "business_ids": [77],
         "webhook_id": 77,
+        "under_way": Check(77, {Ping.GOOD: 1}),
         "delivery_uuid": NOBODYS,
     }
     assert refusal(name, theirs) == refusal(name, nobodys)

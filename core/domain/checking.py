@@ -1,0 +1,142 @@
+"""A check: pings that a receiver should take or refuse, and what its reactions say of it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from core.domain.delivery import is_success
+from core.domain.events import Purpose
+from core.domain.signing import SECRET_PREFIX, Secret
+
+GENUINE_PAYLOAD = b'{"message":"This is a test from AuraPOS."}'
+TAMPERED_PAYLOAD = b'{"message":"This was changed on its way."}'
+
+_STALE = timedelta(hours=1)
+_SOMEBODY_ELSES = Secret(f"{SECRET_PREFIX}{'SomebodyElse' * 4}"[:50])
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What the signature of an attempt is made with."""
+
+    secret: Secret
+    signed: bytes  # the body it is of
+    at: datetime  # the time it tells
+
+
+def signing_for(purpose: str | None, secret: Secret, body: bytes, now: datetime) -> Signing:
+    """How a body is signed: rightly, but for the pings of a check that a receiver should refuse."""
+    match purpose:
+        case Purpose.TAMPERED:
+            return Signing(secret, body.replace(TAMPERED_PAYLOAD, GENUINE_PAYLOAD), now)
+        case Purpose.WRONG_SECRET:
+            return Signing(_SOMEBODY_ELSES, body, now)
+        case Purpose.STALE:
+            return Signing(secret, body, now - _STALE)
+        case _:
+            return Signing(secret, body, now)
+
+
+class Ping(StrEnum):
+    """What a check sends, in the words of its report."""
+
+    GOOD = "a good one"
+    AGAIN = "the same once more"
+    TAMPERED = "one that was changed on its way"
+    WRONG_SECRET = "one with another secret"  # noqa: S105 - it is none
+    STALE = "one that is an hour old"
+
+
+class Grade(StrEnum):
+    """What a receiver is, the gravest first."""
+
+    SILENT = "silent"
+    REFUSES = "refuses"
+    FORGEABLE = "forgeable"
+    REPLAYABLE = "replayable"
+    STUMBLES = "stumbles"
+    SOUND = "sound"
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What a receiver did with a ping."""
+
+    http_status: int | None
+    error: str | None  # a delivery.ErrorKind
+    response: str
+
+    @property
+    def accepted(self) -> bool:
+        return is_success(self.http_status)
+
+    @property
+    def words(self) -> str:
+        if self.http_status is None:
+            return f"no answer ({self.error})"
+        return f"{'accepted' if self.accepted else 'refused'} ({self.http_status})"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    reactions: Mapping[Ping, Reaction]
+    findings: tuple[tuple[Grade, str], ...]  # what is to be mended, the gravest first; or SOUND
+
+    @property
+    def grade(self) -> Grade:
+        return self.findings[0][0]
+
+
+def report(reactions: Mapping[Ping, Reaction]) -> Report:
+    """What these reactions say of a receiver; the good ping's is among them."""
+    reactions = {ping: reactions[ping] for ping in Ping if ping in reactions}
+    good = reactions[Ping.GOOD]
+    if not good.accepted:
+        return Report(reactions, (_unreached(good),))
+    found = tuple(
+        (grade, sentence)
+        for ping, (grade, should_accept, sentence) in _EXPECTED.items()
+        if ping in reactions and reactions[ping].accepted is not should_accept
+    )
+    return Report(reactions, found or ((Grade.SOUND, _SOUND),))
+
+
+def _unreached(good: Reaction) -> tuple[Grade, str]:
+    if good.http_status is None:
+        return Grade.SILENT, (
+            f"Your server gave no answer ({good.error}), so nothing is known of it: see to that "
+            "first."
+        )
+    return Grade.REFUSES, (
+        f"Your server refused a request that was signed rightly ({good.http_status}), so no event "
+        "reaches it: see that it has the right secret, and verifies the body's bytes as they come."
+    )
+
+
+_SOUND = (
+    "Your server accepts what is signed rightly, also when it comes twice, and refuses the rest. "
+    "Whether it works only once on what comes twice, its own log tells."
+)
+_FORGED = (
+    "Your server accepted a request with a wrong signature: anybody can forge sales. Verify the "
+    "signature, and answer 401 where it is wrong."
+)
+_TAMPERED = (
+    "Your server accepted a request that was changed after it had been signed: anybody on the way "
+    "can change sales. Verify the signature over the body's bytes as they come."
+)
+_STALE_ONE = (
+    "Your server accepted a request that was signed an hour ago: whoever has recorded one can send "
+    "it again. Refuse a webhook-timestamp that is more than five minutes off."
+)
+_AGAIN = (
+    "Your server failed when a delivery came that it had accepted before: answer 2xx to one it "
+    "knows, or it will be sent again and again."
+)
+_EXPECTED = {  # whether each is to be accepted, and what it means if not
+    Ping.WRONG_SECRET: (Grade.FORGEABLE, False, _FORGED),
+    Ping.TAMPERED: (Grade.FORGEABLE, False, _TAMPERED),
+    Ping.STALE: (Grade.REPLAYABLE, False, _STALE_ONE),
+    Ping.AGAIN: (Grade.STUMBLES, True, _AGAIN),
+}
