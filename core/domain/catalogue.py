@@ -5,7 +5,7 @@ examples and what the demonstration sells together.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,13 @@ def fields(schema: Schema, prefix: str = "") -> list[tuple[str, str]]:
         if "items" in field:
             found += fields(field["items"], f"{prefix}{name}[].")
     return found
+
+
+def paths(event_types: Iterable[EventType]) -> list[str]:
+    """What a condition can ask about in any of these, without what is in lists."""
+    schemas = (CATALOGUE[each].schema for each in event_types if each in CATALOGUE)
+    names = (name for schema in schemas for name, _ in fields(schema) if "[]" not in name)
+    return list(dict.fromkeys(names))
 
 
 def _text(description: str, **more: Any) -> Schema:

@@ -1,9 +1,10 @@
 """What happens beside deliveries, and what it costs.
 
 An idle worker on each queue, in percent of a core; a pass with 50,000 webhooks that wait for later
-beside one with 10; the processor time of one publication and of its wake; and events a second
-through `sync` and `publish`, beside bare INSERTs of the same rows in transactions as large. Prints
-a table and writes bench/results/upkeep.json.
+beside one with 10; the processor time of one publication and of its wake; events a second through
+`sync` and `publish`, beside bare INSERTs of the same rows in transactions as large; and how fast
+fan-out is for 1,000 webhooks with ten conditions each. Prints a table and writes
+bench/results/upkeep.json.
 """
 
 import json
@@ -18,11 +19,13 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 from core.config import load_config
+from core.domain.catalogue import CATALOGUE
 from core.domain.events import EventType
 from core.intake import publish, sync
+from core.pipeline.fan_out import fan_out
 from core.storage.database import insert_rows, open_database, proxy, release_connection, transaction
 from core.storage.due import next_due
-from core.storage.models import Event, Webhook
+from core.storage.models import Event, SelectedEvent, Webhook
 from tasks.wiring import make_wake, open_configured_queue
 from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import (
@@ -44,6 +47,14 @@ FEW, MANY = 10, 50_000  # webhooks that wait for tomorrow
 PASSES = 50
 PUBLICATIONS = 300
 EVENTS, BATCH = 4000, 500  # BATCH is a push's
+CHOOSY, EACH = 1_000, 10  # webhooks, and tickets for each
+TICKET = CATALOGUE[EventType.TICKET_CREATED].example.encode()
+TEN = [
+    *("total_tvac > 0", "total_tvac < 1e6", 'mode_paiement != "x"', "lignes exists"),
+    *('statut = "valide"', 'statut contains "val"', "absent missing", "numero exists"),
+    *('statut >= "a"', "client.pays missing"),
+]
+"""Conditions that hold of it, so that all are looked at."""
 
 Figures = dict[str, float]
 
@@ -154,6 +165,39 @@ def ingest(folder: Path, database: str, _: str) -> Figures:
     }
 
 
+def conditions(folder: Path, database: str, _: str) -> Figures:
+    """Webhooks a second that fan-out decides about, with and without conditions of their own."""
+    [business] = found(database, folder / "key", [NOBODY], 1)
+    copy_webhook(CHOOSY)
+    rates = {}
+    for name, only in (("without", None), ("with ten conditions", json.dumps(TEN))):
+        with transaction():
+            Webhook.update(only=only).execute()
+        for _ in range(EACH):
+            publish(business, EventType.TICKET_CREATED, TICKET, now(), wake=silent)
+        rates[name] = rate(CHOOSY * EACH, fan_out_all)
+    release_connection()
+    return rates
+
+
+def copy_webhook(number: int) -> None:
+    """So many webhooks like the first, for every ticket."""
+    [first] = Webhook.select().order_by(Webhook.id).limit(1)
+    columns = (Webhook.business, Webhook.url, Webhook.secret, Webhook.created_at,
+               Webhook.updated_at)  # fmt: skip
+    row = (first.business_id, first.url, bytes(first.secret), now(), now())
+    with transaction():
+        insert_rows(Webhook, columns, [row] * (number - 1))
+        ids = [row[0] for row in Webhook.select(Webhook.id).tuples()]
+        selected = [(each, EventType.TICKET_CREATED) for each in ids[1:]]
+        insert_rows(SelectedEvent, (SelectedEvent.webhook, SelectedEvent.event_type), selected)
+
+
+def fan_out_all() -> None:
+    while not fan_out(500, now()).is_all:
+        pass
+
+
 def rate(events: int, work: Callable[[], object]) -> float:
     begin = perf_counter()
     work()
@@ -165,6 +209,7 @@ PARTS: dict[str, Callable[[Path, str, str], object]] = {
     "look around": look_around,
     "publication": publication,
     "ingest": ingest,
+    "conditions": conditions,
 }
 
 
@@ -193,9 +238,7 @@ def measure() -> dict[str, object]:
             "Redis, by its socket": apart("idle", "", by_socket),
             "PostgreSQL": apart("idle", url, url),
         }
-        return {"idle": queues} | {
-            part: dict(each(part)) for part in ("look around", "publication", "ingest")
-        }
+        return {"idle": queues} | {part: dict(each(part)) for part in PARTS if part != "idle"}
 
 
 if __name__ == "__main__":

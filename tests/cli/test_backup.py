@@ -136,3 +136,23 @@ def test_for_postgresql_the_command_is_told_without_the_password(
         "'--dbname=postgresql://aurapos@db.example.com/aurapos?sslmode=require'`" in told
     )
     assert not (tmp_path / "a b.dump").exists()
+
+
+@pytest.mark.files_only("PostgreSQL is backed up by its own tools")
+def test_a_backup_carries_what_webhooks_have_chosen(installed: Installation) -> None:
+    with receiving() as receiver:
+        webhook = installed.add_webhook(receiver.url)
+        chosen = ("--header", "X-Api-Key: k-4711", "--only", "total_tvac >= 100", "--name", "Till")
+        installed.ok("webhook", "edit", str(webhook["id"]), *chosen)
+        installed.emit('{"total_tvac": 1}')
+        installed.ok("tick")
+        before = installed.json("webhook", "show", str(webhook["id"]))
+        installed.json("backup", "backup.db")
+        installed.ok("webhook", "edit", "1", "--header", "none", "--only", "none")
+        restore(installed.folder / "backup.db", installed)
+        assert installed.json("webhook", "show", "1") == before
+        assert before["kept_back"] == 1
+        installed.emit('{"total_tvac": 100}')
+        installed.ok("tick")
+        [request] = receiver.requests
+    assert request.headers["X-Api-Key"] == "k-4711"

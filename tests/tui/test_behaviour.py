@@ -256,7 +256,7 @@ class TestMakingAWebhook:
         to_the_conditions = ("tab",) * 6
 
         async def script(pilot: Pilot[None]) -> None:
-            await press(pilot, "e", to_the_conditions, typed("total_tvac >"))
+            await press(pilot, "e", to_the_conditions, typed("total_tv"), "right", typed(" >"))
             await until_says(pilot, '! "total_tvac >" has no JSON value')
             await press(pilot, typed("= 55.1"))
             await until_says(pilot, "Of your last 50 events, 50 would have gone")

@@ -16,6 +16,7 @@ from tui.cli.program import (
     json_option,
     pass_program,
 )
+from tui.failures import titled
 
 
 @click.command()
@@ -60,7 +61,7 @@ def _lines(event: FoundEvent) -> list[tuple[Any, ...]]:
 
 def _line(to: WentTo) -> tuple[Any, ...]:
     row = to.delivery
-    return to.webhook.url, row.status, row.attempts, row.next_attempt_at, row.uuid
+    return titled(to.webhook), row.status, row.attempts, row.next_attempt_at, row.uuid
 
 
 def _shape(event: FoundEvent) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from tui.cli.output import print_json, print_table, say
 from tui.cli.program import Program, actor_as, pass_program
 from tui.cli.ssh_grammar import Asked, NotInGrammar
 from tui.cli.terminal import tui
+from tui.failures import titled
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def _line(health: Health) -> tuple[object, ...]:
         sum(hour.total for hour in health.hours),
         sum(hour.not_delivered for hour in health.hours),
         health.next_attempt_at,
-        health.webhook.url,
+        titled(health.webhook),
     )
 
 

@@ -12,6 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from core.domain.catalogue import paths
 from core.domain.choices import AS_IT_COMES, Choices
 from core.domain.conditions import parse_conditions
 from core.domain.events import MEANINGS, SELECTABLE, EventType
@@ -206,6 +207,7 @@ class _Form(Page):
     @on(Events.Changed)
     def _count(self) -> None:
         self.something_changed()
+        self.query_one(More).offer(paths(self.query_one(Events).selected))
         self._try_conditions_soon()
         count = len(self.query_one(Events).selected)
         keys = "space or 1-7 toggles   a all   i invert   w what is in it"

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.use_cases.finding import FoundEvent, WentTo, find
-from tui.failures import label_of
+from tui.failures import name_of
 from tui.page import Page
 from tui.screens.delivery import open_delivery
 from tui.states import of_delivery
@@ -108,7 +108,7 @@ class Find(Page):
         at = to.delivery.settled_at or to.delivery.next_attempt_at
         return (
             cell(told.glyph, told.style),
-            cell(f"  {label_of(to.webhook.url)}"),
+            cell(f"  {name_of(to.webhook)}"),
             cell(told.words),
             cell(self.desk.moment(at) if at is not None else ""),
         )

@@ -1,6 +1,6 @@
 """The part of the form that holds what a webhook may choose, and need not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from textual import on
@@ -17,6 +17,7 @@ from core.domain.own_headers import parse_headers
 from tui.untrusted import untrusted
 from tui.widgets.choice import Choice
 from tui.widgets.entry import Entry
+from tui.widgets.field_names import FieldNames
 
 _FORMATS = ((Format.JSON, "JSON, for programs"), (Format.CHAT, "a chat line, for people"))
 _LANGUAGES = (
@@ -79,6 +80,7 @@ class More(Vertical):
     def __init__(self, typed: Typed) -> None:
         super().__init__(id="more")
         self._typed = typed
+        self._field_names = FieldNames()
 
     def compose(self) -> ComposeResult:
         yield from _row("Name", Entry(self._typed.name, max_length=NAME_LIMIT, id="name"))
@@ -86,10 +88,11 @@ class More(Vertical):
         yield from _row("Language", Choice(_LANGUAGES, self._typed.language, name="language"))
         signature = Choice(_SIGNATURES, self._typed.standard_webhooks, name="standard")
         yield from _row("Signature", signature)
-        told = "none; one is X-Api-Key: its value, kept while its name is"
+        told = "none; or X-Api-Key: its value, kept while its name stays"
         yield from _row("Headers", Entry(self._typed.headers, placeholder=told, id="headers"))
         told = 'all; or so: total_tvac >= 100 and mode_paiement = "Bancontact"'
-        yield from _row("Only", Entry(self._typed.only, placeholder=told, id="only"))
+        only = Entry(self._typed.only, placeholder=told, suggester=self._field_names, id="only")
+        yield from _row("Only", only)
         yield Static(id="only-told")
 
     @property
@@ -102,6 +105,10 @@ class More(Vertical):
             self.query_one("#headers", Entry).value,
             self.query_one("#only", Entry).value,
         )
+
+    def offer(self, field_names: Sequence[str]) -> None:
+        """Names for conditions, of which one that was begun is completed."""
+        self._field_names.names = field_names
 
     def tell_of_conditions(self, told: str, style: str = "") -> None:
         line = self.query_one("#only-told", Static)

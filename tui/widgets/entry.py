@@ -2,6 +2,7 @@
 
 from textual import events, on
 from textual.geometry import Region
+from textual.suggester import Suggester
 from textual.widgets import Input
 
 
@@ -12,12 +13,14 @@ class Entry(Input):
         *,
         placeholder: str = "",
         max_length: int = 0,
+        suggester: Suggester | None = None,
         id: str | None = None,  # noqa: A002 - Textual's name
     ) -> None:
         super().__init__(
             value,
             placeholder=placeholder,
             max_length=max_length,
+            suggester=suggester,
             select_on_focus=False,
             compact=True,
             id=id,

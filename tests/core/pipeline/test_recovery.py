@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from core.domain.choices import Chosen, Format
 from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachable, Unsendable
+from core.domain.language import Language
 from core.pipeline import leases
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Claim, Settlement
@@ -16,6 +18,7 @@ from core.storage.vault import Vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, set_business
 from tests.support.scene import (
+    DEVELOPMENT,
     MARIE,
     MINUTE,
     NOON,
@@ -320,3 +323,17 @@ def send_sample(webhook: int, outcome: Outcome, hour: float) -> None:
     services.send_sample(MARIE, webhook, "ticket.created", now, wake=silent)
     fan_out(500, now)
     assert len(attempt(webhook, outcome, now)) == 1
+
+
+def test_what_goes_out_again_has_the_same_bytes_whatever_was_chosen_since(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business, chosen={"format": Format.CHAT}).id
+    fail(business, webhook, 0, 1)
+    [before] = {row.body for row in Delivery.select().where(Delivery.webhook == webhook)}
+    chosen: Chosen = {"language": Language.DUTCH}
+    services.edit_webhook(MARIE, webhook, NOON, policy=DEVELOPMENT, chosen=chosen)
+    succeed(business, webhook, 2)
+    queue_again(NOON + 2 * HOUR)
+    claims = claim(webhook, NOON + 2 * HOUR)
+    assert [each.rendered for each in claims] == [bytes(before)] * 2
