@@ -21,7 +21,7 @@ from core.pipeline.retention import prune_daily, record_end, record_tick
 from core.pipeline.subjects import cut_subjects
 from core.pipeline.sweep import Sweep
 from core.pipeline.tallies import fold
-from core.storage.clock import DatabaseClock
+from core.storage.clock import DatabaseClock, utc_now
 from core.storage.database import open_database, proxy
 from core.storage.schema import require_current
 from core.storage.vault import load_vault
@@ -31,13 +31,7 @@ from tasks.ending import end_in_time
 from tasks.engine import Engine
 from tasks.shares import Limits
 from tasks.wakes import aside, register, unfailing
-from tasks.wiring import (
-    CONFIG_VARIABLE,
-    DEFAULT_CONFIG,
-    make_policy,
-    open_configured_queue,
-    utc_now,
-)
+from tasks.wiring import CONFIG_VARIABLE, DEFAULT_CONFIG, make_policy, open_configured_queue
 
 log = logging.getLogger(__name__)
 

@@ -1,10 +1,9 @@
-"""What every root makes from the configuration: the clock, the URL policy, the queue, the wake.
+"""What every root makes from the configuration: the URL policy, the queue, the wake.
 
 Light on purpose: a command that sends nothing must not wait for what sends to be imported.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "AURAPOS_WEBHOOKS_CONFIG"
 DEFAULT_CONFIG = Path("config.toml")
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def make_policy(delivery: DeliveryConfig) -> UrlPolicy:

@@ -39,6 +39,7 @@ from core.domain.delivery import WAITING, ErrorKind, Schedule, Status
 from core.domain.events import SELECTABLE, EventType
 from core.domain.signing import Secret
 from core.intake import sync
+from core.storage.clock import utc_now as now
 from core.storage.database import open_database
 from core.storage.models import Delivery, Event, Webhook
 from core.storage.vault import load_vault
@@ -48,7 +49,6 @@ from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from core.verification.invariants import Evidence, Rule, Violation, check
 from tasks.wiring import make_wake
-from tasks.wiring import utc_now as now
 from tests.support.dying_worker import run_worker
 from tests.support.installation import Installation
 from tests.support.recording import Recording, Reply, recording

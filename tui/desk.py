@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.domain.editions import WEBHOOKS_LIMIT, Actor, Edition
+from core.domain.actors import Actor
+from core.domain.editions import WEBHOOKS_LIMIT, Edition
 from core.domain.url_policy import UrlPolicy
 from core.errors import BadKeyFile
 from core.intake import Wake

@@ -1,14 +1,10 @@
-"""Editions and what they include, roles, and whoever acts. Pure."""
+"""Editions, and what they include. Pure."""
 
-import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 
 OPTION_PRICE = "€24 a month"
 WEBHOOKS_LIMIT = 100
 """Of one business, where the configuration does not say otherwise."""
-OPERATOR = "operator"
-_LOOKALIKES = str.maketrans("0оοօрρеаαтτгӏ1", "ooooppeaattrll")  # digits, Cyrillic, Greek, Armenian
 
 
 class Edition(StrEnum):
@@ -26,33 +22,6 @@ class Edition(StrEnum):
 
 INCLUDED_EDITIONS = (Edition.GROUP, Edition.RESTAURANT_GROUP)
 """The editions that include webhooks; the others may add the option."""
-
-
-class Role(StrEnum):
-    OWNER = "owner"
-    MANAGER = "manager"
-    STAFF = "staff"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Whoever acts: a member by login, or the operator who holds the database (login None).
-
-    `origin` is from where, for the audit trail: `cli`, `tui`, or a key's fingerprint.
-    """
-
-    login: str | None
-    origin: str
-
-    @property
-    def name(self) -> str:
-        return self.login if self.login is not None else OPERATOR
-
-
-def looks_like_operator(name: str) -> bool:
-    """Whether a reader of the audit trail could take it for the operator's name."""
-    plain = unicodedata.normalize("NFKD", name).casefold().translate(_LOOKALIKES)
-    return "".join(filter(str.isalnum, plain)).removeprefix("the") == OPERATOR
 
 
 def includes_webhooks(edition: str, *, option: bool) -> bool:

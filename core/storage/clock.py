@@ -6,12 +6,17 @@ another has in flight because its own clock leaps. On SQLite all run on one mach
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from core.storage.database import connection, is_postgres, proxy
 from core.storage.models import EPOCH, MICROSECOND
 
 _ASK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+
+def utc_now() -> datetime:
+    """The machine's time. For the roots alone: everybody else is handed it."""
+    return datetime.now(UTC)
 
 
 class DatabaseClock:

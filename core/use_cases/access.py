@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from core.domain.editions import Actor, Role, includes_webhooks, why_not_included
+from core.domain.actors import Actor, Role
+from core.domain.editions import includes_webhooks, why_not_included
 from core.errors import NotAllowed, NotFound, NotIncluded
 from core.storage.models import Business, Delivery, Member, Webhook
 from core.storage.rows import no_business, row_of

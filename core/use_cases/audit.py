@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from core.domain.editions import Actor
+from core.domain.actors import Actor
 from core.storage.models import AuditEntry
 
 

@@ -5,8 +5,9 @@ import hashlib
 from binascii import Error as Base64Error
 from datetime import datetime
 
+from core.domain.actors import Actor, Role, looks_like_operator
 from core.domain.cleaning import clean
-from core.domain.editions import Actor, Edition, Role, includes_webhooks, looks_like_operator
+from core.domain.editions import Edition, includes_webhooks
 from core.errors import BadInput, NotFound
 from core.storage.database import connection, transaction
 from core.storage.models import Business, Member, MemberKey, Setting, Webhook

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.domain.actors import Actor
 from core.domain.checking import (
     GENUINE_PAYLOAD,
     TAMPERED_PAYLOAD,
@@ -14,7 +15,6 @@ from core.domain.checking import (
 )
 from core.domain.choices import Format
 from core.domain.delivery import WAITING, is_success
-from core.domain.editions import Actor
 from core.domain.events import EventType, Purpose
 from core.errors import BadInput
 from core.intake import Wake

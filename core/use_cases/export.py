@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from peewee import Expression
 
-from core.domain.editions import Actor
+from core.domain.actors import Actor
 from core.domain.events import SELECTABLE, EventType
 from core.errors import BadInput
 from core.pipeline.retention import record_export

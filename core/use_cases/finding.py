@@ -10,7 +10,7 @@ from uuid import UUID
 
 from peewee import fn
 
-from core.domain.editions import Actor
+from core.domain.actors import Actor
 from core.domain.events import EventType
 from core.domain.payload import as_subject
 from core.errors import BadInput

@@ -16,10 +16,11 @@ from uuid import UUID
 
 from peewee import SQL, Case, NodeList, fn
 
+from core.domain.actors import Actor, Role
 from core.domain.chat import chat_text
 from core.domain.choices import Choices
 from core.domain.delivery import WAITING, ErrorKind, Recovery, Status
-from core.domain.editions import Actor, Edition, Role, includes_webhooks
+from core.domain.editions import Edition, includes_webhooks
 from core.domain.events import SELECTABLE, EventType, Purpose
 from core.domain.language import Language
 from core.domain.signing import build_body

@@ -11,11 +11,12 @@ from typing import Any
 
 from peewee import SQL, Case, fn
 
+from core.domain.actors import Actor
 from core.domain.catalogue import CATALOGUE
 from core.domain.checking import GENUINE_PAYLOAD
 from core.domain.choices import AS_IT_COMES, NOTHING, Chosen, Format, changes, choose
 from core.domain.delivery import WAITING, Status
-from core.domain.editions import WEBHOOKS_LIMIT, Actor
+from core.domain.editions import WEBHOOKS_LIMIT
 from core.domain.events import SELECTABLE, EventType, Purpose
 from core.domain.language import Language
 from core.domain.payload import digest

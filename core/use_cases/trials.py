@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.domain.actors import Actor
 from core.domain.conditions import are_met, parse_conditions
-from core.domain.editions import Actor
 from core.storage.database import connection, one_of
 from core.storage.kept_back import kept_back_since
 from core.storage.models import Event

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from peewee import SQL, NodeList, fn
 
+from core.domain.actors import Actor
 from core.domain.delivery import ErrorKind, Recovery, Status, is_success
-from core.domain.editions import Actor, includes_webhooks
+from core.domain.editions import includes_webhooks
 from core.storage.bisection import first_id_since
 from core.storage.database import connection
 from core.storage.models import Attempt, AuditEntry, Delivery, Event, TimeField, counts_for_health

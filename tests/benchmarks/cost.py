@@ -24,9 +24,9 @@ from core.outbound.event_loop import run
 from core.outbound.sender import Sender
 from core.outbound.tls import tls_context
 from core.outbound.transport import Errand, GuardedTransport
+from core.storage.clock import utc_now as now
 from core.storage.database import open_database
 from tasks.engine import suit_a_worker
-from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import (
     AT_ONCE,
     PAYLOAD,

@@ -24,6 +24,7 @@ from time import perf_counter
 from core.config import load_config
 from core.domain.events import SELECTABLE, EventType
 from core.intake import publish
+from core.storage.clock import utc_now as now
 from core.storage.database import open_database
 from core.storage.vault import load_vault
 from core.use_cases.businesses import add_business
@@ -32,7 +33,6 @@ from tasks.dispatcher import Tally
 from tasks.engine import suit_a_worker
 from tasks.shares import Limits
 from tasks.wiring import make_wake
-from tasks.wiring import utc_now as now
 from tests.benchmarks.plot import line_plot
 from tests.benchmarks.report import RESULTS
 from tests.benchmarks.stage import (

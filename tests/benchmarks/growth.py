@@ -26,6 +26,7 @@ from core.domain.delivery import Answered
 from core.pipeline import leases, retention
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Settlement
+from core.storage.clock import utc_now as now
 from core.storage.database import hold_connection, open_database, proxy, release_connection
 from core.storage.models import Delivery, Event
 from core.use_cases import queries
@@ -33,7 +34,6 @@ from core.use_cases.finding import find
 from core.use_cases.installation_health import vitals
 from core.use_cases.webhook_health import overview, pulse
 from tasks.engine import suit_a_worker
-from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import (
     SCHEDULE,
     dispatcher,

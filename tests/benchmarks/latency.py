@@ -15,9 +15,9 @@ from pathlib import Path
 
 from core.config import load_config
 from core.intake import Wake, publish
+from core.storage.clock import utc_now as now
 from core.storage.database import open_database
 from tasks.wiring import make_wake
-from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import hold_to_invariants, new_database, spread, write_results
 from tests.support.checked import evidence
 from tests.support.installation import FAST, Installation

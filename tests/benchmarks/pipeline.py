@@ -21,10 +21,10 @@ import aiohttp
 import httpx
 
 from core.outbound.event_loop import run
+from core.storage.clock import utc_now as now
 from core.storage.database import open_database
 from core.verification.invariants import Evidence
 from tasks.engine import suit_a_worker
-from tasks.wiring import utc_now as now
 from tests.benchmarks import cost
 from tests.benchmarks.report import BARE, RIVAL
 from tests.benchmarks.stage import (

@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
+from core.storage.clock import utc_now as now
 from core.storage.database import open_database
-from tasks.wiring import utc_now as now
 from tests.benchmarks.stage import write_results
 from tests.support.installation import Installation
 from tests.support.long_history import LongHistory, keep_house

@@ -18,10 +18,10 @@ import httpx
 
 from core.config import load_config
 from core.intake import sync
+from core.storage.clock import utc_now as now
 from core.storage.database import open_database, release_connection
 from core.verification.invariants import Evidence
 from tasks.wiring import make_wake
-from tasks.wiring import utc_now as now
 from tests.benchmarks.pipeline import client_rate
 from tests.benchmarks.report import BARE
 from tests.benchmarks.stage import (

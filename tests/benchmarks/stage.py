@@ -21,6 +21,7 @@ from core.domain.delivery import Schedule
 from core.domain.events import SELECTABLE, EventType
 from core.domain.signing import Secret
 from core.pipeline.fan_out import fan_out
+from core.storage.clock import utc_now as now
 from core.storage.database import insert_rows, open_database, release_connection, transaction
 from core.storage.models import Event, Webhook
 from core.storage.schema import migrate
@@ -31,7 +32,6 @@ from core.verification.history import Post
 from core.verification.invariants import Evidence, check
 from tasks.consumer import make_dispatcher
 from tasks.dispatcher import Dispatcher
-from tasks.wiring import utc_now as now
 from tests.benchmarks import report
 from tests.support.scene import DEVELOPMENT, OPERATOR
 from tests.support.scripted import post_of

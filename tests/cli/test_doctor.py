@@ -7,8 +7,8 @@ import pytest
 
 from core.config import load_config
 from core.pipeline.retention import record_tick
+from core.storage.clock import utc_now
 from core.storage.database import open_database
-from tasks.wiring import utc_now
 from tests.support.accounts import NOBODY, needs_root
 from tests.support.installation import FAST, Installation
 from tests.support.scene import close_database

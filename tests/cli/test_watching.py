@@ -11,9 +11,9 @@ import pytest
 
 from core.config import load_config, settings_of
 from core.pipeline.retention import TICK, record_tick
+from core.storage.clock import utc_now
 from core.storage.database import open_database
 from core.storage.models import LastRun
-from tasks.wiring import utc_now
 from tests.support.installation import Installation
 from tests.support.programs import find_program, needs
 from tests.support.scene import close_database, make_due

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.domain.editions import Actor
+from core.domain.actors import Actor
 from core.errors import NotFound
 from core.storage.models import Attempt, Delivery, Event, Webhook
 from core.use_cases import queries

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from core import intake
-from core.domain.editions import Actor
+from core.domain.actors import Actor
 from core.errors import NotIncluded
 from core.pipeline import retention
 from core.pipeline.fan_out import fan_out

@@ -6,9 +6,9 @@ from functools import cache
 from ipaddress import ip_network
 from typing import Any
 
+from core.domain.actors import Actor
 from core.domain.choices import NOTHING, Chosen
 from core.domain.delivery import Schedule
-from core.domain.editions import Actor
 from core.domain.events import SELECTABLE, EventType
 from core.domain.url_policy import UrlPolicy
 from core.intake import publish

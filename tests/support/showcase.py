@@ -9,8 +9,8 @@ from uuid import UUID
 from textual.pilot import Pilot
 
 import tui.app
+from core.domain.actors import Actor
 from core.domain.delivery import ErrorKind, Recovery, Status
-from core.domain.editions import Actor
 from core.domain.events import SELECTABLE, EventType
 from core.domain.payload import subject_of
 from core.pipeline.retention import TICK

@@ -9,13 +9,13 @@ from datetime import datetime
 import pytest
 from peewee import OperationalError
 
+from core.storage.clock import utc_now
 from core.storage.vault import Vault
 from tasks import chores, dispatcher
 from tasks import engine as engine_module
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
 from tasks.shares import Limits
-from tasks.wiring import utc_now
 from tests.support.scene import MINUTE, SCHEDULE, add_webhook, make_sender, publish_ticket
 from tests.support.scripted import Scripted
 from tests.support.waiting import PATIENCE, wait_until

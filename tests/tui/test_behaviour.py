@@ -11,10 +11,10 @@ from peewee import fn
 from textual.events import Paste
 from textual.pilot import Pilot
 
+from core.domain.actors import Actor
 from core.domain.checking import Ping, Reaction, report
 from core.domain.choices import Choices, Format
 from core.domain.delivery import ErrorKind, Status
-from core.domain.editions import Actor
 from core.domain.events import SELECTABLE, EventType
 from core.domain.language import Language
 from core.domain.signing import Secret

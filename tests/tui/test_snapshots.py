@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from core.domain.actors import Actor
 from core.domain.checking import Ping, Reaction, report
 from core.domain.delivery import Recovery
-from core.domain.editions import Actor
 from core.domain.signing import Secret
 from core.storage.database import proxy
 from core.storage.vault import Vault

@@ -6,8 +6,8 @@ import click
 
 from core.domain.editions import Edition
 from core.errors import BadInput
+from core.storage.clock import utc_now
 from core.use_cases import businesses, queries
-from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import Program, json_option, operator, pass_program
 

@@ -6,8 +6,8 @@ import click
 
 from core.domain.checking import Grade, Report
 from core.errors import WebhooksError
+from core.storage.clock import utc_now
 from core.use_cases.checking import begin_check, go_on, longest
-from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import Program, actor_as, as_option, json_option, pass_program
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from core.storage.clock import utc_now
 from core.storage.database import open_database
 from core.storage.schema import migrate
 from core.use_cases.copying import copy_from as copy_database
-from tasks.wiring import open_configured_queue, utc_now
+from tasks.wiring import open_configured_queue
 from tui.cli.output import Progress, print_json, print_table, say
 from tui.cli.program import Program, json_option, pass_program, queue_explained
 

@@ -8,9 +8,9 @@ import click
 
 from core.domain.delivery import BESIDE, Status
 from core.domain.events import EventType
+from core.storage.clock import utc_now
 from core.use_cases import queries, services
 from core.use_cases.queries import AttemptRow, DeliveryRow, Wanted
-from tasks.wiring import utc_now
 from tui.cli.moments import TIME_HELP, parse_moment
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (

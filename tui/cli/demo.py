@@ -25,11 +25,11 @@ from core.domain.events import SELECTABLE, EventType
 from core.domain.payload import Change, parse_change
 from core.errors import WebhooksError
 from core.intake import record_change
+from core.storage.clock import utc_now
 from core.use_cases import services
 from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from core.verification.invariants import Evidence, check
-from tasks.wiring import utc_now
 from tui.cli.init import initialise
 from tui.cli.output import say
 from tui.cli.program import Program, actor_as

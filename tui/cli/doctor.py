@@ -18,6 +18,7 @@ from core.domain.delivery import TOLD_BEFORE
 from core.errors import WebhooksError
 from core.outbound.tls import tls_context
 from core.pipeline.retention import TICK_WITHIN
+from core.storage.clock import utc_now
 from core.storage.database import (
     connection,
     explain,
@@ -34,7 +35,7 @@ from core.use_cases import queries
 from core.use_cases.businesses import standing_urls
 from core.use_cases.installation_health import paused_webhooks
 from core.use_cases.rotation import lost_secrets
-from tasks.wiring import make_policy, open_configured_queue, utc_now
+from tasks.wiring import make_policy, open_configured_queue
 from tui.cli.output import print_json, say, told_of_pause
 from tui.cli.program import Program, json_option, others_settings, pass_program, queue_explained
 

@@ -6,8 +6,8 @@ import click
 
 from core.domain.catalogue import CATALOGUE, CatalogueEntry, fields
 from core.domain.events import SELECTABLE, EventType
+from core.storage.clock import utc_now
 from core.use_cases.export import Span, export
-from tasks.wiring import utc_now
 from tui.cli.exporting import Format, Layout, parse_cursor, write_export
 from tui.cli.moments import TIME_HELP, parse_moment
 from tui.cli.output import print_json, print_table, say

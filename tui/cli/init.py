@@ -13,6 +13,7 @@ from core.config import Config, load_config
 from core.domain.editions import Edition
 from core.errors import BadInput, BadKeyFile
 from core.pipeline.subjects import cut_subjects
+from core.storage.clock import utc_now
 from core.storage.database import connection, open_database, sqlite_path
 from core.storage.flush import sync
 from core.storage.folders import taking_turns
@@ -20,7 +21,7 @@ from core.storage.models import Business, Webhook
 from core.storage.schema import migrate as migrate_schema
 from core.storage.vault import create_key_file
 from core.use_cases.businesses import add_business, parse_edition
-from tasks.wiring import open_configured_queue, utc_now
+from tasks.wiring import open_configured_queue
 from tui.cli.business import option_switch, switched
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, operator, pass_program, queue_explained

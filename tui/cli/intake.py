@@ -14,7 +14,7 @@ from core.domain.payload import PAYLOAD_LIMIT
 from core.errors import BadInput, BadPayload, NotIncluded
 from core.intake import SyncReport, publish, read_lines
 from core.intake import sync as run_sync
-from tasks.wiring import utc_now
+from core.storage.clock import utc_now
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import (
     Program,

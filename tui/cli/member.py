@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from core.domain.editions import Role
+from core.domain.actors import Role
+from core.storage.clock import utc_now
 from core.use_cases import businesses, queries
 from core.use_cases.queries import MemberRow
-from tasks.wiring import utc_now
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
     Program,

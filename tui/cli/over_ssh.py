@@ -8,15 +8,15 @@ from datetime import datetime
 
 import click
 
-from core.domain.editions import Actor
+from core.domain.actors import Actor
 from core.domain.events import EventType
 from core.errors import NotAllowed, NotFound
+from core.storage.clock import utc_now
 from core.use_cases import queries
 from core.use_cases.export import Span, export
 from core.use_cases.finding import find
 from core.use_cases.queries import BusinessRow
 from core.use_cases.webhook_health import Health, overview
-from tasks.wiring import utc_now
 from tui.cli import ssh_grammar
 from tui.cli.delivery import print_deliveries
 from tui.cli.exporting import Format, Layout, parse_cursor, write_export

@@ -12,7 +12,7 @@ import click
 from peewee import PeeweeException
 
 from core.config import Config, load_config, settings_of
-from core.domain.editions import Actor
+from core.domain.actors import Actor
 from core.domain.url_policy import UrlPolicy
 from core.errors import BadConfig, BadInput, NotFound, WebhooksError
 from core.storage.database import first_line, open_database

@@ -13,11 +13,11 @@ from peewee import PeeweeException
 from core.errors import BadKeyFile, WebhooksError
 from core.pipeline.retention import TICK_WITHIN
 from core.pipeline.tallies import totals
+from core.storage.clock import utc_now
 from core.storage.database import explain
 from core.storage.vault import Vault
 from core.use_cases.installation_health import Vitals, vitals
 from core.use_cases.rotation import lost_secrets
-from tasks.wiring import utc_now
 from tui.cli.metrics import exposition
 from tui.cli.output import print_json, say, told_of_pause
 from tui.cli.program import Program, json_option, others_settings, pass_program

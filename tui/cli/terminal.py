@@ -16,10 +16,11 @@ from peewee import PeeweeException
 from core.config import DeliveryConfig, HistoryConfig
 from core.domain.editions import INCLUDED_EDITIONS, Edition
 from core.errors import WebhooksError
+from core.storage.clock import utc_now
 from core.storage.database import sqlite_path
 from core.use_cases import queries
 from core.use_cases.settings import keep_lost, settings_of
-from tasks.wiring import DEFAULT_CONFIG, make_policy, utc_now
+from tasks.wiring import DEFAULT_CONFIG, make_policy
 from tui.cli.init import set_up
 from tui.cli.program import (
     Program,

@@ -18,9 +18,9 @@ from core.domain.language import Language
 from core.domain.own_headers import OwnHeader, parse_headers
 from core.domain.receivers import advice_before
 from core.errors import BadInput, WebhooksError
+from core.storage.clock import utc_now
 from core.use_cases import queries, services, trials
 from core.use_cases.queries import WebhookRow
-from tasks.wiring import utc_now
 from tui.cli.checking import check
 from tui.cli.output import give_up_stdout, print_json, print_table, say
 from tui.cli.program import (

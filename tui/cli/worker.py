@@ -13,10 +13,10 @@ from core.errors import WebhooksError
 from core.outbound.event_loop import run
 from core.outbound.tls import tls_context
 from core.pipeline.leases import LEASE
+from core.storage.clock import utc_now
 from tasks.consumer import assemble, make_dispatcher
 from tasks.dispatcher import Tally
 from tasks.ending import end_in_time
-from tasks.wiring import utc_now
 from tui.cli.logs import log_to_stderr
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, pass_program, queue_explained

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from core.domain.actors import Actor
 from core.domain.checking import Ping
-from core.domain.editions import Actor
 from core.domain.events import EventType
 from core.errors import NotFound
 from core.pipeline.fan_out import fan_out

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from core.domain.actors import Actor
 from core.domain.delivery import Answered
-from core.domain.editions import Actor
 from core.domain.events import EventType
 from core.errors import BadInput, NotAllowed, NotFound
 from core.intake import publish

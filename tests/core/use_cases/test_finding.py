@@ -2,8 +2,8 @@
 
 import pytest
 
+from core.domain.actors import Actor
 from core.domain.delivery import Answered, Status
-from core.domain.editions import Actor
 from core.errors import BadInput, NotAllowed
 from core.intake import publish
 from core.pipeline import leases

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from core.domain.actors import Actor
 from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachable
-from core.domain.editions import Actor
 from core.domain.events import SELECTABLE, EventType
 from core.errors import NotAllowed, NotFound
 from core.intake import publish

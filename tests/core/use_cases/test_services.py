@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from core.domain.actors import Actor
 from core.domain.catalogue import CATALOGUE
 from core.domain.choices import AS_IT_COMES, Choices, Chosen, Format
 from core.domain.delivery import Answered, Schedule, Status
-from core.domain.editions import Actor
 from core.domain.events import EventType, Purpose
 from core.domain.language import Language
 from core.domain.own_headers import parse_headers

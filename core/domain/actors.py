@@ -1,0 +1,35 @@
+"""Whoever acts, and the roles that members have. Pure."""
+
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+OPERATOR = "operator"
+_LOOKALIKES = str.maketrans("0оοօрρеаαтτгӏ1", "ooooppeaattrll")  # digits, Cyrillic, Greek, Armenian
+
+
+class Role(StrEnum):
+    OWNER = "owner"
+    MANAGER = "manager"
+    STAFF = "staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever acts: a member by login, or the operator who holds the database (login None).
+
+    `origin` is from where, for the audit trail: `cli`, `tui`, or a key's fingerprint.
+    """
+
+    login: str | None
+    origin: str
+
+    @property
+    def name(self) -> str:
+        return self.login if self.login is not None else OPERATOR
+
+
+def looks_like_operator(name: str) -> bool:
+    """Whether a reader of the audit trail could take it for the operator's name."""
+    plain = unicodedata.normalize("NFKD", name).casefold().translate(_LOOKALIKES)
+    return "".join(filter(str.isalnum, plain)).removeprefix("the") == OPERATOR
