@@ -102,7 +102,7 @@ pictures: $(READY) ## Accept the screens as they look now, in the tests and in t
 
 lock: $(READY) ## Lock the dependencies anew; fails if one has no wheel for a machine we promise
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-dev.lock
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -c requirements-dev.lock -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group build --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -c requirements-dev.lock -o requirements.lock
 	$(BIN)/uv pip compile --group bench --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-bench.lock
 	@$(BIN)/python -m tests.support.wheels
 
