@@ -28,7 +28,7 @@ class BadPayload(WebhooksError):
 
 
 class BadInput(WebhooksError):
-    """A value a person typed that is not one of those allowed."""
+    """A value that a person typed that is not one of those allowed."""
 
 
 class NotAllowed(WebhooksError):

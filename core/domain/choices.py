@@ -68,7 +68,7 @@ def _checked_name(text: str) -> str:
     if len(name) > NAME_LIMIT:
         raise BadInput(f"A name has {NAME_LIMIT} characters at most: leave out {len(name) - 40}.")
     if clean(name) != name:
-        raise BadInput("A name has only characters that everybody can see: type it anew.")
+        raise BadInput("A name may have only visible characters: type it again.")
     return name
 
 

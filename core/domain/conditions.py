@@ -100,7 +100,7 @@ def _parse(text: str) -> Condition:
     if len(text) > LENGTH_LIMIT:
         raise BadInput(f"A condition has {LENGTH_LIMIT} characters at most: make it shorter.")
     if not text.isprintable():
-        raise BadInput("A condition is one line of printable characters: type it anew.")
+        raise BadInput("A condition is one line of printable characters: type it again.")
     found = _CONDITION.fullmatch(text)
     if found is None:
         raise BadInput(f'"{text}" is no condition: {_HOW}.')

@@ -47,7 +47,7 @@ def _wait_for_turn(folder: int, path: Path) -> None:
             if time.monotonic() > deadline:
                 raise BadInput(
                     f"Another `init` or `secrets rotate-key` is at work in {path}: nothing was "
-                    "done; wait for its end and run this again."
+                    "done; wait until it has finished and run this again."
                 ) from None
             time.sleep(_PAUSE)
         except OSError:  # a network file system that locks no folders: nobody waits for another

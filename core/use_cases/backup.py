@@ -65,12 +65,14 @@ def refuse_other_engines(url: str, path: Path) -> None:
     if sqlite_path(url) is None:
         where = f"--dbname={without_password(url)}"
         command = shlex.join(["pg_dump", "--format=custom", f"--file={path}", where])
-        raise BadInput(f"The database is in PostgreSQL, which has a way of its own: `{command}`.")
+        raise BadInput(
+            f"The database is PostgreSQL, which has its own command for this: `{command}`."
+        )
 
 
 def _refuse_existing(path: Path) -> None:
     if path.exists():
-        raise BadInput(f"There is a file {path} already: it is kept as it is; name another.")
+        raise BadInput(f"The file {path} exists already and is left as it is: choose another name.")
 
 
 @contextmanager

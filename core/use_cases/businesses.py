@@ -95,7 +95,7 @@ def add_member(
     key's fingerprint. `may_export` grants the key what it may ask over SSH, or takes it back.
     """
     if key is None and may_export is not None:
-        raise BadInput("What is allowed is allowed to a key: name it with --key-file.")
+        raise BadInput("--allow belongs to a key: name the key with --key-file.")
     login, role = _login(login), parse_role(role)
     parsed = parse_public_key(key) if key is not None else None
     with transaction():

@@ -82,7 +82,7 @@ def _refuse_filled(table: type[Table]) -> None:
     elif table.select().exists():
         raise BadInput(
             f"The configured database is not empty ({_name(table)} has rows): nothing was copied; "
-            "make an empty one and name it in [database] url."
+            "create an empty one and name it in [database] url."
         )
 
 

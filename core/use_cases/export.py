@@ -64,7 +64,7 @@ def export(
     raises.
     """
     if span.since is None and span.after is None:
-        raise BadInput("Say from when on: --since 8d, or --after with the last cursor you have.")
+        raise BadInput("Say where to begin: --since 8d, or --after with the last cursor you have.")
     with connection():
         final = published.final_to()
         to = _end(span, final, now)

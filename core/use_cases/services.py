@@ -167,7 +167,7 @@ def _require_standard_secret(webhook: Webhook, vault: Vault) -> None:
     secret = vault.open(bytes(webhook.secret), webhook.business_id, webhook.id)
     if not secret.is_standard:
         raise BadInput(
-            "This webhook's secret is of an older kind, which no library for Standard Webhooks can "
+            "This webhook's secret is of an older kind that no Standard Webhooks library can "
             "read: regenerate it first, then choose this again."
         )
 

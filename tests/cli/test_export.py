@@ -96,10 +96,10 @@ def test_as_a_member_it_has_that_member_s_rights(installed: Installation) -> Non
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ((), "Say from when on"),
-        (("--after", "x"), "'x' is no cursor"),
-        (("--after", "-1"), "'-1' is no cursor"),
-        (("--after", "9" * 30), "is no cursor"),
+        ((), "Say where to begin"),
+        (("--after", "x"), "'x' is not a cursor"),
+        (("--after", "-1"), "'-1' is not a cursor"),
+        (("--after", "9" * 30), "is not a cursor"),
         (("--since", "yesterday"), "is not a time"),
         (("--since", "1d", "--until", "tomorrow"), "is not a time"),
         (("--since", "1d", "--undelivered", "7"), "no webhook 7"),

@@ -127,7 +127,7 @@ def test_a_wrong_call_is_a_usage_error(tmp_path: Path, args: tuple[str, ...]) ->
 
 def test_two_formats_at_once_are_a_usage_error(installed: Installation) -> None:
     told = installed.fails("status", "--json", "--prometheus", code=2)
-    assert "--json and --prometheus exclude each other: leave one of them out." in told
+    assert "--json and --prometheus cannot be used together: leave one out." in told
 
 
 @pytest.mark.files_only("writes into the file")

@@ -209,7 +209,7 @@ def test_a_key_right_after_escape_counts(installed: Installation, marie: Termina
     marie.press("?")
     marie.wait_for("Keys")
     marie.process.send("\x1bn")
-    marie.wait_for("Where AuraPOS shall call you")
+    marie.wait_for("The address AuraPOS should call")
 
 
 @of_the_terminal

@@ -137,7 +137,7 @@ def _secrets(config: Config) -> Iterator[Finding]:
     if lost:
         told = (
             f"No key here opens the secrets of webhooks {', '.join(map(str, lost))}, whose "
-            "deliveries wait: put the key file of then back, or regenerate them."
+            "deliveries wait: restore the old key file, or regenerate them."
         )
         yield Finding("secrets", Verdict.BAD, told)
     else:

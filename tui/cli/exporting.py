@@ -38,7 +38,7 @@ class Layout:
 def parse_cursor(text: str) -> int:
     """A line's `cursor`; raises BadInput."""
     if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_CURSOR):
-        raise BadInput(f"{text!r} is no cursor: give the one of the last line that you have.")
+        raise BadInput(f"{text!r} is not a cursor: use the one on the last line you have.")
     return int(text)
 
 

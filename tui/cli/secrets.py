@@ -53,5 +53,5 @@ def _refuse_lost(rotation: Rotation) -> None:
         told = ", ".join(map(str, rotation.lost))
         raise BadKeyFile(
             f"{rotation.sealed} secrets are sealed with a new key, but no key here opens those of "
-            f"webhooks {told}: put the key file of then back, or regenerate them."
+            f"webhooks {told}: restore the old key file, or regenerate them."
         )

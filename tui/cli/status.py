@@ -47,7 +47,7 @@ def status(program: Program, *, as_json: bool, prometheus: bool, check: bool, on
     formats = {"--json": as_json, "--prometheus": prometheus, "--check": check}
     asked = [name for name, is_on in formats.items() if is_on]
     if len(asked) > 1:
-        raise click.UsageError(f"{' and '.join(asked)} exclude each other: leave one of them out.")
+        raise click.UsageError(f"{' and '.join(asked)} cannot be used together: leave one out.")
     if check:
         _check(program)
     program.open()

@@ -83,7 +83,7 @@ def _refuse_two_places(place: Place) -> None:
     if sum(given) > 1:
         raise click.UsageError("Give one of --webhook, --delivery and --find.")
     if place.only_failed and place.webhook_id is None:
-        raise click.UsageError("--failed is said of a webhook: name it with --webhook ID.")
+        raise click.UsageError("--failed needs a webhook: add --webhook ID.")
 
 
 def _business_of(desk: Desk, place: Place) -> int | None:

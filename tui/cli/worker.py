@@ -78,9 +78,7 @@ def consume(config: Config, *, lease_for: timedelta = LEASE) -> None:
     consumer.run()
     engine.stop()  # on ctrl+C Huey does not wait for its own threads
     if engine.failure is not None:
-        raise WebhooksError(
-            "The worker broke; its log says how. Whoever supervises it starts it anew."
-        )
+        raise WebhooksError("The worker failed; its log says how. Its supervisor starts it again.")
     log.info("worker stopped", extra={"pid": os.getpid()})
 
 

@@ -138,7 +138,7 @@ class DeliveryPage(Page):
 
     def _exchange(self, detail: DeliveryDetail) -> Content:
         row = detail.delivery
-        headers = build_headers(row.event, row.uuid, "sha256=… (made with the secret of then)")
+        headers = build_headers(row.event, row.uuid, "sha256=… (made with the secret at that time)")
         if self._webhook.choices.standard_webhooks:
             headers += _STANDARD_HEADERS
         headers += [(name, variable_of(name)) for name in self._webhook.choices.headers]

@@ -177,7 +177,7 @@ class _Form(Page):
         self.something_changed()
         text = self.query_one("#url", Entry).value
         if not text:
-            self._tell("", "Where AuraPOS shall call you: https, and public.", "")
+            self._tell("", "The address AuraPOS should call. It must be https and public.", "")
             return
         try:
             target = self.desk.policy.check_url(self._address())
