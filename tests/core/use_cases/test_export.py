@@ -114,7 +114,7 @@ def test_what_was_sent_to_try_a_webhook_was_not_published(business: int, vault: 
 
 
 def test_it_needs_a_beginning(business: int) -> None:
-    with pytest.raises(BadInput, match="Say from when on"):
+    with pytest.raises(BadInput, match="Say where to begin"):
         export(MARIE, [business], Span(), NOON)
 
 
