@@ -68,11 +68,12 @@ def readable(url: str) -> str:
     return url
 
 
-def explain(row: DeliveryRow | AttemptRow, url: str, timeout: float) -> str:
+def explain(row: DeliveryRow | AttemptRow, webhook: WebhookRow, timeout: float) -> str:
     """What the end of the last attempt means, in a sentence or two: its failure, or what a success
     of a well-known receiver does not say. Empty where there is nothing to explain.
     """
-    return advice(url, row.http_status, row.response) or _explain_failure(row, timeout)
+    known = advice(webhook.url, webhook.choices.format, row.http_status, row.response)
+    return known or _explain_failure(row, timeout)
 
 
 def _explain_failure(row: DeliveryRow | AttemptRow, timeout: float) -> str:

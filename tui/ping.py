@@ -8,7 +8,7 @@ from core.domain.delivery import Status
 from core.domain.events import EventType
 from core.domain.receivers import advice
 from core.use_cases import queries, services
-from core.use_cases.queries import DeliveryRow
+from core.use_cases.queries import DeliveryRow, WebhookRow
 from tui.failures import host_of, outcome_of
 from tui.page import BAD, GOOD, Page
 
@@ -55,22 +55,26 @@ class _Sent:
     def wait(self, event_id: int) -> None:
         actor = self.page.desk.actor
         self.page.ask(
-            lambda: queries.delivery_of_event(actor, self.webhook_id, event_id),
-            lambda row: self._look(event_id, row),
+            lambda: (
+                queries.webhook(actor, self.webhook_id),
+                queries.delivery_of_event(actor, self.webhook_id, event_id),
+            ),
+            lambda found: self._look(event_id, *found),
         )
 
-    def _look(self, event_id: int, row: DeliveryRow | None) -> None:
+    def _look(self, event_id: int, webhook: WebhookRow, row: DeliveryRow | None) -> None:
         if row is not None and row.is_attempted:
-            self.tell(*self._verdict(row))
+            self.tell(*self._verdict(webhook, row))
         elif self.page.desk.clock() < self.until:
             self.page.set_timer(_LOOK, lambda: self.wait(event_id))
         else:
             told = f"The {self.what} is still waiting: is the worker running? It stays queued."
             self.tell(told, BAD)
 
-    def _verdict(self, row: DeliveryRow) -> tuple[str, str]:
+    def _verdict(self, webhook: WebhookRow, row: DeliveryRow) -> tuple[str, str]:
         took = f"{outcome_of(row)} in {row.duration_us // 1000} ms"
-        said = advice(self.url, row.http_status, row.response) or row.response or row.detail
+        known = advice(webhook.url, webhook.choices.format, row.http_status, row.response)
+        said = known or row.response or row.detail
         if row.status is Status.DELIVERED:
             return f"✓ {self.what} delivered: {took} {said}", GOOD
         return f"✗ {self.what} failed: {took} {said}", BAD

@@ -9,6 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from core.domain.choices import Format
+
 _ANY = range(100, 600)
 _SUCCESS = range(200, 300)
 
@@ -20,6 +22,11 @@ class Answer:
     statuses: Collection[int]
     body: str  # what the body has in it; empty: whatever it has
     advice: str
+
+    @property
+    def to_json_only(self) -> bool:
+        """It cannot be meant where the format is another already."""
+        return self.advice.endswith(_CHOOSE_CHAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class KnownReceiver:
 _N8N_TEST_URL = (
     "This is n8n's address for tests, which works for one call at a time. Use the production URL."
 )
-_DISCORD_AS_SLACK = "Put /slack behind Discord's URL and choose the format chat."
+_DISCORD_AS_SLACK = "Put /slack behind Discord's URL, and choose the format chat."
 _CHOOSE_CHAT = "Edit the webhook and choose the format chat."
 
 
@@ -103,7 +110,7 @@ KNOWN_RECEIVERS = (
         ),
     ),
     KnownReceiver(
-        name="Discord, for Slack's format",
+        name="Discord (/slack)",
         hosts=r"((ptb|canary)\.)?discord(app)?\.com",
         paths=r"/api/(v\d+/)?webhooks/\d+/[^/]+/slack/?$",
         source="https://docs.discord.com/developers/resources/webhook",
@@ -286,22 +293,25 @@ def known_receiver(url: str) -> KnownReceiver | None:
     return None
 
 
-def takes_chat(url: str) -> bool:
-    """Whether that is the address of a chat program, which takes nothing but the format `chat`."""
+def advice_before(url: str, fmt: Format) -> str:
+    """What to know of that address before anything is sent there in that format; empty where
+    nothing is known.
+    """
     receiver = known_receiver(url)
-    return receiver is not None and receiver.takes_chat
+    if receiver is None:
+        return ""
+    if receiver.takes_chat and fmt is Format.JSON:
+        return f"{receiver.name} takes nothing but a line of text: choose the format chat."
+    return receiver.before
 
 
-def advice_before(url: str) -> str:
-    """What to know of that address before anything is sent there; empty where nothing is known."""
-    receiver = known_receiver(url)
-    return receiver.before if receiver is not None else ""
-
-
-def advice(url: str, http_status: int | None, response: str) -> str:
-    """What that answer means from that receiver, and what to do; empty where nothing is known."""
+def advice(url: str, fmt: Format, http_status: int | None, response: str) -> str:
+    """What that answer means from that receiver, to a webhook of that format, and what to do; empty
+    where nothing is known.
+    """
     receiver = known_receiver(url)
     for answer in receiver.answers if receiver is not None else ():
-        if http_status in answer.statuses and answer.body in response:
+        is_it = http_status in answer.statuses and answer.body in response
+        if is_it and (fmt is Format.JSON or not answer.to_json_only):
             return answer.advice
     return ""

@@ -10,6 +10,10 @@ def test_what_must_be_known_of_an_address_is_said_when_it_is_registered(
     discord = "https://discord.com/api/webhooks/1/x"
     created = installed.ok("webhook", "create", discord, "--all-events")
     assert created.splitlines()[-1].startswith("Put /slack behind Discord's URL")
+    slack = "https://hooks.slack.com/services/T0/B0/x"
+    assert "choose the format chat" in installed.ok("webhook", "create", slack, "--all-events")
+    told = installed.ok("webhook", "create", slack, "--all-events", "--format", "chat")
+    assert "choose the format chat" not in told
     other = installed.ok("webhook", "create", "https://example.com/slack", "--all-events")
     assert "/slack behind" not in other
 

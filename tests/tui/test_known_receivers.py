@@ -59,8 +59,14 @@ def test_what_must_be_known_before_is_said_in_the_form(empty: Desk) -> None:
     async def script(pilot: Pilot[None]) -> None:
         await press(pilot, "n", typed("https://discord.com/api/webhooks/1/x"))
         assert "ok: https, public" in drawn(app)
-        assert says(app, "Put /slack behind Discord's URL and choose the format chat.")
+        assert says(app, "Put /slack behind Discord's URL, and choose the format chat.")
         await press(pilot, typed("/slack"))
         assert "Put /slack" not in drawn(app)
+        assert says(app, "takes nothing but a line of text: choose the format chat.")
+        app.screen.query_one("#format").focus()
+        await press(pilot, "space")
+        assert "choose the format chat" not in drawn(app)
+        await press(pilot, "space")
+        assert says(app, "choose the format chat")
 
     play(app, script)

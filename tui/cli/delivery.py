@@ -143,8 +143,8 @@ def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool
         ],
         "No attempt has ended yet.",
     )
-    url = queries.webhook(actor, row.webhook_id).url
-    explanation = explain(row, url, program.config.delivery.timeout.total_seconds())
+    webhook = queries.webhook(actor, row.webhook_id)
+    explanation = explain(row, webhook, program.config.delivery.timeout.total_seconds())
     if explanation:
         say(explanation)
     say(f"body: {body}")

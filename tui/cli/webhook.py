@@ -231,7 +231,7 @@ def create(
         say(f"webhook {new.id}: {new.url}")
         say(f"secret: {new.secret.reveal()}")
         say(_SHOWN_ONCE)
-    if known := advice_before(new.url):
+    if known := advice_before(new.url, chosen.get("format", Format.JSON)):
         say(known)
 
 

@@ -88,7 +88,7 @@ class DeliveryPage(Page):
         self._tell("#state", self._state())
         self._tell("#attempts", self._attempts(detail.attempts))
         row = detail.delivery
-        why = explain(row, self._webhook.url, self.desk.timeout.total_seconds())
+        why = explain(row, self._webhook, self.desk.timeout.total_seconds())
         self._tell("#why", untrusted(why, BAD if row.error is not None else ""))
         self.show_if(bool(why), "#why")
         self._tell("#exchange", self._exchange(detail))

@@ -136,7 +136,7 @@ class _Form(Page):
 
     @on(More.Changed)
     def _chosen_anew(self) -> None:
-        self.something_changed()
+        self._judge()
         self._try_conditions_soon()
 
     def _try_conditions_soon(self) -> None:
@@ -191,7 +191,7 @@ class _Form(Page):
             shown = f"with {_SCHEME} in front, which ⏎ or ^s puts there"
         elif target.url != text:
             shown += f", stored as {target.url}"
-        known = advice_before(target.url)
+        known = advice_before(target.url, self.query_one(More).typed.format)
         self._tell("✓", f"ok: {shown}. {known}" if known else f"ok: {shown}", GOOD)
 
     def _address(self) -> str:

@@ -216,7 +216,7 @@ class History(ListPage):
         preview = self.query_one("#preview", Static)
         if row is None:
             return
-        told = explain(row, self.webhook.url, self.desk.timeout.total_seconds())
+        told = explain(row, self.webhook, self.desk.timeout.total_seconds())
         lines = [f"This is a {row.purpose}: nothing happened."] if row.purpose else []
         lines += [told] if told else []
         if row.next_attempt_at is not None:

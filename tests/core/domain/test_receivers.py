@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.choices import Format
 from core.domain.receivers import (
     KNOWN_RECEIVERS,
     Answer,
     advice,
     advice_before,
     known_receiver,
-    takes_chat,
 )
 
 SLACK = "https://hooks.slack.com/services/T0/B0/x"
@@ -34,10 +34,10 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "known-receivers.md"
         ("https://hooks.slack.com:443/services/T0/B0/x", "Slack"),
         (GOOGLE, "Google Chat"),
         (DISCORD, "Discord"),
-        (f"{DISCORD}/slack", "Discord, for Slack's format"),
+        (f"{DISCORD}/slack", "Discord (/slack)"),
         (
             "https://discordapp.com/api/v10/webhooks/1/x/slack?wait=true",
-            "Discord, for Slack's format",
+            "Discord (/slack)",
         ),
         (ZAPIER, "Zapier"),
         (MAKE, "Make"),
@@ -85,18 +85,25 @@ def test_a_receiver_is_known_by_its_host(url: str, name: str) -> None:
 )
 def test_a_host_that_only_looks_alike_is_not_believed(url: str) -> None:
     assert known_receiver(url) is None
-    assert not takes_chat(url)
-    assert advice(url, 400, "invalid_payload no_text") == advice_before(url) == ""
+    assert advice(url, Format.JSON, 400, "invalid_payload no_text") == ""
+    assert advice_before(url, Format.JSON) == ""
 
 
-@pytest.mark.parametrize("url", [SLACK, GOOGLE, f"{DISCORD}/slack"])
-def test_chat_programs_take_the_format_chat(url: str) -> None:
-    assert takes_chat(url)
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [(SLACK, "Slack"), (GOOGLE, "Google Chat"), (f"{DISCORD}/slack", "Discord (/slack)")],
+)
+def test_chat_programs_are_to_be_told_in_chat_lines(url: str, name: str) -> None:
+    told = f"{name} takes nothing but a line of text: choose the format chat."
+    assert advice_before(url, Format.JSON) == told
+    assert advice_before(url, Format.CHAT) == ""
 
 
-@pytest.mark.parametrize("url", [DISCORD, ZAPIER, MAKE, N8N, BREVO, "https://example.com/slack"])
-def test_others_do_not(url: str) -> None:
-    assert not takes_chat(url)
+@pytest.mark.parametrize("response", ["no_text", "invalid_payload"])
+def test_whoever_has_chosen_chat_is_not_told_to_choose_it(response: str) -> None:
+    assert "the format chat" in advice(SLACK, Format.JSON, 400, response)
+    assert advice(SLACK, Format.CHAT, 400, response) == ""
+    assert "switched this address off" in advice(SLACK, Format.CHAT, 404, "no_service")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +136,7 @@ def test_others_do_not(url: str) -> None:
     ],
 )
 def test_what_they_answer_is_explained(url: str, status: int, response: str, words: str) -> None:
-    assert words in advice(url, status, response)
+    assert words in advice(url, Format.JSON, status, response)
 
 
 @pytest.mark.parametrize(
@@ -146,16 +153,17 @@ def test_what_they_answer_is_explained(url: str, status: int, response: str, wor
     ],
 )
 def test_where_nothing_is_known_nothing_is_said(url: str, status: int, response: str) -> None:
-    assert advice(url, status, response) == ""
+    assert advice(url, Format.JSON, status, response) == ""
 
 
 @pytest.mark.parametrize(
     ("url", "words"),
-    [(DISCORD, "/slack"), (BREVO, "docs/receivers"), (SLACK, ""), (MAKE, ""), (N8N, "")],
+    [(DISCORD, "/slack"), (BREVO, "docs/receivers"), (MAKE, ""), (N8N, ""), (ZAPIER, "")],
 )
 def test_what_must_be_known_before_is_said_before(url: str, words: str) -> None:
-    assert words in advice_before(url)
-    assert bool(words) == bool(advice_before(url))
+    for fmt in Format:
+        assert words in advice_before(url, fmt)
+        assert bool(words) == bool(advice_before(url, fmt))
 
 
 def test_the_document_says_the_same() -> None:
