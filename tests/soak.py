@@ -45,6 +45,7 @@ from core.storage.models import Delivery, Event, Webhook
 from core.storage.vault import load_vault
 from core.use_cases import services
 from core.use_cases.businesses import add_business
+from core.use_cases.checking import begin_check
 from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from core.verification.invariants import Evidence, Rule, Violation, check
@@ -185,8 +186,13 @@ class Scene:
             case 1 | 2 | 3:
                 renewed = services.regenerate_secret(OPERATOR, webhook.id, now(), vault=self._vault)
                 self.secrets[webhook.id].append(renewed)
-            case 4 | 5 | 6:
+            case 4:
                 services.send_test(OPERATOR, webhook.id, now(), wake=self._wake)
+            case 5:
+                event = chance.choice(SELECTABLE)
+                services.send_sample(OPERATOR, webhook.id, event, now(), wake=self._wake)
+            case 6:
+                begin_check(OPERATOR, webhook.id, now(), wake=self._wake)
             case _:
                 self._redeliver(webhook)
 

@@ -453,7 +453,7 @@ class TestTests:
             await until(pilot, lambda: says(app, "✓ ticket.cancelled sample delivered: 200"))
             await press(pilot, "q", "h")
             assert says(app, "sample · {")
-            assert says(app, "This is a sample: nothing happened.")
+            assert says(app, "Sent on purpose (sample): nothing had happened.")
             await press(pilot, "enter")
             assert says(app, "delivered ticket.cancelled (sample)")
 

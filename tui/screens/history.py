@@ -217,7 +217,7 @@ class History(ListPage):
         if row is None:
             return
         told = explain(row, self.webhook, self.desk.timeout.total_seconds())
-        lines = [f"This is a {row.purpose}: nothing happened."] if row.purpose else []
+        lines = [f"Sent on purpose ({row.purpose}): nothing had happened."] if row.purpose else []
         lines += [told] if told else []
         if row.next_attempt_at is not None:
             lines.append(self._next(row.next_attempt_at))

@@ -8,7 +8,7 @@ import pytest
 
 from core.domain.choices import Chosen, Format
 from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachable
-from core.domain.events import EventType
+from core.domain.events import EventType, Purpose
 from core.domain.language import Language
 from core.domain.signing import build_body, build_headers
 from core.intake import publish
@@ -22,6 +22,7 @@ from core.storage.models import Attempt, Delivery, Event, SelectedEvent, Webhook
 from core.storage.vault import Vault
 from core.use_cases import services
 from core.use_cases.businesses import add_business
+from core.use_cases.checking import begin_check
 from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from core.verification.invariants import Evidence, Rule, check
@@ -194,6 +195,23 @@ def test_a_sample_is_in_order_however_it_ends(play: Play, vault: Vault) -> None:
         play.fan_out()
         play.attempt(outcome, status)
     assert check(play.evidence()) == []
+
+
+def test_a_ping_that_is_to_be_refused_must_not_be_signed_rightly(play: Play) -> None:
+    begin_check(MARIE, play.webhook.id, play.now, wake=silent)
+    play.fan_out()
+    play.attempt(OK, 200)
+    assert {rule: len(found) for rule, found in play.broken().items()} == {Rule.SIGNED: 2}
+
+
+def test_a_ping_of_a_check_is_attempted_once(play: Play) -> None:
+    begin_check(MARIE, play.webhook.id, play.now, wake=silent)
+    play.fan_out()
+    play.attempt(BROKEN, 500)
+    Event.update(purpose=Purpose.CHECK).execute()  # signed rightly, as they were here
+    assert check(play.evidence()) == []
+    Event.update(purpose=None).execute()
+    assert "abandoned with attempts left" in play.broken()[Rule.LOST][0]
 
 
 def test_an_edited_and_a_resigned_webhook_are_in_order(play: Play, vault: Vault) -> None:
