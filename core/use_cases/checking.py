@@ -31,8 +31,6 @@ _PINGS = {
     Ping.WRONG_SECRET: (Purpose.WRONG_SECRET, GENUINE_PAYLOAD),
     Ping.STALE: (Purpose.STALE, GENUINE_PAYLOAD),
 }
-
-
 _REST = timedelta(seconds=10)
 
 

@@ -58,7 +58,7 @@ def _document(found: Report) -> dict[str, object]:
         "findings": [{"grade": grade, "sentence": said} for grade, said in found.findings],
         "pings": [
             {
-                "ping": ping,
+                "ping": ping.name.lower(),
                 "accepted": each.accepted,
                 "http_status": each.http_status,
                 "error": each.error,

@@ -33,6 +33,7 @@ from core.storage.models import TABLES, AuditEntry, Delivery, Webhook
 from core.storage.vault import Vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, add_member, set_business
+from core.use_cases.checking import begin_check
 from core.use_cases.services import NewWebhook
 from tests.support.scene import (
     DAY,
@@ -204,6 +205,7 @@ ACTS: dict[str, Act] = {
     "sample": lambda actor, _, webhook, __: services.send_sample(
         actor, webhook, CREATED, NOON, wake=silent
     ),
+    "check": lambda actor, _, webhook, __: begin_check(actor, webhook, NOON, wake=silent),
     "redeliver": lambda actor, _, webhook, __: services.redeliver(
         actor, delivery_of(webhook), NOON, wake=silent
     ),
