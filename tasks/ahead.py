@@ -61,6 +61,10 @@ class Ahead:
         late = [each for each, held in self._held.items() if held[0].start_by <= now]
         return [held for each in late for held in self._take_while(each, now)]
 
+    def all_of(self, webhook_id: int) -> list[Held]:
+        """All of this webhook, of which nothing is ahead any more."""
+        return list(self._take_while(webhook_id, float("inf")))
+
     def all(self) -> list[Held]:
         """All; nothing is ahead any more."""
         return self.overdue(float("inf"))

@@ -30,6 +30,7 @@ from core.domain.delivery import (
     Verdict,
     Withdrawn,
 )
+from core.domain.hold import held_until
 from core.domain.own_headers import OwnHeader
 from core.domain.signing import Secret, build_body, build_headers, standard_headers
 from core.errors import BadKeyFile
@@ -48,6 +49,7 @@ from core.storage.vault import Vault
 from tasks.ahead import Ahead, Held
 from tasks.database_thread import DatabaseThread
 from tasks.gates import Recipient
+from tasks.holds import Holds
 from tasks.last_look import LastLooks
 from tasks.roster import Roster, host_of
 from tasks.shares import Limits, Load
@@ -139,7 +141,8 @@ class Dispatcher:
         self._roster_at = 0.0  # when it is called next
         self._roster_from = 0.0  # not before, however often somebody asks
         self._ring_from = 0.0
-        self._paused = frozenset[int]()  # of those on the roster
+        self._restrained = frozenset[int]()  # webhooks of the roster
+        self._holds = Holds()
         self._fanned_out_last = 0  # the business whose turn it was
         self._ahead = Ahead()
         self._unwanted: list[Claim] = []  # to be given back
@@ -268,12 +271,15 @@ class Dispatcher:
         return self._load.wanted(self._roster.first(), monotonic(), most)
 
     def _give_back_what_is_late(self) -> None:
-        late = self._ahead.all() if self._stopping else self._ahead.overdue(monotonic())
-        for held in late:
+        self._take_back(self._ahead.all() if self._stopping else self._ahead.overdue(monotonic()))
+
+    def _take_back(self, ahead: list[Held]) -> None:
+        """Have these given back, which were claimed ahead and are so no more."""
+        for held in ahead:
             self._load.given_back(held.recipient)
             if not self._ahead.has(held.recipient.webhook_id):
                 self._load.leave(held.recipient.webhook_id)
-        self._unwanted += [held.claim for held in late]
+        self._unwanted += [held.claim for held in ahead]
 
     def _write(
         self,
@@ -298,7 +304,7 @@ class Dispatcher:
             self._clock,
             self._lease_for,
             held=frozenset(self._held),
-            paused=self._paused,
+            restrained=self._restrained,
         )
 
     def _settled(
@@ -340,7 +346,8 @@ class Dispatcher:
         tally.events += fanned_out.events
         self._fanned_out_last = fanned_out.last_business
         self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
-        self._paused = frozenset(each.webhook_id for each in waiting if each.is_paused)
+        self._restrained = frozenset(each.webhook_id for each in waiting if each.is_restrained)
+        self._load.assume_held(each.webhook_id for each in waiting if each.is_held)
         self._roster.call(waiting)
         if has_more:
             self.look()
@@ -377,12 +384,25 @@ class Dispatcher:
             outcome = await self._outcome(held, vault)
             passed(Step.ANSWERED)
             duration = timedelta(seconds=monotonic() - begin)
-            self._unsettled.append(Settlement(held.claim, outcome, started_at, duration))
+            asked_until = self._asked_until(held.recipient, outcome)
+            self._unsettled.append(
+                Settlement(held.claim, outcome, started_at, duration, asked_until)
+            )
         except BaseException:
             self._held.discard(held.claim.id)
             raise
         finally:
             self._ended(held.recipient, outcome)
+
+    def _asked_until(self, recipient: Recipient, outcome: Outcome) -> datetime | None:
+        """Until when the answer asked for nothing more, which is heeded from now on."""
+        now = self._clock()
+        until = held_until(outcome, now)
+        if until is not None:
+            self._holds.begin(recipient.webhook_id, monotonic() + (until - now).total_seconds())
+            self._load.assume_held([recipient.webhook_id], anew=True)
+            self._take_back(self._ahead.all_of(recipient.webhook_id))
+        return until
 
     def _ended(self, recipient: Recipient, outcome: Outcome) -> None:
         """Its place is taken again at once; the outcome is settled with what else ends soon."""
@@ -422,6 +442,7 @@ class Dispatcher:
     async def _may_send(self, held: Held) -> bool:
         """Still wanted, and still ours: after a process stood still another may have sent it."""
         wanted = await self._last_looks.may_send(held.claim) and monotonic() < held.leased_until
+        wanted = wanted and not self._holds.lasts(held.claim.webhook_id, monotonic())
         if wanted:
             passed(Step.SENDING)
         return wanted

@@ -19,6 +19,7 @@ from itertools import count
 from core.domain.delivery import Answered, Outcome, Unreachable
 from tasks.gates import Gate, Recipient, Ticket
 
+_EASED_BY = 8  # accepted in a row: one more at a time for a webhook that was held
 _REMEMBERED = 2000  # webhooks whose rate is, though nothing is in flight to them
 
 
@@ -45,6 +46,23 @@ class Limits:
         return max(1, self.concurrency * 5 // 8)
 
 
+class _Eased:
+    """How much a webhook may have in flight that was held: at first one, and one more with every
+    eight that are accepted in a row, since a receiver that takes one a second answers the first
+    ones after each hold.
+    """
+
+    def __init__(self) -> None:
+        self.share = 1
+        self._in_a_row = 0
+
+    def ended(self, *, accepted: bool) -> None:
+        self._in_a_row = self._in_a_row + 1 if accepted else 0
+        if self._in_a_row == _EASED_BY:
+            self._in_a_row = 0
+            self.share += 1
+
+
 class Load:
     """What is in flight and what is claimed ahead, to each webhook, each host and altogether.
 
@@ -60,6 +78,7 @@ class Load:
         self._hosts: dict[str, Gate] = {}
         self._webhooks: dict[int, Gate] = {}
         self._silences: dict[int, int] = {}  # since the last answer, of all known
+        self._eased: dict[int, _Eased] = {}  # webhooks that were held of late
         self._open: list[Ticket] = []  # a heap of those that no gate is known to stop
         self._tickets: dict[int, Ticket] = {}  # of each webhook that waits the one that is good
         self._started: dict[int, int] = {}  # the day on which each business last started something
@@ -75,6 +94,15 @@ class Load:
         for webhook_id in webhook_ids:
             if webhook_id not in self._silences:
                 self._learn(webhook_id, self._most_silences)
+
+    def assume_held(self, webhook_ids: Iterable[int], *, anew: bool = False) -> None:
+        """Their receivers have asked for less: one at a time, and one more with each eight that are
+        accepted in a row. `anew` where one has just asked; else where this process knows nothing.
+        """
+        for webhook_id in webhook_ids:
+            if anew or webhook_id not in self._eased:
+                self._eased[webhook_id] = _Eased()
+                self._share_anew(webhook_id)
 
     # What to claim
 
@@ -150,6 +178,8 @@ class Load:
         match outcome:
             case Answered():
                 self._learn(webhook_id, 0)
+                if webhook_id in self._eased:
+                    self._ease(webhook_id, accepted=outcome.accepted)
             case Unreachable():
                 silences = self._silences.get(webhook_id, 0) + 1
                 self._learn(webhook_id, min(silences, self._most_silences))
@@ -206,7 +236,22 @@ class Load:
         return gate
 
     def _share(self, webhook_id: int) -> int:
-        return max(1, self._limits.per_webhook >> self._silences.get(webhook_id, 0))
+        share = self._limits.per_webhook >> self._silences.get(webhook_id, 0)
+        eased = self._eased.get(webhook_id)
+        return max(1, share if eased is None else min(share, eased.share))
+
+    def _ease(self, webhook_id: int, *, accepted: bool) -> None:
+        eased = self._eased[webhook_id]
+        eased.ended(accepted=accepted)
+        if eased.share >= self._limits.per_webhook:
+            del self._eased[webhook_id]
+        self._share_anew(webhook_id)
+
+    def _share_anew(self, webhook_id: int) -> None:
+        own = self._webhooks.get(webhook_id)
+        if own is not None:
+            own.limit = self._share(webhook_id)
+            self._issue_again(webhook_id)
 
     def _classes(self, webhook_id: int) -> Sequence[Gate]:
         match self._silences.get(webhook_id):

@@ -71,6 +71,7 @@ class Answered:
     http_status: int
     response: str
     detail: str = ""
+    retry_after: str = ""  # as a 429 or a 503 says it, unread
 
     @property
     def accepted(self) -> bool:

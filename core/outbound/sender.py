@@ -21,6 +21,7 @@ from core.domain.delivery import (
     Unreachable,
     Withdrawn,
 )
+from core.domain.hold import ASKING
 from core.domain.own_headers import blotted
 from core.outbound.deadlines import Deadlines, StoodStill
 from core.outbound.failures import AttemptFailed, KeptConnectionDied, NotWanted, OursToMend
@@ -128,7 +129,8 @@ class _Attempt:
         location = _header(response, b"location") if 300 <= response.status_code < 400 else ""
         location = blotted(location.encode(), self._own_headers).decode()
         detail = clean(f"redirects to {location}", _DETAIL_LIMIT) if location else ""
-        return Answered(response.status_code, self._text(response), detail)
+        asking = _only(response, b"retry-after") if response.status_code in ASKING else ""
+        return Answered(response.status_code, self._text(response), detail, asking)
 
     def _text(self, response: httpx.Response) -> str:
         encoding = _header(response, b"content-encoding").strip().lower()
@@ -143,6 +145,12 @@ def _header(response: httpx.Response, name: bytes) -> str:
         if given.lower() == name:
             return value.decode("utf-8", "replace")
     return ""
+
+
+def _only(response: httpx.Response, name: bytes) -> str:
+    """A header's value where it is there once, cut; else nothing, for which of two would count?"""
+    values = [value for given, value in response.headers.raw if given.lower() == name]
+    return values[0].decode("ascii", "replace")[:_DETAIL_LIMIT] if len(values) == 1 else ""
 
 
 def _unforeseen(error: Exception) -> Unreachable:

@@ -36,14 +36,16 @@ from core.domain.events import CHECKS
 from core.domain.payload import is_intact
 from core.pipeline.attempt_log import AttemptRow, attempt_row, log_attempts, prepare_log
 from core.pipeline.recovery import Ended, note_outages
+from core.pipeline.restraint import Heard, Restraint, heed, reserve, restraints
 from core.pipeline.steps import Step, passed
 from core.storage.database import Prepared, connection, is_postgres, one_of, proxy, transaction
-from core.storage.due import Due, due_deliveries
+from core.storage.due import Due, due_deliveries, sent_on_purpose
 from core.storage.models import (
     EPOCH,
     MICROSECOND,
     Delivery,
     Event,
+    TimeField,
     Webhook,
 )
 from core.storage.ready import LAG, hold, lower, raise_up
@@ -56,6 +58,7 @@ LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
 
 _LAG_US = LAG // MICROSECOND
+_time = TimeField()
 
 
 class Claim(NamedTuple):
@@ -81,11 +84,13 @@ class Claim(NamedTuple):
     headers: str | None = None  # the webhook's own, as its row holds them
     purpose: str | None = None  # an events.Purpose, of the event
     is_on_purpose: bool = False  # its event was made for this webhook alone, as a test is
+    held_until: datetime | None = None  # the webhook, when this was claimed
 
     @property
     def terms(self) -> tuple[object, ...]:
         """What must not have changed when it is sent."""
-        return self.url, self.sealed_secret, self.standard_webhooks, self.headers
+        chosen = self.url, self.sealed_secret, self.standard_webhooks, self.headers
+        return *chosen, self.held_until
 
 
 def claim(
@@ -95,10 +100,10 @@ def claim(
     clock: Callable[[], datetime] | None = None,
     lease_for: timedelta = LEASE,
     held: Collection[int] = (),
-    paused: Collection[int] = (),
+    restrained: Collection[int] = (),
 ) -> list[Claim]:
     """Lease what is due at `due_by`, up to `wanted[webhook_id]` of each webhook; of those that are
-    `paused`, what was sent on purpose.
+    `restrained`, what that allows, and of others that have become so, nothing.
 
     The lease runs from what `clock` says once it is our turn to write, by default `due_by`: a wait
     for others, or a pass that began long ago, must not shorten it.
@@ -112,14 +117,31 @@ def claim(
         with transaction():
             now = clock() if clock is not None else due_by
             due_by = min(due_by, now)  # if the clock was set back since, less is due
-            rows = [row for row in due_deliveries(wanted, due_by, paused) if row.id not in held]
+            known = restraints({each: wanted[each] for each in wanted.keys() & restrained}, now)
+            free = {each: room for each, room in wanted.items() if each not in restrained}
+            rows = due_deliveries(free, due_by) + _due_of_restrained(known, due_by)
+            rows = [row for row in rows if row.id not in held]
             ids = _lease(rows, lease, schedule, now, lease_for)
+            reserve(known, rows, now + lease_for)
             raise_up(_emptied(wanted, rows), due_by)
             passed(Step.CLAIMING)
         passed(Step.CLAIMED)
-        return _claims(
-            ids, lease, now
-        )  # leased, they are ours to read; and nobody has to wait for it
+        claims = _claims(ids, lease, now)  # leased, they are ours to read, and nobody has to wait
+    return [_restrained(each, known) for each in claims] if known else claims
+
+
+def _restrained(claim: Claim, known: Mapping[int, Restraint]) -> Claim:
+    restraint = known.get(claim.webhook_id)
+    return claim._replace(held_until=restraint.held_until) if restraint is not None else claim
+
+
+def _due_of_restrained(known: Mapping[int, Restraint], due_by: datetime) -> list[Due]:
+    rooms = {each: known[each].room for each in known if known[each].room}
+    going = {each: room for each, room in rooms.items() if not known[each].is_paused}
+    rows = due_deliveries(going, due_by, restrained=True)
+    for webhook_id in rooms.keys() - going.keys():
+        rows += sent_on_purpose(webhook_id, rooms[webhook_id], due_by)
+    return rows
 
 
 def _lease(
@@ -223,7 +245,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
             (
                 *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
                 *(*row[9:14], to_time(row[14]), row[15], bool(row[16]), *row[17:19]),
-                row[19] is not None,
+                *(row[19] is not None, None),
             )
         )
 
@@ -257,6 +279,7 @@ def give_back(claims: Sequence[Claim], now: datetime) -> int:
     by_lease = defaultdict(list)
     for each in claims:
         by_lease[each.lease].append(each.id)
+    heard = [Heard(each.webhook_id, each.held_until, None, accepted=False) for each in claims]
     webhook_ids = {each.webhook_id for each in claims}
     with transaction():
         hold(webhook_ids)
@@ -267,6 +290,7 @@ def give_back(claims: Sequence[Claim], now: datetime) -> int:
             for lease, ids in by_lease.items()
         )
         lower(webhook_ids, now)
+        heed(heard, now)
     return int(given)
 
 
@@ -283,16 +307,8 @@ def still_sendable(claims: Sequence[Claim]) -> list[bool]:
         else:
             which = "webhook.id IN (SELECT value FROM json_each(?))"
             rows = proxy.execute_sql(f"{_STANDING} AND {which}", (json.dumps(asked),))
-        standing = {
-            webhook_id: _Standing((url, bytes(secret), bool(standard), headers), bool(is_paused))
-            for webhook_id, url, secret, standard, headers, is_paused, *business in rows.fetchall()
-            if _is_served(*business)
-        }
+        standing = {row[0]: _standing(row) for row in rows.fetchall()}
     return [_is_as_claimed(claim, standing.get(claim.webhook_id)) for claim in claims]
-
-
-def _is_served(edition: str, option: object) -> bool:
-    return includes_webhooks(edition, option=bool(option))
 
 
 class _Standing(NamedTuple):
@@ -300,6 +316,15 @@ class _Standing(NamedTuple):
 
     terms: tuple[object, ...]
     is_paused: bool
+
+
+def _standing(row: Row) -> _Standing | None:
+    """What such a row says; None where nothing may be sent any more."""
+    _, url, secret, standard, headers, held_until, is_paused, edition, option = row
+    if not includes_webhooks(edition, option=bool(option)):
+        return None
+    terms = url, bytes(secret), bool(standard), headers, _time.python_value(held_until)
+    return _Standing(terms, bool(is_paused))
 
 
 def _is_as_claimed(claim: Claim, now: _Standing | None) -> bool:
@@ -311,7 +336,7 @@ def _is_as_claimed(claim: Claim, now: _Standing | None) -> bool:
 # As text: on SQLite what builds a query takes ten times as long as the look itself.
 _STANDING = """
     SELECT webhook.id, webhook.url, webhook.secret, webhook.standard_webhooks, webhook.headers,
-        webhook.paused_at IS NOT NULL, business.edition, business.option
+        webhook.held_until, webhook.paused_at IS NOT NULL, business.edition, business.option
     FROM webhook JOIN business ON business.id = webhook.business_id
     WHERE webhook.deleted_at IS NULL
 """
@@ -324,6 +349,7 @@ class Settlement(NamedTuple):
     outcome: Outcome
     started_at: datetime
     duration: timedelta
+    asked_until: datetime | None = None  # the answer asked for nothing more to be sent until then
 
 
 def settle(
@@ -351,7 +377,7 @@ def settle(
     # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
     log, ended = _attempt_log(judged), _ended(judged)
     with transaction():
-        hold({each.claim.webhook_id for each, verdict in judged if verdict.due_at is not None})
+        hold(_held_in_settling(judged))
         settled = []
         for (verdict, lease, interrupted), group in by_verdict.items():
             ids = [each.claim.id for each, _ in group]
@@ -365,6 +391,7 @@ def settle(
         for statement in log:
             statement.run()
         note_outages(ended)
+        heed(_heard(settled), now)
         passed(Step.SETTLING)
     passed(Step.SETTLED)
     return settled
@@ -379,6 +406,26 @@ def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
     """
     is_answered = not isinstance(settlement.outcome, Lapsed)
     return _ONCE if settlement.claim.purpose in CHECKS and is_answered else schedule
+
+
+def _held_in_settling(judged: Collection[tuple[Settlement, Verdict]]) -> set[int]:
+    """The webhooks of what is due again, or of which a hold begins or ends."""
+    return {
+        each.claim.webhook_id
+        for each, verdict in judged
+        if verdict.due_at is not None or each.claim.held_until or each.asked_until
+    }
+
+
+def _heard(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Heard]:
+    return [
+        Heard(
+            *(each.claim.webhook_id, each.claim.held_until, each.asked_until),
+            accepted=verdict.status is Status.DELIVERED,
+        )
+        for each, verdict in settled
+        if each.claim.held_until or each.asked_until
+    ]
 
 
 def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared]:
@@ -416,7 +463,9 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
             abandoned=verdict.status is Status.ABANDONED,
         )
         for each, verdict in sorted(settled, key=lambda pair: pair[0].started_at + pair[0].duration)
-        if isinstance(each.outcome, Answered | Unreachable) and each.claim.purpose is None
+        if isinstance(each.outcome, Answered | Unreachable)
+        and each.claim.purpose is None
+        and each.asked_until is None
     ]
 
 

@@ -13,6 +13,7 @@ from peewee import SQL
 
 from core.domain.delivery import WAITING, Schedule, Status
 from core.domain.editions import includes_webhooks
+from core.domain.hold import HOLD_LIMIT
 from core.pipeline.leases import LEASE
 from core.storage import ready
 from core.storage.database import connection, one_of, transaction
@@ -38,6 +39,7 @@ class Sweep:
             webhook_ids = _next_webhooks(self._place)
             self._place = webhook_ids[-1] if len(webhook_ids) == _WEBHOOKS else 0
             mended = _pull_back(webhook_ids, self._schedule, now)
+            mended += _end_long_holds(webhook_ids, now)
             mended += _wake_the_forgotten(webhook_ids) + _rest_strays(webhook_ids)
         if mended:
             log.warning("what was due at a wrong time is put right", extra={"rows": mended})
@@ -87,6 +89,15 @@ def _pull_back(webhook_ids: list[int], schedule: Schedule, now: datetime) -> int
     return mended
 
 
+def _end_long_holds(webhook_ids: list[int], now: datetime) -> int:
+    """No receiver is left alone for longer than the limit: its clock was ahead."""
+    with transaction():
+        ended = Webhook.update(held_until=now, not_before=None).where(
+            one_of(Webhook.id, webhook_ids) & (Webhook.not_before > now + HOLD_LIMIT + LEASE)
+        )
+        return int(ended.execute())
+
+
 def _wait_of(each: _TooLate, schedule: Schedule) -> timedelta:
     if each.lease is not None:
         return LEASE
@@ -98,8 +109,7 @@ def _wait_of(each: _TooLate, schedule: Schedule) -> timedelta:
 def _wake_the_forgotten(webhook_ids: list[int]) -> int:
     """Those that passes would look at too late, or never."""
     table = Webhook.alias("webhook")
-    earliest = ready.earliest_due("0")
-    is_late = SQL(f"{earliest} < COALESCE(webhook.ready_at, {2**63 - 1})")
+    is_late = SQL(f"{ready.next_start('0')} < COALESCE(webhook.ready_at, {2**63 - 1})")
     with transaction():
         forgotten = table.select(table.id).where(
             one_of(table.id, webhook_ids)

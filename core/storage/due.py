@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from core.domain.delivery import WAITING, Status
 from core.storage.database import connection, is_postgres, proxy
 from core.storage.models import ENTITLED, EPOCH, MICROSECOND, TimeField
-from core.storage.ready import ON_PURPOSE, earliest_due
+from core.storage.ready import DUE_FROM, ON_PURPOSE, next_start
 
 _time = TimeField()
 
@@ -22,12 +22,12 @@ _SENDABLE = f"""
 _READY = f"""
     SELECT webhook.id, webhook.business_id, webhook.url, webhook.ready_at,
            webhook.down_since IS NOT NULL AND webhook.up_since IS NULL,
-           webhook.paused_at IS NOT NULL
+           webhook.paused_at IS NOT NULL, webhook.held_until IS NOT NULL
     {_SENDABLE} AND webhook.ready_at <= {{now}} ORDER BY webhook.ready_at, webhook.id
 """
 _NEXT_DUE = f"""
     SELECT MIN(due) FROM (
-        SELECT {earliest_due("webhook.ready_at")} AS due {_SENDABLE} AND webhook.ready_at <= {{now}}
+        SELECT {next_start(DUE_FROM)} AS due {_SENDABLE} AND webhook.ready_at <= {{now}}
         UNION ALL
         SELECT * FROM (
             SELECT webhook.ready_at {_SENDABLE} AND webhook.ready_at > {{now}}
@@ -46,6 +46,12 @@ class Waiting(NamedTuple):
     ready_at: datetime  # nothing of it was due before
     is_down: bool  # its latest attempts all failed
     is_paused: bool = False  # so that only what its owner sent on purpose may be sent
+    is_held: bool = False  # its receiver has asked for less, and has accepted nothing since
+
+    @property
+    def is_restrained(self) -> bool:
+        """Whether it is to be claimed for as `restraint` has it."""
+        return self.is_paused or self.is_held
 
 
 def waiting_webhooks(until: datetime) -> list[Waiting]:
@@ -57,8 +63,8 @@ def waiting_webhooks(until: datetime) -> list[Waiting]:
     with connection():
         rows = proxy.execute_sql(_READY.format(now=proxy.param), (_time.db_value(until),))
         return [
-            Waiting(hook, shop, url, EPOCH + ready_us * MICROSECOND, bool(is_down), bool(is_paused))
-            for hook, shop, url, ready_us, is_down, is_paused in rows.fetchall()
+            Waiting(hook, shop, url, EPOCH + ready_us * MICROSECOND, *map(bool, how_it_is))
+            for hook, shop, url, ready_us, *how_it_is in rows.fetchall()
         ]
 
 
@@ -87,22 +93,17 @@ class Due(NamedTuple):
 
 
 def due_deliveries(
-    wanted: Mapping[int, int], now: datetime, paused: Collection[int] = ()
+    wanted: Mapping[int, int], now: datetime, *, restrained: bool = False
 ) -> list[Due]:
     """Up to `wanted[webhook_id]` of each webhook: fresh ones before those that failed already, of
-    each the longest due first. Of those that are known to be `paused` what was sent on purpose; of
-    others that are paused, nothing. On PostgreSQL their rows are locked, and those that another
-    worker has locked are passed over.
+    each the longest due first. Nothing of those that are paused, and of those that are held only
+    where they are known to be `restrained`. On PostgreSQL their rows are locked, and those that
+    another worker has locked are passed over.
     """
     find = _find_locked if is_postgres() else _find
-    found = [
-        each
-        for webhook_id in wanted.keys() & paused
-        for each in _find_sent_on_purpose(webhook_id, wanted[webhook_id], now)
-    ]
-    wanted = {each: room for each, room in wanted.items() if each not in paused}
+    found: list[Due] = []
     for status in WAITING:
-        new = find(wanted, status, now) if wanted else []
+        new = find(wanted, status, now, _NOT_PAUSED if restrained else _FREE) if wanted else []
         wanted = _less(wanted, Counter(each.webhook_id for each in new))
         found += new
     return found
@@ -115,20 +116,22 @@ def _less(wanted: Mapping[int, int], found: Counter[int]) -> dict[int, int]:
 
 _COLUMNS = """due.webhook_id, due.id, due.lease, due.leased_at,
     due.attempts, due.interruptions, due.recovery, due.due_at, webhook.ready_at"""
+_NOT_PAUSED = "webhook.paused_at IS NULL"
+_FREE = f"{_NOT_PAUSED} AND webhook.held_until IS NULL"
 # One row of all: SQLite's driver gives up the GIL for each, and a busy loop is slow to return it.
 _FIND = f"""
     SELECT json_group_array(json_array({_COLUMNS}))
     FROM json_each(?) AS wanted CROSS JOIN webhook
-        ON webhook.id = wanted.value AND webhook.paused_at IS NULL
+        ON webhook.id = wanted.value AND {{free}}
     CROSS JOIN delivery AS due ON due.id IN (
         SELECT id FROM delivery WHERE webhook_id = wanted.value AND status = ?
-        AND due_at >= webhook.ready_at AND due_at <= ?
+        AND due_at >= {DUE_FROM} AND due_at <= ?
         ORDER BY due_at, id LIMIT ?
     )
 """
 
 
-def _find(wanted: Mapping[int, int], status: Status, now: datetime) -> list[Due]:
+def _find(wanted: Mapping[int, int], status: Status, now: datetime, free: str) -> list[Due]:
     """On SQLite, where the transaction has the whole database to itself."""
     by_room = defaultdict(list)  # a LIMIT cannot depend on a row, and few differ
     for webhook_id, room in wanted.items():
@@ -136,27 +139,26 @@ def _find(wanted: Mapping[int, int], status: Status, now: datetime) -> list[Due]
     found: list[Due] = []
     for room, webhook_ids in by_room.items():
         parameters = json.dumps(webhook_ids), status, _time.db_value(now), room
-        [rows] = proxy.execute_sql(_FIND, parameters).fetchone()
+        [rows] = proxy.execute_sql(_FIND.format(free=free), parameters).fetchone()
         found += [Due(*row) for row in json.loads(rows)]
     return found
 
 
 _FIND_LOCKED = f"""
     SELECT found.* FROM unnest(%s::int[], %s::int[]) AS wanted(webhook_id, room)
-    JOIN webhook ON webhook.id = wanted.webhook_id AND webhook.paused_at IS NULL
+    JOIN webhook ON webhook.id = wanted.webhook_id AND {{free}}
     CROSS JOIN LATERAL (
         SELECT {_COLUMNS} FROM delivery AS due
         WHERE webhook_id = webhook.id AND status = %s
-        AND due_at >= webhook.ready_at AND due_at <= %s AND due_at IS NOT NULL
+        AND due_at >= {DUE_FROM} AND due_at <= %s AND due_at IS NOT NULL
         ORDER BY due_at, id LIMIT wanted.room FOR UPDATE OF due SKIP LOCKED
     ) AS found
 """
 
 
-def _find_locked(wanted: Mapping[int, int], status: Status, now: datetime) -> list[Due]:
-    rows = proxy.execute_sql(
-        _FIND_LOCKED, (list(wanted), list(wanted.values()), status.value, _time.db_value(now))
-    )
+def _find_locked(wanted: Mapping[int, int], status: Status, now: datetime, free: str) -> list[Due]:
+    parameters = list(wanted), list(wanted.values()), status.value, _time.db_value(now)
+    rows = proxy.execute_sql(_FIND_LOCKED.format(free=free), parameters)
     return [Due(*row) for row in rows.fetchall()]
 
 
@@ -167,8 +169,11 @@ _FIND_SENT_ON_PURPOSE = f"""
 """
 
 
-def _find_sent_on_purpose(webhook_id: int, room: int, now: datetime) -> list[Due]:
-    """One webhook at a time: few are paused, and of those few are being tested."""
+def sent_on_purpose(webhook_id: int, room: int, now: datetime) -> list[Due]:
+    """Up to `room` of what a paused webhook's owner has sent on purpose, the longest due first.
+
+    One webhook at a time: few are paused, and of those few are being tested.
+    """
     lock = "FOR UPDATE OF due SKIP LOCKED" if is_postgres() else ""
     statement = _FIND_SENT_ON_PURPOSE.format(
         **dict.fromkeys(("id", "now", "room"), proxy.param), lock=lock

@@ -88,6 +88,8 @@ class Webhook(Table):
     after_event = BigIntegerField(default=0)  # events up to this id are older than the webhook
     ready_at = TimeField(null=True)  # nothing of it may be sent before: see `ready`
     paused_at = TimeField(null=True)  # since when only what its owner sends on purpose is sent
+    held_until = TimeField(null=True)  # its receiver asked for nothing until then; see `restraint`
+    not_before = TimeField(null=True)  # nothing of it is looked at before, whatever is due
     name = TextField(default="")  # this and what follows is chosen, as `choices.Choices` has it
     format = TextField(default="json")
     language = TextField(default="en")

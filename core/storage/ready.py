@@ -2,9 +2,11 @@
 
 It is never later than the earliest due time of the webhook's deliveries that wait and may be sent,
 and NULL where nothing is to be looked at: none waits, it was deleted, its business is switched off,
-or it is paused. Of a paused webhook only what its owner sent on purpose may be sent, a test: what
-belongs to an event that was made for this webhook alone. Too early a time costs a look; too late a
-one would be a delivery forgotten. So anybody may lower it, and it is raised with care:
+or it is paused. While nothing may be sent before a moment, `webhook.not_before`, it is that moment
+where that is later than what is due. Of a paused webhook only what its owner sent on purpose may be
+sent, a test: what belongs to an event that was made for this webhook alone. Too early a time costs
+a look; too late a one would be a delivery forgotten. So anybody may lower it, and it is raised with
+care:
 
 - Who makes a delivery due, or due earlier, holds the webhook's row against being raised: by the
   foreign key where it inserts, by `hold` where it changes. In a later statement it lowers the time.
@@ -27,7 +29,7 @@ LAG = timedelta(seconds=1)
 however many deliveries it has.
 """
 
-_webhook = Webhook.alias("webhook")  # as `earliest_due` calls it
+_webhook = Webhook.alias("webhook")  # as the SQL below calls it
 
 ON_PURPOSE = """event CROSS JOIN delivery AS due
     WHERE event.webhook_id = webhook.id AND due.event_id = event.id
@@ -35,7 +37,7 @@ ON_PURPOSE = """event CROSS JOIN delivery AS due
 """SQL for the waiting deliveries, called `due`, of what the owner of `webhook` sent on purpose."""
 
 
-def earliest_due(since: str) -> str:
+def _earliest_due(since: str) -> str:
     """SQL for the earliest due time, from `since` on, of the deliveries of `webhook` that wait and
     may be sent.
 
@@ -52,14 +54,30 @@ def earliest_due(since: str) -> str:
         ELSE (SELECT MIN(due.due_at) FROM {ON_PURPOSE} AND due.due_at >= {since}) END"""
 
 
-_NEXT = earliest_due("webhook.ready_at")
+def _not_before(due: str) -> str:
+    """SQL for when what is due then may be sent."""
+    return f"CASE WHEN webhook.not_before > {due} THEN webhook.not_before ELSE {due} END"
+
+
+def next_start(since: str) -> str:
+    """SQL for when something of `webhook` may be sent next, of what is due from `since` on."""
+    first = f"(SELECT {_earliest_due(since)} AS due_at) AS first"
+    return f"(SELECT {_not_before('first.due_at')} FROM {first})"
+
+
+DUE_FROM = "CASE WHEN webhook.not_before >= webhook.ready_at THEN 0 ELSE webhook.ready_at END"
+"""SQL for the time before which nothing of `webhook` is due: what may not be sent yet may have been
+due for long.
+"""
+
+_NEXT = next_start(DUE_FROM)
 # The least of both, for somebody may lower the time while this waits for the row.
 _SOONER = f"""(
     SELECT MIN(due) FROM (
-        SELECT webhook.ready_at AS due UNION ALL SELECT {earliest_due("0")}
+        SELECT webhook.ready_at AS due UNION ALL SELECT {next_start("0")}
     ) AS both_times
 )"""
-_LAGS = f"COALESCE(({_NEXT}) > webhook.ready_at + {LAG // timedelta(microseconds=1)}, TRUE)"
+_LAGS = f"COALESCE({_NEXT} > webhook.ready_at + {LAG // timedelta(microseconds=1)}, TRUE)"
 
 
 def hold(webhook_ids: Collection[int]) -> None:
@@ -79,13 +97,14 @@ def lower(webhook_ids: Collection[int], due_at: datetime) -> None:
     is_sent_to = _webhook.paused_at.is_null() | SQL(
         f"EXISTS (SELECT 1 FROM {ON_PURPOSE} AND due.due_at <= {due_us})"
     )
-    is_late = _webhook.ready_at.is_null() | (_webhook.ready_at > due_at)
+    start = SQL(_not_before(str(due_us)))
+    is_late = _webhook.ready_at.is_null() | (_webhook.ready_at > start)
     late = _webhook.select(_webhook.id).where(
         one_of(_webhook.id, webhook_ids) & _webhook.deleted_at.is_null() & is_late & is_sent_to
     )
     ids = [row[0] for row in row_lock(late.order_by(_webhook.id)).tuples()]
     if ids:
-        Webhook.update(ready_at=due_at).where(one_of(Webhook.id, ids)).execute()
+        Webhook.update(ready_at=start).where(one_of(Webhook.id, ids)).execute()
 
 
 def raise_up(webhook_ids: Collection[int], due_by: datetime) -> None:
@@ -126,7 +145,7 @@ def reckon(webhook_ids: Collection[int]) -> None:
     """Have these looked at when something of them may be sent next. Who made something due, or
     might, must be shut out.
     """
-    Webhook.update(ready_at=SQL(earliest_due("0"))).where(one_of(Webhook.id, webhook_ids)).execute()
+    Webhook.update(ready_at=SQL(next_start("0"))).where(one_of(Webhook.id, webhook_ids)).execute()
 
 
 def wake(webhook_ids: Collection[int]) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from peewee import Expression, fn
+from peewee import SQL, Expression, fn
 
 from core.domain.delivery import Status
 from core.pipeline.retention import TICK
@@ -20,7 +20,7 @@ from core.storage.models import (
     counts_for_health,
     entitled,
 )
-from core.use_cases.queries import parked_deliveries, waiting_since
+from core.use_cases.queries import NOTHING_PARKED, parked_deliveries, waiting_since
 
 MINUTE = timedelta(minutes=1)
 _WORST = 10
@@ -85,8 +85,11 @@ def vitals(now: datetime) -> Vitals:
 
 
 def _waiting(now: datetime) -> tuple[int, int, int, int]:
-    """Due and not leased, those late, leased, and due later; of webhooks that are sent to."""
+    """Due and not leased, those late, leased, and due later; of webhooks that are sent to, and but
+    for what waits because its receiver asked for it.
+    """
     is_leased = Delivery.lease.is_null(is_null=False) & (Delivery.due_at > now)
+    is_held = Delivery.lease.is_null() & fn.COALESCE(Webhook.held_until > now, SQL("FALSE"))
     is_later = Delivery.lease.is_null() & (Delivery.due_at > now)
     due, late, leased, later = (
         Delivery.select(
@@ -97,7 +100,7 @@ def _waiting(now: datetime) -> tuple[int, int, int, int]:
         )
         .join(Webhook)
         .join(Business)
-        .where(Delivery.due_at.is_null(is_null=False) & _is_sent_to())
+        .where(Delivery.due_at.is_null(is_null=False) & _is_sent_to() & ~is_held)
         .tuples()
         .get()
     )
@@ -119,7 +122,19 @@ def paused_webhooks() -> list[PausedWebhook]:
         )
         found = list(rows.tuples())
         parked = parked_deliveries([webhook_id for webhook_id, *_ in found])
-    return [PausedWebhook(*row, *parked.get(row[0], (0, None))) for row in found]
+    return [
+        PausedWebhook(webhook_id, url, paused_at, *parked.get(webhook_id, NOTHING_PARKED))
+        for webhook_id, url, paused_at in found
+    ]
+
+
+def held_webhooks(now: datetime) -> list[tuple[int, datetime]]:
+    """All that are sent nothing because their receiver asked for it, and until when."""
+    with connection():
+        rows = Webhook.select(Webhook.id, Webhook.held_until).where(
+            Webhook.deleted_at.is_null() & (Webhook.held_until > now)
+        )
+        return list(rows.order_by(Webhook.id).tuples())
 
 
 def _last_minute(now: datetime) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from peewee import SQL, Case, NodeList, fn
@@ -89,6 +89,7 @@ class WebhookRow:
     paused_at: datetime | None  # since when nothing is sent but what its owner sends on purpose
     parked: int  # deliveries that wait for the pause's end
     parked_since: datetime | None  # when the oldest of those was made
+    held_until: datetime | None  # the receiver asked for nothing until then; it may be over
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,14 +247,26 @@ def _webhook_rows(which: Any) -> list[WebhookRow]:
             row.updated_at,
             choices_of(row),
             row.paused_at,
-            *parked.get(row.id, (0, None)),
+            parked.get(row.id, NOTHING_PARKED).number,
+            parked.get(row.id, NOTHING_PARKED).since,
+            row.held_until,
         )
         for row in rows
     ]
 
 
-def parked_deliveries(webhook_ids: Collection[int]) -> dict[int, tuple[int, datetime]]:
-    """How many wait for each of these webhooks, paused ones, and when the oldest was made."""
+class Parked(NamedTuple):
+    """What waits for a pause's end."""
+
+    number: int
+    since: datetime | None  # when the oldest was made
+
+
+NOTHING_PARKED = Parked(0, None)
+
+
+def parked_deliveries(webhook_ids: Collection[int]) -> dict[int, Parked]:
+    """What waits for each of these webhooks, paused ones, where there is anything."""
     parked = (
         Delivery.select(Delivery.webhook, fn.COUNT(Delivery.id), fn.MIN(Delivery.created_at))
         .join(Event)
@@ -264,7 +277,7 @@ def parked_deliveries(webhook_ids: Collection[int]) -> dict[int, tuple[int, date
         )
         .group_by(Delivery.webhook)
     )
-    return {webhook_id: tuple(told) for webhook_id, *told in parked.tuples()}
+    return {webhook_id: Parked(*told) for webhook_id, *told in parked.tuples()}
 
 
 def deliveries(

@@ -170,7 +170,8 @@ def _forgotten(evidence: Evidence) -> Iterator[str]:
             continue
         if webhook.paused_at is not None and not history.is_on_purpose(delivery):
             continue
-        if webhook.ready_at is None or webhook.ready_at > delivery.due_at:
+        start = max(delivery.due_at, webhook.not_before or delivery.due_at)
+        if webhook.ready_at is None or webhook.ready_at > start:
             yield (
                 f"delivery {delivery.uuid} is due at {delivery.due_at}, and webhook {webhook.id} "
                 f"is looked at {webhook.ready_at or 'never'}"

@@ -1,7 +1,7 @@
 """What `doctor` finds in an installation that somebody has been at."""
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,6 +9,7 @@ from core.config import load_config
 from core.pipeline.retention import record_tick
 from core.storage.clock import utc_now
 from core.storage.database import open_database
+from core.storage.models import Webhook
 from tests.support.accounts import NOBODY, needs_root
 from tests.support.installation import FAST, Installation
 from tests.support.scene import close_database
@@ -59,6 +60,19 @@ def test_a_ca_file_that_is_missing(installed: Installation) -> None:
     assert told.startswith("BAD     ca_file")
     assert "gone.pem" in told
     assert "No such file" in told
+
+
+def test_who_asked_to_be_left_alone_is_told(installed: Installation) -> None:
+    installed.add_webhook("https://example.com/")
+    until = datetime.now(UTC) + timedelta(hours=1)
+    open_database(load_config(installed.config).database.url)
+    Webhook.update(held_until=until).execute()
+    close_database()
+    [told] = found(installed, "held")
+    assert f"webhook 1 is sent nothing until {until:%Y-%m-%d %H:%M}" in told
+    assert "its receiver asked for it" in installed.ok("webhook", "show", "1")
+    shown = installed.json("webhook", "show", "1")
+    assert shown["held_until"].startswith(f"{until:%Y-%m-%dT%H:%M}")
 
 
 def test_what_is_parked_is_told_and_when_it_would_be_lost(installed: Installation) -> None:

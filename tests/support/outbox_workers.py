@@ -113,7 +113,7 @@ class Workers(World):
         wanted = dict.fromkeys(roster, room)
         due = self.due()
         paused = [each for each in roster if roster[each]]
-        claims = leases.claim(wanted, SCHEDULE, self.now, paused=paused)
+        claims = leases.claim(wanted, SCHEDULE, self.now, restrained=paused)
         taken = [(claim, self._claimable(claim, due)) for claim in claims]
         doomed = self._doomed(due)
         counted = defaultdict(int)

@@ -273,3 +273,35 @@ def test_only_so_many_webhooks_are_remembered() -> None:
     for number in range(1, 10):
         wanted(load, *(to(number * 1000 + each) for each in range(1000)))
     assert len(load._webhooks) < 4000
+
+
+# What a receiver has asked for
+
+
+BUSY = Answered(429, "")
+
+
+def test_one_that_was_held_gets_one_at_a_time_and_one_more_with_each_eight_in_a_row() -> None:
+    load = Load(Limits(256, 16, 256))
+    prove(load, ONE)
+    load.assume_held([1], anew=True)
+    assert start_all(load, ONE) == [1]
+    load.ended(ONE, ANSWER, 0.0)
+    for _ in range(6):
+        prove(load, ONE)
+    start(load, ONE)
+    load.ended(ONE, BUSY, 0.0)
+    for _ in range(7):
+        prove(load, ONE)
+    assert start_all(load, ONE) == [1], "the row was broken"
+    load.ended(ONE, ANSWER, 0.0)
+    assert start_all(load, ONE) == [1, 1]
+
+
+def test_one_that_others_have_seen_held_is_held_here_once() -> None:
+    load = Load(Limits(256, 2, 256))
+    prove(load, ONE)
+    load.assume_held([1])
+    for _ in range(8):
+        prove(load, ONE)
+    assert start_all(load, ONE) == [1, 1], "all that it ever gets"

@@ -550,6 +550,16 @@ class TestTheHistory:
 
         play(app, script)
 
+    def test_until_when_a_receiver_asked_to_wait_is_told(self, app: WebhooksApp) -> None:
+        Webhook.update(held_until=NOON + 5 * MINUTE).where(Webhook.id == PAY).execute()
+
+        async def script(pilot: Pilot[None]) -> None:
+            await until(pilot, lambda: says(app, "it asked to wait until 12:05"))
+            await press(pilot, "down", "h")
+            await until(pilot, lambda: says(app, "asked for nothing more until 12:05:00"))
+
+        play(app, script)
+
     def test_the_list_tells_what_a_pause_is_about_to_lose(self, app: WebhooksApp) -> None:
         app.desk = replace(app.desk, keep=7 * DAY)
         services.pause_webhook(MARIE, PAY, NOON)

@@ -33,7 +33,7 @@ from core.storage.schema import require_current
 from core.storage.vault import load_vault
 from core.use_cases import queries
 from core.use_cases.businesses import standing_urls
-from core.use_cases.installation_health import paused_webhooks
+from core.use_cases.installation_health import held_webhooks, paused_webhooks
 from core.use_cases.rotation import lost_secrets
 from tasks.wiring import make_policy, open_configured_queue
 from tui.cli.output import print_json, say, told_of_pause
@@ -90,6 +90,7 @@ def _examine(program: Program) -> Iterator[Finding]:
         yield from _guarded("secrets", lambda: _secrets(config))
         yield from _guarded("webhooks", lambda: _webhooks(config))
         yield from _guarded("paused", lambda: _paused(config))
+        yield from _guarded("held", _held)
         yield from _guarded("clock", _clock)
         yield from _guarded("worker", _worker)
         yield from _guarded("worker", lambda: _settings(config))
@@ -169,6 +170,13 @@ def _paused(config: Config) -> Iterator[Finding]:
             f"`aurapos-webhooks webhook resume {each.webhook_id}`, or raise [history] keep."
         )
         yield Finding("paused", Verdict.WARNING, told)
+
+
+def _held() -> Iterator[Finding]:
+    """Why nothing goes to some webhooks for the moment."""
+    for webhook_id, until in held_webhooks(utc_now()):
+        told = f"webhook {webhook_id} is sent nothing until {until:%Y-%m-%d %H:%M:%S} UTC, because "
+        yield Finding("held", Verdict.OK, f"{told}its receiver asked for it (Retry-After)")
 
 
 def _database(config: Config) -> Iterator[Finding]:

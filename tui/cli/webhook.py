@@ -176,6 +176,8 @@ def _print_webhook(row: WebhookRow) -> None:
     say(f"webhook {row.id}: {name}{row.url}")
     if row.paused_at is not None:
         say(f"paused since {row.paused_at:%Y-%m-%d %H:%M} UTC: {row.parked} parked")
+    if row.held_until is not None and row.held_until > utc_now():
+        say(f"held until {row.held_until:%Y-%m-%d %H:%M:%S} UTC: its receiver asked for it")
     unnamed = replace(row.choices, name="")
     if unnamed != AS_IT_COMES:
         say(f"chosen: {changes(AS_IT_COMES, unnamed)}")

@@ -228,6 +228,9 @@ class History(ListPage):
     def _next(self, at: datetime) -> str:
         if self.webhook.paused_at is not None:
             return "It is parked: the webhook is paused, and P resumes it."
+        held_until = self.webhook.held_until
+        if held_until is not None and held_until > max(at, self.desk.clock()):
+            return f"The server asked for nothing more until {self.desk.time(held_until)}."
         if at <= self.desk.clock():
             return "It goes out now."
         return f"Next attempt at {self.desk.time(at)}."

@@ -215,6 +215,9 @@ class Webhooks(ListPage):
             failed += f" in a row, {outcome_of(row)}"
         said = f' "{row.response}"' if row.response else f" ({row.detail})" if row.detail else ""
         then = f" · next try {self.desk.local(again):%H:%M}" if again is not None else ""
+        held_until = worst.webhook.held_until
+        if held_until is not None and held_until > self.desk.clock():
+            then = f" · it asked to wait until {self.desk.local(held_until):%H:%M}"
         name = name_of(worst.webhook)
         room -= cell_len(failed + then)
         name = shortened(clean(name), room)

@@ -138,6 +138,26 @@ def test_any_other_status_is_a_failure_that_keeps_its_body(status: int) -> None:
     assert kind(outcome) is ErrorKind.STATUS
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "kept"),
+    [
+        (429, b"Retry-After: 120", "120"),
+        (503, b"retry-after:  soon ", "soon"),
+        (429, b"Retry-After: 1\r\nRetry-After: 2", ""),
+        (429, b"X: 1", ""),
+        (500, b"Retry-After: 120", ""),
+        (429, b"Retry-After: " + b"9" * 300, "9" * 200),
+    ],
+)
+def test_what_a_429_or_a_503_says_of_when_to_come_again_is_kept(
+    status: int, headers: bytes, kept: str
+) -> None:
+    answer = b"HTTP/1.1 %d Whatever\r\n%s\r\nContent-Length: 0\r\n\r\n" % (status, headers)
+    [outcome] = post(answering(answer))
+    assert isinstance(outcome, Answered)
+    assert outcome.retry_after.strip() == kept
+
+
 @pytest.mark.parametrize("location", ["/elsewhere", "https://xn--a.com", "http://[", "\x7f"])
 def test_a_redirect_is_a_failure_and_is_not_followed(location: str) -> None:
     [outcome] = post(answering(response(302, Location=location)))

@@ -119,7 +119,9 @@ def test_a_claim_does_not_walk_what_was_due_while_an_old_snapshot_is_held(
 def pages_read_by_a_claim(webhook: int) -> int:
     values = ([webhook], [16], "pending", 2**62)
     with proxy.atomic():
-        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {due._FIND_LOCKED}"
+        explain = (
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {due._FIND_LOCKED.format(free=due._FREE)}"
+        )
         [[plan]] = proxy.execute_sql(explain, values).fetchall()
     plan = json.loads(plan) if isinstance(plan, str) else plan
     return int(plan[0]["Plan"]["Shared Hit Blocks"])

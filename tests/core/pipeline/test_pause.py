@@ -48,7 +48,7 @@ def claim(webhook: int, now: datetime) -> list[Claim]:
     ready = waiting_webhooks(now)
     paused = [each.webhook_id for each in ready if each.is_paused]
     wanted = {each.webhook_id: 16 for each in ready if each.webhook_id == webhook}
-    return leases.claim(wanted, SCHEDULE, now, paused=paused)
+    return leases.claim(wanted, SCHEDULE, now, restrained=paused)
 
 
 def settle(claims: list[Claim], outcome: leases.Outcome, now: datetime) -> None:

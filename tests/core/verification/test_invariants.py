@@ -66,7 +66,7 @@ class Play:
     def attempt(self, outcome: Outcome | None, answered: int | None) -> None:
         """Claim and POST all that is due; settle unless the outcome is None, which is a crash."""
         paused = [each.webhook_id for each in waiting_webhooks(self.now) if each.is_paused]
-        claims = leases.claim({self.webhook.id: 16}, SCHEDULE, self.now, paused=paused)
+        claims = leases.claim({self.webhook.id: 16}, SCHEDULE, self.now, restrained=paused)
         for claim in claims:
             body = claim.rendered or build_body(
                 claim.event_type, claim.uuid, claim.created_at, claim.payload
