@@ -29,6 +29,7 @@ from tasks.descriptors import affordable
 from tasks.dispatcher import Dispatcher
 from tasks.ending import end_in_time
 from tasks.engine import Engine
+from tasks.listener import Listener
 from tasks.shares import Limits
 from tasks.wakes import aside, register, unfailing
 from tasks.wiring import CONFIG_VARIABLE, DEFAULT_CONFIG, make_policy, open_configured_queue
@@ -103,13 +104,17 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
         farewell=lambda: record_end(name, utc_now()),
     )
 
+    listener = Listener(config.database.url, engine.look)
+
     @huey.on_startup()
     def start() -> None:
         proxy.dispose()  # a forked worker must not use its parent's connections
         engine.start()
+        listener.start()
 
     @huey.on_shutdown()
     def stop() -> None:
+        listener.stop()
         engine.stop()
 
     # A wake is taken by one consumer only: with a backlog each calls the next.

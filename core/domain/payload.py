@@ -30,13 +30,17 @@ SUBJECT_LIMIT = 64
 
 _SUBJECT_NAMES = ("numero", "id", "reference", "code")  # the first that there is
 _KEY_LIMIT = 200
-_FITS_NOTHING = -1
 _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[][{}]', re.DOTALL)
 _SPACE = " \t\n\r"
 
 
-def check_payload(raw: bytes) -> bytes:
+def check_payload(raw: object) -> bytes:
     """The payload without the white space around it; raises BadPayload where it is not JSON."""
+    if not isinstance(raw, bytes):
+        raise BadPayload(
+            f"The payload is JSON as bytes, and this is {type(raw).__name__}: hand over "
+            "json.dumps(…).encode()."
+        )
     decoded(raw)
     return _checked_size(raw.strip())
 
@@ -53,15 +57,6 @@ def is_intact(payload: bytes, expected: int | None) -> bool:
     before there were any.
     """
     return expected is None or digest(payload) == expected
-
-
-def digest_if_json(raw: bytes) -> int:
-    """The digest of what nobody has checked yet; of what is no JSON one that fits nothing."""
-    try:
-        decoded(raw)
-    except BadPayload:
-        return _FITS_NOTHING
-    return digest(raw)
 
 
 def subject_of(raw: bytes) -> str:

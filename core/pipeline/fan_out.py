@@ -13,11 +13,13 @@ from typing import NamedTuple
 from peewee import JOIN, Case, PeeweeException, fn
 
 from core.domain.delivery import Status
+from core.domain.foreign import Admitted, ForeignRow, admit
 from core.domain.identity import delivery_id
-from core.domain.payload import digest_if_json, subject_of
+from core.errors import BadPayload
 from core.pipeline.decisions import Decisions, Receiver, Undecided
 from core.pipeline.steps import Step, passed
 from core.storage.database import insert_rows, is_about_a_value, one_of, proxy, transaction
+from core.storage.foreign_rows import foreign_rows, keep, set_aside
 from core.storage.kept_back import count_kept_back
 from core.storage.models import (
     ENTITLED,
@@ -98,11 +100,14 @@ def fan_out(
             return _fan_out_some(limit, due_at, clock, after, decisions)
         except Undecided as undecided:
             decisions.decide(undecided.receivers)
+        except _Unseen as unseen:
+            _admit(unseen.rows, clock() if clock is not None else due_at)
         except _Refused as refused:
             if len(refused.events) > 1:
                 limit = len(refused.events) // 2
             else:
-                _set_aside(refused.events[0], refused.__cause__, due_at)
+                why = type(refused.__cause__).__name__  # its text may quote the payload
+                _set_aside(refused.events[0].id, why, due_at)
 
 
 class _Refused(Exception):
@@ -111,6 +116,14 @@ class _Refused(Exception):
     def __init__(self, events: Sequence[_Pending]) -> None:
         super().__init__(events)
         self.events = events
+
+
+class _Unseen(Exception):
+    """Another program wrote these, and nobody has looked at them yet."""
+
+    def __init__(self, rows: Sequence[ForeignRow]) -> None:
+        super().__init__(rows)
+        self.rows = rows
 
 
 def _fan_out_some(
@@ -215,12 +228,13 @@ def _make(
     """How many events are done, and how many deliveries were made."""
     if not events:
         return 0, 0
+    if unseen := foreign_rows([each.id for each in events]):
+        raise _Unseen(unseen)
     receivers = _receivers([each.id for each in events])
     place = receivers[ROWS - 1].webhook_id if len(receivers) > ROWS else None
     receivers = receivers[:ROWS]
     decided = list(zip(receivers, decisions.of(receivers), strict=True))
     wanted = [(receiver, found.body) for receiver, found in decided if found.is_wanted]
-    _admit([each.id for each in events])
     insert_rows(Delivery, _COLUMNS, [_row(*each, due_at, now) for each in wanted])
     lower({receiver.webhook_id for receiver, _ in wanted}, due_at)
     if len(wanted) < len(decided):
@@ -252,15 +266,25 @@ def _row(receiver: Receiver, body: bytes | None, due_at: datetime, now: datetime
     return uuid, event_id, webhook_id, Status.PENDING, due_at, now, 0, 0, body
 
 
-def _admit(event_ids: list[int]) -> None:
-    """Look once at the payloads that came without a digest, straight from another program."""
-    unseen = Event.select(Event.id, Event.payload).where(
-        one_of(Event.id, event_ids) & Event.digest.is_null()
-    )
-    for event_id, payload in list(unseen.tuples()):
-        raw = bytes(payload)
-        seen = {"digest": digest_if_json(raw), "subject": subject_of(raw)}
-        Event.update(seen).where(Event.id == event_id).execute()
+def _admit(rows: Sequence[ForeignRow], now: datetime) -> None:
+    """Look at what another program wrote: it becomes what `publish` would have written, or is set
+    aside. Whoever is at it too finds the same, and the first one's word counts.
+    """
+    now_us = (now - EPOCH) // MICROSECOND
+    verdicts = [(row.id, _verdict(row, now_us + number)) for number, row in enumerate(rows)]
+    with transaction():
+        for event_id, verdict in verdicts:
+            if isinstance(verdict, BadPayload):
+                _set_aside(event_id, str(verdict), now)
+            else:
+                keep(event_id, verdict)
+
+
+def _verdict(row: ForeignRow, now_us: int) -> Admitted | BadPayload:
+    try:
+        return admit(row, now_us)
+    except BadPayload as error:
+        return error
 
 
 def _receivers(event_ids: list[int]) -> list[Receiver]:
@@ -291,13 +315,8 @@ def _receivers(event_ids: list[int]) -> list[Receiver]:
     return list(map(Receiver._make, query.tuples()))
 
 
-def _set_aside(event: _Pending, error: BaseException | None, now: datetime) -> None:
-    """Leave it out of the outbox for good: it would be refused again, and hold up the others."""
-    why = type(error).__name__  # no more, for its text may quote the payload
+def _set_aside(event_id: int, why: str, now: datetime) -> None:
     log.error(
-        "an event cannot be fanned out and is set aside", extra={"event": event.id, "why": why}
+        "an event cannot be fanned out and is set aside", extra={"event": event_id, "why": why}
     )
-    with transaction():
-        Event.update(fanned_out_at=now, refused=why).where(
-            (Event.id == event.id) & Event.fanned_out_at.is_null()
-        ).execute()
+    set_aside(event_id, why, now)

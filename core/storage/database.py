@@ -129,7 +129,13 @@ def sqlite_path(url: str) -> Path | None:
 
 @contextmanager
 def connection() -> Iterator[None]:
-    """A connection for one unit of work: the caller's own where it has one open already."""
+    """A connection for one unit of work: the caller's own where it has one open already. Raises
+    BadDatabase before `open_database`.
+    """
+    if proxy.obj is None:
+        raise BadDatabase(
+            "No database is open in this program: call open_database(url) once, at its start."
+        )
     if not proxy.is_closed():
         yield
         return

@@ -143,6 +143,9 @@ Event.add_index(Event.index(Event.id, name="event_uncut", where=SQL("subject IS 
 Event.add_index(
     Event.index(Event.business, Event.id, name="event_outbox", where=SQL("fanned_out_at IS NULL")),
 )
+Event.add_index(
+    Event.index(Event.id, name="event_refused", where=SQL("refused IS NOT NULL")),
+)
 
 
 class Delivery(Table):

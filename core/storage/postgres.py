@@ -67,7 +67,7 @@ class Connection(psycopg.Connection[Any]):
         self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None
     ) -> Any:  # psycopg's own
         try:
-            return super().wait(gen, interval, timeout or self.answer_timeout)
+            return super().wait(gen, interval, self.answer_timeout if timeout is None else timeout)
         except psycopg.OperationalError:
             if timeout is None and self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # what it may say yet would be taken for another's answer

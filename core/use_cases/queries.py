@@ -545,6 +545,29 @@ def _grouped(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
     return grouped
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Events that cannot be sent to anybody."""
+
+    count: int
+    latest: int  # the id of the latest, and what is wrong with it
+    why: str
+
+
+def set_aside() -> SetAside | None:
+    """What fan-out has refused and is still kept; None when there is nothing."""
+    with connection():
+        rows = Event.select(fn.COUNT(Event.id), fn.MAX(Event.id)).where(_IS_REFUSED).tuples()
+        [(count, latest)] = rows
+        if not count:
+            return None
+        why = Event.select(Event.refused).where(Event.id == latest).scalar()
+    return SetAside(count, latest, why)
+
+
+_IS_REFUSED = SQL("refused IS NOT NULL")  # a literal: it is what its index is of
+
+
 def last_tick() -> datetime | None:
     """When any consumer last ticked, or ended in order."""
     is_one = LastRun.job.startswith(TICK) | (LastRun.job == ENDED)

@@ -8,11 +8,11 @@ import pytest
 from core.config import load_config
 from core.pipeline.retention import record_tick
 from core.storage.clock import utc_now
-from core.storage.database import open_database
-from core.storage.models import Webhook
+from core.storage.database import open_database, transaction
+from core.storage.models import Event, Webhook
 from tests.support.accounts import NOBODY, needs_root
 from tests.support.installation import FAST, Installation
-from tests.support.scene import close_database
+from tests.support.scene import NOON, close_database
 
 
 def found(installed: Installation, check: str) -> list[str]:
@@ -98,3 +98,15 @@ def test_webhooks_that_the_settings_of_now_block_are_named(installed: Installati
     installed.config.write_text(config.replace("allow_http = true", "allow_http = false"))
     [told] = found(installed, "webhooks")
     assert told.startswith("warning webhooks  4 may not be called by the settings of now")
+
+
+def test_what_another_program_wrote_and_cannot_be_sent_is_told(installed: Installation) -> None:
+    assert found(installed, "outbox") == []
+    open_database(load_config(installed.config).database.url)
+    with transaction():
+        Event.insert(business=1, type="x", payload=b"{}", created_at=NOON).execute()
+    close_database()
+    installed.run("tick")
+    [told] = found(installed, "outbox")
+    assert told.startswith("warning outbox    1 events that other programs wrote cannot be sent")
+    assert "Its type is none of ticket.created" in told

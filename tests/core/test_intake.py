@@ -4,14 +4,16 @@ import io
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 
+from core import intake
 from core.domain.events import EventType
 from core.domain.payload import LINE_LIMIT, parse_change
-from core.errors import BadInput, BadPayload, NotFound, NotIncluded
+from core.errors import BadDatabase, BadInput, BadPayload, NotFound, NotIncluded
 from core.intake import SyncReport, publish, read_lines, record_change, sync
-from core.storage.database import transaction
+from core.storage.database import open_database, proxy, transaction
 from core.storage.models import MICROSECOND, Event
 from core.use_cases.businesses import add_business, set_business
 from tests.support.scene import MINUTE, NOON, OPERATOR, SECOND, TICKET, publish_ticket, silent
@@ -323,3 +325,28 @@ def test_lines_are_read_bounded_and_keep_their_numbers() -> None:
     lines = list(read_lines(io.BytesIO(b"a\n" + long + b"\nb\n\nc")))
     assert [line[:1] for line in lines] == [b"a", b"x", b"b", b"\n", b"c"]
     assert max(map(len, lines)) == LINE_LIMIT + 1
+
+
+def test_before_a_database_is_open_it_says_what_to_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "obj", None)
+    with pytest.raises(BadDatabase, match=r"call open_database\(url\) once"):
+        publish(1, CREATED, TICKET, NOON, wake=silent)
+
+
+@pytest.mark.parametrize("payload", [{"numero": 1}, '{"numero": 1}', None, 7])
+def test_what_is_no_bytes_is_told_how_to_become_them(business: int, payload: Any) -> None:
+    with pytest.raises(BadPayload, match=rf"this is {type(payload).__name__}: .*\.encode\(\)"):
+        publish(business, CREATED, payload, NOON, wake=silent)
+    assert published() == 0
+
+
+def test_a_time_without_a_zone_is_told_how_to_get_one(business: int) -> None:
+    with pytest.raises(BadInput, match=r"datetime\.now\(UTC\)"):
+        publish(business, CREATED, TICKET, NOON.replace(tzinfo=None), wake=silent)
+
+
+def test_a_producer_s_whole_door_is_in_one_place(business: int) -> None:
+    with intake.transaction():
+        assert intake.publish(business, CREATED, TICKET, NOON, wake=intake.ring).event_id
+    assert published() == 1
+    assert intake.open_database is open_database

@@ -422,7 +422,10 @@ def test_what_another_program_put_into_the_outbox_is_looked_at_once(
                 Event.insert_many([row], columns).execute()
 
     tally = run(Server(), scene, lambda: make_dispatcher(vault))
-    assert (tally.delivered, tally.abandoned) == (1, 1)
+    assert (tally.delivered, tally.attempts) == (1, 1)
+    with transaction():
+        [refused] = Event.select(Event.refused).where(~Event.refused.is_null()).tuples()
+    assert "not JSON" in refused[0]
 
 
 def test_no_payload_is_parsed_to_be_sent(

@@ -89,6 +89,7 @@ def _examine(program: Program) -> Iterator[Finding]:
     if all(finding.verdict is Verdict.OK for finding in database):
         yield from _guarded("secrets", lambda: _secrets(config))
         yield from _guarded("webhooks", lambda: _webhooks(config))
+        yield from _guarded("outbox", _outbox)
         yield from _guarded("paused", lambda: _paused(config))
         yield from _guarded("held", _held)
         yield from _guarded("clock", _clock)
@@ -177,6 +178,17 @@ def _held() -> Iterator[Finding]:
     for webhook_id, until in held_webhooks(utc_now()):
         told = f"webhook {webhook_id} is sent nothing until {until:%Y-%m-%d %H:%M:%S} UTC, because "
         yield Finding("held", Verdict.OK, f"{told}its receiver asked for it (Retry-After)")
+
+
+def _outbox() -> Iterator[Finding]:
+    found = queries.set_aside()
+    if found is not None:
+        told = (
+            f"{found.count} events that other programs wrote cannot be sent and were set aside. "
+            f"The latest is {found.latest}: {found.why} Mend the program that writes them: see "
+            "docs/integrating.md."
+        )
+        yield Finding("outbox", Verdict.WARNING, told)
 
 
 def _database(config: Config) -> Iterator[Finding]:

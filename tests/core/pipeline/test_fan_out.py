@@ -303,9 +303,10 @@ def test_chat_lines_are_made_while_nobody_waits(
 def test_of_what_is_no_text_a_line_is_made_all_the_same(business: int, vault: Vault) -> None:
     """Whether it may be sent is found before it is."""
     add_webhook(vault, business, chosen=CHAT)
-    with transaction():
-        for payload in (b"\xff", b"[", b'{"numero": "\\ud800"}'):
-            Event.create(business=business, type="ticket.created", payload=payload, created_at=NOON)
+    for payload in (b"\xff", b"[", b'{"numero": "\\ud800"}'):
+        event_id = publish_ticket(business)
+        with transaction():
+            Event.update(payload=payload).where(Event.id == event_id).execute()
     assert fan_out(500, NOON) == FannedOut(3, 3)
     for _, body in stored_bodies():
         assert body is not None

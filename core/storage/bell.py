@@ -1,0 +1,87 @@
+"""What rings a worker without the key to the secrets: PostgreSQL's NOTIFY, a file beside SQLite's.
+
+The queue's own messages are pickles, and are signed for that reason. This says nothing but that
+there is something to look for, so anybody who may write to the outbox may ring.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from select import select
+from socket import socket
+from typing import Any
+
+from peewee import PeeweeException
+
+from core.storage.database import connection, explain, is_postgres, proxy, sqlite_path
+
+CHANNEL = "aurapos_webhooks"
+SUFFIX = ".wake"
+"""Of the file beside an SQLite database that is touched."""
+
+_LOOK_EVERY = 0.1  # seconds, at a file's time: SQLite tells nobody of what is committed
+log = logging.getLogger(__name__)
+
+
+def ring() -> None:
+    """Ring whoever listens to the bound database; never an error to who rings.
+
+    To be called after the commit. What is not heard costs at most a minute: the next tick finds it.
+    """
+    try:
+        if is_postgres():
+            with connection():
+                proxy.execute_sql(f"NOTIFY {CHANNEL}")
+        else:
+            Path(f"{proxy.obj.database}{SUFFIX}").touch()
+    except (PeeweeException, OSError) as error:
+        told = explain(error) if isinstance(error, PeeweeException) else error.strerror
+        log.warning("no worker could be woken, so delivery waits for its tick: %s", told)
+
+
+def listen(url: str, on_ring: Callable[[], None], ended: socket) -> None:
+    """Call `on_ring` whenever somebody rings at that database, until `ended` can be read.
+
+    Returns at once where no ring comes through, which is behind a pooler. Raises psycopg.Error when
+    PostgreSQL is away.
+    """
+    path = sqlite_path(url)
+    if path is not None:
+        _watch(Path(f"{path}{SUFFIX}"), on_ring, ended)
+    else:
+        _listen(url, on_ring, ended)
+
+
+def _watch(file: Path, on_ring: Callable[[], None], ended: socket) -> None:
+    seen = _touched(file)
+    on_ring()  # for what was rung before
+    while not _can_be_read([ended], _LOOK_EVERY):
+        if (now := _touched(file)) != seen:
+            seen = now
+            on_ring()
+
+
+def _touched(file: Path) -> int:
+    with suppress(FileNotFoundError):
+        return file.stat().st_mtime_ns
+    return 0
+
+
+def _listen(url: str, on_ring: Callable[[], None], ended: socket) -> None:
+    from core.storage.postgres import connect  # noqa: PLC0415 - its driver is an extra
+
+    listener, session = connect(url)
+    with listener:
+        if session.is_pooled:
+            log.info("a pooler lets no NOTIFY through: what rings by it waits for the tick")
+            return
+        listener.execute(f"LISTEN {CHANNEL}")
+        on_ring()  # the same
+        while ended not in _can_be_read([listener, ended]):
+            if list(listener.notifies(timeout=0)):
+                on_ring()
+
+
+def _can_be_read(what: list[Any], seconds: float | None = None) -> list[Any]:
+    return select(what, [], [], seconds)[0]

@@ -1,0 +1,53 @@
+"""A thread that hears when another program rings."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from select import select
+
+from core.storage.bell import listen
+from core.storage.database import first_line
+
+log = logging.getLogger(__name__)
+
+_PAUSE_AFTER_ERROR = 5.0  # seconds
+_FAREWELL = 1.0
+
+
+class Listener:
+    """Listens at a database until it is stopped; can be started again, as after a fork."""
+
+    def __init__(self, url: str, on_ring: Callable[[], None]) -> None:
+        self._url, self._on_ring = url, on_ring
+        self._thread: threading.Thread | None = None
+        self._stop: socket.socket | None = None
+
+    def start(self) -> None:
+        self._stop, ended = socket.socketpair()
+        self._thread = threading.Thread(
+            target=self._run, args=[ended], name="listener", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Not for long, should the database hang."""
+        if self._thread is not None and self._stop is not None:
+            self._stop.close()
+            self._thread.join(_FAREWELL)
+            self._thread = self._stop = None
+
+    def _run(self, ended: socket.socket) -> None:
+        with ended:
+            while not self._was_told_to_stop(ended):
+                if select([ended], [], [], _PAUSE_AFTER_ERROR)[0]:
+                    return
+
+    def _was_told_to_stop(self, ended: socket.socket) -> bool:
+        """Listen; False where the database went away."""
+        try:
+            listen(self._url, self._on_ring, ended)
+        except Exception as error:  # noqa: BLE001 - each engine's driver raises its own
+            log.warning("no ring of another program is heard: %s", first_line(error))
+            return False
+        return True
