@@ -18,6 +18,7 @@ from core.domain.identity import delivery_id
 from core.errors import BadPayload
 from core.pipeline.decisions import Decisions, Receiver, Undecided
 from core.pipeline.steps import Step, passed
+from core.storage import published
 from core.storage.database import insert_rows, is_about_a_value, one_of, proxy, transaction
 from core.storage.foreign_rows import foreign_rows, keep, set_aside
 from core.storage.kept_back import count_kept_back
@@ -134,7 +135,7 @@ def _fan_out_some(
     decisions: Decisions,
 ) -> FannedOut:
     with transaction():
-        latest = _latest()
+        latest = published.latest()  # before anything is locked: see there
         businesses = _pending_businesses(after)
         part = -(-limit // max(1, len(businesses)))
         queues = _locked(businesses, part, latest)
@@ -161,14 +162,6 @@ def _pending_businesses(after: int) -> list[int]:
         rows = proxy.execute_sql(query, (begin, _BUSINESSES - len(found))).fetchall()
         found |= {business_id: None for (business_id,) in rows}
     return list(found)
-
-
-def _latest() -> int:
-    """The latest event, asked for before anything is locked. What is fanned out is none that came
-    after it, so all of it was committed before PostgreSQL gave this transaction its number:
-    `published.final_to` counts on that.
-    """
-    return Event.select(fn.MAX(Event.id)).scalar() or 0
 
 
 def _locked(businesses: Sequence[int], part: int, latest: int) -> list[list[_Pending]]:

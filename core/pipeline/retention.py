@@ -219,21 +219,22 @@ def _walk(
     """Offer a table's rows that are old enough, oldest first, to `remove`, batch by batch.
 
     Ids go with time, so the walk ends at the first batch that holds a younger row; one from the
-    future says nothing, for a clock was ahead when it was made.
+    future says nothing, for a clock was ahead when it was made. Times are compared by the engine:
+    another program may have written what is none.
     """
     removed, last_id = 0, 0
     while not is_stopping():
         with transaction():
             rows = list(
-                table.select(table.id, table.created_at)
+                table.select(table.id, table.created_at < before, table.created_at <= now)
                 .where(table.id > last_id)
                 .order_by(table.id)
                 .limit(_BATCH)
                 .tuples()
             )
-            old = [row_id for row_id, created_at in rows if created_at < before]
+            old = [row_id for row_id, is_old, _ in rows if is_old]
             removed += remove(old) if old else 0
-        is_reached = any(before <= created_at <= now for _, created_at in rows)
+        is_reached = any(is_past and not is_old for _, is_old, is_past in rows)
         if is_reached or len(rows) < _BATCH:
             break
         last_id = rows[-1][0]

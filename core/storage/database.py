@@ -252,9 +252,15 @@ def one_of(field: Field, values: Collection[int]) -> NodeList:
 
     Bound one by one they cost peewee several microseconds each, and the engine a new plan.
     """
+    condition, value = is_one_of(values)
+    return NodeList((field, SQL(condition, [value])))
+
+
+def is_one_of(values: Collection[int]) -> tuple[str, object]:
+    """The same for statements that are written out: what follows the column, and its value."""
     if is_postgres():
-        return NodeList((field, SQL("= ANY(%s)", [list(values)])))
-    return NodeList((field, SQL("IN (SELECT value FROM json_each(?))", [json.dumps(list(values))])))
+        return "= ANY(%s)", list(values)
+    return "IN (SELECT value FROM json_each(?))", json.dumps(list(values))
 
 
 class Prepared(NamedTuple):

@@ -16,7 +16,7 @@ _PAGE_EVENTS = 2_000
 _PAGE_BYTES = 4 * 2**20  # of payloads, which vary: so many of the largest would be 256 MB
 
 # An event that a worker has fanned out was committed before that worker's transaction had a number
-# (see `fan_out`), so whatever is published under a greater number has a greater id. `xmin` is the
+# (see `latest`), so whatever is published under a greater number has a greater id. `xmin` is the
 # number of whoever wrote a row last; `age` compares two such numbers, which wrap around.
 _FANNED_OUT_BEFORE = """
     SELECT id FROM event
@@ -66,14 +66,23 @@ def final_to() -> int:
     order they do: up to this id each is committed, or never will be.
     """
     if not is_postgres():
-        return Event.select(fn.MAX(Event.id)).scalar() or 0
-    oldest, next_one, latest = proxy.execute_sql(_OPEN_TRANSACTIONS).fetchone()
+        return latest()
+    oldest, next_one, last = proxy.execute_sql(_OPEN_TRANSACTIONS).fetchone()
     if oldest == next_one:  # none is open
-        return int(latest)
+        return int(last)
     found = proxy.execute_sql(_FANNED_OUT_BEFORE, (oldest % _XIDS,)).fetchone()
     begin = found[0] if found is not None else 0
     [end] = proxy.execute_sql(_WITHOUT_A_HOLE, (begin, begin)).fetchone()
     return int(begin if end is None else end)
+
+
+def latest() -> int:
+    """The latest event's id. A fan-out asks for it before it locks anything, and takes none that
+    came after: so all that it fans out was committed before PostgreSQL gave its transaction a
+    number, and `final_to` counts on that.
+    """
+    [event_id] = proxy.execute_sql("SELECT coalesce(max(id), 0) FROM event").fetchone()
+    return int(event_id)
 
 
 def first_pending(business_id: int, *, checked_too: bool) -> int | None:

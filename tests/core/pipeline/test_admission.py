@@ -17,8 +17,18 @@ from core.storage.database import proxy, transaction
 from core.storage.models import Delivery, Event
 from core.storage.vault import Vault
 from core.use_cases import queries
+from core.use_cases.businesses import set_business
 from core.use_cases.queries import SetAside
-from tests.support.scene import DAY, MARIE, NOON, SECOND, add_webhook, only_delivery, publish_ticket
+from tests.support.scene import (
+    DAY,
+    MARIE,
+    NOON,
+    OPERATOR,
+    SECOND,
+    add_webhook,
+    only_delivery,
+    publish_ticket,
+)
 
 ONLY_SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 _INSERT = "INSERT INTO event (business_id, type, payload, key, created_at) VALUES ({})"
@@ -127,6 +137,17 @@ def test_a_type_that_is_none_is_set_aside_whatever_else_is_written(
 def test_one_that_nobody_has_looked_at_yet_holds_up_no_publication(business: int) -> None:
     write(business, created_at=2**62)
     assert publish_ticket(business)
+
+
+def test_one_that_nobody_will_look_at_holds_up_no_pruning(business: int) -> None:
+    """Its business is switched off."""
+    set_business(OPERATOR, business, NOON, edition="studio")
+    write(business, created_at=2**62)
+    write(business, created_at=1)
+    write(business, created_at=2)
+    retention.prune(NOON, NOON + DAY)
+    with transaction():
+        assert Event.select().count() == 1
 
 
 def test_what_was_set_aside_is_pruned_in_its_time(business: int, vault: Vault) -> None:
