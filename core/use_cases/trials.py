@@ -4,11 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from peewee import fn
+
 from core.domain.actors import Actor
 from core.domain.conditions import are_met, parse_conditions
 from core.storage.database import connection, one_of
 from core.storage.kept_back import kept_back_since
-from core.storage.models import Event
+from core.storage.models import Delivery, Event, KeptBack, Webhook
 from core.use_cases.access import authorize, find_webhook
 
 TRIED_ON = 50
@@ -44,6 +46,35 @@ def try_conditions(
         payloads = [bytes(payload) for (payload,) in rows]
     gone = sum(are_met(conditions, payload) for payload in payloads)
     return Trial(len(payloads), gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """A webhook whose conditions kept everything back for some time."""
+
+    webhook_id: int
+    kept_back: int
+
+
+def silenced_webhooks(since: datetime) -> list[Silenced]:
+    """Those that got nothing in the hours that began since, though something happened."""
+    count = fn.SUM(KeptBack.events)
+    rows = (
+        KeptBack.select(KeptBack.webhook, count)
+        .join(Webhook)
+        .where((KeptBack.hour >= since) & Webhook.deleted_at.is_null() & ~Webhook.only.is_null())
+        .group_by(KeptBack.webhook)
+        .order_by(KeptBack.webhook)
+    )
+    with connection():
+        found = [Silenced(*row) for row in rows.tuples()]
+        return [each for each in found if not _got_something(each.webhook_id, since)]
+
+
+def _got_something(webhook_id: int, since: datetime) -> bool:
+    made = Delivery.select(Delivery.created_at).where(Delivery.webhook == webhook_id)
+    latest = made.order_by(Delivery.id.desc()).limit(1).scalar()
+    return latest is not None and latest >= since
 
 
 def kept_back(actor: Actor, webhook_id: int, since: datetime) -> int:

@@ -82,7 +82,9 @@ def test_conditions_are_given_counted_and_taken_back(installed: Installation) ->
     installed.emit()
     assert installed.json("tick")["events"] == 1
     assert installed.json("webhook", "show", "1")["kept_back"] == 1
-    assert "kept back 1 events in the last 24 hours" in installed.ok("webhook", "show", "1")
+    assert "Kept back by its conditions in the last 24 hours: 1." in installed.ok(
+        "webhook", "show", "1"
+    )
     edit = ("webhook", "edit", "1", "--only")
     assert "double quotes" in installed.fails(*edit, "mode_paiement = Bancontact")
     assert installed.json(*edit, "none")["only"] == []

@@ -110,3 +110,14 @@ def test_what_another_program_wrote_and_cannot_be_sent_is_told(installed: Instal
     [told] = found(installed, "outbox")
     assert told.startswith("warning outbox    1 events that other programs wrote cannot be sent")
     assert "Its type is none of ticket.created" in told
+
+
+def test_a_webhook_whose_conditions_keep_everything_back(installed: Installation) -> None:
+    installed.add_webhook("https://example.com/hook")
+    installed.ok("webhook", "edit", "1", "--only", "total_tvac >= 100")
+    installed.emit('{"total_tvac": 1}')
+    assert found(installed, "only") == []
+    installed.ok("tick")
+    [told] = found(installed, "only")
+    assert told.startswith("ok      only      webhook 1 got nothing in the last 24 hours")
+    assert "kept back all that happened, 1 in number" in told

@@ -35,10 +35,12 @@ from core.use_cases import queries
 from core.use_cases.businesses import standing_urls
 from core.use_cases.installation_health import held_webhooks, paused_webhooks
 from core.use_cases.rotation import lost_secrets
+from core.use_cases.trials import silenced_webhooks
 from tasks.wiring import make_policy, open_configured_queue
 from tui.cli.output import print_json, say, told_of_pause
 from tui.cli.program import Program, json_option, others_settings, pass_program, queue_explained
 
+_A_DAY = timedelta(days=1)
 _CLOCK_WITHIN = timedelta(seconds=5)
 _EARLIEST_SANE = datetime(2025, 1, 1, tzinfo=UTC)
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
@@ -92,6 +94,7 @@ def _examine(program: Program) -> Iterator[Finding]:
         yield from _guarded("outbox", _outbox)
         yield from _guarded("paused", lambda: _paused(config))
         yield from _guarded("held", _held)
+        yield from _guarded("only", _silenced)
         yield from _guarded("clock", _clock)
         yield from _guarded("worker", _worker)
         yield from _guarded("worker", lambda: _settings(config))
@@ -189,6 +192,18 @@ def _outbox() -> Iterator[Finding]:
             "docs/integrating.md."
         )
         yield Finding("outbox", Verdict.WARNING, told)
+
+
+def _silenced() -> Iterator[Finding]:
+    """Why nothing goes to others."""
+    for each in silenced_webhooks(utc_now() - _A_DAY):
+        yield Finding(
+            "only",
+            Verdict.OK,
+            f"webhook {each.webhook_id} got nothing in the last 24 hours: its conditions kept back "
+            f"all that happened, {each.kept_back} in number; see `aurapos-webhooks webhook show "
+            f"{each.webhook_id}`.",
+        )
 
 
 def _database(config: Config) -> Iterator[Finding]:

@@ -157,7 +157,7 @@ def show(program: Program, webhook_id: int, login: str | None, *, as_json: bool)
         return
     _print_webhook(row)
     if row.choices.only:
-        say(f"Its conditions kept back {kept_back} events in the last 24 hours.")
+        say(f"Kept back by its conditions in the last 24 hours: {kept_back}.")
 
 
 def _document(row: WebhookRow) -> dict[str, object]:

@@ -12,7 +12,7 @@ from core.storage.kept_back import kept_back_since
 from core.storage.models import KeptBack
 from core.storage.vault import Vault
 from core.use_cases import services, trials
-from core.use_cases.trials import Trial, kept_back, try_conditions
+from core.use_cases.trials import Silenced, Trial, kept_back, silenced_webhooks, try_conditions
 from tests.support.scene import (
     DAY,
     MARIE,
@@ -73,3 +73,22 @@ def test_counts_are_forgotten_with_the_history_and_with_their_webhook(
     services.delete_webhook(MARIE, webhook.id, NOON)
     prune(NOON + DAY, NOON + 3 * DAY)
     assert not KeptBack.select().exists()
+
+
+def test_webhooks_that_got_nothing_for_their_conditions_are_named(
+    business: int, vault: Vault
+) -> None:
+    choosy = add_webhook(vault, business, chosen={"only": ["total_tvac >= 100"]})
+    add_webhook(vault, business)
+    tickets(business, 1, 2)
+    fan_out(100, NOON)
+    assert silenced_webhooks(NOON - DAY) == [Silenced(choosy.id, 2)]
+    assert silenced_webhooks(NOON + HOUR) == []
+    tickets(business, 100)
+    fan_out(100, NOON + MINUTE)
+    assert silenced_webhooks(NOON - DAY) == []
+    tickets(business, 3)
+    fan_out(100, NOON + 2 * DAY)
+    assert silenced_webhooks(NOON + DAY) == [Silenced(choosy.id, 1)]
+    services.delete_webhook(MARIE, choosy.id, NOON)
+    assert silenced_webhooks(NOON + DAY) == []
