@@ -66,7 +66,9 @@ def choose(before: Choices, chosen: Chosen) -> Choices:
 def _checked_name(text: str) -> str:
     name = text.strip()
     if len(name) > NAME_LIMIT:
-        raise BadInput(f"A name has {NAME_LIMIT} characters at most: leave out {len(name) - 40}.")
+        raise BadInput(
+            f"A name has {NAME_LIMIT} characters at most: leave out {len(name) - NAME_LIMIT}."
+        )
     if clean(name) != name:
         raise BadInput("A name may have only visible characters: type it again.")
     return name

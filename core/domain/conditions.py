@@ -54,7 +54,6 @@ class Condition:
 Facts = NewType("Facts", object)
 """A payload as conditions look at it."""
 
-
 _NOT_JSON = Facts(object())
 
 
@@ -88,8 +87,9 @@ def split_conditions(line: str) -> list[str]:
 def parse_conditions(texts: Sequence[str]) -> tuple[Condition, ...]:
     """The conditions written in these; raises BadInput saying what is wrong with one."""
     if len(texts) > MOST_CONDITIONS:
+        surplus = len(texts) - MOST_CONDITIONS
         raise BadInput(
-            f"A webhook may have {MOST_CONDITIONS} conditions at most: leave out {len(texts) - 10}."
+            f"A webhook may have {MOST_CONDITIONS} conditions at most: leave out {surplus}."
         )
     return tuple(map(_parse, texts))
 
