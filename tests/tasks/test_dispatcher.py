@@ -436,7 +436,7 @@ def test_no_payload_is_parsed_to_be_sent(
     def scene(url: str) -> None:
         add_webhook(vault, business, url)
         publish_ticket(business)
-        monkeypatch.setattr(payload_module, "_decode", parsed.append)
+        monkeypatch.setattr(payload_module, "decoded", parsed.append)
 
     assert run(Server(), scene, lambda: make_dispatcher(vault)).delivered == 1
     assert parsed == []
