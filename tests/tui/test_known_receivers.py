@@ -3,9 +3,11 @@
 import pytest
 from textual.pilot import Pilot
 
+from core.domain.choices import Format
 from core.domain.delivery import ErrorKind, Status
 from core.domain.events import SELECTABLE
 from core.storage.vault import Vault
+from core.use_cases import queries
 from core.use_cases.services import create_webhook
 from tests.support.scene import DEVELOPMENT, MARIE, NOON
 from tests.support.showcase import add_delivery, drawn, play, press, says, typed
@@ -62,11 +64,44 @@ def test_what_must_be_known_before_is_said_in_the_form(empty: Desk) -> None:
         assert says(app, "Put /slack behind Discord's URL, and choose the format chat.")
         await press(pilot, typed("/slack"))
         assert "Put /slack" not in drawn(app)
-        assert says(app, "takes nothing but a line of text: choose the format chat.")
+
+    play(app, script)
+
+
+def test_for_a_chat_program_the_format_chat_is_chosen_unless_its_owner_has_chosen(
+    empty: Desk,
+) -> None:
+    app = WebhooksApp(empty)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "n", typed(SLACK))
+        assert "(x) a chat line" in drawn(app)
+        await press(pilot, *["backspace"] * len("services/T0/B0/x"))
+        assert "(x) JSON" in drawn(app)
+        await press(pilot, typed("services/T0/B0/x"))
+        assert "(x) a chat line" in drawn(app)
         app.screen.query_one("#format").focus()
         await press(pilot, "space")
-        assert "choose the format chat" not in drawn(app)
-        await press(pilot, "space")
-        assert says(app, "choose the format chat")
+        assert "(x) JSON" in drawn(app)
+        assert says(app, "Slack takes nothing but a line of text: choose the format chat.")
+        app.screen.query_one("#url").focus()
+        await press(pilot, typed("y"))
+        assert "(x) JSON" in drawn(app)
+        app.screen.query_one("#format").focus()
+        await press(pilot, "space", "ctrl+s")
+        [webhook] = queries.webhooks(MARIE, 1)
+        assert (webhook.url, webhook.choices.format) == (f"{SLACK}y", Format.CHAT)
+
+    play(app, script)
+
+
+def test_of_a_webhook_that_is_there_the_format_is_left_as_it_is(empty: Desk, vault: Vault) -> None:
+    register(vault, SLACK)
+    app = WebhooksApp(empty)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "e")
+        assert "(x) JSON" in drawn(app)
+        assert says(app, "Slack takes nothing but a line of text: choose the format chat.")
 
     play(app, script)

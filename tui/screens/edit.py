@@ -13,10 +13,10 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.domain.catalogue import paths
-from core.domain.choices import AS_IT_COMES, Choices
+from core.domain.choices import AS_IT_COMES, Choices, Format
 from core.domain.conditions import parse_conditions
 from core.domain.events import MEANINGS, SELECTABLE, EventType
-from core.domain.receivers import advice_before
+from core.domain.receivers import advice_before, known_receiver
 from core.domain.url_policy import URL_LIMIT
 from core.errors import BadInput, BlockedUrl, Changed, WebhooksError
 from core.use_cases import services
@@ -191,8 +191,12 @@ class _Form(Page):
             shown = f"with {_SCHEME} in front, which ⏎ or ^s puts there"
         elif target.url != text:
             shown += f", stored as {target.url}"
+        self.suggest_format(target.url)
         known = advice_before(target.url, self.query_one(More).typed.format)
         self._tell("✓", f"ok: {shown}. {known}" if known else f"ok: {shown}", GOOD)
+
+    def suggest_format(self, url: str) -> None:
+        """Of one that is there already, the format is its owner's affair."""
 
     def _address(self) -> str:
         """What was typed, with `https://` before it where nothing else is missing."""
@@ -245,6 +249,11 @@ class NewWebhook(_Form):
 
     def __init__(self) -> None:
         super().__init__("", SELECTABLE, AS_IT_COMES)
+
+    def suggest_format(self, url: str) -> None:
+        receiver = known_receiver(url)
+        is_chat = receiver is not None and receiver.takes_chat
+        self.query_one(More).suggest(Format.CHAT if is_chat else Format.JSON)
 
     def action_save(self) -> None:
         desk, business_id = self.desk, self._app.business_id

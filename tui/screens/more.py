@@ -80,6 +80,7 @@ class More(Vertical):
     def __init__(self, typed: Typed) -> None:
         super().__init__(id="more")
         self._typed = typed
+        self._suggested = typed.format
         self._field_names = FieldNames()
 
     def compose(self) -> ComposeResult:
@@ -109,6 +110,13 @@ class More(Vertical):
     def offer(self, field_names: Sequence[str]) -> None:
         """Names for conditions, of which one that was begun is completed."""
         self._field_names.names = field_names
+
+    def suggest(self, fmt: Format) -> None:
+        """Have that format chosen, unless another has been chosen than was suggested before."""
+        if self.typed.format is self._suggested is not fmt:
+            self.query_one("#format", Choice).choose(fmt)
+            self._suggested = fmt
+            self._ask_for_the_language()
 
     def tell_of_conditions(self, told: str, style: str = "") -> None:
         line = self.query_one("#only-told", Static)

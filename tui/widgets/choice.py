@@ -30,6 +30,11 @@ class Choice(Static, Generic[T], can_focus=True):
     def chosen(self) -> T:
         return self._options[self._at][0]
 
+    def choose(self, value: T) -> None:
+        """Have that chosen, by nobody's key."""
+        self._at = [each for each, _ in self._options].index(value)
+        self._draw()
+
     def on_mount(self) -> None:
         self._draw()
 
