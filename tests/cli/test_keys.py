@@ -125,6 +125,24 @@ class TestAuthorizedKeys:
         assert " -I -m tui.cli --config /" in line
         assert "tui --as marie --key SHA256:" in line
 
+    def test_a_key_that_may_export_is_listed_and_has_what_was_asked(
+        self, installed: Installation
+    ) -> None:
+        (installed.folder / "marie.pub").write_text(f"{TYPE} {KEY} books@till")
+        key = ("member", "add", "marie", "--key-file", "marie.pub")
+        assert "SSH_ORIGINAL_COMMAND" not in installed.ok("authorized-keys", TYPE, KEY)
+        fingerprint = installed.json(*key, "--allow", "export")["fingerprint"]
+        [line] = installed.ok("authorized-keys", TYPE, KEY).splitlines()
+        assert f"ssh --as marie --key {fingerprint}" in line
+        assert 'SSH_ORIGINAL_COMMAND=\\"$SSH_ORIGINAL_COMMAND\\"' in line
+        assert f"{fingerprint} (export)" in installed.ok("member", "list")
+        [member] = installed.json("member", "list")
+        assert member["exporting"] == [fingerprint]
+        installed.ok(*key, "--allow", "nothing")
+        assert "SSH_ORIGINAL_COMMAND" not in installed.ok("authorized-keys", TYPE, KEY)
+        [member] = installed.json("member", "list")
+        assert "exporting" not in member
+
     @pytest.mark.parametrize(
         ("key_type", "key"),
         [(TYPE, KEY), ("ssh-rsa", RSA), ("ssh-dss", "AAAA"), (TYPE, "not base64"), ("", "")],

@@ -11,7 +11,9 @@ from core.storage.bell import ring
 from core.storage.database import sqlite_path, transaction
 from tasks import listener as module
 from tasks.listener import Listener
+from tests.support import pgbouncer
 from tests.support.scene import publish_ticket
+from tests.support.servers import restartable_postgres
 from tests.support.waiting import wait_until
 
 
@@ -101,3 +103,16 @@ def test_a_ring_that_nobody_can_hear_is_no_error(
         publish_ticket(business)
     ring()
     assert "no worker could be woken" in caplog.text
+
+
+@pgbouncer.needed
+def test_behind_a_pooler_it_says_that_it_hears_nothing_and_ends(
+    heard: Heard, caplog: pytest.LogCaptureFixture
+) -> None:
+    with restartable_postgres() as postgres, pgbouncer.pgbouncer(postgres) as before_it:
+        listener = Listener(before_it.url, heard)
+        with caplog.at_level("INFO"):
+            listener.start()
+            wait_until(lambda: "lets no NOTIFY through" in caplog.text)
+        listener.stop()
+    assert heard.count == 0

@@ -13,6 +13,7 @@ from core.use_cases.businesses import (
     remove_member,
     set_business,
 )
+from core.use_cases.queries import KeyRow
 from tests.support.scene import NOON, OPERATOR
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINLDP7Kgfu3QpkeyQbdw9xEBbh8fM4X1ShX8z9GkPRpp"
@@ -40,6 +41,18 @@ def test_a_member_has_one_role_and_its_keys(business: int) -> None:
     assert rows["paul"].role == "manager"
     assert rows["paul"].fingerprints == (fingerprint,)
     assert rows["marie"].fingerprints == ()
+
+
+def test_what_is_allowed_is_allowed_to_a_key_and_goes_with_it(business: int) -> None:
+    with pytest.raises(BadInput, match="name it with --key-file"):
+        add_member(OPERATOR, business, "paul", "owner", NOON, may_export=True)
+    for _ in range(2):
+        fingerprint = str(add_member(OPERATOR, business, "paul", "owner", NOON, key=KEY))
+        assert queries.find_key(fingerprint) == KeyRow("paul", may_export=False)
+        add_member(OPERATOR, business, "paul", "owner", NOON, key=KEY, may_export=True)
+        assert queries.find_key(fingerprint) == KeyRow("paul", may_export=True)
+        remove_member(OPERATOR, business, "paul", NOON)
+        assert queries.find_key(fingerprint) is None
 
 
 def test_a_key_opens_one_login_only(business: int) -> None:
