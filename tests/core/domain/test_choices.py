@@ -18,9 +18,9 @@ def test_what_is_chosen_anew_leaves_the_rest() -> None:
     ("name", "wrong"),
     [
         ("x" * (NAME_LIMIT + 3), "40 characters at most: leave out 3"),
-        ("Book\x1b[31mkeeper", "everybody can see"),
-        ("Book\u202ekeeper", "everybody can see"),
-        ("Book\nkeeper", "everybody can see"),
+        ("Book\x1b[31mkeeper", "visible characters"),
+        ("Book\u202ekeeper", "visible characters"),
+        ("Book\nkeeper", "visible characters"),
     ],
 )
 def test_names_that_cannot_be(name: str, wrong: str) -> None:
