@@ -16,8 +16,9 @@ from core.domain.delivery import Schedule
 from core.outbound.sender import Sender
 from core.outbound.tls import tls_context
 from core.outbound.transport import GuardedTransport
+from core.pipeline.heartbeat import record_end, record_tick
 from core.pipeline.leases import LEASE
-from core.pipeline.retention import prune_daily, record_end, record_tick
+from core.pipeline.retention import prune_daily
 from core.pipeline.subjects import cut_subjects
 from core.pipeline.sweep import Sweep
 from core.pipeline.tallies import fold

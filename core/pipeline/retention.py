@@ -3,8 +3,7 @@
 In small batches, each a transaction of its own, so that no pass waits for long.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from peewee import Expression, fn
 
 from core.domain.delivery import WAITING, ErrorKind, Expired, Recovery, Status
 from core.pipeline.attempt_log import attempt_row, log_attempts
+from core.pipeline.heartbeat import TICK, record_run
 from core.pipeline.leases import abandoned
 from core.pipeline.tallies import keep_counts_of, reuse_ids
 from core.storage.database import one_of, transaction
@@ -33,24 +33,6 @@ _BATCH = 500
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _PRUNE = "prune"
 _EXPORT = "export"
-TICK = "tick "
-"""What a consumer's row in LastRun begins with; the consumer's name follows."""
-TICK_WITHIN = timedelta(minutes=2)
-"""A consumer that lives has ticked so recently."""
-ENDED = "ended"
-"""Of the row that says when the latest of those that ended in order did."""
-
-
-def record_tick(consumer: str, now: datetime, settings: Mapping[str, str] | None = None) -> None:
-    """Write down that a consumer is alive, and with which settings."""
-    _record(TICK + consumer, now, json.dumps(settings) if settings else "")
-
-
-def record_end(consumer: str, now: datetime) -> None:
-    """A consumer ended in order, and is no more to be looked for."""
-    with transaction():
-        LastRun.delete().where(LastRun.job == TICK + consumer).execute()
-        _record(ENDED, now)
 
 
 def _never() -> bool:
@@ -71,7 +53,7 @@ def prune_daily(
     removed = prune(now - keep, now, is_stopping)
     give_back(is_stopping)
     if not is_stopping():
-        _record(_PRUNE, now)
+        record_run(_PRUNE, now)
     return removed
 
 
@@ -114,15 +96,7 @@ def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _ne
 
 def record_export(event_id: int, now: datetime) -> None:
     """Write down up to which event one went: whoever has its cursor goes on from there."""
-    _record(_EXPORT, now, event_id=event_id)
-
-
-def _record(job: str, now: datetime, settings: str = "", event_id: int = 0) -> None:
-    with transaction():
-        LastRun.insert(job=job, at=now, settings=settings, event_id=event_id).on_conflict(
-            conflict_target=[LastRun.job],
-            preserve=[LastRun.at, LastRun.settings, LastRun.event_id],
-        ).execute()
+    record_run(_EXPORT, now, event_id=event_id)
 
 
 def _prune_deleted_webhooks(is_stopping: Callable[[], bool]) -> int:

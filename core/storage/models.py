@@ -259,7 +259,7 @@ class LastRun(Table):
 
     job = TextField(primary_key=True)
     at = TimeField()
-    settings = TextField(default="")  # of a consumer, as core.pipeline.retention writes them
+    settings = TextField(default="")  # of a consumer, as core.pipeline.heartbeat writes them
     event_id = BigIntegerField(default=0)  # of an export: up to which event it went
 
 

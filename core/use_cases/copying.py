@@ -11,7 +11,7 @@ from urllib.parse import quote
 from peewee import AutoField, BooleanField, Field, __exception_wrapper__, fn
 
 from core.errors import BadDatabase, BadInput
-from core.pipeline.retention import TICK, TICK_WITHIN
+from core.pipeline.heartbeat import TICK, TICK_WITHIN
 from core.storage.database import is_postgres, proxy, transaction
 from core.storage.models import TABLES, Table, TallyProgress, TimeField
 from core.storage.schema import applied_migrations

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from peewee import SQL, Expression, fn
 
 from core.domain.delivery import Status
-from core.pipeline.retention import TICK
+from core.pipeline.heartbeat import TICK
 from core.storage.bisection import first_id_since
 from core.storage.database import connection
 from core.storage.models import (

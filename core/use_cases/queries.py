@@ -24,7 +24,7 @@ from core.domain.editions import Edition, includes_webhooks
 from core.domain.events import SELECTABLE, EventType, Purpose
 from core.domain.language import Language
 from core.domain.signing import build_body
-from core.pipeline.retention import ENDED, TICK, TICK_WITHIN
+from core.pipeline.heartbeat import ENDED, TICK, TICK_WITHIN
 from core.storage.choosing import choices_of
 from core.storage.database import connection, one_of
 from core.storage.due import next_due

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.config import load_config
-from core.pipeline.retention import record_tick
+from core.pipeline.heartbeat import record_tick
 from core.storage.clock import utc_now
 from core.storage.database import open_database, transaction
 from core.storage.models import Event, Webhook

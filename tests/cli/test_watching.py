@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.config import load_config, settings_of
-from core.pipeline.retention import TICK, record_tick
+from core.pipeline.heartbeat import TICK, record_tick
 from core.storage.clock import utc_now
 from core.storage.database import open_database
 from core.storage.models import LastRun

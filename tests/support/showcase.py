@@ -13,7 +13,7 @@ from core.domain.actors import Actor
 from core.domain.delivery import ErrorKind, Recovery, Status
 from core.domain.events import SELECTABLE, EventType
 from core.domain.payload import subject_of
-from core.pipeline.retention import TICK
+from core.pipeline.heartbeat import TICK
 from core.storage.database import transaction
 from core.storage.models import Attempt, AuditEntry, Delivery, Event, LastRun
 from core.storage.ready import lower

@@ -17,7 +17,7 @@ from core.config import Config
 from core.domain.delivery import TOLD_BEFORE
 from core.errors import WebhooksError
 from core.outbound.tls import tls_context
-from core.pipeline.retention import TICK_WITHIN
+from core.pipeline.heartbeat import TICK_WITHIN
 from core.storage.clock import utc_now
 from core.storage.database import (
     connection,

@@ -11,7 +11,7 @@ import click
 from peewee import PeeweeException
 
 from core.errors import BadKeyFile, WebhooksError
-from core.pipeline.retention import TICK_WITHIN
+from core.pipeline.heartbeat import TICK_WITHIN
 from core.pipeline.tallies import totals
 from core.storage.clock import utc_now
 from core.storage.database import explain

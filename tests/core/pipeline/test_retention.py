@@ -7,7 +7,7 @@ import pytest
 from core.domain.delivery import Answered
 from core.domain.events import EventType
 from core.intake import publish
-from core.pipeline import leases, retention
+from core.pipeline import heartbeat, leases, retention
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import Settlement
 from core.storage.database import proxy, transaction
@@ -225,9 +225,9 @@ def test_a_daily_job_told_to_stop_ends_after_its_batch_and_the_next_hour_s_goes_
 
 
 def test_a_consumer_s_ticks_are_one_row_and_go_when_it_has_gone(business: int) -> None:
-    retention.record_tick("host 1", NOON - 2 * DAY)
-    retention.record_tick("host 2", NOON)
-    retention.record_tick("host 2", NOON + MINUTE)
+    heartbeat.record_tick("host 1", NOON - 2 * DAY)
+    heartbeat.record_tick("host 2", NOON)
+    heartbeat.record_tick("host 2", NOON + MINUTE)
     assert queries.last_tick() == NOON + MINUTE
     retention.prune(NOON, NOON + MINUTE)
     with transaction():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from peewee import OperationalError
 
-from core.pipeline.retention import record_tick
+from core.pipeline.heartbeat import record_tick
 from core.storage.database import explain, open_database, release_connection, transaction
 from core.storage.models import LastRun
 from core.storage.schema import migrate

@@ -4,7 +4,7 @@ from core.domain.delivery import Answered, Status
 from core.pipeline import leases
 from core.pipeline.attempt_log import attempt_row, log_attempts
 from core.pipeline.fan_out import fan_out
-from core.pipeline.retention import record_tick
+from core.pipeline.heartbeat import record_tick
 from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault

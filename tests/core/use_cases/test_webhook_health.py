@@ -5,9 +5,9 @@ from datetime import timedelta
 from core.domain.delivery import Answered, Outcome, Schedule
 from core.pipeline import leases
 from core.pipeline.fan_out import fan_out
+from core.pipeline.heartbeat import record_tick
 from core.pipeline.leases import Claim, Settlement
 from core.pipeline.recovery import recover_some
-from core.pipeline.retention import record_tick
 from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault

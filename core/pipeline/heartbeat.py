@@ -1,0 +1,36 @@
+"""That a consumer lives, and when what runs now and then last ran."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from core.storage.database import transaction
+from core.storage.models import LastRun
+
+TICK = "tick "
+"""What a consumer's row in LastRun begins with; the consumer's name follows."""
+TICK_WITHIN = timedelta(minutes=2)
+"""A consumer that lives has ticked so recently."""
+ENDED = "ended"
+"""Of the row that says when the latest of those that ended in order did."""
+
+
+def record_tick(consumer: str, now: datetime, settings: Mapping[str, str] | None = None) -> None:
+    """Write down that a consumer is alive, and with which settings."""
+    record_run(TICK + consumer, now, json.dumps(settings) if settings else "")
+
+
+def record_end(consumer: str, now: datetime) -> None:
+    """A consumer ended in order, and is no more to be looked for."""
+    with transaction():
+        LastRun.delete().where(LastRun.job == TICK + consumer).execute()
+        record_run(ENDED, now)
+
+
+def record_run(job: str, now: datetime, settings: str = "", event_id: int = 0) -> None:
+    """Write down when a job last ran, and how far it went where that counts."""
+    with transaction():
+        LastRun.insert(job=job, at=now, settings=settings, event_id=event_id).on_conflict(
+            conflict_target=[LastRun.job],
+            preserve=[LastRun.at, LastRun.settings, LastRun.event_id],
+        ).execute()
