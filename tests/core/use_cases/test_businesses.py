@@ -44,7 +44,7 @@ def test_a_member_has_one_role_and_its_keys(business: int) -> None:
 
 
 def test_what_is_allowed_is_allowed_to_a_key_and_goes_with_it(business: int) -> None:
-    with pytest.raises(BadInput, match="name it with --key-file"):
+    with pytest.raises(BadInput, match="--key-file"):
         add_member(OPERATOR, business, "paul", "owner", NOON, may_export=True)
     for _ in range(2):
         fingerprint = str(add_member(OPERATOR, business, "paul", "owner", NOON, key=KEY))
