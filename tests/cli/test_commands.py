@@ -99,6 +99,9 @@ def test_own_headers_are_given_kept_and_taken_back(installed: Installation) -> N
     assert "no value yet" in installed.fails(*edit, "X-Other")
     told = installed.fails(*edit, "Host: example.com")
     assert "framed or where it goes" in told
+    told = installed.fails(*edit, "X-Tenant: hush", "--header", "-", stdin=b"X-Other: caf\xe9")
+    assert "visible ASCII" in told
+    assert "hush" not in told
     assert installed.json(*edit, "X-Tenant")["headers"] == ["X-Tenant"]
     assert installed.json(*edit, "none")["headers"] == []
 

@@ -102,6 +102,27 @@ def test_no_number_is_too_large_to_be_told(
     assert f"no business {number}" in told or f"no webhook {number}" in told
 
 
+@pytest.mark.files_only("reads nothing of what is stored")
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("emit", "ticket.created"),
+        ("member", "add", "paul", "--key-file", "-"),
+        ("verify", "--secret-file", "-", "--signature", "sha256=00", "body"),
+        ("webhook", "create", "https://example.com/b", "--all-events", "--header", "-"),
+    ],
+    ids=" ".join,
+)
+def test_a_closed_stdin_is_told(installed: Installation, args: tuple[str, ...]) -> None:
+    command = [*COMMAND, "--config", str(installed.config), *args]
+    closed = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command]
+    done = subprocess.run(closed, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "There is no stdin to read from: name a file, or pipe into the command.\n"
+    )
+
+
 @pytest.mark.files_only("is about what is printed")
 class TestASecretThatCannotBePrinted:
     @pytest.mark.parametrize(

@@ -2,16 +2,13 @@
 
 import codecs
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BufferedReader
-from typing import cast
 
 import click
 
 from core.domain.cleaning import clean
 from core.domain.payload import PAYLOAD_LIMIT
-from core.errors import BadInput, BadPayload, NotIncluded
+from core.errors import BadPayload, NotIncluded
 from core.intake import SyncReport, publish, read_lines
 from core.intake import sync as run_sync
 from core.storage.clock import utc_now
@@ -24,10 +21,10 @@ from tui.cli.program import (
     operator,
     pass_program,
 )
+from tui.cli.reading import file_argument, opened
 
 _BAD_LINES_TOLD = 20
 _MOST_READ = PAYLOAD_LIMIT + 4096  # bytes: with some white space around it
-file_argument = click.argument("file", default="-", metavar="[FILE|-]")
 
 
 @click.command()
@@ -137,16 +134,3 @@ class _BadLines:
         self._progress.clear()
         if self._count > _BAD_LINES_TOLD:
             click.echo(f"… and {self._count - _BAD_LINES_TOLD} more bad lines", err=True)
-
-
-@contextmanager
-def opened(file: str) -> Iterator[BufferedReader]:
-    if file == "-":
-        yield cast("BufferedReader", sys.stdin.buffer)
-        return
-    try:
-        source = open(file, "rb")  # noqa: PTH123, SIM115 - closed below, once it is known to open
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}.") from None
-    with source:
-        yield source

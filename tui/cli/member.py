@@ -1,6 +1,5 @@
 """`member …`: who belongs to a business, and the SSH keys that let them in."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -18,6 +17,7 @@ from tui.cli.program import (
     operator,
     pass_program,
 )
+from tui.cli.reading import opened
 
 _LONGEST_KEY = 1 << 16  # bytes
 
@@ -75,9 +75,8 @@ def add(
 
 
 def _read(key_file: Path) -> str:
-    if str(key_file) == "-":
-        return sys.stdin.buffer.read(_LONGEST_KEY).decode("utf-8", "replace")
-    return key_file.read_text(encoding="utf-8", errors="replace")
+    with opened(key_file) as source:
+        return source.read(_LONGEST_KEY).decode("utf-8", "replace")
 
 
 @member.command("list")

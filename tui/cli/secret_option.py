@@ -10,7 +10,7 @@ import click
 
 from core.domain.signing import Secret
 from core.errors import BadInput
-from tui.cli.intake import opened
+from tui.cli.reading import opened
 
 _LONGEST = 1000  # bytes of a file with a secret in it
 
@@ -40,7 +40,7 @@ def chosen_secret(secret: str | None, secret_file: str | None) -> Secret | None:
     """
     if secret_file is None:
         return Secret(secret) if secret else None
-    if secret_file == "-" and sys.stdin.isatty():  # noqa: S105 - no password, but stdin
+    if secret_file == "-" and sys.stdin is not None and sys.stdin.isatty():  # noqa: S105 - no password, but stdin
         return Secret(click.prompt("Secret", hide_input=True, err=True))
     with opened(secret_file) as source:
         content = source.read(_LONGEST)

@@ -99,7 +99,8 @@ def _business_of(desk: Desk, place: Place) -> int | None:
 
 
 def is_on_terminal() -> bool:
-    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)  # None: closed
 
 
 def make_desk(

@@ -4,8 +4,8 @@ import click
 
 from core.domain.mismatch import explain_mismatch
 from core.errors import WebhooksError
-from tui.cli.intake import file_argument, opened
 from tui.cli.output import say
+from tui.cli.reading import file_argument, opened
 from tui.cli.secret_option import chosen_secret, secret_options
 
 

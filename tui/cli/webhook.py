@@ -32,9 +32,11 @@ from tui.cli.program import (
     json_option,
     pass_program,
 )
+from tui.cli.reading import opened
 
 _A_DAY = timedelta(days=1)
 _SHOWN_ONCE = "This is the only time the secret is shown: store it in your server now."
+_MOST_HEADERS_READ = 1 << 16  # bytes
 _event_option = click.option(
     "--event",
     "events",
@@ -51,9 +53,14 @@ def _on_or_off(text: str) -> bool:
 
 def _own_headers(lines: Iterable[str]) -> tuple[OwnHeader, ...]:
     """Those given, and where one is `-` the lines of stdin in its place."""
-    stdin = (line for line in sys.stdin if line.strip())
-    parts: Iterator[Iterable[str]] = (stdin if line == "-" else [line] for line in lines)
+    parts = (_lines_of_stdin() if line == "-" else [line] for line in lines)
     return parse_headers(chain.from_iterable(parts))
+
+
+def _lines_of_stdin() -> list[str]:
+    with opened("-") as source:
+        text = source.read(_MOST_HEADERS_READ).decode("utf-8", "replace")
+    return [line for line in text.split("\n") if line.strip()]
 
 
 _HEADERS = (
