@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -32,6 +32,7 @@ from core.domain.delivery import (
 )
 from core.domain.hold import held_until
 from core.domain.own_headers import OwnHeader
+from core.domain.pace import Start
 from core.domain.signing import Secret, build_body, build_headers, standard_headers
 from core.errors import BadKeyFile
 from core.outbound.sender import Sender
@@ -53,6 +54,7 @@ from tasks.holds import Holds
 from tasks.last_look import LastLooks
 from tasks.roster import Roster, host_of
 from tasks.shares import Limits, Load
+from tasks.timetable import Timetable
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +145,8 @@ class Dispatcher:
         self._ring_from = 0.0
         self._restrained = frozenset[int]()  # webhooks of the roster
         self._holds = Holds()
+        self._timetable = Timetable()
+        self._bell: asyncio.TimerHandle | None = None  # rings for what is next on it
         self._fanned_out_last = 0  # the business whose turn it was
         self._ahead = Ahead()
         self._unwanted: list[Claim] = []  # to be given back
@@ -199,13 +203,13 @@ class Dispatcher:
                     return tally
                 if on_progress is not None:
                     on_progress(tally)
-                if self._in_flight:
+                if self._in_flight or self._timetable:
                     await self._wait_for_news()
         finally:
             self._vault = None
 
     def _has_work(self) -> bool:
-        if self._in_flight or self._unsettled or self._unwanted or self._ahead:
+        if self._in_flight or self._unsettled or self._unwanted or self._ahead or self._timetable:
             return True
         return not self._stopping and (bool(self._roster) or self._looks_again())
 
@@ -271,6 +275,8 @@ class Dispatcher:
         return self._load.wanted(self._roster.first(), monotonic(), most)
 
     def _give_back_what_is_late(self) -> None:
+        if self._stopping:
+            self._unwanted += [held.claim for held in self._timetable.all()]
         self._take_back(self._ahead.all() if self._stopping else self._ahead.overdue(monotonic()))
 
     def _take_back(self, ahead: list[Held]) -> None:
@@ -324,16 +330,54 @@ class Dispatcher:
         self._held.update(claim.id for claim in claims)
         for claim in claims:
             recipient = Recipient(claim.webhook_id, claim.business_id, host_of(claim.url))
-            self._ahead.put(Held(claim, recipient, at + lease * _START_WITHIN, at + lease))
-            self._load.claimed(recipient)
-            self._load.wait(recipient)
+            held = Held(claim, recipient, at + lease * _START_WITHIN, at + lease)
+            if claim.start is None:
+                self._get_ready(held)
+            else:
+                self._appoint(held, claim.start)
         claimed = Counter(claim.webhook_id for claim in claims)
         for webhook_id, number in wanted.items():
             self._roster.took_turn(webhook_id)
             if claimed[webhook_id] < number:
                 self._roster.emptied(webhook_id)
         self._start_what_can()
-        self._sender.keep_for(self._roster.ids() | self._ahead.ids())
+        self._sender.keep_for(self._roster.ids() | self._ahead.ids() | self._timetable.ids())
+
+    def _get_ready(self, held: Held) -> None:
+        """It starts as soon as there is a place."""
+        self._ahead.put(held)
+        self._load.claimed(held.recipient)
+        self._load.wait(held.recipient)
+
+    def _appoint(self, held: Held, start: Start) -> None:
+        """It starts at its time, or not much later, or not: the next one would come too close."""
+        offset = monotonic() - self._clock().timestamp()
+        start_by = offset + start.by.timestamp()
+        self._timetable.put(replace(held, start_by=start_by), offset + start.at.timestamp())
+        self._set_the_bell()
+
+    def _put_off(self, held: Held) -> None:
+        """It leaves its place to others; too late for its time, it is given back."""
+        self._load.ended(held.recipient, Withdrawn(), monotonic())
+        if self._timetable.has(held):
+            self._set_the_bell()
+        else:
+            self._unwanted.append(held.claim)
+
+    def _set_the_bell(self) -> None:
+        if self._bell is not None:
+            self._bell.cancel()
+        next_at = self._timetable.next_at
+        if next_at is not None:
+            loop = asyncio.get_running_loop()
+            self._bell = loop.call_later(next_at - monotonic(), self._start_the_appointed)
+
+    def _start_the_appointed(self) -> None:
+        for held in self._timetable.take(monotonic()):
+            self._get_ready(held)
+        self._start_what_can()
+        self._set_the_bell()
+        self._news.set()
 
     async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
         """Which webhooks have something due, once the outbox has given up its next events."""
@@ -373,6 +417,9 @@ class Dispatcher:
             held = self._ahead.take(recipient.webhook_id)
             if self._ahead.has(recipient.webhook_id):
                 self._load.wait(recipient)
+            if not self._timetable.may_start(held, monotonic()):
+                self._put_off(held)
+                continue
             task = asyncio.create_task(self._attempt(held, self._vault))
             self._in_flight.add(task)
             task.add_done_callback(self._in_flight.discard)
@@ -402,6 +449,8 @@ class Dispatcher:
             self._holds.begin(recipient.webhook_id, monotonic() + (until - now).total_seconds())
             self._load.assume_held([recipient.webhook_id], anew=True)
             self._take_back(self._ahead.all_of(recipient.webhook_id))
+            later = self._timetable.all_of(recipient.webhook_id)
+            self._unwanted += [held.claim for held in later]
         return until
 
     def _ended(self, recipient: Recipient, outcome: Outcome) -> None:

@@ -9,6 +9,7 @@ from core.domain.cleaning import clean
 from core.domain.conditions import parse_conditions
 from core.domain.language import Language
 from core.domain.own_headers import OwnHeader
+from core.domain.pace import CHAT_PACE, check_pace
 from core.errors import BadInput
 
 NAME_LIMIT = 40
@@ -34,6 +35,7 @@ class Choices:
     standard_webhooks: bool = False  # the three headers of that specification as well
     headers: tuple[str, ...] = ()  # the names of its own
     only: tuple[str, ...] = ()  # conditions on the payload, all of which must hold
+    pace: str | None = None  # how often it is sent to at the most, as `pace` has it
 
 
 class Chosen(TypedDict, total=False):
@@ -45,6 +47,7 @@ class Chosen(TypedDict, total=False):
     standard_webhooks: bool
     headers: tuple[OwnHeader, ...]
     only: Sequence[str]
+    pace: str | None
 
 
 AS_IT_COMES = Choices()
@@ -60,7 +63,16 @@ def choose(before: Choices, chosen: Chosen) -> Choices:
         anew["headers"] = tuple(_checked_names(before, chosen["headers"]))
     if "only" in chosen:
         anew["only"] = tuple(each.text for each in parse_conditions(chosen["only"]))
+    if (pace := chosen.get("pace")) is not None:
+        anew["pace"] = check_pace(pace)
     return replace(before, **anew)
+
+
+def for_a_new_one(chosen: Chosen) -> Chosen:
+    """The same, and what a new webhook starts with that has chosen so."""
+    if chosen.get("format") is Format.CHAT:
+        return {"pace": CHAT_PACE, **chosen}
+    return chosen
 
 
 def _checked_name(text: str) -> str:

@@ -33,6 +33,7 @@ from core.domain.delivery import (
 )
 from core.domain.editions import includes_webhooks
 from core.domain.events import CHECKS
+from core.domain.pace import Start
 from core.domain.payload import is_intact
 from core.pipeline.attempt_log import AttemptRow, attempt_row, log_attempts, prepare_log
 from core.pipeline.recovery import Ended, note_outages
@@ -85,12 +86,14 @@ class Claim(NamedTuple):
     purpose: str | None = None  # an events.Purpose, of the event
     is_on_purpose: bool = False  # its event was made for this webhook alone, as a test is
     held_until: datetime | None = None  # the webhook, when this was claimed
+    pace: str | None = None  # the webhook's
+    start: Start | None = None  # that was reserved for it, where there is a pace
 
     @property
     def terms(self) -> tuple[object, ...]:
         """What must not have changed when it is sent."""
         chosen = self.url, self.sealed_secret, self.standard_webhooks, self.headers
-        return *chosen, self.held_until
+        return *chosen, self.held_until, self.pace
 
 
 def claim(
@@ -122,17 +125,31 @@ def claim(
             rows = due_deliveries(free, due_by) + _due_of_restrained(known, due_by)
             rows = [row for row in rows if row.id not in held]
             ids = _lease(rows, lease, schedule, now, lease_for)
-            reserve(known, rows, now + lease_for)
+            starts = reserve(known, rows, now, now + lease_for)
             raise_up(_emptied(wanted, rows), due_by)
             passed(Step.CLAIMING)
         passed(Step.CLAIMED)
         claims = _claims(ids, lease, now)  # leased, they are ours to read, and nobody has to wait
-    return [_restrained(each, known) for each in claims] if known else claims
+    return _restrained(claims, known, starts) if known else claims
 
 
-def _restrained(claim: Claim, known: Mapping[int, Restraint]) -> Claim:
-    restraint = known.get(claim.webhook_id)
-    return claim._replace(held_until=restraint.held_until) if restraint is not None else claim
+def _restrained(
+    claims: Sequence[Claim],
+    known: Mapping[int, Restraint],
+    reserved: Mapping[int, Sequence[Start]],
+) -> list[Claim]:
+    """These, with what restrains each, and the starts that were reserved in their order."""
+    starts = {webhook_id: iter(reserved.get(webhook_id, ())) for webhook_id in known}
+    return [
+        claim._replace(
+            held_until=known[claim.webhook_id].held_until,
+            pace=known[claim.webhook_id].pace,
+            start=next(starts[claim.webhook_id], None),
+        )
+        if claim.webhook_id in known
+        else claim
+        for claim in claims
+    ]
 
 
 def _due_of_restrained(known: Mapping[int, Restraint], due_by: datetime) -> list[Due]:
@@ -245,7 +262,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
             (
                 *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
                 *(*row[9:14], to_time(row[14]), row[15], bool(row[16]), *row[17:19]),
-                *(row[19] is not None, None),
+                *(row[19] is not None, None, None, None),
             )
         )
 
@@ -320,10 +337,10 @@ class _Standing(NamedTuple):
 
 def _standing(row: Row) -> _Standing | None:
     """What such a row says; None where nothing may be sent any more."""
-    _, url, secret, standard, headers, held_until, is_paused, edition, option = row
+    _, url, secret, standard, headers, held_until, pace, is_paused, edition, option = row
     if not includes_webhooks(edition, option=bool(option)):
         return None
-    terms = url, bytes(secret), bool(standard), headers, _time.python_value(held_until)
+    terms = url, bytes(secret), bool(standard), headers, _time.python_value(held_until), pace
     return _Standing(terms, bool(is_paused))
 
 
@@ -336,7 +353,8 @@ def _is_as_claimed(claim: Claim, now: _Standing | None) -> bool:
 # As text: on SQLite what builds a query takes ten times as long as the look itself.
 _STANDING = """
     SELECT webhook.id, webhook.url, webhook.secret, webhook.standard_webhooks, webhook.headers,
-        webhook.held_until, webhook.paused_at IS NOT NULL, business.edition, business.option
+        webhook.held_until, webhook.pace, webhook.paused_at IS NOT NULL,
+        business.edition, business.option
     FROM webhook JOIN business ON business.id = webhook.business_id
     WHERE webhook.deleted_at IS NULL
 """

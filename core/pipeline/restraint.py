@@ -1,20 +1,24 @@
-"""Webhooks that are not sent to as fast as can be: paused ones, and those whose receiver has asked
-to be left alone for a while.
+"""Webhooks that are not sent to as fast as can be: paused ones, those with a pace, and those whose
+receiver has asked to be left alone for a while.
+
+Of a pace the starts are reserved on the webhook's row, by whoever claims, up to two seconds ahead.
 
 A hold begins with an answer. Until it is over nothing is sent; from then on one delivery at a time,
 until one is accepted: each claim of one takes the webhook out of all passes for as long as its
 lease lasts, and its settlement brings it back.
 """
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from peewee import SQL
 
+from core.domain.pace import AHEAD, Start, room, window
 from core.storage.database import one_of
 from core.storage.due import Due
-from core.storage.models import TimeField, Webhook, row_lock
+from core.storage.models import MICROSECOND, TimeField, Webhook, row_lock
 from core.storage.ready import wake
 
 _time = TimeField()
@@ -25,6 +29,8 @@ class Restraint(NamedTuple):
 
     is_paused: bool
     held_until: datetime | None
+    pace: str | None
+    paced_to: datetime | None
     room: int  # how many may be claimed
 
 
@@ -43,22 +49,57 @@ def restraints(wanted: Mapping[int, int], now: datetime) -> dict[int, Restraint]
     """
     if not wanted:
         return {}
-    columns = Webhook.id, Webhook.paused_at, Webhook.held_until, Webhook.not_before
-    rows = Webhook.select(*columns).where(one_of(Webhook.id, wanted)).order_by(Webhook.id)
-    found = {}
-    for webhook_id, paused_at, held_until, not_before in row_lock(rows, skip_locked=True).tuples():
+    rows = Webhook.select(*_COLUMNS).where(one_of(Webhook.id, wanted)).order_by(Webhook.id)
+    locked = row_lock(rows, skip_locked=True).tuples()
+    return {webhook_id: _restraint(wanted[webhook_id], now, *row) for webhook_id, *row in locked}
+
+
+_COLUMNS = (
+    Webhook.id,
+    Webhook.paused_at,
+    Webhook.held_until,
+    Webhook.not_before,
+    Webhook.pace,
+    Webhook.paced_to,
+)
+
+
+def _restraint(
+    wanted: int,
+    now: datetime,
+    paused_at: datetime | None,
+    held_until: datetime | None,
+    not_before: datetime | None,
+    pace: str | None,
+    paced_to: datetime | None,
+) -> Restraint:
+    if held_until is not None:
         is_free = not_before is None or not_before <= now
-        room = wanted[webhook_id] if held_until is None else int(is_free)
-        found[webhook_id] = Restraint(paused_at is not None, held_until, room)
-    return found
+        wanted = min(wanted, int(is_free))
+    most = room(pace, paced_to, now, wanted) if pace is not None else wanted
+    return Restraint(paused_at is not None, held_until, pace, paced_to, most)
 
 
-def reserve(known: Mapping[int, Restraint], due: Collection[Due], until: datetime) -> None:
-    """Of each that is held one delivery has been claimed: no other before this one's lease ends."""
-    ids = {each.webhook_id for each in due if each.webhook_id in known}
-    probed = [each for each in ids if known[each].held_until is not None]
-    if probed:
-        Webhook.update(not_before=until, ready_at=until).where(one_of(Webhook.id, probed)).execute()
+def reserve(
+    known: Mapping[int, Restraint], due: Iterable[Due], now: datetime, until: datetime
+) -> dict[int, Sequence[Start]]:
+    """These have been claimed: of a webhook with a pace their starts are taken, which are returned,
+    and of one that is held no other goes before this one's lease ends.
+    """
+    starts = dict[int, Sequence[Start]]()
+    claimed = Counter(each.webhook_id for each in due if each.webhook_id in known)
+    for webhook_id in sorted(claimed):
+        restraint, changes = known[webhook_id], dict[str, object]()
+        if restraint.pace is not None:
+            count = claimed[webhook_id]
+            starts[webhook_id], paced_to = window(restraint.pace, restraint.paced_to, now, count)
+            look_at = paced_to - AHEAD / 2
+            changes = {"paced_to": paced_to, "not_before": look_at, "ready_at": look_at}
+        if restraint.held_until is not None:
+            changes |= {"not_before": until, "ready_at": until}
+        if changes:
+            Webhook.update(changes).where(Webhook.id == webhook_id).execute()
+    return starts
 
 
 def heed(heard: Collection[Heard], now: datetime) -> None:
@@ -84,7 +125,15 @@ def _hold(webhook_id: int, until: datetime) -> None:
 
 def _probed(heard: Heard, now: datetime) -> None:
     """The one delivery that was sent after a hold has ended: so the next may go, or all."""
-    changes = {"held_until": None, "not_before": None} if heard.accepted else {"not_before": now}
+    ended = {"held_until": None} if heard.accepted else {}
+    changes = ended | {"not_before": SQL(_next_look(now))}
     is_same = (Webhook.id == heard.webhook_id) & (Webhook.held_until == heard.held_until)
     if Webhook.update(changes).where(is_same).execute():
         wake([heard.webhook_id])
+
+
+def _next_look(now: datetime) -> str:
+    """SQL for when more of a webhook may be claimed: now, or as its pace says."""
+    look_at = f"paced_to - {AHEAD // (2 * MICROSECOND)}"
+    now_us = _time.db_value(now)
+    return f"CASE WHEN {look_at} > {now_us} THEN {look_at} ELSE {now_us} END"

@@ -92,7 +92,7 @@ def _pull_back(webhook_ids: list[int], schedule: Schedule, now: datetime) -> int
 def _end_long_holds(webhook_ids: list[int], now: datetime) -> int:
     """No receiver is left alone for longer than the limit: its clock was ahead."""
     with transaction():
-        ended = Webhook.update(held_until=now, not_before=None).where(
+        ended = Webhook.update(held_until=now, not_before=None, paced_to=None).where(
             one_of(Webhook.id, webhook_ids) & (Webhook.not_before > now + HOLD_LIMIT + LEASE)
         )
         return int(ended.execute())

@@ -22,6 +22,7 @@ def choices_of(webhook: Webhook) -> Choices:
         standard_webhooks=webhook.standard_webhooks,
         headers=tuple(sealed_headers(webhook.headers)),
         only=tuple(json.loads(webhook.only or "[]")),
+        pace=webhook.pace,
     )
 
 

@@ -22,7 +22,8 @@ _SENDABLE = f"""
 _READY = f"""
     SELECT webhook.id, webhook.business_id, webhook.url, webhook.ready_at,
            webhook.down_since IS NOT NULL AND webhook.up_since IS NULL,
-           webhook.paused_at IS NOT NULL, webhook.held_until IS NOT NULL
+           webhook.paused_at IS NOT NULL, webhook.held_until IS NOT NULL,
+           webhook.pace IS NOT NULL
     {_SENDABLE} AND webhook.ready_at <= {{now}} ORDER BY webhook.ready_at, webhook.id
 """
 _NEXT_DUE = f"""
@@ -48,10 +49,12 @@ class Waiting(NamedTuple):
     is_paused: bool = False  # so that only what its owner sent on purpose may be sent
     is_held: bool = False  # its receiver has asked for less, and has accepted nothing since
 
+    is_paced: bool = False  # its starts are to be reserved
+
     @property
     def is_restrained(self) -> bool:
         """Whether it is to be claimed for as `restraint` has it."""
-        return self.is_paused or self.is_held
+        return self.is_paused or self.is_held or self.is_paced
 
 
 def waiting_webhooks(until: datetime) -> list[Waiting]:
@@ -96,9 +99,9 @@ def due_deliveries(
     wanted: Mapping[int, int], now: datetime, *, restrained: bool = False
 ) -> list[Due]:
     """Up to `wanted[webhook_id]` of each webhook: fresh ones before those that failed already, of
-    each the longest due first. Nothing of those that are paused, and of those that are held only
-    where they are known to be `restrained`. On PostgreSQL their rows are locked, and those that
-    another worker has locked are passed over.
+    each the longest due first. Nothing of those that are paused, and of those that are held or
+    paced only where they are known to be `restrained`. On PostgreSQL their rows are locked, and
+    those that another worker has locked are passed over.
     """
     find = _find_locked if is_postgres() else _find
     found: list[Due] = []
@@ -117,7 +120,7 @@ def _less(wanted: Mapping[int, int], found: Counter[int]) -> dict[int, int]:
 _COLUMNS = """due.webhook_id, due.id, due.lease, due.leased_at,
     due.attempts, due.interruptions, due.recovery, due.due_at, webhook.ready_at"""
 _NOT_PAUSED = "webhook.paused_at IS NULL"
-_FREE = f"{_NOT_PAUSED} AND webhook.held_until IS NULL"
+_FREE = f"{_NOT_PAUSED} AND webhook.held_until IS NULL AND webhook.pace IS NULL"
 # One row of all: SQLite's driver gives up the GIL for each, and a busy loop is slow to return it.
 _FIND = f"""
     SELECT json_group_array(json_array({_COLUMNS}))

@@ -96,6 +96,8 @@ class Webhook(Table):
     standard_webhooks = BooleanField(default=False)
     only = TextField(null=True)
     headers = TextField(null=True)
+    pace = TextField(null=True)
+    paced_to = TimeField(null=True)  # its starts up to then are taken
 
 
 Webhook.add_index(

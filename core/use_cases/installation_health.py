@@ -94,7 +94,9 @@ def _waiting(now: datetime) -> tuple[int, int, int, int]:
     due, late, leased, later = (
         Delivery.select(
             fn.COUNT(Delivery.id).filter(Delivery.due_at <= now),
-            fn.COUNT(Delivery.id).filter(Delivery.due_at <= now - MINUTE),
+            fn.COUNT(Delivery.id).filter(
+                (Delivery.due_at <= now - MINUTE) & Webhook.pace.is_null()
+            ),
             fn.COUNT(Delivery.id).filter(is_leased),
             fn.COUNT(Delivery.id).filter(is_later),
         )

@@ -14,7 +14,15 @@ from peewee import SQL, Case, fn
 from core.domain.actors import Actor
 from core.domain.catalogue import CATALOGUE
 from core.domain.checking import GENUINE_PAYLOAD
-from core.domain.choices import AS_IT_COMES, NOTHING, Chosen, Format, changes, choose
+from core.domain.choices import (
+    AS_IT_COMES,
+    NOTHING,
+    Chosen,
+    Format,
+    changes,
+    choose,
+    for_a_new_one,
+)
 from core.domain.delivery import WAITING, Status
 from core.domain.editions import WEBHOOKS_LIMIT
 from core.domain.events import SELECTABLE, EventType, Purpose
@@ -68,6 +76,7 @@ def create_webhook(
     Raises BlockedUrl, BadInput for the events, for what is chosen or where the business has
     `at_most` already, NotAllowed, NotIncluded, NotFound.
     """
+    chosen = for_a_new_one(chosen)
     choices = choose(AS_IT_COMES, chosen)
     with connection():
         require_included(authorize(actor, business_id))
@@ -133,6 +142,8 @@ def edit_webhook(
     selected = _selection(events) if events is not None else None
     with transaction():
         webhook = _usable_webhook(actor, webhook_id)
+        if "pace" in chosen:
+            shut_out([webhook_id])
         before = choices_of(webhook)
         after = choose(before, chosen)
         if after.standard_webhooks and not before.standard_webhooks:
@@ -149,10 +160,19 @@ def edit_webhook(
             update = update.where(Webhook.updated_at == seen)
         if not update.execute():
             raise Changed("Somebody else has changed this webhook meanwhile.")
+        if before.pace != after.pace:
+            _pace_anew(webhook_id)
         if selected is not None:
             SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
             _select(webhook_id, selected)
         _note(actor, webhook, "edited", now, subject=target, detail=changes(before, after, chosen))
+
+
+def _pace_anew(webhook_id: int) -> None:
+    """By another pace other starts are free; only a hold goes on. Others are shut out."""
+    anew = {"paced_to": None, "not_before": Webhook.held_until}
+    Webhook.update(anew).where(Webhook.id == webhook_id).execute()
+    reckon([webhook_id])
 
 
 def _sealed(chosen: Chosen, webhook: Webhook, open_vault: Callable[[], Vault]) -> str | None:

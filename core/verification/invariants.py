@@ -25,6 +25,7 @@ from core.domain.delivery import (
 )
 from core.domain.events import CHECKS, Purpose
 from core.domain.language import Language
+from core.domain.pace import interval
 from core.domain.signing import (
     DELIVERY_HEADER,
     EVENT_HEADER,
@@ -44,6 +45,9 @@ PROMPT = timedelta(seconds=60)
 _COMMITTING = timedelta(seconds=1)
 """From a deletion's time to its commit, and from a last look to the receiver's clock."""
 
+_CLOCKS = timedelta(milliseconds=5)
+"""How well the clocks of two workers on one machine agree with each one's own steps."""
+
 _NOT_ATTEMPTED = {ErrorKind.CORRUPT, ErrorKind.PARKED}
 _NEVER_SENT = {ErrorKind.DNS, ErrorKind.BLOCKED, ErrorKind.TLS, *_NOT_ATTEMPTED}
 _TO_BE_REFUSED = {Purpose.TAMPERED, Purpose.WRONG_SECRET}
@@ -58,6 +62,7 @@ class Rule(StrEnum):
     CHANGED = "a delivery keeps its id and its bytes"
     LOGGED = "every request is in the attempt log"
     DELETED = "a deletion is final"
+    PACED = "a pace is held"
     PAUSED = "a paused webhook is sent tests only"
     COUNTED = "attempts are counted, and bounded"
     LEAKED = "no secret is stored"
@@ -288,6 +293,23 @@ def _attempted_in_a_pause(evidence: Evidence) -> Iterator[str]:
             yield f"delivery {delivery.uuid} was attempted while its webhook was paused"
 
 
+def _too_close(evidence: Evidence) -> Iterator[str]:
+    """By what each webhook has chosen since it was last edited."""
+    begun = defaultdict[int, list[datetime]](list)
+    for delivery, _, log in evidence.known():
+        not_begun = {ErrorKind.INTERRUPTED, *_NOT_ATTEMPTED}
+        begun[delivery.webhook] += [row.started_at for row in log if row.error not in not_begun]
+    for webhook in evidence.history.webhooks.values():
+        if webhook.pace is None:
+            continue
+        since = evidence.history.selecting_since[webhook.id] + _COMMITTING
+        moments = sorted(at for at in begun[webhook.id] if at >= since)
+        for before, after in pairwise(moments):
+            if after - before < interval(webhook.pace) - _CLOCKS:
+                apart = (after - before).total_seconds()
+                yield f"webhook {webhook.id} was sent to twice within {apart:.3f} s, at {after}"
+
+
 def _is_in_a_pause(
     at: datetime, delivery: Row, evidence: Evidence, committing: timedelta = timedelta()
 ) -> bool:
@@ -431,6 +453,7 @@ _FINDERS: dict[Rule, tuple[Callable[[Evidence], Iterator[str]], ...]] = {
     Rule.CHANGED: (_changed, _unnamed),
     Rule.LOGGED: (_unlogged,),
     Rule.DELETED: (_posted_after_deletion,),
+    Rule.PACED: (_too_close,),
     Rule.PAUSED: (_attempted_in_a_pause,),
     Rule.COUNTED: (_miscounted,),
     Rule.LEAKED: (_leaked,),

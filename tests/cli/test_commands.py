@@ -123,6 +123,17 @@ def test_a_choice_that_cannot_be_is_refused(
     assert installed.json("webhook", "list") == []
 
 
+def test_a_pace_is_chosen_and_taken_back(installed: Installation) -> None:
+    url = "https://example.com/hook"
+    installed.ok("webhook", "create", url, "--all-events", "--format", "chat")
+    assert installed.json("webhook", "show", "1")["pace"] == "1/s"
+    edited = installed.json("webhook", "edit", "1", "--pace", "30/min")
+    assert edited["pace"] == "30/min"
+    assert "pace 30/min" in installed.ok("webhook", "show", "1")
+    assert "write it as 2/s" in installed.fails("webhook", "edit", "1", "--pace", "often")
+    assert installed.json("webhook", "edit", "1", "--pace", "none")["pace"] is None
+
+
 def test_a_webhook_is_paused_and_resumed(installed: Installation) -> None:
     installed.add_webhook("https://example.com/hook")
     assert "Webhook 1 was not paused." in installed.ok("webhook", "resume", "1")

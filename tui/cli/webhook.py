@@ -16,6 +16,7 @@ from core.domain.conditions import split_conditions
 from core.domain.events import MEANINGS, SELECTABLE
 from core.domain.language import Language
 from core.domain.own_headers import OwnHeader, parse_headers
+from core.domain.pace import check_pace
 from core.domain.receivers import advice_before
 from core.errors import BadInput, WebhooksError
 from core.storage.clock import utc_now
@@ -78,6 +79,7 @@ _CHOICES: Mapping[str, tuple[Callable[[Any], object], str]] = {
         lambda lines: list(chain.from_iterable(map(split_conditions, lines))),
         "Only events whose payload is so: 'total_tvac >= 100'; repeatable, all must hold.",
     ),
+    "pace": (check_pace, "At most so many, evenly spread: `2/s`, `30/min`, `100/h`."),
 }
 """What one webhook may choose: how each is read, and what it is."""
 

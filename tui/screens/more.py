@@ -38,6 +38,7 @@ class Typed(NamedTuple):
     standard_webhooks: bool
     headers: str
     only: str
+    pace: str
 
     def chosen(self, before: "Typed") -> Chosen:
         """What differs; raises BadInput for what cannot be read."""
@@ -48,6 +49,8 @@ class Typed(NamedTuple):
             "standard_webhooks": self.standard_webhooks,
             "only": self.conditions,
         }
+        if self.pace != before.pace:
+            chosen["pace"] = self.pace or None
         if self.headers != before.headers:
             chosen["headers"] = parse_headers(_parts(self.headers, _BETWEEN))
         return chosen
@@ -66,6 +69,7 @@ def typed_of(choices: Choices) -> Typed:
         choices.standard_webhooks,
         _BETWEEN.join(choices.headers),
         " and ".join(choices.only),
+        choices.pace or "",
     )
 
 
@@ -89,6 +93,8 @@ class More(Vertical):
         yield from _row("Language", Choice(_LANGUAGES, self._typed.language, name="language"))
         signature = Choice(_SIGNATURES, self._typed.standard_webhooks, name="standard")
         yield from _row("Signature", signature)
+        told = "none; or 2/s, 30/min, 100/h; a new one for a chat has 1/s"
+        yield from _row("Pace", Entry(self._typed.pace, placeholder=told, id="pace"))
         told = "none; or X-Api-Key: its value, kept while its name stays"
         yield from _row("Headers", Entry(self._typed.headers, placeholder=told, id="headers"))
         told = 'all; or so: total_tvac >= 100 and mode_paiement = "Bancontact"'
@@ -105,6 +111,7 @@ class More(Vertical):
             self.query_one("#standard", Choice).chosen,
             self.query_one("#headers", Entry).value,
             self.query_one("#only", Entry).value,
+            self.query_one("#pace", Entry).value.strip(),
         )
 
     def offer(self, field_names: Sequence[str]) -> None:

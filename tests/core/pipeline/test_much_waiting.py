@@ -68,6 +68,34 @@ def test_what_waits_for_later_costs_a_pass_nothing(
     assert most < A_SCAN, statement
 
 
+LATER = NOON + 120 * MINUTE
+
+
+@MUCH
+@pytest.mark.parametrize(
+    "restraint",
+    [
+        pytest.param({"paused_at": NOON, "ready_at": None}, id="paused"),
+        pytest.param({"held_until": LATER, "not_before": LATER, "ready_at": LATER}, id="held"),
+        pytest.param({"pace": "1/h", "not_before": LATER, "ready_at": LATER}, id="paced"),
+    ],
+)
+def test_what_is_parked_held_or_paced_costs_a_pass_nothing(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch, restraint: dict[str, Any]
+) -> None:
+    webhooks = many_webhooks(business, 2_000)
+    a_delivery_each(business, webhooks, status=Status.PENDING, due_at=NOON)
+    Webhook.update(restraint).execute()
+    keep_house()
+    monkeypatch.setattr(test_growth, "BIG", {*test_growth.BIG, "webhook"})
+    with watched(monkeypatch) as reads:
+        assert waiting_webhooks(NOON) == []
+        assert next_due(NOON) == restraint["ready_at"]
+        assert fan_out(500, NOON).is_all
+    most, statement = max(reads)
+    assert most < A_SCAN, statement
+
+
 @MUCH
 @pytest.mark.parametrize("count", [20, 200])
 def test_many_that_are_back_after_an_outage_take_no_more_statements(

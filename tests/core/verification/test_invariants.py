@@ -14,7 +14,7 @@ from core.domain.signing import build_body, build_headers
 from core.intake import publish
 from core.pipeline import leases
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import LEASE, Settlement
+from core.pipeline.leases import LEASE, Claim, Settlement
 from core.pipeline.retention import prune
 from core.storage.database import proxy
 from core.storage.due import waiting_webhooks
@@ -65,8 +65,14 @@ class Play:
 
     def attempt(self, outcome: Outcome | None, answered: int | None) -> None:
         """Claim and POST all that is due; settle unless the outcome is None, which is a crash."""
-        paused = [each.webhook_id for each in waiting_webhooks(self.now) if each.is_paused]
-        claims = leases.claim({self.webhook.id: 16}, SCHEDULE, self.now, restrained=paused)
+        self.settle(self.claim(16), outcome, answered)
+
+    def claim(self, room: int) -> list[Claim]:
+        ready = waiting_webhooks(self.now)
+        restrained = [each.webhook_id for each in ready if each.is_restrained]
+        return leases.claim({self.webhook.id: room}, SCHEDULE, self.now, restrained=restrained)
+
+    def settle(self, claims: list[Claim], outcome: Outcome | None, answered: int | None) -> None:
         for claim in claims:
             body = claim.rendered or build_body(
                 claim.event_type, claim.uuid, claim.created_at, claim.payload
@@ -414,6 +420,23 @@ def test_an_attempt_in_a_pause_is_seen(play: Play) -> None:
     play.attempt(OK, 200)
     [sentence] = play.broken()[Rule.PAUSED]
     assert sentence.endswith("was attempted while its webhook was paused")
+
+
+def test_a_pace_that_is_not_held_is_seen(play: Play) -> None:
+    chosen = Chosen(pace="1/s")
+    before = play.now - MINUTE
+    services.edit_webhook(MARIE, play.webhook.id, before, policy=DEVELOPMENT, chosen=chosen)
+    play.publish()
+    play.publish()
+    play.fan_out()
+    [first] = play.claim(room=1)
+    play.settle([first], OK, 200)
+    play.wait(2 * SECOND)
+    play.attempt(OK, 200)
+    assert check(play.evidence()) == []
+    Attempt.update(started_at=play.now - SECOND / 2).where(Attempt.id == 1).execute()
+    [sentence] = play.broken()[Rule.PACED]
+    assert "was sent to twice within 0.500 s" in sentence
 
 
 def test_a_test_that_is_forgotten_in_a_pause_is_seen(play: Play) -> None:

@@ -1,0 +1,206 @@
+"""Starts of a webhook with a pace are reserved on its row, by whichever worker; on both engines."""
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from core.domain.choices import Chosen, Format
+from core.domain.delivery import Answered, Outcome, Withdrawn
+from core.domain.pace import interval
+from core.pipeline import leases
+from core.pipeline.fan_out import fan_out
+from core.pipeline.leases import Claim, Settlement
+from core.storage.due import next_due, waiting_webhooks
+from core.storage.models import Webhook
+from core.storage.vault import Vault
+from core.use_cases import queries, services
+from core.use_cases.installation_health import vitals
+from core.use_cases.services import create_webhook
+from tests.support.scene import (
+    DAY,
+    DEVELOPMENT,
+    MARIE,
+    MINUTE,
+    NOON,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    publish_ticket,
+    silent,
+)
+
+OK = Answered(200, "")
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@pytest.fixture
+def webhook(business: int, vault: Vault) -> int:
+    made = add_webhook(vault, business).id
+    choose(made, "2/s")
+    return made
+
+
+def choose(webhook: int, pace: str | None, now: datetime = NOON) -> None:
+    services.edit_webhook(MARIE, webhook, now, policy=DEVELOPMENT, chosen=Chosen(pace=pace))
+
+
+def sell(business: int, count: int, now: datetime = NOON) -> None:
+    for _ in range(count):
+        publish_ticket(business, now)
+    fan_out(1000, now)
+
+
+def claim(now: datetime, room: int = 16) -> list[Claim]:
+    """As a pass does that has just looked who is ready."""
+    ready = waiting_webhooks(now)
+    restrained = [each.webhook_id for each in ready if each.is_restrained]
+    wanted = dict.fromkeys((each.webhook_id for each in ready), room)
+    return leases.claim(wanted, SCHEDULE, now, restrained=restrained)
+
+
+def starts_of(claims: list[Claim]) -> list[timedelta]:
+    return [each.start.at - NOON for each in claims if each.start is not None]
+
+
+def settle(claims: list[Claim], outcome: Outcome, now: datetime) -> None:
+    leases.settle([Settlement(each, outcome, now, SECOND) for each in claims], SCHEDULE, now)
+
+
+def test_starts_are_reserved_two_seconds_ahead_and_one_after_the_other(
+    business: int, webhook: int
+) -> None:
+    sell(business, 10)
+    assert starts_of(claim(NOON)) == [525 * number * MILLISECOND for number in range(4)]
+    assert claim(NOON) == [], "another worker finds it taken"
+    later = claim(NOON + 1125 * MILLISECOND)
+    assert starts_of(later) == [2125 * MILLISECOND, 2650 * MILLISECOND]
+    assert next_due(NOON + 1125 * MILLISECOND) == NOON + 2200 * MILLISECOND
+
+
+def test_however_many_workers_claim_no_two_starts_are_too_close(
+    business: int, webhook: int
+) -> None:
+    sell(business, 40)
+    now, claims = NOON, list[Claim]()
+    while len(claims) < 40:
+        claims += claim(now, room=3) + claim(now, room=1)
+        now += 170 * MILLISECOND
+    moments = sorted(starts_of(claims))
+    assert min(after - before for before, after in pairwise(moments)) > interval("2/s")
+    assert moments[-1] < timedelta(seconds=40 * 0.55 + 2), "and none is left out for long"
+
+
+def test_a_slow_pace_claims_one_shortly_before_its_start(business: int, webhook: int) -> None:
+    choose(webhook, "1/min")
+    sell(business, 3)
+    assert len(claim(NOON)) == 1
+    assert waiting_webhooks(NOON + 61 * SECOND) == []
+    [second] = claim(NOON + 62 * SECOND)
+    assert starts_of([second]) == [63 * SECOND]
+    assert vitals(NOON + 30 * MINUTE).late == 0, "its owner has it wait"
+
+
+def test_after_a_while_without_anything_the_first_one_goes_at_once(
+    business: int, webhook: int
+) -> None:
+    sell(business, 1)
+    settle(claim(NOON), OK, NOON)
+    sell(business, 1, NOON + DAY)
+    assert starts_of(claim(NOON + DAY)) == [DAY]
+
+
+def test_every_attempt_counts_tests_and_redeliveries_too(business: int, webhook: int) -> None:
+    sell(business, 1)
+    settle(claim(NOON), OK, NOON)
+    services.send_test(MARIE, webhook, NOON, wake=silent)
+    fan_out(10, NOON)
+    [sent] = [each for each in queries.deliveries(MARIE, webhook) if each.event == "ticket.created"]
+    services.redeliver(MARIE, str(sent.uuid), NOON, wake=silent)
+    assert starts_of(claim(NOON)) == [550 * MILLISECOND, 1075 * MILLISECOND]
+
+
+def test_the_last_look_refuses_what_was_claimed_at_another_pace(
+    business: int, webhook: int
+) -> None:
+    sell(business, 4)
+    claims = claim(NOON)
+    assert leases.still_sendable(claims) == [True] * 4
+    choose(webhook, "1/s")
+    assert leases.still_sendable(claims) == [False] * 4
+    choose(webhook, None)
+    assert leases.still_sendable(claims) == [False] * 4
+
+
+def test_what_was_not_started_is_due_again_and_gets_another_start(
+    business: int, webhook: int
+) -> None:
+    sell(business, 2)
+    first, late = claim(NOON)
+    settle([first], OK, NOON)
+    leases.give_back([late], NOON + SECOND)
+    assert starts_of(claim(NOON + SECOND)) == [1075 * MILLISECOND]
+
+
+def test_a_pace_that_is_taken_back_lets_all_go(business: int, webhook: int) -> None:
+    choose(webhook, "1/h")
+    sell(business, 3)
+    settle(claim(NOON), OK, NOON)
+    assert waiting_webhooks(NOON + MINUTE) == []
+    choose(webhook, None, NOON + MINUTE)
+    assert [each.start for each in claim(NOON + MINUTE)] == [None, None]
+
+
+def test_a_pace_that_is_chosen_counts_from_the_next_claim(business: int, webhook: int) -> None:
+    choose(webhook, None)
+    sell(business, 5)
+    ready = {each.webhook_id: 16 for each in waiting_webhooks(NOON)}
+    choose(webhook, "1/s")
+    assert leases.claim(ready, SCHEDULE, NOON) == [], "by a roster of before"
+    assert len(claim(NOON)) == 2
+
+
+def test_paused_a_test_keeps_to_the_pace(business: int, webhook: int) -> None:
+    services.pause_webhook(MARIE, webhook, NOON)
+    sell(business, 2)
+    for _ in range(3):
+        services.send_test(MARIE, webhook, NOON, wake=silent)
+    fan_out(10, NOON)
+    claims = claim(NOON)
+    assert {each.event_type for each in claims} == {"ping"}
+    assert len(set(starts_of(claims))) == 3
+
+
+def test_after_a_hold_one_goes_at_a_start_of_its_own(business: int, webhook: int) -> None:
+    sell(business, 5)
+    first, *others = claim(NOON, room=2)
+    leases.give_back(others, NOON)
+    until = NOON + 10 * SECOND
+    asked = Settlement(first, Answered(429, ""), NOON, SECOND, until)
+    leases.settle([asked], SCHEDULE, NOON)
+    [probe] = claim(until)
+    assert starts_of([probe]) == [10 * SECOND]
+    settle([probe], OK, until)
+    assert starts_of(claim(until)) == [
+        timedelta(seconds=10.55 + 0.525 * number) for number in range(3)
+    ]
+
+
+def test_a_webhook_for_a_chat_starts_with_a_pace(business: int, vault: Vault) -> None:
+    made = [
+        create_webhook(
+            *(MARIE, business, "https://example.com/", ["ticket.created"], NOON),
+            policy=DEVELOPMENT,
+            vault=vault,
+            chosen=chosen,
+        )
+        for chosen in (Chosen(format=Format.CHAT), Chosen(format=Format.CHAT, pace=None))
+    ]
+    assert [queries.webhook(MARIE, each.id).choices.pace for each in made] == ["1/s", None]
+
+
+def test_withdrawn_at_its_start_it_waits_for_another(business: int, webhook: int) -> None:
+    sell(business, 1)
+    settle(claim(NOON), Withdrawn(), NOON)
+    assert starts_of(claim(NOON)) == [550 * MILLISECOND]
+    assert Webhook.get_by_id(webhook).paced_to == NOON + 1100 * MILLISECOND

@@ -1,0 +1,97 @@
+"""A pace holds over workers, as its receiver sees it; on both engines."""
+
+import asyncio
+from collections import deque
+from datetime import UTC, datetime
+from time import monotonic
+
+import pytest
+
+from core.domain.choices import Chosen
+from core.domain.delivery import Status
+from core.pipeline.fan_out import fan_out
+from core.storage.database import transaction
+from core.storage.models import Delivery
+from core.storage.vault import Vault
+from core.use_cases import queries, services
+from core.verification.history import Post
+from tasks.dispatcher import Dispatcher
+from tasks.shares import Limits
+from tests.support.notes import notes
+from tests.support.scene import (
+    DEVELOPMENT,
+    MARIE,
+    SCHEDULE,
+    SECOND,
+    add_webhook,
+    make_sender,
+    publish_ticket,
+    silent,
+)
+from tests.support.scripted import post_of
+from tests.support.wire import read_request, response, talking
+
+COUNT = 100
+A_SECOND = 20
+
+
+class Strict:
+    """Takes so many in any second, and refuses the others as a chat does."""
+
+    def __init__(self) -> None:
+        self.posts: list[Post] = []
+        self.statuses: list[int] = []
+        self._taken = deque[float](maxlen=A_SECOND)
+        notes().receivers.append(self)
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            request, now = await read_request(reader), monotonic()
+            is_full = len(self._taken) == A_SECOND and now - self._taken[0] < 1
+            if not is_full:
+                self._taken.append(now)
+            self.statuses.append(429 if is_full else 200)
+            self.posts.append(post_of(request, self.statuses[-1]))
+            writer.write(response(self.statuses[-1], Retry_After="1"))
+            await writer.drain()
+
+
+async def work(vault: Vault, webhook: int) -> None:
+    """As an engine does, until all has been delivered."""
+    passing = Dispatcher(
+        make_sender(), lambda: vault, SCHEDULE, Limits(256, 16, 256), lambda: datetime.now(UTC)
+    )
+    waits = Delivery.webhook == webhook, Delivery.due_at.is_null(is_null=False)
+    while Delivery.select().where(*waits).exists():
+        await passing.drain(lambda: datetime.now(UTC))
+        due = await passing.next_due()
+        wait = 0.0 if due is None else (due - datetime.now(UTC)).total_seconds()
+        await asyncio.sleep(min(1, max(0.01, wait)))
+    await passing.close()
+
+
+@pytest.mark.fault(62, "a recovery to a receiver that takes so many a second")
+def test_what_is_recovered_arrives_at_its_pace_from_two_workers_and_nothing_is_refused(
+    business: int, vault: Vault
+) -> None:
+    async def main() -> Strict:
+        strict = Strict()
+        async with talking(strict.talk) as port:
+            now = datetime.now(UTC) - 2 * SECOND
+            webhook = add_webhook(vault, business, f"http://127.0.0.1:{port}/", now=now).id
+            chosen = Chosen(pace=f"{A_SECOND}/s")
+            services.edit_webhook(MARIE, webhook, now, policy=DEVELOPMENT, chosen=chosen)
+            for _ in range(COUNT):
+                publish_ticket(business, now)
+            fan_out(COUNT, now)
+            with transaction():
+                abandoned = {"status": Status.ABANDONED, "settled_at": now, "due_at": None}
+                Delivery.update(abandoned).execute()
+            assert services.recover(MARIE, business, now, now, wake=silent) == COUNT
+            await asyncio.gather(work(vault, webhook), work(vault, webhook))
+            rows = queries.deliveries(MARIE, webhook, COUNT)
+            assert {(row.status, row.attempts) for row in rows} == {(Status.DELIVERED, 1)}
+        return strict
+
+    strict = asyncio.run(main())
+    assert strict.statuses == [200] * COUNT
