@@ -65,8 +65,13 @@ class _Sent:
     def _look(self, event_id: int, webhook: WebhookRow, row: DeliveryRow | None) -> None:
         if row is not None and row.is_attempted:
             self.tell(*self._verdict(webhook, row))
+        elif webhook.held_until is not None and webhook.held_until > self.page.desk.clock():
+            until = self.page.desk.time(webhook.held_until)
+            self.tell(f"The server asked for nothing until {until}; the {self.what} goes then.", "")
         elif self.page.desk.clock() < self.until:
             self.page.set_timer(_LOOK, lambda: self.wait(event_id))
+        elif webhook.choices.pace is not None:
+            self.tell(f"The {self.what} waits for its turn, at {webhook.choices.pace}.", "")
         else:
             told = f"The {self.what} is still waiting: is the worker running? It stays queued."
             self.tell(told, BAD)

@@ -560,6 +560,20 @@ class TestTheHistory:
 
         play(app, script)
 
+    def test_a_test_says_what_it_waits_for(self, app: WebhooksApp) -> None:
+        Webhook.update(held_until=NOON + 5 * MINUTE).where(Webhook.id == PAY).execute()
+        Webhook.update(pace="1/h").where(Webhook.id == CI).execute()
+        app.desk = replace(app.desk, timeout=-MINUTE)  # it should be there by now
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "t")
+            await until(pilot, lambda: says(app, "The test waits for its turn, at 1/h."))
+            await press(pilot, "down", "t")
+            told = "The server asked for nothing until 12:05:00; the test goes then."
+            await until(pilot, lambda: says(app, told))
+
+        play(app, script)
+
     def test_the_list_tells_what_a_pause_is_about_to_lose(self, app: WebhooksApp) -> None:
         app.desk = replace(app.desk, keep=7 * DAY)
         services.pause_webhook(MARIE, PAY, NOON)
