@@ -134,7 +134,8 @@ class Stage(AbstractContextManager["Stage"]):
             self._webhook = self.register(receiver.url, SELECTABLE)
             receiver.secret = self._webhook.secret
             self._chat = self.register(
-                chat.url, _TICKETS, Chosen(name="Kitchen chat", format=Format.CHAT)
+                *(chat.url, _TICKETS),
+                Chosen(name="Kitchen chat", format=Format.CHAT, pace=None),  # it takes them all
             )
             chat.secret = self._chat.secret
             self._worker = parts.enter_context(self._running_worker())

@@ -328,7 +328,7 @@ def send_sample(webhook: int, outcome: Outcome, hour: float) -> None:
 def test_what_goes_out_again_has_the_same_bytes_whatever_was_chosen_since(
     business: int, vault: Vault
 ) -> None:
-    webhook = add_webhook(vault, business, chosen={"format": Format.CHAT}).id
+    webhook = add_webhook(vault, business, chosen={"format": Format.CHAT, "pace": None}).id
     fail(business, webhook, 0, 1)
     [before] = {row.body for row in Delivery.select().where(Delivery.webhook == webhook)}
     chosen: Chosen = {"language": Language.DUTCH}

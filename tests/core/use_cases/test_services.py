@@ -481,7 +481,7 @@ def settle_all(webhook_id: int, answer: Answered) -> None:
 
 def chat_line(vault: Vault, business: int) -> NewWebhook:
     """A webhook for chat lines, one of which is due."""
-    webhook = add_webhook(vault, business, chosen={"format": Format.CHAT})
+    webhook = add_webhook(vault, business, chosen={"format": Format.CHAT, "pace": None})
     publish_ticket(business, payload=PAYLOAD)
     fan_out(100, NOON)
     assert bodies(webhook.id) == [ENGLISH]
