@@ -1,6 +1,4 @@
-"""Subjects of events that were published without one: before there were any, or by a program that
-writes into the outbox itself.
-"""
+"""Subjects of events that were published before there were any."""
 
 from collections.abc import Callable
 
@@ -8,7 +6,7 @@ from peewee import Case
 
 from core.domain.payload import subject_of
 from core.storage.database import one_of, transaction
-from core.storage.models import Event
+from core.storage.models import Event, was_admitted
 
 _STEP = 200  # events in one transaction: their payloads are in memory meanwhile
 
@@ -32,7 +30,7 @@ def cut_subjects(limit: int, is_stopping: Callable[[], bool] = _never) -> int:
 def _cut_some(limit: int) -> int:
     uncut = (
         Event.select(Event.id, Event.payload)
-        .where(Event.subject.is_null())
+        .where(Event.subject.is_null() & was_admitted())
         .order_by(Event.id.desc())
         .limit(limit)
     )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from peewee import fn
+
 from core.domain.events import EventType
 from core.domain.foreign import MOST_READ, Admitted, ForeignRow
 from core.domain.payload import digest
@@ -47,9 +49,10 @@ def keep(event_id: int, admitted: Admitted) -> None:
 
 def set_aside(event_id: int, why: str, now: datetime) -> None:
     """Leave it out of the outbox for good: it would be refused again, and hold up the others. When
-    it happened may be what is wrong with it, and is now.
+    it happened may be what is wrong with it, and is now; it has no subject to be cut.
     """
+    subject = fn.COALESCE(Event.subject, "")
     with transaction():
-        Event.update(fanned_out_at=now, created_at=now, refused=why).where(
+        Event.update(fanned_out_at=now, created_at=now, refused=why, subject=subject).where(
             (Event.id == event_id) & Event.fanned_out_at.is_null()
         ).execute()

@@ -21,6 +21,7 @@ from peewee import (
 
 from core.domain.delivery import SUCCESS
 from core.domain.editions import INCLUDED_EDITIONS
+from core.domain.events import EventType
 from core.storage.database import is_postgres, proxy
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -313,6 +314,14 @@ ENTITLED = "(business.option = TRUE OR business.edition IN ({}))".format(
 def accepted(attempt: Any) -> Expression:
     """The attempts, `Attempt` or an alias of it, that a receiver answered with success."""
     return attempt.http_status.between(SUCCESS.start, SUCCESS.stop - 1)
+
+
+def was_admitted() -> Expression:
+    """True for events of which it is known that they are such. What another program wrote is not
+    before fan-out has looked at it, nor once it was set aside: its columns may hold anything then.
+    """
+    fanned_out = ~Event.fanned_out_at.is_null() & Event.refused.is_null()
+    return Event.type.in_(list(EventType)) & (~Event.digest.is_null() | fanned_out)
 
 
 def counts_for_health(*whose: Any) -> Expression:

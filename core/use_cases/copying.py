@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from peewee import AutoField, BooleanField, Field, __exception_wrapper__, fn
+from peewee import AutoField, BlobField, BooleanField, Field, __exception_wrapper__, fn
 
 from core.errors import BadDatabase, BadInput
 from core.pipeline.heartbeat import TICK, TICK_WITHIN
@@ -89,11 +89,12 @@ def _refuse_filled(table: type[Table]) -> None:
 def _copy(source: sqlite3.Connection, table: type[Table], tell: Tell) -> None:
     fields: list[Field] = table._meta.sorted_fields  # noqa: SLF001 - peewee's public name for it
     columns = ", ".join(f'"{field.column_name}"' for field in fields)
+    selected = ", ".join(map(_from_source, fields))
     flags = [position for position, field in enumerate(fields) if isinstance(field, BooleanField)]
     total = _count(source, table)
     keys = table._meta.get_primary_keys()  # noqa: SLF001 - as above
     order = ", ".join(f'"{key.column_name}"' for key in keys)
-    rows = source.execute(f'SELECT {columns} FROM "{_name(table)}" ORDER BY {order}')
+    rows = source.execute(f'SELECT {selected} FROM "{_name(table)}" ORDER BY {order}')
     with (
         __exception_wrapper__,
         proxy.connection().cursor() as target,
@@ -105,6 +106,12 @@ def _copy(source: sqlite3.Connection, table: type[Table], tell: Tell) -> None:
                 tell(_name(table), done, total)
     if any(isinstance(field, AutoField) for field in fields):
         _go_on_counting(table)
+
+
+def _from_source(field: Field) -> str:
+    """SQLite keeps text where bytes belong; PostgreSQL would read escapes in it."""
+    name = f'"{field.column_name}"'
+    return f"CAST({name} AS BLOB)" if isinstance(field, BlobField) else name
 
 
 def _as_booleans(row: tuple[Any, ...], flags: list[int]) -> list[Any]:

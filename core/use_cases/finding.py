@@ -15,7 +15,7 @@ from core.domain.events import EventType
 from core.domain.payload import as_subject
 from core.errors import BadInput
 from core.storage.database import connection, one_of
-from core.storage.models import Delivery, Event, Webhook
+from core.storage.models import Delivery, Event, Webhook, was_admitted
 from core.use_cases.access import authorize
 from core.use_cases.queries import (
     SHORT_PAYLOAD,
@@ -114,7 +114,7 @@ def _ids(business_id: int, wanted: str, limit: int) -> list[int]:
 def _latest(business_id: int, which: Any, limit: int) -> Iterable[int]:
     rows = (
         Event.select(Event.id)
-        .where((Event.business == business_id) & which & _was_looked_at())
+        .where((Event.business == business_id) & which & was_admitted())
         .order_by(Event.id.desc())
         .limit(limit)
     )
@@ -157,9 +157,3 @@ def _deliveries(actor: Actor, business_id: int, event_ids: list[int]) -> dict[in
         if row_id in by_id:
             went[event_id].append(WentTo(standing[webhook_id], by_id[row_id]))
     return went
-
-
-def _was_looked_at() -> Any:
-    """True for what another program wrote only once it is known to be an event."""
-    is_event = Event.type.in_(list(EventType))
-    return is_event & (~Event.digest.is_null() | ~Event.fanned_out_at.is_null())

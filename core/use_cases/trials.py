@@ -10,7 +10,7 @@ from core.domain.actors import Actor
 from core.domain.conditions import are_met, parse_conditions
 from core.storage.database import connection, one_of
 from core.storage.kept_back import kept_back_since
-from core.storage.models import Delivery, Event, KeptBack, Webhook
+from core.storage.models import Delivery, Event, KeptBack, Webhook, was_admitted
 from core.use_cases.access import authorize, find_webhook
 
 TRIED_ON = 50
@@ -36,7 +36,7 @@ def try_conditions(
         authorize(actor, business_id)
         latest = (
             Event.select(Event.id, Event.type, Event.webhook)
-            .where(Event.business == business_id)
+            .where((Event.business == business_id) & was_admitted())
             .order_by(Event.id.desc())
             .limit(_LOOKED_THROUGH)
             .tuples()

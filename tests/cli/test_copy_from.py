@@ -46,13 +46,18 @@ def test_everything_arrives_and_goes_on(
         installed.add_webhook(receiver.url)
         installed.push(30)
         installed.json("tick")
+        with closing(sqlite3.connect(installed.folder / DATABASE)) as another, another:
+            another.execute(
+                "INSERT INTO event (business_id, type, payload, created_at)"
+                """ VALUES (1, 'none', '"\\u00e9 \\9"', 0)"""
+            )
         before = {
             "webhooks": installed.json("webhook", "list"),
             "deliveries": installed.json("delivery", "list"),
             "numbers": counters(installed),
         }
         copied = moved().json("copy-from", DATABASE)["rows"]
-        assert (copied["event"], copied["delivery"], copied["webhook"]) == (30, 30, 1)
+        assert (copied["event"], copied["delivery"], copied["webhook"]) == (31, 30, 1)
         assert before == {
             "webhooks": installed.json("webhook", "list"),
             "deliveries": installed.json("delivery", "list"),

@@ -8,17 +8,21 @@ import pytest
 from peewee import fn
 
 from core.domain.choices import Format
+from core.domain.events import SELECTABLE
 from core.domain.foreign import MOST_READ
 from core.domain.payload import digest
 from core.pipeline import retention
 from core.pipeline.fan_out import FannedOut, fan_out
+from core.pipeline.subjects import cut_subjects
 from core.storage import foreign_rows
 from core.storage.database import proxy, transaction
 from core.storage.models import Delivery, Event
 from core.storage.vault import Vault
 from core.use_cases import queries
 from core.use_cases.businesses import set_business
+from core.use_cases.finding import find
 from core.use_cases.queries import SetAside
+from core.use_cases.trials import Trial, try_conditions
 from tests.support.scene import (
     DAY,
     MARIE,
@@ -181,7 +185,9 @@ def test_text_in_place_of_bytes_is_taken(business: int, vault: Vault) -> None:
 @pytest.mark.parametrize(
     "columns",
     [
-        {"payload": 12},
+        {"payload": 12, "key": "k"},
+        {"payload": "12", "type": "none", "key": "k"},
+        {"payload": "\\", "key": "k"},
         {"type": 7},
         {"type": b"ticket.created"},
         {"created_at": "now"},
@@ -194,6 +200,16 @@ def test_whatever_sqlite_keeps_in_a_column_ends_nothing(
 ) -> None:
     add_webhook(vault, business)
     bad = write(business, **columns)
-    publish_ticket(business)
+    publish_ticket(business, payload=b'{"numero": 7}')
+    _read_all(business)
     assert fan_out(10, NOON).deliveries == 1
     assert list(refusals()) == [bad]
+    _read_all(business)
+
+
+def _read_all(business: int) -> None:
+    """By each of those who read payloads, before it was looked at and once it was set aside."""
+    assert cut_subjects(10) == 0
+    assert try_conditions(MARIE, business, SELECTABLE, ["numero = 7"]) == Trial(1, 1)
+    assert [found.subject for found in find(MARIE, business, "7")] == ["7"]
+    assert find(MARIE, business, "k") == []
