@@ -54,11 +54,14 @@ def listen(url: str, on_ring: Callable[[], None], ended: socket) -> None:
 
 
 def _watch(file: Path, on_ring: Callable[[], None], ended: socket) -> None:
-    seen = _touched(file)
+    seen, has_changed = _touched(file), False
     on_ring()  # for what was rung before
     while not _can_be_read([ended], _LOOK_EVERY):
-        if (now := _touched(file)) != seen:
-            seen = now
+        had_changed, has_changed = has_changed, (now := _touched(file)) != seen
+        seen = now
+        if (
+            has_changed or had_changed
+        ):  # twice: touched again in the same tick, its time is the same
             on_ring()
 
 

@@ -299,7 +299,7 @@ def queue_for(
 
 
 def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> None:
-    """Attempt a delivery again, now: the same id, the same bytes.
+    """Attempt a delivery again, now, with the same id.
 
     One that is settled gets a whole schedule, and its bytes anew where it is or was a chat line, in
     today's format and language. One that failed and waits is attempted beside its

@@ -108,7 +108,7 @@ def test_what_another_program_wrote_and_cannot_be_sent_is_told(installed: Instal
     close_database()
     installed.run("tick")
     [told] = found(installed, "outbox")
-    assert told.startswith("warning outbox    1 events that other programs wrote cannot be sent")
+    assert told.startswith("warning outbox    Set aside because it cannot be sent: 1 of the events")
     assert "Its type is none of ticket.created" in told
 
 

@@ -8,9 +8,11 @@ import hmac
 import os
 import re
 import shutil
+import socket
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,7 +20,7 @@ from core.domain.signing import Secret
 from tests.support.kits import RECEIVERS, Kit, NewKit, delivery, for_brevo, for_slack
 from tests.support.programs import needs
 from tests.support.services import Brevo, Slack
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 AMELIE = {"id": 412, "prenom": "Amélie", "nom": "Dubois", "email": "Amelie@example.com"}
 TICKET = {"id": 1234, "numero": 1234, "total_tvac": 55.10, "mode_paiement": "Bancontact"}
@@ -70,6 +72,17 @@ def test_what_aurapos_did_not_sign_is_refused(kit: NewKit, slack: Slack) -> None
     assert receiver.names("inbox") == receiver.names("done") == []
     receiver.take_and_do(body)
     assert len(slack.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "kit", ["python", "node"], indirect=True
+)  # of PHP's the web server reads it
+def test_a_length_below_zero_is_not_read_until_its_end(kit: NewKit, slack: Slack) -> None:
+    """Whoever is not believed would fill the memory with it."""
+    receiver = urlsplit(kit("slack", **for_slack(slack)).url)
+    with socket.create_connection((receiver.hostname, receiver.port), PATIENCE) as client:
+        client.sendall(b"POST /receiver.php HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n")
+        assert b" 40" in client.recv(12)
 
 
 def test_without_a_secret_nobody_is_believed(kit: NewKit, slack: Slack) -> None:

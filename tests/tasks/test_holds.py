@@ -1,6 +1,7 @@
 """A worker leaves a receiver alone that asks for it, from the moment its answer is read."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
@@ -22,12 +23,13 @@ AT_ONCE = 4
 
 
 class Busy:
-    """Answers the first of four that come together with a hold, and all others with 200."""
+    """Answers the first of four that come together with a hold, then all others with 200."""
 
-    def __init__(self, retry_after: str) -> None:
-        self._first = response(429, b"slow down", Retry_After=retry_after)
+    def __init__(self, retry_after: Callable[[], str]) -> None:
+        self._retry_after = retry_after
         self._open = 0
         self._enough = asyncio.Event()
+        self._has_refused = asyncio.Event()
         self.asked_at = 0.0
         self.arrived: list[float] = []
         self.posts: list[Post] = []
@@ -48,8 +50,10 @@ class Busy:
             self.posts.append(post_of(request, 429 if number == 1 else 200))
             if number == 1:
                 self.asked_at = monotonic()
-                writer.write(self._first)
+                writer.write(response(429, b"slow down", Retry_After=self._retry_after()))
+                self._has_refused.set()
             else:
+                await self._has_refused.wait()
                 writer.write(response(200))
             await writer.drain()
 
@@ -66,7 +70,7 @@ async def deliver_all(vault: Vault) -> None:
     await passing.close()
 
 
-def sent(business: int, vault: Vault, retry_after: str) -> tuple[Busy, int]:
+def sent(business: int, vault: Vault, retry_after: Callable[[], str]) -> tuple[Busy, int]:
     async def main() -> tuple[Busy, int]:
         busy = Busy(retry_after)
         async with talking(busy.talk) as port:
@@ -84,7 +88,7 @@ def sent(business: int, vault: Vault, retry_after: str) -> tuple[Busy, int]:
 def test_nothing_is_sent_until_the_hold_is_over_and_then_one_at_a_time(
     business: int, vault: Vault
 ) -> None:
-    busy, webhook = sent(business, vault, "1")
+    busy, webhook = sent(business, vault, lambda: "1")
     assert len(busy.arrived) == 20
     waited = busy.arrived[AT_ONCE] - busy.asked_at
     assert waited >= 1.0
@@ -97,8 +101,10 @@ def test_nothing_is_sent_until_the_hold_is_over_and_then_one_at_a_time(
 
 
 def test_a_date_holds_too(business: int, vault: Vault) -> None:
-    until = datetime.now(UTC) + timedelta(seconds=3)
-    busy, _ = sent(business, vault, f"{until:%a, %d %b %Y %H:%M:%S} GMT")
+    def in_three_seconds() -> str:
+        return f"{datetime.now(UTC) + timedelta(seconds=3):%a, %d %b %Y %H:%M:%S} GMT"
+
+    busy, _ = sent(business, vault, in_three_seconds)
     assert len(busy.arrived) == 20
     assert busy.arrived[AT_ONCE] - busy.asked_at > 0.5
 
@@ -107,7 +113,7 @@ def test_a_date_holds_too(business: int, vault: Vault) -> None:
 def test_what_cannot_be_read_holds_nothing_up(
     business: int, vault: Vault, retry_after: str
 ) -> None:
-    busy, webhook = sent(business, vault, retry_after)
+    busy, webhook = sent(business, vault, lambda: retry_after)
     assert len(busy.arrived) == 20
     assert queries.webhook(MARIE, webhook).held_until is None
 

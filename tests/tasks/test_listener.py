@@ -64,6 +64,14 @@ def test_another_program_rings_as_the_docs_say(database: str, heard: Heard) -> N
     wait_until(lambda: heard.count > before)
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("listening")
+def test_a_file_that_was_touched_is_looked_at_twice(heard: Heard) -> None:
+    """A second touch soon after the first may not change its time, which has a coarse clock."""
+    ring()
+    wait_until(lambda: heard.count == 3)
+
+
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 @pytest.mark.usefixtures("listening")
 def test_what_is_rung_in_a_transaction_is_heard_once_it_commits(

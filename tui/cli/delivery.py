@@ -161,7 +161,7 @@ def _try_of(attempt: AttemptRow) -> str:
 @as_option
 @pass_program
 def redeliver(program: Program, delivery_id: str, login: str | None) -> None:
-    """Send a delivery again: the same id, the same bytes."""
+    """Send a delivery again, with the same id."""
     program.open()
     services.redeliver(actor_as(login), delivery_id, utc_now(), wake=program.wake)
     say(f"Delivery {delivery_id} is queued again.")

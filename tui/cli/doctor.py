@@ -63,7 +63,7 @@ class Finding:
 @json_option
 @pass_program
 def doctor(program: Program, *, as_json: bool) -> None:
-    """Check configuration, key, database, queue, clock and the last tick; exit 1 if any is bad."""
+    """Check configuration, key, database, queue, webhooks, clock, workers; exit 1 if any is bad."""
     findings = list(_examine(program))
     if as_json:
         print_json([asdict(finding) for finding in findings])
@@ -187,22 +187,22 @@ def _outbox() -> Iterator[Finding]:
     found = queries.set_aside()
     if found is not None:
         told = (
-            f"{found.count} events that other programs wrote cannot be sent and were set aside. "
-            f"The latest is {found.latest}: {found.why} Mend the program that writes them: see "
-            "docs/integrating.md."
+            f"Set aside because it cannot be sent: {found.count} of the events that other programs "
+            f"wrote. The latest is {found.latest}: {found.why} Mend the program that writes them: "
+            "see docs/integrating.md."
         )
         yield Finding("outbox", Verdict.WARNING, told)
 
 
 def _silenced() -> Iterator[Finding]:
-    """Why nothing goes to others."""
+    """Why nothing went to some webhooks for a day, though something happened."""
     for each in silenced_webhooks(utc_now() - _A_DAY):
         yield Finding(
             "only",
             Verdict.OK,
             f"webhook {each.webhook_id} got nothing in the last 24 hours: its conditions kept back "
             f"all that happened, {each.kept_back} in number; see `aurapos-webhooks webhook show "
-            f"{each.webhook_id}`.",
+            f"{each.webhook_id}`",
         )
 
 

@@ -77,7 +77,7 @@ _CHOICES: Mapping[str, tuple[Callable[[Any], object], str]] = {
     "headers": (_own_headers, _HEADERS),
     "only": (
         lambda lines: list(chain.from_iterable(map(split_conditions, lines))),
-        "Only events whose payload is so: 'total_tvac >= 100'; repeatable, all must hold.",
+        "Only events whose payload meets this: 'total_tvac >= 100'; repeatable, all must hold.",
     ),
     "pace": (check_pace, "At most so many, evenly spread: `2/s`, `30/min`, `100/h`."),
 }
@@ -150,7 +150,7 @@ def list_webhooks(
     )
 
 
-@webhook.command()
+@webhook.command(short_help="Show a webhook, and what it chose.")
 @click.argument("webhook_id", type=int)
 @as_option
 @json_option

@@ -115,7 +115,7 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self):
         length = int(self.headers.get("Content-Length", "0"))
-        body = self.rfile.read(length) if length <= 2**21 else b""
+        body = self.rfile.read(length) if 0 <= length <= 2**21 else b""
         status = 200 if is_signed(body, self.headers.get("X-AuraPOS-Signature", "")) else 401
         try:
             if status == 200:
