@@ -14,6 +14,7 @@ from typing import Any
 from core.domain.cleaning import clean
 from core.domain.events import EventType
 from core.domain.language import Language
+from core.domain.payload import SUBJECT_NAMES
 
 _NAME_LIMIT = 100
 _FIELD_LIMIT = 60
@@ -194,7 +195,7 @@ def _named(thing: _Payload) -> str:
 
 def _subject(thing: _Payload) -> str:
     """What a person calls it, by the rule of an event's subject."""
-    found = (_text(thing, key) for key in ("numero", "id", "reference", "code"))
+    found = (_text(thing, key) for key in SUBJECT_NAMES)
     return next(filter(None, found), "")
 
 

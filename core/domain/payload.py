@@ -28,7 +28,9 @@ DEPTH_LIMIT = 100
 SUBJECT_LIMIT = 64
 """Characters of an event's subject."""
 
-_SUBJECT_NAMES = ("numero", "id", "reference", "code")  # the first that there is
+SUBJECT_NAMES = ("numero", "id", "reference", "code")
+"""The members that a payload may have its subject in: the first that there is."""
+
 _KEY_LIMIT = 200
 _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[][{}]', re.DOTALL)
 _SPACE = " \t\n\r"
@@ -74,7 +76,7 @@ def as_subject(text: str) -> str:
 
 def _subject(payload: Any) -> str:
     members = payload if isinstance(payload, dict) else {}
-    return next(filter(None, map(_told, map(members.get, _SUBJECT_NAMES))), "")
+    return next(filter(None, map(_told, map(members.get, SUBJECT_NAMES))), "")
 
 
 def _told(value: Any) -> str:

@@ -7,9 +7,9 @@ import click
 from core.domain.catalogue import CATALOGUE, CatalogueEntry, fields
 from core.domain.events import SELECTABLE, EventType
 from core.storage.clock import utc_now
-from core.use_cases.export import Span, export
-from tui.cli.exporting import Format, Layout, parse_cursor, write_export
-from tui.cli.moments import TIME_HELP, parse_moment
+from core.use_cases.export import export
+from tui.cli.exporting import Format, Layout, parse_span, write_export
+from tui.cli.moments import TIME_HELP
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
     Program,
@@ -117,12 +117,8 @@ def export_events(
     """
     program.open()
     actor, now = actor_as(login), utc_now()
-    span = Span(
-        since=parse_moment(since, now) if since is not None else None,
-        until=parse_moment(until, now) if until is not None else None,
-        after=parse_cursor(after) if after is not None else None,
-        event=EventType(event) if event is not None else None,
-        undelivered=undelivered,
+    span = parse_span(
+        now, since=since, until=until, after=after, event=event, undelivered=undelivered
     )
     businesses = [] if undelivered is not None else [choose_business(actor, business_id)]
     layout = Layout(Format(chosen), with_delivery=undelivered is not None)

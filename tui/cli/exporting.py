@@ -1,20 +1,23 @@
-"""What an export looks like, as NDJSON or CSV, and writing it to stdout."""
+"""What is to be exported, what it looks like as NDJSON or CSV, and writing it to stdout."""
 
 import csv
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from io import StringIO
 from itertools import repeat
 
+from core.domain.events import EventType
 from core.domain.json_line import on_lines
 from core.domain.payload import is_intact
 from core.errors import BadInput
 from core.storage.models import EPOCH
 from core.storage.published import Published
+from core.use_cases.export import Span
+from tui.cli.moments import parse_moment
 
 _RUNS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes a cell for code by
 _DAMAGED = b'null,"corrupt":true'
@@ -35,11 +38,32 @@ class Layout:
     with_business: bool = False  # where it is of several
 
 
-def parse_cursor(text: str) -> int:
+def _parse_cursor(text: str) -> int:
     """A line's `cursor`; raises BadInput."""
     if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_CURSOR):
         raise BadInput(f"{text!r} is not a cursor: use the one on the last line you have.")
     return int(text)
+
+
+def parse_span(
+    now: datetime,
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    after: str | None = None,
+    event: str | None = None,
+    undelivered: str | int | None = None,
+) -> Span:
+    """Which events are meant, each value as it is written on the command line or asked for over
+    SSH; raises BadInput. Of the event and the webhook it must be known that they are such.
+    """
+    return Span(
+        since=parse_moment(since, now) if since is not None else None,
+        until=parse_moment(until, now) if until is not None else None,
+        after=_parse_cursor(after) if after is not None else None,
+        event=EventType(event) if event is not None else None,
+        undelivered=int(undelivered) if undelivered is not None else None,
+    )
 
 
 def write_export(pages: Iterable[Sequence[Published]], layout: Layout) -> None:

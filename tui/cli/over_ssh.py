@@ -9,19 +9,17 @@ from datetime import datetime
 import click
 
 from core.domain.actors import Actor
-from core.domain.events import EventType
 from core.errors import NotAllowed, NotFound
 from core.storage.clock import utc_now
 from core.use_cases import queries
-from core.use_cases.export import Span, export
+from core.use_cases.export import export
 from core.use_cases.finding import find
 from core.use_cases.queries import BusinessRow
 from core.use_cases.webhook_health import Health, overview
 from tui.cli import ssh_grammar
 from tui.cli.delivery import print_deliveries
-from tui.cli.exporting import Format, Layout, parse_cursor, write_export
+from tui.cli.exporting import Format, Layout, parse_span, write_export
 from tui.cli.find import print_found
-from tui.cli.moments import parse_moment
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import Program, actor_as, pass_program
 from tui.cli.ssh_grammar import Asked, NotInGrammar
@@ -85,20 +83,13 @@ def _answer(program: Program, session: _Session, asked: Asked) -> None:
 
 
 def _export(session: _Session, asked: Asked, now: datetime) -> None:
-    given = asked.options.get
-    since, until, after = given("--since"), given("--until"), given("--after")
-    event, undelivered = given("--event"), given("--undelivered")
-    span = Span(
-        since=parse_moment(since, now) if since is not None else None,
-        until=parse_moment(until, now) if until is not None else None,
-        after=parse_cursor(after) if after is not None else None,
-        event=EventType(event) if event is not None else None,
-        undelivered=int(undelivered) if undelivered is not None else None,
-    )
+    given = {name.removeprefix("--"): value for name, value in asked.options.items()}
+    chosen = Format(given.pop("format", Format.NDJSON))
+    span = parse_span(now, **given)
     ids = [business.id for business in session.businesses()]
     layout = Layout(
-        Format(given("--format", Format.NDJSON)),
-        with_delivery=undelivered is not None,
+        chosen,
+        with_delivery=span.undelivered is not None,
         with_business=len(ids) > 1,
     )
     write_export(export(session.actor, ids, span, now, check=session.check), layout)
