@@ -97,7 +97,7 @@ def test_a_compact_one_leaves_out_what_lies_free_and_can_shrink_from_then_on(
 @pytest.mark.files_only("PostgreSQL is backed up by its own tools")
 def test_a_file_that_is_there_is_kept(installed: Installation) -> None:
     (installed.folder / "there").write_text("precious")
-    assert "There is a file there already" in installed.fails("backup", "there")
+    assert "The file there exists already" in installed.fails("backup", "there")
     assert (installed.folder / "there").read_text() == "precious"
 
 
