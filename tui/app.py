@@ -6,6 +6,7 @@ from typing import cast
 from textual import events
 
 from core.domain.editions import why_not_included
+from core.errors import WebhooksError
 from core.use_cases import queries
 from core.use_cases.queries import BusinessRow
 from tui.desk import Desk, Place
@@ -15,11 +16,12 @@ from tui.screens.find import Find
 from tui.screens.first_business import SetUp
 from tui.screens.help import Help
 from tui.screens.notice import Notice
-from tui.screens.webhooks import Webhooks
+from tui.screens.webhooks import Webhooks, look_at
 from tui.session import AtStake, Session
 from tui.type_ahead import TypeAhead, Typed
 
 _WAYS_OUT = {"escape", "ctrl+c", "ctrl+q"}  # of waiting for a page that does not come
+_LONG = 0.5  # seconds that somebody waits without a word
 IDLE_LIMIT = 3600.0  # seconds without a key until a session left alone is closed
 
 
@@ -29,8 +31,15 @@ class Opening(Page):
     crumbs = ("Webhooks",)
 
     def on_mount(self) -> None:
-        self.flash("Loading…", "dim")
+        self.set_timer(_LONG, lambda: self.flash("Loading…"))
         self.ask(lambda: queries.businesses(self.desk.actor), self._app.choose)
+
+    def refused(self, error: WebhooksError) -> None:
+        """Of a business that is chosen, its list says it, and goes on asking."""
+        if self._app.business_name:
+            self.app.switch_screen(Webhooks(None))
+        else:
+            super().refused(error)
 
 
 class WebhooksApp(Session):
@@ -112,9 +121,13 @@ class WebhooksApp(Session):
 
     def open_business(self, row: BusinessRow) -> None:
         self.business_id, self.business_name = row.id, row.name
-        self._start_over(Webhooks())
-        if not row.included:
-            self.say_not_included(why_not_included(row.name, row.edition))
+
+        def go(page: Page) -> None:
+            self._start_over(page)
+            if not row.included:
+                self.say_not_included(why_not_included(row.name, row.edition))
+
+        cast("Page", self.screen).open(lambda: look_at(self.desk, row.id), Webhooks, go)
 
     def take_place(self) -> Place:
         place, self._place = self._place, None

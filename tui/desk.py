@@ -76,6 +76,17 @@ class Desk:
         """`23 Nov 12:40`, or `23 Nov 12:40:07`."""
         return f"{self.local(when):{'%d %b %H:%M:%S' if seconds else '%d %b %H:%M'}}"
 
+    def soon(self, when: datetime) -> str:
+        """`12:40` of today, `23 Nov` of another day; nothing that time alone changes."""
+        local = self.local(when)
+        is_today = local.date() == self.local(self.clock()).date()
+        return f"{local:%H:%M}" if is_today else self.day(when)
+
+    def day(self, when: datetime) -> str:
+        """`3 Nov`."""
+        local = self.local(when)
+        return f"{local.day} {local:%b}"
+
     def time(self, when: datetime) -> str:
         """`12:40:07`."""
         return f"{self.local(when):%H:%M:%S}"

@@ -30,7 +30,9 @@ class ListPage(Page):
     def tell_found(self, found: int, of: int | None = None) -> None:
         """How many the filter lets through, of how many where that is known."""
         told = f"{found} of {of}" if of is not None else f"{found} found"
-        self.query_one("#found", Static).update(told)
+        # Laid out anew is drawn anew, and where it is hidden nobody needs that.
+        is_seen = self.query_one("#filter-row").display
+        self.query_one("#found", Static).update(told, layout=is_seen)
 
     @property
     def wanted(self) -> str:

@@ -4,6 +4,7 @@ The database is only called in threads, which post what they found; only the han
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum, auto
 from time import monotonic
@@ -18,7 +19,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core.errors import NotAllowed, NotFound, NotIncluded, WebhooksError
+from core.errors import BadDatabase, NotAllowed, NotFound, NotIncluded, WebhooksError
 from core.storage.database import explained
 from core.use_cases.webhook_health import pulse
 from tui.desk import Desk
@@ -28,11 +29,14 @@ from tui.widgets.table import Table
 
 T = TypeVar("T")
 
-GOOD, BAD, QUIET = "green", "bold red", "dim"
+GOOD, BAD = "", "bold"  # of sentences, whose colour is the terminal's own: it suits its ground
 GONE = "! It is no longer here."
 READ_ONLY = "! Read only: nothing is changed in this session. Leave out --read-only for that."
-_NARROW, _WIDE = 60, 100  # columns below which and from which a screen is laid out otherwise
-_LOW = 16  # rows below which it leaves out what can be done without
+TOKENS = {"good", "bad", "held", "chip", "here", "key", "number"}
+"""What the stylesheet says of parts of a text: a style `.good` in a `Content` or a table's cell."""
+
+_NARROW, WIDE = 60, 100  # columns below which and from which a screen is laid out otherwise
+LOW = 16  # rows below which it leaves out what can be done without
 _DOUBLE_PRESS = 0.7  # seconds within which the same deed is not done again
 _SOON = 0.5  # seconds that a deed takes without a word
 _POLL = 1.0  # seconds between two looks whether anything changed
@@ -68,6 +72,7 @@ class Page(Screen[None]):
     """A whole screen; a modal one would cost five times the bytes."""
 
     AUTO_FOCUS = ""
+    COMPONENT_CLASSES = TOKENS
     BINDINGS = [
         Binding("question_mark,f1", "help", "help", key_display="?"),
         Binding("q", "leave", "back"),
@@ -90,6 +95,7 @@ class Page(Screen[None]):
         self._is_saving = False
         self._read_again: Callable[[], None] = lambda: None
         self._is_there = False  # drawn, with its focus where it belongs
+        self._held = ExitStack()
         self.is_opening = False  # a key has asked for the next page, which is being read
 
     @property
@@ -122,8 +128,8 @@ class Page(Screen[None]):
         (columns, rows), (least_columns, least_rows) = event.size, self.least
         self.set_class(columns < least_columns or rows < least_rows, "too-small")
         self.set_class(columns < _NARROW, "narrow")
-        self.set_class(columns >= _WIDE, "wide")
-        self.set_class(rows < _LOW, "low")
+        self.set_class(columns >= WIDE, "wide")
+        self.set_class(rows < LOW, "low")
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
@@ -158,14 +164,24 @@ class Page(Screen[None]):
         """Call the database in a thread, and `then` with its answer when it is there."""
         self._in_thread(_Call.ASK, question, then)
 
-    def open(self, question: Callable[[], T], make: Callable[[T], "Page"]) -> None:
-        """Go to a page once what it shows has been read, so that it is drawn only once."""
-        self.is_opening = True
-        self._in_thread(_Call.OPEN, question, lambda answer: self._go(make, answer))
+    def open(
+        self,
+        question: Callable[[], T],
+        make: Callable[[T], "Page"],
+        go: "Callable[[Page], object] | None" = None,
+    ) -> None:
+        """Go to a page once what it shows has been read, so that it is drawn only once.
 
-    def _go(self, make: Callable[[T], "Page"], answer: T) -> None:
+        `go` is how, where it does not come on top of this one.
+        """
+        self.is_opening = True
+        self._in_thread(
+            _Call.OPEN, question, lambda answer: self._go(go or self._app.push_screen, make, answer)
+        )
+
+    def _go(self, go: "Callable[[Page], object]", make: Callable[[T], "Page"], answer: T) -> None:
         if self._app.screen is self and self.is_opening:
-            self._app.push_screen(make(answer))
+            go(make(answer))
         self.is_opening = False
 
     def act(self, deed: Hashable, action: Callable[[], T], then: Callable[[T], None]) -> bool:
@@ -196,14 +212,26 @@ class Page(Screen[None]):
             self._is_saving = is_saving
             self.flash("Saving…" if is_saving else "")
 
-    def watch_database(self, read: Callable[[], None]) -> None:
-        """Call `read` whenever something has changed while this is on top."""
-        self._read_again = read
+    def watch_database(self, read: Callable[[], None], since: object = None) -> None:
+        """Call `read` whenever something has changed while this is on top: since that pulse, if
+        what is shown was read after it.
+        """
+        self._read_again, self._pulse = read, since
         self._is_watching = True
         self.set_interval(_POLL, self._look)
 
+    @on(events.Mount)
+    def _hold_drawing(self) -> None:
+        """Until all is where it belongs: else each step on the way there is a whole screen."""
+        self._held.enter_context(self.app.batch_update())
+
+    @on(events.Unmount)
+    def _let_draw(self) -> None:
+        self._held.close()
+
     @on(events.ScreenResume)
     def _resumed(self) -> None:
+        self.call_after_refresh(self._let_draw)
         self.call_after_refresh(self._be_there)
         if self._is_watching:
             self._look()
@@ -222,7 +250,7 @@ class Page(Screen[None]):
 
     def _changed_since(self, seen: object) -> None:
         if self._is_cut_off:
-            self._is_cut_off = False
+            self._is_cut_off, self._pulse = False, None  # what failed is read again
             self.flash("✓ The database answers again.", GOOD)
         if seen != self._pulse:
             self._pulse = seen
@@ -253,7 +281,8 @@ class Page(Screen[None]):
     @on(_Refused)
     def _refused(self, message: _Refused) -> None:
         self._busy.discard(message.call)
-        self._is_cut_off |= message.call is _Call.LOOK
+        is_reading = message.call in {_Call.LOOK, _Call.ASK}
+        self._is_cut_off |= is_reading and isinstance(message.error, BadDatabase)
         if not self.is_attached:
             return
         if message.call is _Call.OPEN:

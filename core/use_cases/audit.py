@@ -5,6 +5,9 @@ from datetime import datetime
 from core.domain.actors import Actor
 from core.storage.models import AuditEntry
 
+CREATED, SECRET_REGENERATED = "created", "secret regenerated"
+"""Of what may be done to a webhook, what its card tells."""
+
 
 def note(
     actor: Actor,

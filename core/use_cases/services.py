@@ -45,7 +45,7 @@ from core.storage.models import (
 from core.storage.ready import hold, lower, reckon, shut_out
 from core.storage.vault import Vault
 from core.use_cases.access import authorize, find_delivery, find_webhook, require_included
-from core.use_cases.audit import note
+from core.use_cases.audit import CREATED, SECRET_REGENERATED, note
 
 _RENDERED_AT_ONCE = 100  # deliveries whose payloads are read together
 
@@ -99,7 +99,7 @@ def create_webhook(
             webhook.save(only=[Webhook.secret, Webhook.headers])
             _select(webhook.id, selected)
             note(
-                *(actor, business_id, "created", now),
+                *(actor, business_id, CREATED, now),
                 webhook_id=webhook.id,
                 subject=target,
                 detail=changes(AS_IT_COMES, choices),
@@ -199,7 +199,7 @@ def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Va
         webhook = _usable_webhook(actor, webhook_id)
         sealed = vault.seal(secret, webhook.business_id, webhook_id)
         Webhook.update(secret=sealed, updated_at=now).where(_standing(webhook_id)).execute()
-        _note(actor, webhook, "secret regenerated", now)
+        _note(actor, webhook, SECRET_REGENERATED, now)
     return secret
 
 

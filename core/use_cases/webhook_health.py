@@ -1,12 +1,12 @@
 """Health at a glance: what a webhook's latest deliveries say, and its last 24 hours."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice, takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from peewee import SQL, NodeList, fn
 
@@ -14,20 +14,38 @@ from core.domain.actors import Actor
 from core.domain.delivery import ErrorKind, Recovery, Status, is_success
 from core.domain.editions import includes_webhooks
 from core.storage.bisection import first_id_since
-from core.storage.database import connection
-from core.storage.models import Attempt, AuditEntry, Delivery, Event, TimeField, counts_for_health
+from core.storage.database import connection, one_of
+from core.storage.models import (
+    Attempt,
+    AuditEntry,
+    Delivery,
+    Event,
+    TimeField,
+    Webhook,
+    counts_for_health,
+)
 from core.use_cases.access import authorize
+from core.use_cases.audit import CREATED, SECRET_REGENERATED
 from core.use_cases.queries import (
     HISTORY_LENGTH,
+    SHORT_PAYLOAD,
     DeliveryRow,
     WebhookRow,
+    deliveries,
     delivery_rows,
+    headline,
     last_tick,
     waiting_since,
+    webhook,
     webhooks,
 )
 
 HOURS = 24
+JUST_NOW = 12  # events
+COUNTED_TO = 1_000
+"""Deliveries: of more it is enough to know that they are more."""
+
+_DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _HOUR_US = 3_600_000_000
 
@@ -63,7 +81,32 @@ class Health:
     failed_in_a_row: int
     latest: DeliveryRow | None  # that was attempted
     next_attempt_at: datetime | None
-    hours: tuple[Hour, ...]  # 24 of them, the last one now
+    waiting: int  # deliveries that are to be attempted, counted up to one more than `COUNTED_TO`
+    given_up: int  # deliveries of the last day, counted in the same manner
+    failing_since: datetime | None  # when the outage that lasts began
+    hours: tuple[Hour, ...]  # 24 of them by the clock, the last one being the one it is now
+    hours_begin: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What is known of one webhook besides its health."""
+
+    webhook_id: int
+    latest: tuple[DeliveryRow, ...]  # as many as its history shows first
+    made_by: str  # "" where the trail does not say
+    secret_renewed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One of a business's latest events, and where it is."""
+
+    event_id: int
+    headline: str
+    created_at: datetime
+    is_fanned_out: bool
+    became: tuple[tuple[int, Status], ...]  # of each webhook it went to
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +115,14 @@ class Overview:
 
     is_included: bool  # whether anything is sent for this business
     webhooks: tuple[Health, ...]
+    just_now: tuple[Happened, ...]  # the latest first
     last_tick: datetime | None
     due_since: datetime | None  # the earliest due time of what is waiting to be attempted
 
     @property
-    def longest_paused(self) -> WebhookRow | None:
-        paused = [each.webhook for each in self.webhooks if each.state is State.PAUSED]
-        return min(paused, key=lambda each: each.paused_at or each.created_at, default=None)
+    def longest_paused(self) -> Health | None:
+        paused = [each for each in self.webhooks if each.webhook.paused_at is not None]
+        return min(paused, key=_paused_at, default=None)
 
     @property
     def worst(self) -> Health | None:
@@ -87,20 +131,89 @@ class Overview:
         return max(failing, key=lambda each: each.failed_in_a_row, default=None)
 
 
+def _paused_at(health: Health) -> datetime:
+    return health.webhook.paused_at or health.webhook.created_at
+
+
 def overview(actor: Actor, business_id: int, now: datetime) -> Overview:
     """Every webhook of a business and how it is; raises as `authorize` does."""
     with connection():
         business = authorize(actor, business_id)
         is_included = includes_webhooks(business.edition, option=business.option)
         rows = webhooks(actor, business_id)
-        return Overview(is_included, _healths(rows, now), last_tick(), waiting_since(now))
+        return Overview(
+            is_included,
+            _healths(rows, now),
+            _just_now(business_id, [row.id for row in rows]),
+            last_tick(),
+            waiting_since(now),
+        )
+
+
+def details(actor: Actor, webhook_id: int) -> Details:
+    """Raises as `authorize` does."""
+    with connection():
+        latest = tuple(deliveries(actor, webhook_id))
+        done = {
+            action: (at, login)
+            for action, at, login in AuditEntry.select(
+                AuditEntry.action, AuditEntry.at, AuditEntry.actor
+            )
+            .where(
+                (AuditEntry.webhook_id == webhook_id)
+                & (AuditEntry.business_id == webhook(actor, webhook_id).business_id)
+                & AuditEntry.action.in_((CREATED, SECRET_REGENERATED))
+            )
+            .order_by(AuditEntry.id)
+            .tuples()
+        }
+    renewed_at, _ = done.get(SECRET_REGENERATED, (None, ""))
+    return Details(webhook_id, latest, done.get(CREATED, (None, ""))[1], renewed_at)
+
+
+def _just_now(business_id: int, webhook_ids: list[int]) -> tuple[Happened, ...]:
+    """The business's latest events, and what became of them at these webhooks."""
+    rows = list(
+        Event.select(
+            Event.id,
+            Event.type,
+            Event.subject,
+            SHORT_PAYLOAD,
+            Event.created_at,
+            Event.fanned_out_at.is_null(is_null=False),
+        )
+        .where(Event.business == business_id)
+        .order_by(Event.id.desc())
+        .limit(JUST_NOW)
+        .tuples()
+    )
+    became = defaultdict[int, list[tuple[int, Status]]](list)
+    for event_id, webhook_id, status in (
+        Delivery.select(Delivery.event, Delivery.webhook, Delivery.status)
+        .where(one_of(Delivery.event, [row[0] for row in rows]))
+        .order_by(Delivery.webhook)
+        .tuples()
+    ):
+        if webhook_id in webhook_ids:
+            became[event_id].append((webhook_id, Status(status)))
+    return tuple(
+        Happened(
+            event_id,
+            headline(event, subject, payload),
+            created_at,
+            bool(is_fanned_out),
+            tuple(became[event_id]),
+        )
+        for event_id, event, subject, payload, created_at, is_fanned_out in rows
+    )
 
 
 def pulse() -> tuple[int | None, ...]:
     """What differs once anything was attempted, queued or changed: cheap enough to ask often."""
     with connection():
         return tuple(
-            table.select(fn.MAX(table.id)).scalar() for table in (Attempt, Delivery, AuditEntry)
+            table.select(fn.MAX(table.id)).scalar()
+            for table in (Attempt, Delivery, AuditEntry, Event)
         )
 
 
@@ -115,10 +228,22 @@ class _Glance(NamedTuple):
 
 
 def _healths(rows: list[WebhookRow], now: datetime) -> tuple[Health, ...]:
-    strips = _strips([row.id for row in rows], now)
+    ids = [row.id for row in rows]
+    strips, since = _strips(ids, now), _failing_since(ids)
     glances = {row.id: _glances(row.id) for row in rows}
     latest = {row.webhook_id: row for row in delivery_rows(_latest_attempted(glances.values()))}
-    return tuple(_health(row, glances[row.id], latest.get(row.id), strips[row.id]) for row in rows)
+    return tuple(
+        Health(
+            row,
+            *_judged(row, glances[row.id], latest.get(row.id)),
+            *_waiting(row, glances[row.id]),
+            _count(row.id, _given_up_since(now - _DAY)),
+            since.get(row.id),
+            strips[row.id],
+            _first_hour(now),
+        )
+        for row in rows
+    )
 
 
 def _latest_attempted(glances: Iterable[list[_Glance]]) -> list[int]:
@@ -130,16 +255,44 @@ def _latest_attempted(glances: Iterable[list[_Glance]]) -> list[int]:
     ]
 
 
-def _health(
-    row: WebhookRow, seen: list[_Glance], latest: DeliveryRow | None, hours: tuple[Hour, ...]
-) -> Health:
+def _judged(
+    row: WebhookRow, seen: list[_Glance], latest: DeliveryRow | None
+) -> tuple[State, int, DeliveryRow | None]:
+    """How a webhook is, how many failed in a row, and the latest that was attempted."""
     judged = (each for each in seen if each.is_judged)
     in_a_row = sum(1 for _ in takewhile(lambda each: not each.was_accepted, judged))
     if row.paused_at is not None:
-        return Health(row, State.PAUSED, in_a_row, latest, None, hours)
+        return State.PAUSED, in_a_row, latest
     state = State.NEVER if latest is None else State.FAILING if in_a_row else State.OK
-    waiting = [each.due_at for each in seen if each.due_at is not None]
-    return Health(row, state, in_a_row, latest, min(waiting, default=None), hours)
+    return state, in_a_row, latest
+
+
+def _waiting(row: WebhookRow, seen: list[_Glance]) -> tuple[datetime | None, int]:
+    """When the next attempt is, by the latest deliveries, and how many wait altogether."""
+    if row.paused_at is not None:
+        return None, row.parked
+    due = [each.due_at for each in seen if each.due_at is not None]
+    return min(due, default=None), _count(row.id, Delivery.due_at.is_null(is_null=False))
+
+
+def _given_up_since(since: datetime) -> Any:
+    return (Delivery.status == SQL("'abandoned'")) & (Delivery.settled_at >= since)
+
+
+def _count(webhook_id: int, which: Any) -> int:
+    """How many deliveries, by an index that holds few; a backlog is not counted to its end."""
+    some = Delivery.select(SQL("1")).where((Delivery.webhook == webhook_id) & which)
+    return int(some.limit(COUNTED_TO + 1).count())
+
+
+def _failing_since(webhook_ids: list[int]) -> dict[int, datetime]:
+    """Of those whose address has an outage that lasts."""
+    rows = Webhook.select(Webhook.id, Webhook.down_since).where(
+        Webhook.id.in_(webhook_ids)
+        & Webhook.down_since.is_null(is_null=False)
+        & Webhook.up_since.is_null()
+    )
+    return dict(rows.tuples())
 
 
 def _glances(webhook_id: int) -> list[_Glance]:
@@ -181,9 +334,16 @@ def _glances(webhook_id: int) -> list[_Glance]:
     ]
 
 
+def _first_hour(now: datetime) -> datetime:
+    """When the first of the hours by the clock begins."""
+    return now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * _HOUR
+
+
 def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]]:
-    """For each webhook its deliveries by hour, the oldest hour first."""
-    since = now - HOURS * _HOUR
+    """For each webhook its deliveries by hour, the oldest hour first; without those that were not
+    attempted yet.
+    """
+    since = _first_hour(now)
     hour = (Delivery.created_at.cast("BIGINT") - TimeField().db_value(since)) / _HOUR_US
     rows = (
         Delivery.select(Delivery.webhook, hour, Delivery.status, fn.COUNT(Delivery.id))
@@ -192,7 +352,8 @@ def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]
             & counts_for_health(Event.webhook.in_(webhook_ids))
             & (Delivery.id >= first_id_since(Delivery.created_at, since))
             & (Delivery.created_at >= since)
-            & (Delivery.created_at < now)
+            & (Delivery.created_at <= now)
+            & (Delivery.status != Status.PENDING)
         )
         .group_by(SQL("1"), SQL("2"), SQL("3"))  # PostgreSQL knows an expression by its place
         .tuples()

@@ -39,7 +39,7 @@ def measure(installation: Installation) -> tuple[float, float]:
     for _ in range(ROUNDS):
         begin = perf_counter()
         with terminal(installation.folder, "--config", str(installation.config)) as screen:
-            screen.wait_for("7/7")
+            screen.wait_for("/hook +ok")
             paints.append(perf_counter() - begin)
             screen.press("")
             begin = perf_counter()

@@ -27,8 +27,8 @@ def ways(shown: Terminal) -> Iterator[str]:
     """From screen to screen, naming each once it is to be seen."""
     for keys, wanted in (
         ((), "FAILING"),
-        (("h",), "RESPONSE"),
-        ((ENTER,), "first 500 characters"),
+        (("h",), "BECAME"),
+        ((ENTER,), "what it said"),
         (("q", "q", "n"), "space or 1-7 toggles"),
         (("\x1b[27u", "d"), "Type the host name"),
         (("\x1b[27u", "?"), "Keys"),

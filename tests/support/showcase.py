@@ -23,6 +23,7 @@ from tests.support.scene import DAY, DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, s
 from tui.app import WebhooksApp
 from tui.desk import Desk
 from tui.page import Page
+from tui.screens.webhooks import Webhooks
 
 HOUR = timedelta(hours=1)
 CI, PAY, NEW = 1, 2, 3  # the webhooks' ids
@@ -234,12 +235,16 @@ def play(
     app: WebhooksApp,
     script: Callable[[Pilot[None]], Awaitable[None]],
     size: tuple[int, int] = (80, 24),
+    *,
+    at_the_top: bool = True,
 ) -> None:
-    """Run the app with somebody at its keys."""
+    """Run the app with somebody at its keys, and with the cursor in the list's first row."""
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
             await quiet(pilot)
+            if at_the_top and isinstance(app.screen, Webhooks):
+                await press(pilot, "g")
             await script(pilot)
 
     asyncio.run(run())

@@ -38,6 +38,7 @@ from tests.support.showcase import (
     play,
     press,
     quiet,
+    register_three,
     says,
     typed,
     uuid_of,
@@ -452,10 +453,10 @@ class TestTests:
             deliver(event.id, CI)
             await until(pilot, lambda: says(app, "✓ ticket.cancelled sample delivered: 200"))
             await press(pilot, "q", "h")
-            assert says(app, "sample · {")
+            assert says(app, "Sample: ")
             assert says(app, "Sent on purpose (sample): nothing had happened.")
             await press(pilot, "enter")
-            assert says(app, "delivered ticket.cancelled (sample)")
+            assert says(app, "arrived ticket.cancelled (sample)")
 
         play(app, script)
 
@@ -543,7 +544,7 @@ class TestTheHistory:
             await until(pilot, lambda: says(app, "Paused since 17 May 12:00, 2 parked; P resumes."))
             assert says(app, "It is parked: the webhook is paused")
             await press(pilot, "q")
-            await until(pilot, lambda: says(app, "paused https://pay."))
+            await until(pilot, lambda: says(app, "■ pay.example.net/…/aurapos paused, 2 wait"))
             await press(pilot, "P")
             await until(pilot, lambda: says(app, "2 parked go out now, the oldest first"))
             await until(pilot, lambda: says(app, "FAILING"))
@@ -554,8 +555,9 @@ class TestTheHistory:
         Webhook.update(held_until=NOON + 5 * MINUTE).where(Webhook.id == PAY).execute()
 
         async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "down")
             await until(pilot, lambda: says(app, "it asked to wait until 12:05"))
-            await press(pilot, "down", "h")
+            await press(pilot, "h")
             await until(pilot, lambda: says(app, "asked for nothing more until 12:05:00"))
 
         play(app, script)
@@ -577,7 +579,7 @@ class TestTheHistory:
     def test_the_list_tells_what_a_pause_is_about_to_lose(self, app: WebhooksApp) -> None:
         app.desk = replace(app.desk, keep=7 * DAY)
         services.pause_webhook(MARIE, PAY, NOON)
-        told = "pay.example.net/…/aurapos: 2 parked, the oldest soon given up · P resumes"
+        told = "aurapos is paused. 2 wait, soon given up: P resumes."
 
         async def script(pilot: Pilot[None]) -> None:
             await until(pilot, lambda: says(app, told))
@@ -611,7 +613,7 @@ class TestTheHistory:
             await press(pilot, "h")
             for pressed in (("f",), ("slash", typed("lost"), "enter"), ("e",) * 4):
                 await press(pilot, *pressed)
-                assert says(app, "client.updated failed")
+                assert says(app, "Customer T-800 changed ▲ waits, try 2 of 5")
                 assert app.screen.query_one(Table).row_count < 50
                 assert app.screen.query_one(Table).at_key == str(uuid_of(800))
                 await press(pilot, "escape")
@@ -633,7 +635,7 @@ class TestTheHistory:
             assert second != first
             Delivery.update(status=Status.ABANDONED).where(Delivery.uuid == second).execute()
             add_delivery(990, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)
-            await until(pilot, lambda: "ABANDONED" in drawn(app))
+            await until(pilot, lambda: "given up" in drawn(app))
             assert table.at_key == second
             await press(pilot, "p")
             first = table.at_key
@@ -698,6 +700,8 @@ class TestTheHistory:
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "h", "enter")
+            assert says(app, "… 195 more")
+            await press(pilot, "b")
             assert not says(app, "response, first 500")
             await press(pilot, *["pagedown"] * 4)
             assert says(app, "response, first 500")
@@ -737,29 +741,65 @@ class TestTheList:
         play(app, script)
 
     @of_the_screen
-    def test_the_sentence_of_the_worst_is_cut_in_its_middle(self, app: WebhooksApp) -> None:
+    @pytest.mark.parametrize("columns", [60, 80, 120])
+    def test_the_card_says_what_to_do_what_it_said_and_what_is_next(
+        self, app: WebhooksApp, columns: int
+    ) -> None:
         said = (503, ErrorKind.STATUS, "", "an answer that is far too long for any line " * 3)
         at, due = NOON - MINUTE, NOON + MINUTE
         add_delivery(900, PAY, SELECTABLE[0], Status.FAILED, at, said, due_at=due)
 
         async def script(pilot: Pilot[None]) -> None:
-            for columns in (80, 120, 90):
-                await pilot.resize_terminal(columns, 24)
-                await quiet(pilot)
-                line = next(line for line in drawn(app).splitlines() if "in a row" in line)
-                assert "pay.example.net/…/aurapos: " in line
-                assert '…" · next try 11:59' in line
+            await press(pilot, "down")
+            await until(pilot, lambda: "it said: 503 “an answer that" in drawn(app))
+            assert "The server failed with 503." in drawn(app)
+            assert "3 wait · next try 11:59 · 2 given up" in drawn(app)
+            assert "▲ FAILING" in drawn(app)
+            assert "Ticket T-900" in drawn(app)
+
+        play(app, script, (columns, 30))
+
+    def test_it_begins_at_the_gravest_and_never_moves_by_itself(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            table = app.screen.query_one(Table)
+            assert table.at_key == str(PAY)
+            for number in range(900, 905):
+                failed = (500, None, "", "no")
+                add_delivery(number, CI, SELECTABLE[0], Status.FAILED, NOON, failed, due_at=NOON)
+            await until(pilot, lambda: "2 of 3 are failing" in drawn(app))
+            assert table.at_key == str(PAY)
+
+        play(app, script, at_the_top=False)
+
+    @of_the_screen
+    def test_the_card_waits_until_the_cursor_stands_still(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await pilot.press("down", "down")
+            assert "new.example.org/hook" not in drawn(app).splitlines()[-15]
+            await until(pilot, lambda: "Nothing was sent to it yet" in drawn(app))
 
         play(app, script)
 
-    def test_last_is_the_last_attempt(self, app: WebhooksApp) -> None:
-        refused = (503, ErrorKind.STATUS, "", "")
-        add_delivery(900, NEW, SELECTABLE[0], Status.FAILED, NOON - 60 * MINUTE, refused, refused)
+    @of_the_screen
+    def test_a_long_list_leaves_the_card_its_rows(self, desk: Desk, vault: Vault) -> None:
+        for _ in range(6):
+            register_three(vault, 1)
+        app = WebhooksApp(desk)
 
         async def script(pilot: Pilot[None]) -> None:
-            assert "503 11:05" in drawn(app)
+            await until(pilot, lambda: "▲ FAILING" in drawn(app))
+            assert app.screen.query_one("#card").size.height >= 6
+            assert "2 of 21" in drawn(app)
 
-        play(app, script)
+        play(app, script, at_the_top=False)
+
+    @of_the_screen
+    def test_what_happens_just_now_is_seen_as_it_comes(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            add_delivery(900, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)
+            await until(pilot, lambda: says(app, "12:00 Ticket T-900 · 55.10 € ● arrived"))
+
+        play(app, script, (120, 40))
 
     @pytest.mark.parametrize("text", ["müller", "xn--mller"])
     def test_a_filter_finds_a_name_as_people_write_it(self, app: WebhooksApp, text: str) -> None:
@@ -1024,7 +1064,7 @@ class TestLivingAndDying:
             rename("gone", "attempt")
             await until(pilot, lambda: "answers again" in drawn(app))
             add_delivery(900, CI, SELECTABLE[0], Status.FAILED, NOON, (500, None, "", "no"))
-            await until(pilot, lambda: "2 of 3 failing" in drawn(app))
+            await until(pilot, lambda: "2 of 3 are failing" in drawn(app))
 
         def rename(table: str, to: str) -> None:
             with transaction():

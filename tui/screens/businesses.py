@@ -22,7 +22,7 @@ _COLUMNS = (
 class Businesses(ListPage):
     crumbs = ("Businesses",)
     BINDINGS = [
-        Binding("enter", "choose", "open", key_display="⏎"),
+        Binding("enter", "choose", "open", key_display="enter"),
         Binding("q", "leave", "quit"),
     ]
 

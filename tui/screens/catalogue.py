@@ -67,7 +67,7 @@ class Catalogue(Page):
 class Sample(Catalogue):
     """Sends a sample of the event under the cursor, which is shown as it is sent."""
 
-    BINDINGS = [Binding("enter", "send", "send a sample", key_display="⏎")]
+    BINDINGS = [Binding("enter", "send", "send a sample", key_display="enter")]
 
     def __init__(self, webhook: WebhookRow) -> None:
         super().__init__()

@@ -20,14 +20,14 @@ _LOOK = 0.25  # seconds
 _WIDTH = 32  # of what is said of a ping
 _ABOUT = (
     "Does your server verify the signature, and take a delivery that it knows?\n\n"
-    "⏎ sends it some pings: one that is signed rightly, which it should accept, also when it comes "
-    "twice; and others that are not, which it should refuse. They are marked in the history and "
-    "count for nothing."
+    "Enter sends it some pings: one that is signed rightly, which it should accept, also when it "
+    "comes twice; and others that are not, which it should refuse. They are marked in the history "
+    "and count for nothing."
 )
 
 
 class CheckPage(Page):
-    BINDINGS = [Binding("enter", "check", "check it", key_display="⏎")]
+    BINDINGS = [Binding("enter", "check", "check it", key_display="enter")]
 
     def __init__(self, webhook: WebhookRow) -> None:
         super().__init__()

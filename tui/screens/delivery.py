@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
+from textual import events, on
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -10,28 +11,17 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.domain.choices import AS_IT_COMES, Choices
-from core.domain.delivery import Recovery
 from core.domain.own_headers import variable_of
-from core.domain.signing import (
-    STANDARD_ID_HEADER,
-    STANDARD_SIGNATURE_HEADER,
-    STANDARD_TIME_HEADER,
-    build_headers,
-)
+from core.domain.signing import build_headers
 from core.use_cases import queries, services
-from core.use_cases.queries import AttemptRow, DeliveryDetail, DeliveryRow, WebhookRow
-from tui.desk import short_duration
-from tui.failures import attempt_name, explain, name_of, outcome_of
-from tui.page import BAD, GOOD, Page
+from core.use_cases.queries import DeliveryDetail, DeliveryRow, WebhookRow
+from tui.delivery_text import attempts, contents, exact, title, when, why
+from tui.failures import name_of
+from tui.page import GOOD, Page
 from tui.ping import send_test
-from tui.untrusted import untrusted, untrusted_lines
+from tui.untrusted import untrusted
 from tui.widgets.bars import Crumbs
 
-_STANDARD_HEADERS = [
-    (STANDARD_ID_HEADER, "the delivery's"),
-    (STANDARD_TIME_HEADER, "… (of each attempt)"),
-    (STANDARD_SIGNATURE_HEADER, "v1,…"),
-]
 _COUNT = 1.0  # seconds between two looks at the countdown
 
 
@@ -42,7 +32,8 @@ class DeliveryPage(Page):
         Binding("R", "redeliver", "redeliver"),
         Binding("c", "copy_curl", "copy as curl"),
         Binding("y", "copy_body", "copy body"),
-        Binding("i", "copy_id", "copy id"),
+        Binding("i", "copy_id", "id"),
+        Binding("b", "exact", "exact bytes"),
         Binding("t", "test", "Send a test", show=False),
         Binding("j,down", "walk(1)", "next", key_display="j"),
         Binding("k,up", "walk(-1)", "previous", key_display="k"),
@@ -56,6 +47,7 @@ class DeliveryPage(Page):
         self._uuids = tuple(uuids)
         self._at = self._uuids.index(str(detail.delivery.uuid))
         self._detail: DeliveryDetail | None = detail  # None until what was walked to is read
+        self._is_exact = False  # the bytes are shown as they went over the wire
         self._told: dict[str, Content] = {}
 
     @property
@@ -65,15 +57,19 @@ class DeliveryPage(Page):
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="state", classes="said")
-        yield Static(id="attempts", classes="said")
-        yield Static(id="why", classes="said")
+        yield Static(id="when", classes="said")
+        yield Static(id="attempts", classes="said gap")
+        yield Static(id="why", classes="said gap")
         yield VerticalScroll(Static(id="exchange"), classes="pane gap", can_focus=False)
 
     def on_mount(self) -> None:
+        self.watch_database(self._read)
+        self.set_interval(_COUNT, self._tell_when)
+
+    @on(events.Resize)
+    def _draw_for_this_size(self) -> None:
         if self._detail is not None:
             self._draw(self._detail)
-        self.watch_database(self._read)
-        self.set_interval(_COUNT, lambda: self._tell("#state", self._state()))
 
     def _read(self) -> None:
         actor, uuid = self.desk.actor, self._uuids[self._at]
@@ -85,74 +81,29 @@ class DeliveryPage(Page):
         self._detail = detail
         place = f"{self._at + 1} of {len(self._uuids)} · j/k"
         self.query_one(Crumbs).tell(self.crumbs, place)
-        self._tell("#state", self._state())
-        self._tell("#attempts", self._attempts(detail.attempts))
-        row = detail.delivery
-        why = explain(row, self._webhook, self.desk.timeout.total_seconds())
-        self._tell("#why", untrusted(why, BAD if row.error is not None else ""))
-        self.show_if(bool(why), "#why")
-        self._tell("#exchange", self._exchange(detail))
+        row, width = detail.delivery, self.size.width - 2
+        self._tell("#state", title(row, self.desk, width))
+        self._tell_when()
+        self._tell("#attempts", _lines(attempts(detail, self.desk, width)))
+        self.show_if(bool(detail.attempts or row.next_attempt_at), "#attempts")
+        explained = why(row, self._webhook, self.desk)
+        self._tell("#why", explained)
+        self.show_if(bool(explained), "#why")
+        shown = (
+            exact(detail, self._webhook)
+            if self._is_exact
+            else contents(detail, self._webhook, width)
+        )
+        self._tell("#exchange", _lines(shown))
+
+    def _tell_when(self) -> None:
+        told = when(self._detail.delivery, self.desk) if self._detail is not None else "Loading…"
+        self._tell("#when", untrusted(told))
 
     def _tell(self, where: str, told: Content) -> None:
-        if self._told.get(where) != told:
+        if where not in self._told or not self._told[where].is_same(told):
             self._told[where] = told
             self.query_one(where, Static).update(told)
-
-    def _state(self) -> Content:
-        if self._detail is None:
-            return untrusted("Loading…")
-        row = self._detail.delivery
-        told = f"{row.status}   {row.what}   {self.desk.moment(row.created_at)}"
-        return untrusted(f"{told}{self._countdown(row)}{self._recovery(row)}", "bold")
-
-    def _recovery(self, row: DeliveryRow) -> str:
-        """What an outage of the address has to do with it."""
-        if row.recovery is Recovery.MADE:
-            return "   ↻ again after an outage"
-        if row.recovery is None or row.settled_at is None:
-            return ""
-        until = row.settled_at + self.desk.recovery_window
-        if until < self.desk.clock():
-            return ""
-        return f"   ↻ goes out again if the server is back by {self.desk.moment(until)}"
-
-    def _countdown(self, row: DeliveryRow) -> str:
-        if row.next_attempt_at is None:
-            return ""
-        if row.resume_at is not None:
-            return f"   once more now; its schedule goes on at {self.desk.time(row.resume_at)}"
-        left = row.next_attempt_at - self.desk.clock()
-        soon = f"in {short_duration(left)}" if left.total_seconds() > 0 else "now"
-        attempt = f"attempt {row.attempts + 1} of {self.desk.max_attempts}"
-        return f"   {attempt} at {self.desk.time(row.next_attempt_at)}, {soon}"
-
-    def _attempts(self, attempts: Sequence[AttemptRow]) -> Content:
-        shown = attempts[-self.desk.max_attempts :]
-        width = max((len(attempt_name(attempt)) for attempt in shown), default=0)
-        return untrusted_lines(
-            f"{attempt_name(attempt):<{width}} {self.desk.local(attempt.started_at):%d %b %H:%M:%S}"
-            f"  {outcome_of(attempt):<8} {attempt.duration_us // 1000:>6} ms  "
-            f"{'↻ after an outage  ' if attempt.recovery else ''}{attempt.detail}"
-            for attempt in shown
-        )
-
-    def _exchange(self, detail: DeliveryDetail) -> Content:
-        row = detail.delivery
-        headers = build_headers(row.event, row.uuid, "sha256=… (made with the secret at that time)")
-        if self._webhook.choices.standard_webhooks:
-            headers += _STANDARD_HEADERS
-        headers += [(name, variable_of(name)) for name in self._webhook.choices.headers]
-        body = detail.body.decode("utf-8", "replace")
-        return Content("\n").join(
-            [
-                Content("── request ──"),
-                untrusted(f"POST {self._webhook.url}"),
-                untrusted_lines(f"{name}: {value}" for name, value in headers),
-                untrusted(body),
-                Content("── response, first 500 characters ──"),
-                untrusted(row.response or "(none)"),
-            ]
-        )
 
     def action_walk(self, steps: int) -> None:
         to = self._at + steps
@@ -160,6 +111,11 @@ class DeliveryPage(Page):
             self._at = to
             self._detail = None
             self._read()
+
+    def action_exact(self) -> None:
+        """Between what is read easily and the exact bytes."""
+        self._is_exact = not self._is_exact
+        self._draw_for_this_size()
 
     def action_scroll(self, pages: int) -> None:
         pane = self.query_one(VerticalScroll)
@@ -196,6 +152,10 @@ class DeliveryPage(Page):
     def action_copy_id(self) -> None:
         self._app.send_to_clipboard(self._uuids[self._at])
         self.flash("The delivery id was sent to your terminal's clipboard.")
+
+
+def _lines(lines: Sequence[Content]) -> Content:
+    return Content("\n").join(lines)
 
 
 def open_delivery(

@@ -35,7 +35,7 @@ _HOW = (
 class Find(Page):
     crumbs = ("Webhooks", "Find")
     BINDINGS = [
-        Binding("enter", "detail", "open", key_display="⏎"),
+        Binding("enter", "detail", "open", key_display="enter"),
         Binding("slash,F", "again", "find another", key_display="/"),
     ]
 

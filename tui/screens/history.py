@@ -4,43 +4,47 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding
 from textual.containers import Container
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.domain.delivery import Status
 from core.domain.events import EventType
 from core.use_cases import queries, services
-from core.use_cases.queries import HISTORY_LENGTH, UNDELIVERED, DeliveryRow, Wanted, WebhookRow
+from core.use_cases.queries import (
+    HISTORY_LENGTH,
+    UNDELIVERED,
+    DeliveryDetail,
+    DeliveryRow,
+    Wanted,
+    WebhookRow,
+)
+from tui.delivery_text import whole
 from tui.failures import explain, name_of, outcome_of
 from tui.list_page import ListPage
-from tui.page import BAD, GOOD, QUIET
+from tui.page import GOOD
 from tui.pausing import pause_or_resume
 from tui.ping import send_test
 from tui.screens.delivery import open_delivery
+from tui.states import of_delivery
 from tui.untrusted import cell, untrusted, untrusted_lines
 from tui.widgets.bars import Crumbs
 from tui.widgets.entry import Entry
+from tui.widgets.lines import Lines
 from tui.widgets.table import Column, Row, Table
 
 _NARROW = 60
 _COLUMNS = (
-    Column("DATE", 12, to_width=_NARROW - 1),
-    Column("DATE", 15, from_width=_NARROW),
-    Column("EVENT", 17),
-    Column("STATUS", 9),
-    Column("HTTP", 8, from_width=_NARROW),
-    Column("TRIES", 5, from_width=_NARROW),
-    Column("RESPONSE", from_width=70),
+    Column("DATE", 12),
+    Column("WHAT"),
+    Column("", 1),
+    Column("BECAME", 17),
+    Column("CODE", 8, from_width=_NARROW),
 )
-_STYLES = {
-    Status.DELIVERED: GOOD,
-    Status.FAILED: "yellow",
-    Status.ABANDONED: BAD,
-    Status.PENDING: QUIET,
-}
+_AT_REST = 0.15  # seconds that the cursor stands still before the delivery beside it is read
 _EVENTS: tuple[EventType | None, ...] = (None, *EventType)
 
 
@@ -57,7 +61,7 @@ class _Question:
 
 class History(ListPage):
     BINDINGS = [
-        Binding("enter", "detail", "detail", key_display="⏎"),
+        Binding("enter", "detail", "detail", key_display="enter"),
         Binding("f", "failed_only", "failed"),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("e", "event", "event"),
@@ -83,6 +87,7 @@ class History(ListPage):
         self._event: EventType | None = None
         self._pages: list[int] = []  # the ids of the last rows of the pages before
         self._is_frozen = False
+        self._rest: Timer | None = None  # until the cursor has stood still long enough
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="modes", classes="said line")
@@ -91,6 +96,7 @@ class History(ListPage):
             with Container(id="aside"):
                 yield Static("── response ".ljust(200, "─"), id="line")
                 yield Static(id="preview")
+                yield Lines(id="beside")
         yield Static(id="none", classes="empty")
         yield from self.filter_row("part of an event or a response; esc ends")
 
@@ -162,20 +168,15 @@ class History(ListPage):
         return [f"No delivery is like that: {' · '.join(told)}.", "", "Press esc to see all again."]
 
     def _row(self, row: DeliveryRow) -> Row:
-        status = row.status.upper() if row.status is Status.ABANDONED else str(row.status)
-        tries = str(row.attempts)
-        if row.status is not Status.DELIVERED:
-            tries += f"/{self.desk.max_attempts}"
+        told = of_delivery(row, self.desk.max_attempts)
         return Row(
             str(row.uuid),
             (
                 cell(self.desk.moment(row.created_at)),
-                cell(self.desk.moment(row.created_at, seconds=True)),
-                cell(row.event),
-                cell(status, _STYLES[row.status]),
+                cell(row.headline),
+                cell(told.glyph, told.style),
+                cell(told.words),
                 cell(outcome_of(row)),
-                cell(tries),
-                cell(" · ".join(filter(None, (row.purpose, row.response or row.detail)))),
             ),
         )
 
@@ -212,10 +213,36 @@ class History(ListPage):
 
     @on(Table.RowHighlighted)
     def _preview(self) -> None:
+        """Below the list what it means; beside it, where there is room, all of it."""
         row = self.chosen()
-        preview = self.query_one("#preview", Static)
         if row is None:
             return
+        if self.has_class("wide"):
+            self._wait_for_rest()
+        else:
+            self._draw_preview(row)
+
+    def _wait_for_rest(self) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(_AT_REST, self._read_beside)
+
+    def _read_beside(self) -> None:
+        row, actor = self.chosen(), self.desk.actor
+        if row is not None:
+            self.ask(lambda: queries.delivery(actor, str(row.uuid)), self._draw_beside)
+
+    def _draw_beside(self, detail: DeliveryDetail) -> None:
+        row, lines = self.chosen(), self.query_one("#beside", Lines)
+        if row is not None and row.uuid == detail.delivery.uuid:
+            lines.draw(lambda *size: whole(detail, self.webhook, self.desk, *size))
+
+    @on(events.Resize)
+    def _draw_for_this_size(self) -> None:
+        self.call_after_refresh(self._preview)
+
+    def _draw_preview(self, row: DeliveryRow) -> None:
+        preview = self.query_one("#preview", Static)
         told = explain(row, self.webhook, self.desk.timeout.total_seconds())
         lines = [f"Sent on purpose ({row.purpose}): nothing had happened."] if row.purpose else []
         lines += [told] if told else []

@@ -43,7 +43,7 @@ class Recover(Page):
         Binding("s", "since", "since when"),
         Binding("t", "test", "test first"),
         Binding("R", "redeliver", "redeliver"),
-        Binding("enter", "detail", "detail", key_display="⏎"),
+        Binding("enter", "detail", "detail", key_display="enter"),
     ]
 
     def __init__(self, webhook: WebhookRow) -> None:

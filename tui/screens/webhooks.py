@@ -1,26 +1,26 @@
 """The first screen: a business's webhooks and how each of them is."""
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from dataclasses import dataclass, replace
 
-from rich.cells import cell_len, set_cell_size
 from textual import events, on
 from textual.binding import Binding
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core.domain.cleaning import clean
-from core.domain.delivery import TOLD_BEFORE
-from core.domain.editions import OPTION_PRICE
-from core.domain.events import SELECTABLE
 from core.use_cases import queries
 from core.use_cases.queries import DeliveryDetail, DeliveryRow, WebhookRow
 from core.use_cases.settings import keep_lost
-from core.use_cases.webhook_health import Health, Overview, State, overview
-from tui.desk import Place
-from tui.failures import name_of, outcome_of, readable, titled
+from core.use_cases.webhook_health import Details, Health, Overview, details, overview, pulse
+from tui.card import card
+from tui.desk import Desk, Place
+from tui.failures import name_of, readable, titled
+from tui.just_now import just_now
 from tui.list_page import ListPage
-from tui.page import BAD, GOOD, QUIET
+from tui.page import BAD, LOW, WIDE
 from tui.pausing import pause_or_resume
 from tui.ping import send_test
 from tui.screens.catalogue import Sample
@@ -33,40 +33,40 @@ from tui.screens.history import FAILED_ONLY, History
 from tui.screens.recover import Recover
 from tui.screens.settings import SettingsPage
 from tui.screens.trail import Trail
-from tui.untrusted import cell, shortened, untrusted
-from tui.widgets.strip import strip
+from tui.states import of_webhook
+from tui.summary import summary
+from tui.untrusted import cell
+from tui.widgets.chart import strip
+from tui.widgets.lines import Lines
 from tui.widgets.table import Column, Row, Table
 
-_NARROW = 60
 _STRIP = 12
-_LEAST_SAID = 8  # cells of an answer that still tell something
 _COLUMNS = (
-    Column("STATE", 8),
-    Column("URL", to_width=_NARROW - 1, middle=True),
-    Column("URL", from_width=_NARROW, middle=True),
-    Column("EVENTS", 6, from_width=_NARROW),
-    Column("LAST", 13),
-    Column("24 H", _STRIP, from_width=70),
+    Column("", 1),
+    Column("WEBHOOK", middle=True),
+    Column("STATE", 16, from_width=50),
+    Column("24 H", _STRIP, from_width=50),
 )
 _REFRESH = 30.0  # seconds until what only time changes is read again
-_TICK_WITHIN = timedelta(minutes=2)
-_STYLES = {State.OK: GOOD, State.FAILING: BAD, State.NEVER: QUIET, State.PAUSED: QUIET}
+_AT_REST = 0.15  # seconds that the cursor stands still before the card is drawn: a run is cheap
+_CARD_LEAST = 7  # rows that a long list leaves to the card, with the line between them
+_AROUND = 5  # rows above the list and below it
 
 
 class Webhooks(ListPage):
     crumbs = ("Webhooks",)
     BINDINGS = [
-        Binding("enter", "history", "open", key_display="⏎"),
+        Binding("enter", "history", "open", key_display="enter"),
         Binding("n", "new", "new"),
         Binding("e", "edit", "edit"),
         Binding("t", "test", "test"),
         Binding("h", "history", "history", show=False),
-        Binding("s", "secret", "secret"),
-        Binding("d", "delete", "delete"),
+        Binding("P", "pause", "pause"),
+        Binding("s", "secret", "New secret", show=False),
+        Binding("d", "delete", "Delete", show=False),
         Binding("slash", "filter", "Filter", show=False, key_display="/"),
         Binding("F", "find", "find"),
         Binding("q", "leave", "quit"),
-        Binding("P", "pause", "Pause the webhook, or resume it", show=False),
         Binding("r", "recover", "Recover what was abandoned", show=False),
         Binding("V", "check", "Check that the server verifies", show=False),
         Binding("T", "sample", "Send a sample of an event", show=False),
@@ -75,28 +75,38 @@ class Webhooks(ListPage):
         Binding("b", "businesses", "Switch business", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, look: "Look | None") -> None:
+        """With what was seen at the first look; None where the database did not answer then."""
         super().__init__()
-        self._overview: Overview | None = None
-        self._told = {"#banner": "", "#worst": ""}
+        self._seen = look
+        self._sentence = Content("")
+        self._rest: Timer | None = None  # until the cursor has stood still long enough
 
     def body(self) -> Iterable[Widget]:
-        yield Static(id="banner", classes="banner line")
-        yield Table(_COLUMNS)
+        yield Static(id="sentence", classes="line")
+        with Container(id="panes"):
+            with Vertical(id="list"):
+                yield Table(_COLUMNS)
+                yield Lines(id="just-now")
+            yield Lines(id="card")
         yield Static(
             "No webhooks yet. Press n to create one.\n\n"
             "A webhook is an address of yours that AuraPOS calls when something happens:\n"
             "a ticket is validated, a customer changes, a product gets a new price.",
             classes="empty",
         )
-        yield Static(id="worst", classes="said line")
-        yield from self.filter_row("part of a URL; esc ends")
+        yield from self.filter_row("part of a name or a URL; esc ends")
 
     def on_mount(self) -> None:
-        self.query_one(Table).focus()
+        table = self.query_one(Table)
+        table.focus()
         self._tell_what_was_lost()
-        self._read()
-        self.watch_database(self._read)
+        if self._seen is not None:
+            self._draw_all(self._seen)
+            table.begin_at = self._seen.gravest
+        else:
+            self._read()
+        self.watch_database(self._read, self._seen and self._seen.pulse)
         self.set_interval(_REFRESH, self._read)
         self._open_place(self._app.take_place())
 
@@ -130,120 +140,85 @@ class Webhooks(ListPage):
             self.ask(lambda: keep_lost(login, ""), lambda _: None)
 
     def _read(self) -> None:
-        actor, business_id, now = self.desk.actor, self._app.business_id, self.desk.clock()
-        self.ask(
-            lambda: (
-                overview(actor, business_id, now),
-                self.desk.key_trouble(business_id),
-                self.desk.settings_trouble(),
-            ),
-            self._arrived,
-        )
+        desk, business_id, chosen = self.desk, self._app.business_id, self._chosen()
+        at = chosen.webhook.id if chosen is not None else None
+        self.ask(lambda: look_at(desk, business_id, at), self._draw_all)
 
-    def _arrived(self, answer: tuple[Overview, str, str]) -> None:
-        found, key_trouble, settings_trouble = answer
-        self._overview = found
-        self._tell("#banner", self._banner(found, key_trouble, settings_trouble), BAD)
-        self._tell("#worst", self._worst(found.worst) or self._paused(found.longest_paused))
+    def _draw_all(self, look: "Look") -> None:
+        self._seen = look
+        self._tell_sentence(
+            summary(look.overview, look.key_trouble, look.settings_trouble, self.desk)
+        )
         self.draw()
+        self._draw_beside()
 
     def draw(self) -> None:
-        all_rows = self._overview.webhooks if self._overview else ()
+        all_rows = self._seen.overview.webhooks if self._seen is not None else ()
         shown = [each for each in all_rows if self._lets_through(each.webhook)]
-        self.query_one(Table).show([self._row(each) for each in shown])
+        table = self.query_one(Table)
+        table.fit(len(shown), self._room_for_the_list())
+        table.show([self._row(each) for each in shown])
         self.tell_found(len(shown), len(all_rows))
-        self.show_if(bool(all_rows), Table)
+        self.show_if(bool(all_rows), "#panes")
         self.show_if(not all_rows, ".empty")
+
+    def _room_for_the_list(self) -> int:
+        """Rows, of which a long list leaves some to what is below it."""
+        columns, rows = self.app.size
+        if columns >= WIDE:
+            return (rows - _AROUND) * 3 // 5
+        return rows - _AROUND - (_CARD_LEAST if rows >= LOW else 0)
 
     def _lets_through(self, webhook: WebhookRow) -> bool:
         known_as = titled(webhook), readable(webhook.url)
         return any(self.wanted in each.lower() for each in known_as)
 
     def _row(self, health: Health) -> Row:
-        webhook = health.webhook
+        told = of_webhook(health)
+        day = strip(health.hours, _STRIP)
         return Row(
-            str(webhook.id),
-            (
-                cell(health.state, _STYLES[health.state]),
-                cell(webhook.choices.name or webhook.url.removeprefix("https://")),
-                cell(titled(webhook)),
-                cell(f"{len(webhook.events)}/{len(SELECTABLE)}"),
-                cell(self._last(health.latest)),
-                cell(strip(health.hours, _STRIP)),
-            ),
+            str(health.webhook.id),
+            (cell(told.glyph, told.style), cell(name_of(health.webhook)), cell(told.words), day),
         )
 
-    def _last(self, latest: DeliveryRow | None) -> str:
-        """What came back last, and when; a moment, since an age would change by itself."""
-        if latest is None:
-            return "–"
-        at = latest.attempted_at or latest.created_at
-        return f"{outcome_of(latest)} {self.desk.local(at):%H:%M}"
-
-    def _tell(self, where: str, told: str, style: str = "") -> None:
+    def _tell_sentence(self, told: Content) -> None:
         """Say it there, unless it is being said already."""
-        if told != self._told[where]:
-            self._told[where] = told
-            line = self.query_one(where, Static)
-            line.update(untrusted(told, style))
-            line.display = bool(told)
+        if not told.is_same(self._sentence):
+            self._sentence = told
+            self.query_one("#sentence", Static).update(told, layout=False)
 
-    def _banner(self, found: Overview, key_trouble: str, settings_trouble: str) -> str:
-        """What the person must know before anything else; the gravest only, on one line."""
-        now = self.desk.clock()
-        silent = found.last_tick is None or now - found.last_tick > _TICK_WITHIN
-        failing = sum(each.state is State.FAILING for each in found.webhooks)
-        if not found.is_included:
-            return f"! Webhooks are off for this business: they are an option, {OPTION_PRICE}."
-        if key_trouble:
-            return key_trouble
-        if silent and found.due_since is not None:
-            return f"! Deliveries are waiting: is the worker running? {self.desk.worker_hint}"
-        if silent and found.webhooks:
-            return f"! No worker is running: {self.desk.worker_hint}"
-        if failing:
-            return f"! {failing} of {len(found.webhooks)} failing"
-        return settings_trouble or self.desk.development
+    # The card, and what happens
 
-    def _worst(self, worst: Health | None) -> str:
-        """One line: of what does not fit, it is the answer that is cut, never what is next."""
-        if worst is None or worst.latest is None:
-            return ""
-        row, again, room = worst.latest, worst.next_attempt_at, self.size.width - 2
-        failed = f": {worst.failed_in_a_row} failed"
-        if room >= _NARROW:
-            failed += f" in a row, {outcome_of(row)}"
-        said = f' "{row.response}"' if row.response else f" ({row.detail})" if row.detail else ""
-        then = f" · next try {self.desk.local(again):%H:%M}" if again is not None else ""
-        held_until = worst.webhook.held_until
-        if held_until is not None and held_until > self.desk.clock():
-            then = f" · it asked to wait until {self.desk.local(held_until):%H:%M}"
-        name = name_of(worst.webhook)
-        room -= cell_len(failed + then)
-        name = shortened(clean(name), room)
-        said = _cut(clean(said), room - cell_len(name))
-        hint = " · h history"
-        told = f"{name}{failed}{said}{then}"
-        return told + hint if cell_len(told + hint) <= self.size.width - 2 else told
+    @on(Table.RowHighlighted)
+    def _wait_for_rest(self) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(_AT_REST, self._read_details)
 
-    def _paused(self, webhook: WebhookRow | None) -> str:
-        if webhook is None or webhook.paused_at is None:
-            return ""
-        told = f": paused since {self.desk.moment(webhook.paused_at)}, {webhook.parked} parked"
-        if self._is_about_to_be_lost(webhook):
-            told = f": {webhook.parked} parked, the oldest soon given up · P resumes"
-        name = clean(name_of(webhook))
-        return shortened(name, self.size.width - 2 - cell_len(told)) + told
+    def _read_details(self) -> None:
+        chosen, actor = self._chosen(), self.desk.actor
+        if chosen is not None:
+            webhook_id = chosen.webhook.id
+            self.ask(lambda: details(actor, webhook_id), self._draw_details)
 
-    def _is_about_to_be_lost(self, webhook: WebhookRow) -> bool:
-        since = webhook.parked_since
-        return since is not None and since + self.desk.keep <= self.desk.clock() + TOLD_BEFORE
+    def _draw_details(self, known: Details) -> None:
+        if self._seen is not None:
+            self._seen = replace(self._seen, known=known)
+            self._draw_beside()
+
+    def _draw_beside(self) -> None:
+        """The card of the webhook under the cursor, once it is known, and what happens."""
+        look, chosen, desk = self._seen, self._chosen(), self.desk
+        if look is None:
+            return
+        self.query_one("#just-now", Lines).draw(lambda *size: just_now(look.overview, desk, *size))
+        known = look.known
+        if chosen is not None and known is not None and known.webhook_id == chosen.webhook.id:
+            self.query_one("#card", Lines).draw(lambda *size: card(chosen, known, desk, *size))
 
     @on(events.Resize)
-    def _tell_worst_anew(self) -> None:
-        if self._overview is not None:
-            told = self._worst(self._overview.worst)
-            self._tell("#worst", told or self._paused(self._overview.longest_paused))
+    def _fit_the_list(self) -> None:
+        self.draw()
 
     # Keys
 
@@ -307,16 +282,41 @@ class Webhooks(ListPage):
             self._with_chosen(then)
 
     def _with_chosen(self, then: Callable[[WebhookRow], object]) -> None:
+        health = self._chosen()
+        if health is not None:
+            then(health.webhook)
+        else:
+            self.flash("No webhook is chosen. Press n to create one.")
+
+    def _chosen(self) -> Health | None:
         key = self.query_one(Table).at_key
-        for each in self._overview.webhooks if self._overview else ():
-            if str(each.webhook.id) == key:
-                then(each.webhook)
-                return
-        self.flash("No webhook is chosen. Press n to create one.")
+        known = self._seen.overview.webhooks if self._seen is not None else ()
+        return next((each for each in known if str(each.webhook.id) == key), None)
 
 
-def _cut(text: str, room: int) -> str:
-    """The text in so many cells, or nothing where only its first letters would be left."""
-    if cell_len(text) <= room:
-        return text
-    return f"{set_cell_size(text, room - 2).rstrip()}…{text[-1]}" if room >= _LEAST_SAID else ""
+@dataclass(frozen=True)
+class Look:
+    """What is to be seen on the first screen."""
+
+    pulse: object  # of the database, before it was read
+    overview: Overview
+    key_trouble: str
+    settings_trouble: str
+    known: Details | None  # of one webhook
+
+    @property
+    def gravest(self) -> str:
+        """The key of the row at which to begin."""
+        worst = self.overview.worst
+        return str(worst.webhook.id) if worst is not None else ""
+
+
+def look_at(desk: Desk, business_id: int, at: int | None = None) -> Look:
+    """With the details of the webhook `at`; where it is not there, of the one to begin at."""
+    seen = pulse()
+    found = overview(desk.actor, business_id, desk.clock())
+    ids = [each.webhook.id for each in found.webhooks]
+    if at not in ids:
+        at = found.worst.webhook.id if found.worst is not None else next(iter(ids), None)
+    known = details(desk.actor, at) if at is not None else None
+    return Look(seen, found, desk.key_trouble(business_id), desk.settings_trouble(), known)

@@ -13,6 +13,7 @@ from core.domain.cleaning import clean
 from tui.untrusted import shortened, untrusted
 
 _LEAST_NAME = 8  # cells in which a webhook's name still tells something
+_MARKS = {"!": ".bad", "✓": ".good"}  # before what is told
 _STAYS = 5.0  # seconds that what was told stays, whatever is pressed meanwhile
 _LEAST_WAY = 24  # cells that are left for the way here, before the right goes
 
@@ -75,7 +76,7 @@ class Flash(Static):
 
     def say(self, text: str, style: str = "") -> None:
         self._said_at = monotonic()
-        told = untrusted(text, style)
+        told = untrusted(text[:1], _MARKS.get(text[:1], style)) + untrusted(text[1:], style)
         if told != self.visual:
             self.update(told)
 
@@ -127,7 +128,6 @@ _NAMES = {
     "slash": "/",
     "comma": ",",
     "f1": "F1",
-    "enter": "⏎",
     "escape": "esc",
     "left": "←",
     "up": "↑",

@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.text import Text
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Span, Text
 from textual.binding import Binding
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import DataTable
 
 from tui.untrusted import shortened
 
 _PADDING = 1
+_BAR = "▌"
 
 
 @dataclass(frozen=True)
@@ -67,16 +71,25 @@ class Table(DataTable[Text], inherit_bindings=False):
         id: str | None = None,  # noqa: A002 - Textual's name
         show_header: bool = True,
     ) -> None:
-        super().__init__(id=id, cursor_type="row", cell_padding=_PADDING, show_header=show_header)
+        super().__init__(
+            id=id,
+            cursor_type="row",
+            cursor_foreground_priority="renderable",
+            cell_padding=_PADDING,
+            show_header=show_header,
+        )
         self._plan = tuple(columns)
         self._places: list[int] = []  # of the columns that are shown, in the plan
         self._shown: list[Row] = []
+        self._fitted = 0  # rows, 0 where the stylesheet says how high
+        self.begin_at = ""  # the key of the row under the cursor, when rows are there at last
 
     def on_mount(self) -> None:
         self._lay_out()
 
     def on_resize(self) -> None:
         self._lay_out()
+        self.post_message(self.Shown())  # other rows can be seen, or all of them
 
     def show(self, rows: Sequence[Row]) -> None:
         """Make the table say this, touching only what differs."""
@@ -97,6 +110,12 @@ class Table(DataTable[Text], inherit_bindings=False):
         if 0 <= self.cursor_row < len(self._shown):
             return self._shown[self.cursor_row].key
         return None
+
+    def fit(self, rows: int, most: int) -> None:
+        """Be as high as so many rows need, and no higher than `most` with the header."""
+        height = max(1, min(rows + self.show_header, most))
+        if height != self._fitted:
+            self.styles.height = self._fitted = height
 
     @property
     def place(self) -> str:
@@ -121,9 +140,35 @@ class Table(DataTable[Text], inherit_bindings=False):
         """Those that are shown, cut to their columns."""
         widths = (column.width for column in self.ordered_columns)
         return [
-            _cut(row.cells[place], width) if self._plan[place].middle else row.cells[place]
+            self._painted(
+                _cut(row.cells[place], width) if self._plan[place].middle else row.cells[place]
+            )
             for place, width in zip(self._places, widths, strict=True)
         ]
+
+    def _painted(self, text: Text) -> Text:
+        """With the stylesheet's tokens in place of their names."""
+        painted = text.copy()
+        painted.style = self._paint(text.style)
+        painted.spans = [Span(start, end, self._paint(style)) for start, end, style in text.spans]
+        return painted
+
+    def _paint(self, style: Style | str) -> Style | str:
+        if isinstance(style, str) and style.startswith("."):
+            return self.screen.get_component_rich_style(style[1:], partial=True)
+        return style
+
+    def render_line(self, y: int) -> Strip:
+        """The row under the cursor keeps its colours and has a bar before it."""
+        strip = super().render_line(y)
+        if y != self.cursor_row + self.show_header - self.scroll_offset.y or not self._shown:
+            return strip
+        here = Segment(_BAR, Style.combine([next(iter(strip)).style or Style(), self._here]))
+        return Strip([here, *strip.crop(1)])
+
+    @property
+    def _here(self) -> Style:
+        return self.screen.get_component_rich_style("here", partial=True)
 
     def _update(self, rows: list[Row]) -> None:
         for number, (row, before) in enumerate(zip(rows, self._shown, strict=True)):
@@ -160,8 +205,10 @@ class Table(DataTable[Text], inherit_bindings=False):
             self.add_column(Text(self._plan[place].label, style="bold"), width=width)
         self._shown = []
         self.show(shown)
-        if at is not None:
-            self.move_cursor(row=[row.key for row in shown].index(at), animate=False)
+        keys = [row.key for row in shown]
+        at, self.begin_at = self.begin_at or at, ""
+        if at in keys:
+            self.move_cursor(row=keys.index(at), animate=False)
 
     def _widths(self, places: Sequence[int]) -> list[int]:
         """The flexible column takes what is left; where none is shown, the widest gives way."""

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from core.domain.delivery import Answered, Outcome, Schedule
+import pytest
+
+from core.domain.delivery import Answered, Outcome, Schedule, Status
 from core.pipeline import leases
 from core.pipeline.fan_out import fan_out
 from core.pipeline.heartbeat import record_tick
@@ -11,8 +13,8 @@ from core.pipeline.recovery import recover_some
 from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault
-from core.use_cases import services
-from core.use_cases.webhook_health import HOURS, Hour, State, overview, pulse
+from core.use_cases import services, webhook_health
+from core.use_cases.webhook_health import HOURS, Details, Hour, State, details, overview, pulse
 from tests.support.scene import (
     DAY,
     MARIE,
@@ -67,7 +69,7 @@ def test_one_that_is_paused_is_neither_failing_nor_tried_again(business: int, va
     ]
     assert seen.worst is None
     assert seen.longest_paused is not None
-    assert (seen.longest_paused.id, seen.longest_paused.parked) == (webhook.id, 1)
+    assert (seen.longest_paused.webhook.id, seen.longest_paused.waiting) == (webhook.id, 1)
 
 
 def published(business_id: int, vault: Vault, deliveries: int) -> list[Claim]:
@@ -133,27 +135,32 @@ def test_what_was_queued_again_after_an_outage_says_nothing_until_it_is_attempte
     assert state(business) == (State.FAILING, 1)
 
 
-def test_the_strip_counts_a_day_by_hours(business: int, vault: Vault) -> None:
+def test_the_strip_counts_a_day_by_the_hours_of_the_clock(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     now = NOON + DAY
-    for ago in (25 * HOUR, 23 * HOUR + MINUTE, 90 * MINUTE, MINUTE):
+    for ago in (25 * HOUR, 23 * HOUR + MINUTE, 23 * HOUR, 90 * MINUTE, MINUTE):
         publish_ticket(business, now - ago)
         fan_out(10, now - ago)
     attempt(webhook.id, Answered(200, ""), DAY - 2 * MINUTE)
+    attempt(webhook.id, Answered(500, ""), DAY)
+    publish_ticket(business, now)
+    fan_out(10, now)
     [health] = overview(MARIE, business, now).webhooks
     assert len(health.hours) == HOURS
     counted = {at: hour for at, hour in enumerate(health.hours) if hour.total}
-    assert counted == {0: Hour(1, 0), 22: Hour(1, 0), 23: Hour(0, 1)}
+    assert counted == {0: Hour(1, 0), 21: Hour(1, 0), 22: Hour(0, 1)}
+    assert health.hours_begin == now - 23 * HOUR
 
 
 def test_a_strip_does_not_need_ids_without_gaps(business: int, vault: Vault) -> None:
-    add_webhook(vault, business)
+    webhook = add_webhook(vault, business)
     for number in range(9):
         publish_ticket(business, NOON + number * HOUR)
         fan_out(10, NOON + number * HOUR)
+    attempt(webhook.id, Answered(200, ""), 9 * HOUR)
     with transaction():
         Delivery.delete().where(Delivery.id.in_([2, 3, 4, 7])).execute()
-    [health] = overview(MARIE, business, NOON + 29 * HOUR).webhooks
+    [health] = overview(MARIE, business, NOON + 28 * HOUR).webhooks
     assert sum(hour.total for hour in health.hours) == 3
 
 
@@ -165,6 +172,67 @@ def test_an_overview_tells_whether_anyone_delivers(business: int, vault: Vault) 
     fan_out(1, NOON)
     seen = overview(MARIE, business, NOON + MINUTE)
     assert (seen.last_tick, seen.due_since) == (NOON, NOON)
+
+
+def test_what_waits_and_what_was_given_up_is_counted(business: int, vault: Vault) -> None:
+    waiting, *lost = published(business, vault, 4)
+    for claim in lost:
+        settle(claim, 503, SECOND, max_attempts=1)
+    settle(waiting, 503, SECOND)
+    [health] = overview(MARIE, business, NOON + MINUTE).webhooks
+    assert (health.waiting, health.given_up) == (1, 3)
+    assert health.failing_since == NOON + 2 * SECOND
+    [health] = overview(MARIE, business, NOON + 2 * DAY).webhooks
+    assert (health.waiting, health.given_up) == (1, 0)
+
+
+def test_a_backlog_is_not_counted_to_its_end(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_health, "COUNTED_TO", 2)
+    published(business, vault, 5)
+    [health] = overview(MARIE, business, NOON + HOUR).webhooks
+    assert health.waiting == 3
+
+
+def test_an_address_that_is_back_fails_since_no_time(business: int, vault: Vault) -> None:
+    first, second = published(business, vault, 2)
+    settle(first, 503, SECOND)
+    settle(second, 200, MINUTE)
+    [health] = overview(MARIE, business, NOON + MINUTE).webhooks
+    assert health.failing_since is None
+
+
+def test_just_now_tells_where_the_latest_events_are(business: int, vault: Vault) -> None:
+    publish_ticket(business)
+    fan_out(1, NOON)
+    first, second = add_webhook(vault, business), add_webhook(vault, business)
+    publish_ticket(business, payload=b'{"numero": 7}')
+    fan_out(1, NOON)
+    attempt(first.id, Answered(200, ""))
+    publish_ticket(business)
+    seen = overview(MARIE, business, NOON).just_now
+    assert [(each.is_fanned_out, each.became) for each in seen] == [
+        (False, ()),
+        (True, ((first.id, Status.DELIVERED), (second.id, Status.PENDING))),
+        (True, ()),
+    ]
+    assert seen[1].headline == "Ticket 7"
+    services.delete_webhook(MARIE, second.id, NOON)
+    assert overview(MARIE, business, NOON).just_now[1].became == ((first.id, Status.DELIVERED),)
+
+
+def test_details_tell_who_made_it_and_when_its_secret_was_renewed(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    add_webhook(vault, business)
+    assert details(MARIE, webhook.id) == Details(webhook.id, (), "marie", None)
+    services.regenerate_secret(MARIE, webhook.id, NOON + HOUR, vault=vault)
+    publish_ticket(business)
+    fan_out(1, NOON)
+    known = details(MARIE, webhook.id)
+    assert (len(known.latest), known.secret_renewed_at) == (1, NOON + HOUR)
 
 
 def test_the_pulse_changes_with_every_attempt_and_event_and_not_otherwise(

@@ -1,0 +1,58 @@
+"""JUST NOW: a business's sales as they come in, and where each of them is."""
+
+from collections.abc import Mapping, Sequence
+
+from textual.content import Content
+
+from core.domain.cleaning import clean
+from core.domain.delivery import Status
+from core.use_cases.queries import WebhookRow
+from core.use_cases.webhook_health import Happened, Overview
+from tui.card import heading, spread
+from tui.desk import Desk
+from tui.failures import name_of
+from tui.states import ARRIVED, GIVEN_UP, NEW, PAUSED, WAITS, Told
+from tui.untrusted import shortened, untrusted
+
+_Webhooks = Mapping[int, WebhookRow]  # by id
+_BECAME = 25  # cells for where it is
+
+
+def just_now(found: Overview, desk: Desk, width: int, height: int) -> list[Content]:
+    if not found.just_now:
+        return []
+    webhooks = {each.webhook.id: each.webhook for each in found.webhooks}
+    lines = [_line(event, webhooks, desk, width) for event in found.just_now]
+    return [heading("JUST NOW", "F find", width), *lines][:height]
+
+
+def _line(event: Happened, webhooks: _Webhooks, desk: Desk, width: int) -> Content:
+    told = _became(event, webhooks)
+    became = Content.styled(told.glyph, told.style) + untrusted(f" {told.words}")
+    what = untrusted(f"{desk.soon(event.created_at):<6} {event.headline}")
+    return spread(what, became.pad_right(max(0, _BECAME - became.cell_length)), width)
+
+
+def _became(event: Happened, webhooks: _Webhooks) -> Told:
+    """Where it is, of all it went to the gravest: who has not got it, and whether it will."""
+    if not event.became:
+        if event.is_fanned_out:
+            return Told("·", "", "asked for by none")
+        return Told(NEW, "", "goes out now")
+    by_status = {status: [to for to, each in event.became if each is status] for status in Status}
+    if lost := by_status[Status.ABANDONED]:
+        return Told(GIVEN_UP, ".bad", _who(lost, webhooks, "lacks it", "lack it"))
+    waiting = by_status[Status.FAILED] + by_status[Status.PENDING]
+    if paused := [each for each in waiting if webhooks[each].paused_at is not None]:
+        return Told(PAUSED, ".held", _who(paused, webhooks, "is paused", "are paused"))
+    if failed := by_status[Status.FAILED]:
+        return Told(WAITS, ".bad", _who(failed, webhooks, "waits", "wait"))
+    if by_status[Status.PENDING]:
+        return Told(NEW, "", "goes out now")
+    return Told(ARRIVED, ".good", "arrived everywhere" if len(event.became) > 1 else "arrived")
+
+
+def _who(ids: Sequence[int], webhooks: _Webhooks, one_does: str, many_do: str) -> str:
+    if len(ids) > 1:
+        return f"{len(ids)} webhooks {many_do}"
+    return f"{shortened(clean(name_of(webhooks[ids[0]])), _BECAME - 3 - len(one_does))} {one_does}"
