@@ -87,7 +87,7 @@ def test_what_differs_stands_beside_what_was() -> None:
     assert "1 picture · 1 changed" in page
     assert page.index("Committed") < page.index("FAILING") < page.index("Now")
     assert page.index("Now") < page.index("BROKEN!")
-    assert "This line differs: 5." in page
+    assert "This line differs: 8." in page
     assert page.count('class="mark"') == 2
 
 
@@ -113,7 +113,7 @@ def test_another_size_is_told() -> None:
 
 def test_another_look_of_the_same_text_differs() -> None:
     old = _snapshot("test_screen[webhooks]")
-    assert differing(read(old), read(old.replace("#cc555a", "#cc555b"))) == [4]
+    assert differing(read(old), read(old.replace("#0087d7", "#0087d8"))) == [4]
 
 
 def test_pictures_stand_with_their_screen_in_the_order_of_the_tests() -> None:
