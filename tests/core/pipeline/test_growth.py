@@ -113,6 +113,7 @@ def a_pass(webhook_ids: list[int]) -> None:
 
 def looks(business: int, webhook_ids: list[int]) -> None:
     assert len(webhook_health.overview(MARIE, business, NOON).webhooks) == len(webhook_ids)
+    webhook_health.details(MARIE, webhook_ids[0])
     latest = queries.deliveries(MARIE, webhook_ids[0])
     assert len(latest) == queries.HISTORY_LENGTH
     queries.deliveries(MARIE, webhook_ids[0], wanted=Wanted(statuses=UNDELIVERED))
