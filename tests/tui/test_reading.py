@@ -85,10 +85,15 @@ def test_a_long_text_is_broken_under_its_beginning() -> None:
     ids=["list", "members", "deep", "text", "hidden", "no JSON", "too deep"],
 )
 def test_a_large_one_takes_no_time_and_no_more_than_its_lines(raw: bytes) -> None:
+    assert min(seconds(raw) for _ in range(3)) < 0.1
+    assert len(readable_json(raw, 78)) <= LINES + 1
+
+
+def seconds(raw: bytes) -> float:
+    """Of a processor, that it takes to read it."""
     before = process_time()
-    lines = readable_json(raw, 78)
-    assert process_time() - before < 0.5  # 0.1 s on a machine that does nothing else
-    assert len(lines) <= LINES + 1
+    readable_json(raw, 78)
+    return process_time() - before
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
