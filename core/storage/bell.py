@@ -59,9 +59,7 @@ def _watch(file: Path, on_ring: Callable[[], None], ended: socket) -> None:
     while not _can_be_read([ended], _LOOK_EVERY):
         had_changed, has_changed = has_changed, (now := _touched(file)) != seen
         seen = now
-        if (
-            has_changed or had_changed
-        ):  # twice: touched again in the same tick, its time is the same
+        if has_changed or had_changed:  # two touches may leave one time, so twice
             on_ring()
 
 

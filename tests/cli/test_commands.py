@@ -336,18 +336,6 @@ def test_a_bad_ca_file_is_told_before_anything_is_sent(
     assert "bad.pem cannot be used (it holds no whole PEM" in installed.fails(*command)
 
 
-def test_the_doctor_counts_webhooks_that_the_settings_of_now_refuse(
-    installed: Installation,
-) -> None:
-    for number in range(2):
-        installed.add_webhook(f"http://127.0.0.1:8080/{number}")
-    assert "webhooks" not in examined(installed)[1]
-    config = installed.config.read_text()
-    installed.config.write_text(config.replace("allow_http = true", "allow_http = false"))
-    told = installed.run("doctor").stdout
-    assert "warning webhooks  1, 2 may not be called by the settings of now" in told
-
-
 @pytest.mark.parametrize(
     ("damage", "check", "words"),
     [

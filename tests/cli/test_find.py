@@ -1,10 +1,8 @@
 """`find`, through the real command."""
 
-from core.config import load_config
-from core.storage.database import open_database, transaction
+from core.storage.database import transaction
 from core.storage.models import Event
 from tests.support.installation import Installation
-from tests.support.scene import close_database
 from tests.support.scripted import Scripted
 
 
@@ -59,10 +57,8 @@ def test_a_member_finds_what_is_the_business_s_own(installed: Installation) -> N
 
 def test_after_an_upgrade_migrate_makes_older_events_findable(installed: Installation) -> None:
     installed.emit('{"numero": 4711}')
-    open_database(load_config(installed.config).database.url)
-    with transaction():
+    with installed.tables(), transaction():
         Event.update(subject=None).execute()
-    close_database()
     assert installed.json("find", "4711") == []
     installed.ok("migrate")
     assert len(installed.json("find", "4711")) == 1

@@ -11,11 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
-from core.config import load_config
-from core.storage.database import connection, open_database
+from core.storage.database import connection
 from core.storage.models import AuditEntry
 from tests.support.installation import COMMAND, Installation
-from tests.support.scene import close_database
 from tests.support.waiting import PATIENCE, wait_until
 from tui.cli.main import main
 
@@ -244,10 +242,8 @@ def test_nobody_is_called_as_the_operator_is(installed: Installation, name: str)
 
 def test_a_recovery_s_time_is_in_utc_where_it_says_so(installed: Installation) -> None:
     installed.ok("recover", "--since", "2026-05-17T14:30+02:00")
-    open_database(load_config(installed.config).database.url)
-    with connection():
+    with installed.tables(), connection():
         subjects = [row.subject for row in AuditEntry.select()]
-    close_database()
     assert "0 deliveries since 2026-05-17 12:30 UTC" in subjects
 
 

@@ -12,11 +12,10 @@ import pytest
 from core.config import load_config, settings_of
 from core.pipeline.heartbeat import TICK, record_tick
 from core.storage.clock import utc_now
-from core.storage.database import open_database
 from core.storage.models import LastRun
 from tests.support.installation import Installation
 from tests.support.programs import find_program, needs
-from tests.support.scene import close_database, make_due
+from tests.support.scene import make_due
 from tests.support.scripted import Scripted, answer, receiving
 from tests.support.terminal import terminal
 from tests.support.waiting import wait_until
@@ -118,10 +117,8 @@ def checked(installed: Installation) -> tuple[int, str]:
 
 @pytest.fixture
 def tables(installed: Installation) -> Iterator[None]:
-    """The installation's tables, bound in this process too."""
-    open_database(load_config(installed.config).database.url)
-    yield
-    close_database()
+    with installed.tables():
+        yield
 
 
 def is_ticking(installed: Installation, **settings: str) -> None:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from core.config import load_config
 from core.domain.signing import Secret
-from core.storage.database import is_postgres, proxy
+from core.storage.database import is_postgres, open_database, proxy
 from tests.support.notes import notes
 from tests.support.processes import is_stopped
 from tests.support.ready import Fork, can_be_forked, ready_command
+from tests.support.scene import close_database
 from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "tui.cli"]
@@ -135,6 +137,15 @@ class Installation:
             assert done.stderr.count("\n") == 1, done.stderr
             assert done.stderr.rstrip().endswith("."), done.stderr
         return done.stderr.strip()
+
+    @contextmanager
+    def tables(self) -> Iterator[None]:
+        """Its tables, bound in this process too."""
+        open_database(load_config(self.config).database.url)
+        try:
+            yield
+        finally:
+            close_database()
 
     def init(self, edition: str = "group") -> None:
         self.ok("init", "--business", "Chez Marie", "--edition", edition, "--owner", "marie")

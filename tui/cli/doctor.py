@@ -4,7 +4,7 @@ import os
 import shlex
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -59,6 +59,10 @@ class Finding:
     told: str
 
 
+_Told = tuple[Verdict, str]
+"""A finding of the check that is under way."""
+
+
 @click.command(short_help="Check everything, and say how to mend it.")
 @json_option
 @pass_program
@@ -82,27 +86,29 @@ def _examine(program: Program) -> Iterator[Finding]:
         return
     yield Finding("config", Verdict.OK, str(program.config_path))
     yield from _development_settings(config)
-    yield from _guarded("ca_file", lambda: _ca_file(config))
-    yield from _guarded("key", lambda: _key(config))
-    database = list(_guarded("database", lambda: _database(config)))
+    yield from _checked("ca_file", _ca_file(config))
+    yield from _checked("key", _key(config))
+    database = list(_checked("database", _database(config)))
     yield from database
-    yield from _guarded("queue", lambda: _queue(config))
+    yield from _checked("queue", _queue(config))
     yield from _files(program, config)
     if all(finding.verdict is Verdict.OK for finding in database):
-        yield from _guarded("secrets", lambda: _secrets(config))
-        yield from _guarded("webhooks", lambda: _webhooks(config))
-        yield from _guarded("outbox", _outbox)
-        yield from _guarded("paused", lambda: _paused(config))
-        yield from _guarded("held", _held)
-        yield from _guarded("only", _silenced)
-        yield from _guarded("clock", _clock)
-        yield from _guarded("worker", _worker)
-        yield from _guarded("worker", lambda: _settings(config))
+        yield from _checked("secrets", _secrets(config))
+        yield from _checked("webhooks", _webhooks(config))
+        yield from _checked("outbox", _outbox())
+        yield from _checked("paused", _paused(config))
+        yield from _checked("held", _held())
+        yield from _checked("only", _silenced())
+        yield from _checked("clock", _clock())
+        yield from _checked("worker", _worker())
+        yield from _checked("worker", _settings(config))
 
 
-def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _checked(check: str, told: Iterator[_Told]) -> Iterator[Finding]:
+    """What a check finds; where it cannot go on, why."""
     try:
-        yield from look()
+        for verdict, sentence in told:
+            yield Finding(check, verdict, sentence)
     except WebhooksError as error:
         yield Finding(check, Verdict.BAD, str(error))
     except PeeweeException as error:
@@ -126,30 +132,30 @@ def _development_settings(config: Config) -> Iterator[Finding]:
         )
 
 
-def _ca_file(config: Config) -> Iterator[Finding]:
+def _ca_file(config: Config) -> Iterator[_Told]:
     tls_context(config.delivery.ca_file)
     if config.delivery.ca_file:
-        yield Finding("ca_file", Verdict.OK, config.delivery.ca_file)
+        yield Verdict.OK, config.delivery.ca_file
 
 
-def _key(config: Config) -> Iterator[Finding]:
+def _key(config: Config) -> Iterator[_Told]:
     load_vault(Path(config.secrets.key_file))
-    yield Finding("key", Verdict.OK, config.secrets.key_file)
+    yield Verdict.OK, config.secrets.key_file
 
 
-def _secrets(config: Config) -> Iterator[Finding]:
+def _secrets(config: Config) -> Iterator[_Told]:
     lost = lost_secrets(load_vault(Path(config.secrets.key_file)))
     if lost:
         told = (
             f"No key here opens the secrets of webhooks {', '.join(map(str, lost))}, whose "
             "deliveries wait: restore the old key file, or regenerate them."
         )
-        yield Finding("secrets", Verdict.BAD, told)
+        yield Verdict.BAD, told
     else:
-        yield Finding("secrets", Verdict.OK, "every one opens")
+        yield Verdict.OK, "every one opens"
 
 
-def _webhooks(config: Config) -> Iterator[Finding]:
+def _webhooks(config: Config) -> Iterator[_Told]:
     policy = make_policy(config.delivery)
     blocked = [str(number) for number, url in standing_urls() if not policy.accepts(url)]
     if blocked:
@@ -158,32 +164,32 @@ def _webhooks(config: Config) -> Iterator[Finding]:
             "when they were saved: their deliveries fail as blocked. Edit their URLs, or delete "
             "them."
         )
-        yield Finding("webhooks", Verdict.WARNING, told)
+        yield Verdict.WARNING, told
 
 
-def _paused(config: Config) -> Iterator[Finding]:
+def _paused(config: Config) -> Iterator[_Told]:
     """Why nothing goes to some webhooks, and what is about to be given up for it."""
     for each in paused_webhooks():
         told = told_of_pause(each)
         given_up_at = each.parked_since and each.parked_since + config.history.keep
         if given_up_at is None or given_up_at > utc_now() + TOLD_BEFORE:
-            yield Finding("paused", Verdict.OK, told)
+            yield Verdict.OK, told
             continue
         told += (
             f". The oldest are given up from {given_up_at:%Y-%m-%d %H:%M} UTC on: resume it with "
             f"`aurapos-webhooks webhook resume {each.webhook_id}`, or raise [history] keep."
         )
-        yield Finding("paused", Verdict.WARNING, told)
+        yield Verdict.WARNING, told
 
 
-def _held() -> Iterator[Finding]:
+def _held() -> Iterator[_Told]:
     """Why nothing goes to some webhooks for the moment."""
     for webhook_id, until in held_webhooks(utc_now()):
         told = f"webhook {webhook_id} is sent nothing until {until:%Y-%m-%d %H:%M:%S} UTC, because "
-        yield Finding("held", Verdict.OK, f"{told}its receiver asked for it (Retry-After)")
+        yield Verdict.OK, f"{told}its receiver asked for it (Retry-After)"
 
 
-def _outbox() -> Iterator[Finding]:
+def _outbox() -> Iterator[_Told]:
     found = queries.set_aside()
     if found is not None:
         told = (
@@ -191,45 +197,44 @@ def _outbox() -> Iterator[Finding]:
             f"wrote. The latest is {found.latest}: {found.why} Mend the program that writes them: "
             "see docs/integrating.md."
         )
-        yield Finding("outbox", Verdict.WARNING, told)
+        yield Verdict.WARNING, told
 
 
-def _silenced() -> Iterator[Finding]:
+def _silenced() -> Iterator[_Told]:
     """Why nothing went to some webhooks for a day, though something happened."""
     for each in silenced_webhooks(utc_now() - _A_DAY):
-        yield Finding(
-            "only",
-            Verdict.OK,
+        told = (
             f"webhook {each.webhook_id} got nothing in the last 24 hours: its conditions kept back "
             f"all that happened, {each.kept_back} in number; see `aurapos-webhooks webhook show "
-            f"{each.webhook_id}`",
+            f"{each.webhook_id}`"
         )
+        yield Verdict.OK, told
 
 
-def _database(config: Config) -> Iterator[Finding]:
+def _database(config: Config) -> Iterator[_Told]:
     open_database(config.database.url)
     engine = described()
     require_current()
-    yield Finding("database", Verdict.OK, engine)
+    yield Verdict.OK, engine
     network = network_of(config.database.url)
     if network is not None:
         told = (
             f"The file is on a network file system ({network}), where locks do not hold and it can "
             "be damaged: move it to a disk of this machine, or use PostgreSQL."
         )
-        yield Finding("database", Verdict.BAD, told)
+        yield Verdict.BAD, told
 
 
-def _queue(config: Config) -> Iterator[Finding]:
+def _queue(config: Config) -> Iterator[_Told]:
     path = sqlite_path(config.queue.url)
     if path is not None and not path.parent.is_dir():
         folder = shlex.quote(str(path.parent))
         told = f"There is no folder {folder}: make it with `mkdir -m 700 {folder}`, owned by the "
-        yield Finding("queue", Verdict.BAD, f"{told}worker's account, or mend [queue] url.")
+        yield Verdict.BAD, f"{told}worker's account, or mend [queue] url."
         return
     with queue_explained():
         waiting = open_configured_queue(config).pending_count()
-    yield Finding("queue", Verdict.OK, f"{waiting} messages waiting")
+    yield Verdict.OK, f"{waiting} messages waiting"
 
 
 def _files(program: Program, config: Config) -> Iterator[Finding]:
@@ -258,25 +263,25 @@ def _files(program: Program, config: Config) -> Iterator[Finding]:
             yield Finding("files", Verdict.WARNING, told)
 
 
-def _clock() -> Iterator[Finding]:
+def _clock() -> Iterator[_Told]:
     now = utc_now()
     drift = abs(_database_time(now) - now)
     last = queries.last_tick()
     if now < _EARLIEST_SANE:
         told = f"It says {now:%Y-%m-%d %H:%M} UTC, which is in the past: set the clock."
-        yield Finding("clock", Verdict.BAD, told)
+        yield Verdict.BAD, told
     elif drift > _CLOCK_WITHIN:
         told = f"It is {drift.total_seconds():.0f} s away from the database's: set the clock (NTP)."
-        yield Finding("clock", Verdict.BAD, told)
+        yield Verdict.BAD, told
     elif last is not None and last - now > _CLOCK_WITHIN:
         told = (
             f"It is behind the last tick, which was at {last:%Y-%m-%d %H:%M:%S} UTC, "
             f"{(last - now).total_seconds():.0f} s from now: set the clocks (NTP), this one and "
             "that of every machine with a worker."
         )
-        yield Finding("clock", Verdict.BAD, told)
+        yield Verdict.BAD, told
     else:
-        yield Finding("clock", Verdict.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC")
+        yield Verdict.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _database_time(now: datetime) -> datetime:
@@ -287,26 +292,26 @@ def _database_time(now: datetime) -> datetime:
         return proxy.execute_sql("SELECT clock_timestamp()").fetchone()[0].astimezone(UTC)
 
 
-def _settings(config: Config) -> Iterator[Finding]:
+def _settings(config: Config) -> Iterator[_Told]:
     differing = others_settings(config, utc_now())
     if differing:
-        yield Finding("worker", Verdict.WARNING, f"{differing[0].upper()}{differing[1:]}.")
+        yield Verdict.WARNING, f"{differing[0].upper()}{differing[1:]}."
 
 
-def _worker() -> Iterator[Finding]:
+def _worker() -> Iterator[_Told]:
     now, last = utc_now(), queries.last_tick()
     if last is None:
         told = "No consumer has ticked yet: start `aurapos-webhooks worker`."
-        yield Finding("worker", Verdict.BAD, told)
+        yield Verdict.BAD, told
     elif now - last > TICK_WITHIN:
         told = (
             f"The last tick was at {last:%Y-%m-%d %H:%M} UTC: is `aurapos-webhooks worker` running?"
         )
-        yield Finding("worker", Verdict.BAD, told)
+        yield Verdict.BAD, told
     else:
         told = f"the last tick was {(now - last).total_seconds():.0f} s ago"
-        yield Finding("worker", Verdict.OK, told)
+        yield Verdict.OK, told
     overdue = queries.waiting_since(now - TICK_WITHIN)
     if overdue is not None:
         told = f"Deliveries have been due since {overdue:%Y-%m-%d %H:%M} UTC: see the worker's log."
-        yield Finding("worker", Verdict.WARNING, told)
+        yield Verdict.WARNING, told
