@@ -187,7 +187,7 @@ KNOWN_RECEIVERS = (
                 "",
                 "No scenario at Make uses this address. Add it to one, and switch that on.",
             ),
-            Answer({429}, "", "Make takes 300 requests in 10 seconds. Set the pace to 30/s."),
+            Answer({429}, "", "Make takes 300 requests in 10 seconds. Set the pace to 20/s."),
         ),
     ),
     KnownReceiver(

@@ -23,8 +23,8 @@ def check(program: Program, webhook_id: int, login: str | None, *, as_json: bool
     """Send pings that the receiver should accept, and some that it should refuse, and say what its
     reactions mean. It needs a running worker.
 
-    Exits 0 if there is nothing to mend, else 1. What is sent is marked in the history and counts
-    for nothing.
+    Exits 0 if there is nothing to mend, else 1. What is sent is marked in the history, and counts
+    neither for the webhook's health nor for outages.
     """
     program.open()
     found = _checked(program, webhook_id, login)

@@ -1,10 +1,12 @@
 """Well-known receivers are known by their own hosts, and what they answer is explained."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from core.domain.choices import Format
+from core.domain.pace import check_pace
 from core.domain.receivers import (
     KNOWN_RECEIVERS,
     Answer,
@@ -185,3 +187,10 @@ def _written(answer: Answer) -> str:
     if len(statuses) == 1:
         told = str(statuses[0])
     return f"{told} `{answer.body}`" if answer.body else told
+
+
+def test_a_pace_that_is_advised_can_be_chosen() -> None:
+    advised = [answer.advice for receiver in KNOWN_RECEIVERS for answer in receiver.answers]
+    paces = re.findall(r"the pace to (\S+)\.", " ".join(advised))
+    assert paces
+    assert [check_pace(pace) for pace in paces] == paces
