@@ -33,6 +33,7 @@ from tests.support.wire import read_request, response, talking
 
 COUNT = 100
 A_SECOND = 20
+BUNCHED = 0.25  # of a second, by which a busy machine may bring what was sent in time together
 
 
 class Strict:
@@ -47,7 +48,7 @@ class Strict:
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             request, now = await read_request(reader), monotonic()
-            is_full = len(self._taken) == A_SECOND and now - self._taken[0] < 1
+            is_full = len(self._taken) == A_SECOND and now - self._taken[0] < 1 - BUNCHED
             if not is_full:
                 self._taken.append(now)
             self.statuses.append(429 if is_full else 200)
