@@ -121,7 +121,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """Nothing was sent: the webhook's secret cannot be opened, so nothing could be signed."""
+    """Nothing was sent: the webhook's secret, or a header of its own, cannot be opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class _Pending(NamedTuple):
 
     id: int
     business_id: int
-    webhook_id: int | None  # a ping's only receiver
+    webhook_id: int | None  # the only receiver of a test or sample
     fanned_out_to: int  # the last webhook that has its delivery, 0 before the first
 
 

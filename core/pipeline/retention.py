@@ -108,7 +108,7 @@ def _prune_deleted_webhooks(is_stopping: Callable[[], bool]) -> int:
             removed += batch
         if is_stopping():
             break
-        with transaction():  # what was left of its pings
+        with transaction():  # what its owner sent on purpose
             Event.delete().where((Event.webhook == webhook_id) & _is_no_mark()).execute()
     return removed
 

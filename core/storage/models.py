@@ -129,7 +129,7 @@ class Event(Table):
     digest = BigIntegerField(null=True)  # of a payload that was checked, as payload.digest has it
     subject = TextField(null=True)  # what a person calls it, "" for none; null until it is cut
     key = TextField(null=True)  # the producer's own, to recognise a second push
-    webhook = ForeignKeyField(Webhook, null=True, on_delete="CASCADE")  # a ping's only receiver
+    webhook = ForeignKeyField(Webhook, null=True, on_delete="CASCADE")  # of a test or sample
     purpose = TextField(null=True)  # an events.Purpose, of what says nothing of a webhook's health
     created_at = TimeField()
     fanned_out_at = TimeField(null=True)
