@@ -254,7 +254,7 @@ class TestMakingAWebhook:
         assert chosen == Choices("Till", Format.CHAT, Language.DUTCH)
 
     def test_conditions_are_tried_before_they_are_saved(self, app: WebhooksApp, desk: Desk) -> None:
-        to_the_conditions = ("tab",) * 6
+        to_the_conditions = ("tab",) * 7
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "e", to_the_conditions, typed("total_tv"), "right", typed(" >"))
@@ -280,7 +280,7 @@ class TestMakingAWebhook:
     def test_own_headers_are_typed_once_and_never_shown_again(
         self, app: WebhooksApp, desk: Desk
     ) -> None:
-        to_the_headers = ("tab",) * 5
+        to_the_headers = ("tab",) * 6
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "e", to_the_headers, typed("X-Api-Key: s3same | X-Tenant: me"))

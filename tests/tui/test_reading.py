@@ -1,7 +1,6 @@
 """Payloads and answers as a person reads them: quickly, bounded, and harmless."""
 
 import json
-from time import process_time
 
 import pytest
 
@@ -84,16 +83,8 @@ def test_a_long_text_is_broken_under_its_beginning() -> None:
     ],
     ids=["list", "members", "deep", "text", "hidden", "no JSON", "too deep"],
 )
-def test_a_large_one_takes_no_time_and_no_more_than_its_lines(raw: bytes) -> None:
-    assert min(seconds(raw) for _ in range(3)) < 0.1
+def test_a_large_one_is_cut_to_so_many_lines(raw: bytes) -> None:
     assert len(readable_json(raw, 78)) <= LINES + 1
-
-
-def seconds(raw: bytes) -> float:
-    """Of a processor, that it takes to read it."""
-    before = process_time()
-    readable_json(raw, 78)
-    return process_time() - before
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)

@@ -117,9 +117,14 @@ def test_webhooks_without_a_worker(empty: Desk, vault: Vault, snap_compare: Snap
     ],
 )
 def test_database_that_fails(
-    app: WebhooksApp, snap_compare: Snap, pressed: tuple[Any, ...], table: str
+    app: WebhooksApp,
+    snap_compare: Snap,
+    monkeypatch: pytest.MonkeyPatch,
+    pressed: tuple[Any, ...],
+    table: str,
 ) -> None:
     """The screen says so in a sentence, and goes on."""
+    monkeypatch.setattr("tui.screens.webhooks._AT_REST", 0.001)  # the card is read before that
 
     async def break_it(pilot: Any) -> None:
         await keys(*pressed[:-1])(pilot)
