@@ -19,6 +19,7 @@ from core.storage.database import one_of, transaction
 from core.storage.free_space import give_back
 from core.storage.kept_back import forget_kept_back
 from core.storage.models import (
+    EPOCH,
     Attempt,
     Business,
     Delivery,
@@ -86,6 +87,7 @@ def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _ne
     _give_up_parked(before, now, is_stopping)
     prune_deliveries = partial(_prune_deliveries, before)
     removed += _walk(Delivery, prune_deliveries, before, now, is_stopping)
+    _fill_in_times(now, is_stopping)
     _walk(Event, _prune_events, before, now, is_stopping)
     forget_kept_back(before)
     with transaction():
@@ -232,6 +234,19 @@ def _prune_deliveries(before: datetime, ids: list[int]) -> int:
         & ~is_fresh
     )
     return _remove([row_id for (row_id,) in row_lock(settled).tuples()])
+
+
+def _fill_in_times(now: datetime, is_stopping: Callable[[], bool]) -> None:
+    """Of what other programs wrote with 0 for its time, and which waits for its business to be
+    served: it would be old as soon as it is written.
+    """
+    without = Event.fanned_out_at.is_null() & (Event.created_at == EPOCH)
+    is_done = False
+    while not is_done and not is_stopping():
+        with transaction():
+            ids = [row[0] for row in Event.select(Event.id).where(without).limit(_BATCH).tuples()]
+            Event.update(created_at=now).where(one_of(Event.id, ids) & without).execute()
+        is_done = len(ids) < _BATCH
 
 
 def _prune_events(ids: list[int]) -> int:

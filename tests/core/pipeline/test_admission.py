@@ -154,6 +154,20 @@ def test_one_that_nobody_will_look_at_holds_up_no_pruning(business: int) -> None
         assert Event.select().count() == 1
 
 
+def test_one_without_a_time_waits_for_its_business_as_long_as_others_do(
+    business: int, vault: Vault
+) -> None:
+    add_webhook(vault, business)
+    set_business(OPERATOR, business, NOON, edition="studio")
+    ids = [write(business) for _ in range(2)]
+    retention.prune(NOON, NOON + DAY)
+    set_business(OPERATOR, business, NOON + DAY, edition="group")
+    assert fan_out(10, NOON + 2 * DAY) == FannedOut(2, 2)
+    with transaction():
+        found = Event.select(Event.id, Event.created_at).order_by(Event.id).tuples()
+        assert list(found) == [(event_id, NOON + DAY) for event_id in ids]
+
+
 def test_what_was_set_aside_is_pruned_in_its_time(business: int, vault: Vault) -> None:
     add_webhook(vault, business)
     write(business, created_at=2**62)
