@@ -23,6 +23,7 @@ from core.storage.models import (
     TimeField,
     Webhook,
     counts_for_health,
+    was_admitted,
 )
 from core.use_cases.access import authorize
 from core.use_cases.audit import CREATED, SECRET_REGENERATED
@@ -182,7 +183,7 @@ def _just_now(business_id: int, webhook_ids: list[int]) -> tuple[Happened, ...]:
             Event.created_at,
             Event.fanned_out_at.is_null(is_null=False),
         )
-        .where(Event.business == business_id)
+        .where((Event.business == business_id) & was_admitted())
         .order_by(Event.id.desc())
         .limit(JUST_NOW)
         .tuples()

@@ -23,6 +23,7 @@ from core.use_cases.businesses import set_business
 from core.use_cases.finding import find
 from core.use_cases.queries import SetAside
 from core.use_cases.trials import Trial, try_conditions
+from core.use_cases.webhook_health import overview
 from tests.support.scene import (
     DAY,
     MARIE,
@@ -227,3 +228,4 @@ def _read_all(business: int) -> None:
     assert try_conditions(MARIE, business, SELECTABLE, ["numero = 7"]) == Trial(1, 1)
     assert [found.subject for found in find(MARIE, business, "7")] == ["7"]
     assert find(MARIE, business, "k") == []
+    assert len(overview(MARIE, business, NOON).just_now) == 1
