@@ -11,11 +11,11 @@ _BREAKS = bytes.maketrans(b"\n\r", b"  ")
 
 
 def on_lines(documents: Sequence[bytes]) -> Sequence[bytes]:
-    """The same JSON documents, their values byte for byte, each on one line and without an
-    invisible character.
+    """The same JSON documents, their values byte for byte, each on one line and without a character
+    that a terminal acts on.
 
-    Line breaks are blanks between tokens, since strings have them escaped; so are invisible
-    characters here. Most documents have neither, and are looked at together.
+    Line breaks become blanks, since they stand between tokens only: strings have them escaped, and
+    those characters too from here on. Most documents have neither, and are looked at together.
     """
     together = b"".join(documents)
     if any(byte in together for byte in _SUSPICIOUS):
