@@ -110,6 +110,7 @@ def test_own_headers_are_given_kept_and_taken_back(installed: Installation) -> N
     ("option", "value", "wrong"),
     [
         ("--format", "slack", '--format cannot be "slack"'),
+        ("--format", "", '--format cannot be ""'),
         ("--language", "de", '--language cannot be "de"'),
         ("--name", "x" * 41, "40 characters at most"),
         ("--standard-webhooks", "yes", '--standard-webhooks cannot be "yes"'),

@@ -7,7 +7,7 @@ from tests.support.scripted import Scripted
 
 
 def test_a_ticket_is_found_by_its_number(installed: Installation, receiver: Scripted) -> None:
-    assert "Nothing is found by" in installed.ok("find", "4711")
+    assert "Nothing was found for" in installed.ok("find", "4711")
     assert installed.json("find", "4711") == []
     installed.add_webhook(receiver.url)
     installed.emit('{"numero": 4711}')

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from time import monotonic
 from typing import Any, cast
 
 import pytest
@@ -269,10 +268,7 @@ class TestMakingAWebhook:
             )
 
         async def until_says(pilot: Pilot[None], text: str) -> None:
-            deadline = monotonic() + PATIENCE
-            while not says(app, text):
-                assert monotonic() < deadline, drawn(app)
-                await pilot.pause(0.05)
+            await until(pilot, lambda: says(app, text))
 
         play(app, script)
         assert queries.webhook(desk.actor, CI).choices.only == ("total_tvac >= 99",)

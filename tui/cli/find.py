@@ -46,7 +46,7 @@ def print_found(found: list[FoundEvent], text: str, *, as_json: bool) -> None:
     print_table(
         ("EVENT", "DATE (UTC)", "SUBJECT", "WEBHOOK", "STATUS", "TRIES", "NEXT (UTC)", "DELIVERY"),
         [line for event in found for line in _lines(event)],
-        f"Nothing is found by {text!r}: it is looked for exactly, not by a part of it.",
+        f"Nothing was found for {text!r}: it is looked for exactly, not by a part of it.",
     )
 
 

@@ -69,6 +69,7 @@ _HEADERS = (
     "without a value keeps its value. `-` reads such lines from stdin, unseen by others."
 )
 _NONE = "none"  # takes a choice back
+_NOT_GIVEN = (None, ())
 _CHOICES: Mapping[str, tuple[Callable[[Any], object], str]] = {
     "name": (str, "What you call it, shown before its address."),
     "format": (Format, "What it is sent: `json` for programs, `chat` for one line people read."),
@@ -94,7 +95,9 @@ def _choice_options(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def with_chosen(**given: Any) -> None:
         values = {name: given.pop(name) for name in _CHOICES}
-        chosen = {name: _choice(name, value) for name, value in values.items() if value}
+        chosen = {
+            name: _choice(name, value) for name, value in values.items() if value not in _NOT_GIVEN
+        }
         command(**given, chosen=chosen)
 
     for name, (_, meaning) in reversed(list(_CHOICES.items())):

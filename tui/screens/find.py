@@ -87,7 +87,7 @@ class Find(Page):
 
     def _why_none(self) -> list[str]:
         return [
-            f"Nothing is found by “{self._text.strip()}”.",
+            f"Nothing was found for “{self._text.strip()}”.",
             "",
             "It is looked for exactly as it stands, not by a part of it.",
         ]
