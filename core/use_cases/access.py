@@ -54,6 +54,13 @@ def find_webhook(actor: Actor, webhook_id: int) -> Webhook:
     return webhook
 
 
+def usable_webhook(actor: Actor, webhook_id: int) -> Webhook:
+    """The same where its business has webhooks; raises NotIncluded as well."""
+    webhook = find_webhook(actor, webhook_id)
+    require_included(webhook.business)
+    return webhook
+
+
 def find_delivery(actor: Actor, delivery_uuid: str) -> Delivery:
     missing = NotFound(f"There is no delivery {delivery_uuid} here.")
     try:

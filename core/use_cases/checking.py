@@ -20,7 +20,7 @@ from core.errors import BadInput
 from core.intake import Wake
 from core.storage.database import proxy, transaction
 from core.use_cases import queries
-from core.use_cases.access import find_webhook, require_included
+from core.use_cases.access import usable_webhook
 from core.use_cases.audit import note
 from core.use_cases.queries import AttemptRow, DeliveryDetail
 from core.use_cases.services import queue_for, redeliver
@@ -55,8 +55,7 @@ def begin_check(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> 
     Raises BadInput for a webhook that is told in chat lines: chat programs verify nothing.
     """
     with transaction():
-        webhook = find_webhook(actor, webhook_id)
-        require_included(webhook.business)
+        webhook = usable_webhook(actor, webhook_id)
         if webhook.format == Format.CHAT:
             raise BadInput("A chat program verifies no signature, so there is nothing to check.")
         events = {

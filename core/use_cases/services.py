@@ -44,7 +44,13 @@ from core.storage.models import (
 )
 from core.storage.ready import hold, lower, reckon, shut_out
 from core.storage.vault import Vault
-from core.use_cases.access import authorize, find_delivery, find_webhook, require_included
+from core.use_cases.access import (
+    authorize,
+    find_delivery,
+    find_webhook,
+    require_included,
+    usable_webhook,
+)
 from core.use_cases.audit import CREATED, SECRET_REGENERATED, note
 
 _RENDERED_AT_ONCE = 100  # deliveries whose payloads are read together
@@ -141,7 +147,7 @@ def edit_webhook(
     target = policy.check_url(url).url if url is not None else None
     selected = _selection(events) if events is not None else None
     with transaction():
-        webhook = _usable_webhook(actor, webhook_id)
+        webhook = usable_webhook(actor, webhook_id)
         if "pace" in chosen:
             shut_out([webhook_id])
         before = choices_of(webhook)
@@ -196,7 +202,7 @@ def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Va
     """A new secret, shown once; the old one signs nothing from the commit on."""
     secret = Secret.draw(secrets.token_bytes)
     with transaction():
-        webhook = _usable_webhook(actor, webhook_id)
+        webhook = usable_webhook(actor, webhook_id)
         sealed = vault.seal(secret, webhook.business_id, webhook_id)
         Webhook.update(secret=sealed, updated_at=now).where(_standing(webhook_id)).execute()
         _note(actor, webhook, SECRET_REGENERATED, now)
@@ -237,7 +243,7 @@ def _pause_or_resume(
 ) -> bool:
     """Due times stay as they are: only whether the webhook is looked at changes."""
     with transaction():
-        webhook = _usable_webhook(actor, webhook_id)
+        webhook = usable_webhook(actor, webhook_id)
         shut_out([webhook_id])
         is_other = Webhook.paused_at.is_null(is_null=paused_at is not None)
         update = Webhook.update(paused_at=paused_at).where(_standing(webhook_id) & is_other)
@@ -251,7 +257,7 @@ def _pause_or_resume(
 def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> int:
     """Queue a `ping` for this one webhook, whatever it selected; returns the event's id."""
     with transaction():
-        webhook = _usable_webhook(actor, webhook_id)
+        webhook = usable_webhook(actor, webhook_id)
         event_id = queue_for(webhook, EventType.PING, GENUINE_PAYLOAD, now)
         _note(actor, webhook, "tested", now)
         proxy.after_commit(wake)
@@ -268,7 +274,7 @@ def send_sample(
     selected = selectable_type(event_type)
     payload = CATALOGUE[selected].sample
     with transaction():
-        webhook = _usable_webhook(actor, webhook_id)
+        webhook = usable_webhook(actor, webhook_id)
         event_id = queue_for(webhook, selected, payload, now, purpose=Purpose.SAMPLE)
         _note(actor, webhook, "sample sent", now, subject=f"{selected} to {webhook.url}")
         proxy.after_commit(wake)
@@ -308,7 +314,7 @@ def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) ->
     """
     with transaction():
         delivery = find_delivery(actor, delivery_uuid)
-        webhook = _usable_webhook(actor, delivery.webhook_id)
+        webhook = usable_webhook(actor, delivery.webhook_id)
         _start_again([webhook.id], Delivery.id == delivery.id, Status.PENDING, now)
         _note(actor, webhook, "redelivered", now, subject=str(delivery.uuid))
         proxy.after_commit(wake)
@@ -422,12 +428,6 @@ def _note(
         subject=subject or webhook.url,
         detail=detail,
     )
-
-
-def _usable_webhook(actor: Actor, webhook_id: int) -> Webhook:
-    webhook = find_webhook(actor, webhook_id)
-    require_included(webhook.business)
-    return webhook
 
 
 def _standing(webhook_id: int) -> object:
