@@ -66,7 +66,7 @@ def test_what_a_webhook_chooses_is_given_shown_and_taken_back(installed: Install
     assert f"webhook 1: Bookkeeper · {url}" in shown
     assert "chosen: format chat, language fr, standard webhooks on" in shown
     assert "Bookkeeper" in installed.ok("webhook", "list")
-    options = ("--name", "--format", "--language", "--standard-webhooks")
+    options = ("--name", "--format", "--language", "--standard-webhooks", "--pace")
     back = installed.json("webhook", "edit", "1", *chain(*((each, "none") for each in options)))
     assert (back["name"], back["format"], back["language"]) == ("", "json", "en")
     assert back["standard_webhooks"] is False
