@@ -183,7 +183,7 @@ def _just_now(business_id: int, webhook_ids: list[int]) -> tuple[Happened, ...]:
             Event.created_at,
             Event.fanned_out_at.is_null(is_null=False),
         )
-        .where((Event.business == business_id) & was_admitted())
+        .where((Event.business == business_id) & Event.webhook.is_null() & was_admitted())
         .order_by(Event.id.desc())
         .limit(JUST_NOW)
         .tuples()

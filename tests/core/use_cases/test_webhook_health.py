@@ -222,6 +222,12 @@ def test_just_now_tells_where_the_latest_events_are(business: int, vault: Vault)
     assert overview(MARIE, business, NOON).just_now[1].became == ((first.id, Status.DELIVERED),)
 
 
+def test_a_test_is_nothing_that_happened_just_now(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    services.send_test(MARIE, webhook.id, NOON, wake=silent)
+    assert overview(MARIE, business, NOON).just_now == ()
+
+
 def test_details_tell_who_made_it_and_when_its_secret_was_renewed(
     business: int, vault: Vault
 ) -> None:
