@@ -11,7 +11,7 @@ from typing import Protocol
 from peewee import Case, fn
 
 from core.domain.editions import includes_webhooks, why_not_included
-from core.domain.events import SELECTABLE, EventType
+from core.domain.events import SELECTABLE, EventType, Purpose
 from core.domain.payload import (
     LINE_LIMIT,
     Change,
@@ -26,7 +26,7 @@ from core.storage.bell import ring as ring  # noqa: PLC0414 - a producer's whole
 from core.storage.database import connection, proxy
 from core.storage.database import open_database as open_database  # noqa: PLC0414 - the same
 from core.storage.database import transaction as transaction  # noqa: PLC0414 - the same
-from core.storage.models import EPOCH, MICROSECOND, Event
+from core.storage.models import EPOCH, MICROSECOND, Event, Webhook
 from core.storage.rows import find_business
 
 Wake = Callable[[], None]
@@ -288,6 +288,29 @@ def _insert(
     )
     event_id: int | None = insert.on_conflict_ignore().execute()
     return event_id
+
+
+def queue_for(
+    webhook: Webhook,
+    event_type: EventType,
+    payload: bytes,
+    now: datetime,
+    *,
+    purpose: Purpose | None = None,
+) -> int:
+    """Put an event for this webhook alone into the outbox; returns its id."""
+    return int(
+        Event.insert(
+            business=webhook.business_id,
+            type=event_type,
+            payload=payload,
+            digest=digest(payload),
+            subject="",  # nobody looks for what has not happened
+            webhook=webhook.id,
+            purpose=purpose,
+            created_at=next_time(webhook.business_id, now),
+        ).execute()
+    )
 
 
 def next_time(business_id: int, now: datetime) -> datetime:

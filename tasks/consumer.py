@@ -57,6 +57,7 @@ def make_dispatcher(
         Limits(affordable(delivery.concurrency), delivery.per_webhook, delivery.per_host),
         clock,
         recovery_window=delivery.recovery_window,
+        keep=config.history.keep,
         lease_for=lease_for,
         on_backlog=on_backlog,
     )

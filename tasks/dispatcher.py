@@ -38,6 +38,7 @@ from core.errors import BadKeyFile
 from core.outbound.sender import Sender
 from core.outbound.transport import Errand
 from core.pipeline import leases
+from core.pipeline.alerts import next_look, tell_some
 from core.pipeline.fan_out import FannedOut, fan_out
 from core.pipeline.leases import LEASE, Claim, Settlement
 from core.pipeline.recording import settle_all
@@ -115,7 +116,8 @@ class OpenedOnce:
 class Dispatcher:
     """Runs passes, one at a time, in the one event loop that it is used in.
 
-    `on_backlog` is called, and must return at once, when there is more than can be started here.
+    `keep` is how long what is parked is kept. `on_backlog` is called, and must return at once, when
+    there is more than can be started here.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Dispatcher:
         clock: Callable[[], datetime],
         *,
         recovery_window: timedelta = timedelta(),
+        keep: timedelta = timedelta(days=90),
         lease_for: timedelta = LEASE,
         on_backlog: Callable[[], None] = lambda: None,
     ) -> None:
@@ -135,6 +138,7 @@ class Dispatcher:
         self._schedule = schedule
         self._clock = clock
         self._recovery_window = recovery_window
+        self._keep = keep
         self._lease_for = lease_for
         self._on_backlog = on_backlog
         self._limits = limits
@@ -214,8 +218,11 @@ class Dispatcher:
         return not self._stopping and (bool(self._roster) or self._looks_again())
 
     async def next_due(self) -> datetime | None:
-        """When the earliest waiting delivery is due; in the past if there is work now."""
-        return await self._writer.run(next_due, self._clock())
+        """When the earliest waiting delivery is due, or a webhook is to be looked at; in the past
+        if there is work now.
+        """
+        due, look_at = await self._writer.run(_next_times, self._clock())
+        return min(filter(None, (due, look_at)), default=None)
 
     async def close(self) -> None:
         """Wait for what is in flight, then settle it and give back what is ahead, if that can be
@@ -399,13 +406,18 @@ class Dispatcher:
             self._roster_from = monotonic() + 2 * (monotonic() - begin)
 
     def _look_around(self, until: datetime) -> tuple[FannedOut, bool, list[Waiting]]:
-        """In the writer: what was fanned out, whether there may be more to do at once, and who
-        waits.
+        """In the writer: what was fanned out, alerts among it, whether there may be more to do at
+        once, and who waits.
         """
+        more_to_tell = tell_some(self._keep, self._clock())
         fanned_out = fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
-        has_more = not fanned_out.is_all or (
-            bool(self._recovery_window)
-            and recover_some(_RECOVER_BATCH, self._recovery_window, self._clock())
+        has_more = (
+            more_to_tell
+            or not fanned_out.is_all
+            or (
+                bool(self._recovery_window)
+                and recover_some(_RECOVER_BATCH, self._recovery_window, self._clock())
+            )
         )
         return fanned_out, has_more, waiting_webhooks(until)
 
@@ -428,13 +440,11 @@ class Dispatcher:
         started_at, begin = self._clock(), monotonic()
         outcome: Outcome = Interrupted()  # by a fault of ours: the lease runs out, as after a crash
         try:
-            outcome = await self._outcome(held, vault)
+            outcome, certificate_until = await self._outcome(held, vault)
             passed(Step.ANSWERED)
             duration = timedelta(seconds=monotonic() - begin)
-            asked_until = self._asked_until(held.recipient, outcome)
-            self._unsettled.append(
-                Settlement(held.claim, outcome, started_at, duration, asked_until)
-            )
+            heard = self._asked_until(held.recipient, outcome), certificate_until
+            self._unsettled.append(Settlement(held.claim, outcome, started_at, duration, *heard))
         except BaseException:
             self._held.discard(held.claim.id)
             raise
@@ -466,17 +476,18 @@ class Dispatcher:
             loop = asyncio.get_running_loop()
             self._gathering = loop.call_later(_SETTLED_WITHIN, self._news.set)
 
-    async def _outcome(self, held: Held, vault: OpenedOnce) -> Outcome:
+    async def _outcome(self, held: Held, vault: OpenedOnce) -> tuple[Outcome, datetime | None]:
+        """How the attempt ends; and until when the server's certificate is good, if it was seen."""
         claim = held.claim
         if not claim.is_intact:
-            return Unsendable("the stored event was damaged")
+            return Unsendable("the stored event was damaged"), None
         try:
             secret, own = vault.open(claim), vault.headers(claim)
         except BadKeyFile as error:
             log.error(
                 "a secret cannot be opened", extra={"webhook": claim.webhook_id, "why": error}
             )
-            return Locked()
+            return Locked(), None
         body = claim.rendered or build_body(
             claim.event_type, claim.uuid, claim.created_at, claim.payload
         )
@@ -486,7 +497,8 @@ class Dispatcher:
             headers += standard_headers(signing.secret, claim.uuid, signing.at, signing.signed)
         headers += [(each.name, each.value.reveal()) for each in own if each.value is not None]
         errand = Errand(claim.webhook_id, claim.url, partial(self._may_send, held), own)
-        return await self._sender.post(errand, headers, body)
+        outcome = await self._sender.post(errand, headers, body)
+        return outcome, errand.certificate_until
 
     async def _may_send(self, held: Held) -> bool:
         """Still wanted, and still ours: after a process stood still another may have sent it."""
@@ -495,6 +507,10 @@ class Dispatcher:
         if wanted:
             passed(Step.SENDING)
         return wanted
+
+
+def _next_times(now: datetime) -> tuple[datetime | None, datetime | None]:
+    return next_due(now), next_look()
 
 
 class _Written(NamedTuple):

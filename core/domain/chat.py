@@ -45,7 +45,6 @@ class Phrases:
     """What a language calls things, and how it writes an amount."""
 
     titles: Mapping[str, str]  # by event type
-    alert: str
     sample: str
     amount: str
     decimal_mark: str
@@ -71,8 +70,8 @@ PHRASES: Mapping[Language, Phrases] = {
             EventType.PROMOTION_CREATED: "New promotion {}",
             EventType.PROMOTION_UPDATED: "Promotion {} changed",
             EventType.PING: "This is a test from AuraPOS.",
+            EventType.ALERT: "A message from AuraPOS.",
         },
-        alert="A message from AuraPOS.",
         sample="Sample: {}",
         amount="{} €",
         decimal_mark=".",
@@ -92,8 +91,8 @@ PHRASES: Mapping[Language, Phrases] = {
             EventType.PROMOTION_CREATED: "Nouvelle promotion {}",
             EventType.PROMOTION_UPDATED: "Promotion {} modifiée",
             EventType.PING: "Ceci est un test d’AuraPOS.",
+            EventType.ALERT: "Un message d’AuraPOS.",
         },
-        alert="Un message d’AuraPOS.",
         sample="Exemple : {}",
         amount="{} €",
         decimal_mark=",",
@@ -113,8 +112,8 @@ PHRASES: Mapping[Language, Phrases] = {
             EventType.PROMOTION_CREATED: "Nieuwe promotie {}",
             EventType.PROMOTION_UPDATED: "Promotie {} gewijzigd",
             EventType.PING: "Dit is een test van AuraPOS.",
+            EventType.ALERT: "Een bericht van AuraPOS.",
         },
-        alert="Een bericht van AuraPOS.",
         sample="Voorbeeld: {}",
         amount="€ {}",
         decimal_mark=",",
@@ -133,8 +132,8 @@ def chat_text(event_type: str, payload_json: str, language: Language) -> str:
     Never raises: of a payload that cannot be read, only what happened is said.
     """
     phrases, payload = PHRASES[language], _read(payload_json)
-    if event_type == "alert":
-        return _text(payload, "text", limit=_ALERT_LIMIT) or phrases.alert
+    if event_type == EventType.ALERT:
+        return _text(payload, "text", limit=_ALERT_LIMIT) or phrases.titles[event_type]
     if event_type not in phrases.titles:
         return _defused(event_type, _NAME_LIMIT)
     name, details = _describe[event_type.partition(".")[0]](payload, phrases)

@@ -36,6 +36,7 @@ class Choices:
     headers: tuple[str, ...] = ()  # the names of its own
     only: tuple[str, ...] = ()  # conditions on the payload, all of which must hold
     pace: str | None = None  # how often it is sent to at the most, as `pace` has it
+    alerts: bool = False  # it is told when something is the matter with another one
 
 
 class Chosen(TypedDict, total=False):
@@ -48,6 +49,7 @@ class Chosen(TypedDict, total=False):
     headers: tuple[OwnHeader, ...]
     only: Sequence[str]
     pace: str | None
+    alerts: bool
 
 
 AS_IT_COMES = Choices()

@@ -1,4 +1,4 @@
-"""The seven events, `ping`, and the trigger table. Pure."""
+"""The seven events, `ping`, `alert`, and the trigger table. Pure."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,7 +6,9 @@ from typing import Any
 
 
 class EventType(StrEnum):
-    """What a webhook can be told about; `PING` is what Send test queues."""
+    """What a webhook can be told about; `PING` is what Send test queues, `ALERT` what tells of
+    another webhook.
+    """
 
     TICKET_CREATED = "ticket.created"
     TICKET_CANCELLED = "ticket.cancelled"
@@ -16,6 +18,7 @@ class EventType(StrEnum):
     PROMOTION_CREATED = "promotion.created"
     PROMOTION_UPDATED = "promotion.updated"
     PING = "ping"
+    ALERT = "alert"
 
 
 MEANINGS: Mapping[EventType, str] = {
@@ -33,8 +36,8 @@ SELECTABLE = tuple(MEANINGS)
 
 
 class Purpose(StrEnum):
-    """Why an owner had an event made although nothing had happened: it goes to one webhook, and
-    what becomes of it says nothing of that webhook's health.
+    """Why an event was made although nothing had happened in the business: it goes to one webhook,
+    and what becomes of it says nothing of that webhook's health.
     """
 
     SAMPLE = "sample"
@@ -42,9 +45,10 @@ class Purpose(StrEnum):
     TAMPERED = "check: tampered"
     WRONG_SECRET = "check: wrong secret"  # noqa: S105 - it is none
     STALE = "check: an hour old"
+    ALERT = "alert"  # something is the matter with another webhook, or is no more
 
 
-CHECKS = frozenset(Purpose) - {Purpose.SAMPLE}
+CHECKS = frozenset(Purpose) - {Purpose.SAMPLE, Purpose.ALERT}
 """The pings of a check, each of which is attempted once."""
 
 

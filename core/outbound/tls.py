@@ -1,7 +1,10 @@
 """Whom TLS trusts here, and what its failures mean in an owner's words."""
 
 import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import certifi
 
@@ -62,6 +65,15 @@ def _trust(context: ssl.SSLContext, ca_file: str) -> None:
         f"[delivery] ca_file {ca_file} cannot be used ({why}): name a readable file of PEM "
         "certificates."
     )
+
+
+def certificate_until(certificate: Mapping[str, Any] | None) -> datetime | None:
+    """When a peer's certificate ends, as the handshake has it; None where there was none."""
+    try:
+        seconds = ssl.cert_time_to_seconds((certificate or {})["notAfter"])
+        return datetime.fromtimestamp(seconds, UTC)
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
 
 
 def explain_tls(error: Exception) -> str:

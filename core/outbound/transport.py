@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 from typing import cast
 
@@ -22,7 +23,7 @@ from core.outbound.connections import Connections, Owner
 from core.outbound.conversation import Conversation
 from core.outbound.dialling import Lookups, connect
 from core.outbound.failures import AttemptFailed, NotWanted
-from core.outbound.tls import explain_tls
+from core.outbound.tls import certificate_until, explain_tls
 
 LastLook = Callable[[], Awaitable[bool]]
 """Asked once connected, before the first byte leaves: may this still be sent?"""
@@ -52,6 +53,7 @@ class Errand:
     last_look: LastLook
     own_headers: tuple[OwnHeader, ...] = ()  # whose values are blotted out of the answer
     stage: Stage = Stage.ADDRESS
+    certificate_until: datetime | None = None  # the server's, where there was a handshake
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         is_https = target.scheme == "https"
         errand.stage = Stage.HANDSHAKE if is_https else errand.stage
         try:
-            await asyncio.get_running_loop().create_connection(
+            transport, _ = await asyncio.get_running_loop().create_connection(
                 lambda: conversation,
                 sock=connected,
                 ssl=self._context if is_https else None,
@@ -144,6 +146,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         except BaseException:
             conversation.close()
             raise
+        if is_https:
+            errand.certificate_until = certificate_until(transport.get_extra_info("peercert"))
         return conversation
 
 

@@ -32,9 +32,10 @@ from core.domain.delivery import (
     after_attempt,
 )
 from core.domain.editions import includes_webhooks
-from core.domain.events import CHECKS
+from core.domain.events import CHECKS, Purpose
 from core.domain.pace import Start
 from core.domain.payload import is_intact
+from core.pipeline.alerts import ends_soon, note_certificates
 from core.pipeline.attempt_log import AttemptRow, attempt_row, log_attempts, prepare_log
 from core.pipeline.recovery import Ended, note_outages
 from core.pipeline.restraint import Heard, Restraint, heed, reserve, restraints
@@ -84,7 +85,7 @@ class Claim(NamedTuple):
     standard_webhooks: bool = False
     headers: str | None = None  # the webhook's own, as its row holds them
     purpose: str | None = None  # an events.Purpose, of the event
-    is_on_purpose: bool = False  # its event was made for this webhook alone, as a test is
+    is_on_purpose: bool = False  # its owner had the event made, as a test is
     held_until: datetime | None = None  # the webhook, when this was claimed
     pace: str | None = None  # the webhook's
     start: Start | None = None  # that was reserved for it, where there is a pace
@@ -262,7 +263,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
             (
                 *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
                 *(*row[9:14], to_time(row[14]), row[15], bool(row[16]), *row[17:19]),
-                *(row[19] is not None, None, None, None),
+                *(row[19] is not None and row[18] != Purpose.ALERT, None, None, None),
             )
         )
 
@@ -368,6 +369,7 @@ class Settlement(NamedTuple):
     started_at: datetime
     duration: timedelta
     asked_until: datetime | None = None  # the answer asked for nothing more to be sent until then
+    certificate_until: datetime | None = None  # the server's, where there was a handshake
 
 
 def settle(
@@ -394,8 +396,9 @@ def settle(
     judged = [pair for group in by_verdict.values() for pair in group]
     # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
     log, ended = _attempt_log(judged), _ended(judged)
+    certificates = _ending_certificates(judged, now)
     with transaction():
-        hold(_held_in_settling(judged))
+        hold(_held_in_settling(judged) | certificates.keys())
         settled = []
         for (verdict, lease, interrupted), group in by_verdict.items():
             ids = [each.claim.id for each, _ in group]
@@ -409,6 +412,7 @@ def settle(
         for statement in log:
             statement.run()
         note_outages(ended)
+        note_certificates(certificates, now)
         heed(_heard(settled), now)
         passed(Step.SETTLING)
     passed(Step.SETTLED)
@@ -432,6 +436,17 @@ def _held_in_settling(judged: Collection[tuple[Settlement, Verdict]]) -> set[int
         each.claim.webhook_id
         for each, verdict in judged
         if verdict.due_at is not None or each.claim.held_until or each.asked_until
+    }
+
+
+def _ending_certificates(
+    judged: Iterable[tuple[Settlement, Verdict]], now: datetime
+) -> dict[int, datetime]:
+    """Of which webhooks a certificate was seen that ends soon, and when."""
+    return {
+        each.claim.webhook_id: each.certificate_until
+        for each, _ in judged
+        if each.certificate_until is not None and ends_soon(each.certificate_until, now)
     }
 
 
@@ -479,12 +494,16 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
             each.claim.attempt,
             accepted=verdict.status is Status.DELIVERED,
             abandoned=verdict.status is Status.ABANDONED,
+            is_theirs=_is_theirs(each),
         )
         for each, verdict in sorted(settled, key=lambda pair: pair[0].started_at + pair[0].duration)
-        if isinstance(each.outcome, Answered | Unreachable)
-        and each.claim.purpose is None
-        and each.asked_until is None
+        if each.claim.purpose is None and (_is_theirs(each) or verdict.status is Status.ABANDONED)
     ]
+
+
+def _is_theirs(ended: Settlement) -> bool:
+    """Whether the outcome says how the address is."""
+    return isinstance(ended.outcome, Answered | Unreachable) and ended.asked_until is None
 
 
 def _apply(

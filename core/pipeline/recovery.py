@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from peewee import SQL, fn
 
+from core.domain.alerts import FAILING_AFTER
 from core.domain.delivery import Recovery, Status
 from core.domain.outage import Outage, outage_after
 from core.pipeline.steps import Step, passed
@@ -43,6 +44,7 @@ class Ended(NamedTuple):
     attempt: int  # counted from 1
     accepted: bool
     abandoned: bool
+    is_theirs: bool = True  # says how the address is; else only that something was abandoned
 
 
 class _Address(NamedTuple):
@@ -50,6 +52,8 @@ class _Address(NamedTuple):
 
     outage: Outage | None
     is_recovering: bool  # it is back, and what was abandoned meanwhile waits to be queued again
+    lost_since: datetime | None  # something was abandoned, and nothing accepted since
+    look_at: datetime | None  # when to see whether its owner is to be told
 
 
 def note_outages(ended: Collection[Ended]) -> None:
@@ -59,41 +63,66 @@ def note_outages(ended: Collection[Ended]) -> None:
     if _are_well(ended):
         return
     before = _locked_addresses(ended)
-    begun_at = _begun_at([each for each in ended if each.abandoned])
+    begun_at = _begun_at([each for each in ended if each.abandoned and each.is_theirs])
     after, victims = dict(before), list[int]()
     for each in ended:
         known = after[each.webhook_id]
-        outage = outage_after(known.outage, each.started_at, each.ended_at, accepted=each.accepted)
+        outage = _outage_after(each, known.outage)
         # Its attempts were made in the outage, so they failed with all the others.
         is_victim = outage is not None and begun_at.get(each.delivery_id, EPOCH) >= outage.since
         victims += [each.delivery_id] * is_victim
         is_over = outage is not None and outage.until is not None
         is_news = is_over and (is_victim or outage != known.outage)
-        after[each.webhook_id] = _Address(outage, known.is_recovering or is_news)
+        after[each.webhook_id] = _Address(
+            outage, known.is_recovering or is_news, *_trouble_after(each, known, outage)
+        )
     _write({each: after[each] for each in after if after[each] != before[each]}, victims)
 
 
+def _outage_after(each: Ended, outage: Outage | None) -> Outage | None:
+    if not each.is_theirs:
+        return outage
+    return outage_after(outage, each.started_at, each.ended_at, accepted=each.accepted)
+
+
+def _trouble_after(
+    each: Ended, known: _Address, outage: Outage | None
+) -> tuple[datetime | None, datetime | None]:
+    """Since when something is lost, and when to look at the webhook."""
+    lost_since = known.lost_since or (each.ended_at if each.abandoned else None)
+    lost_since = None if each.accepted else lost_since
+    looks = [known.look_at] if known.look_at is not None else []
+    if outage is not None and outage != known.outage:
+        looks.append(outage.until or outage.since + FAILING_AFTER)
+    if lost_since != known.lost_since:
+        looks.append(each.ended_at)
+    return lost_since, min(looks, default=None)
+
+
 def _are_well(ended: Collection[Ended]) -> bool:
-    """Nearly always: everything was accepted, and no address was down."""
+    """Nearly always: everything was accepted, no address was down, and nothing was lost."""
     if not all(each.accepted for each in ended):
         return False
     down = Webhook.select(Webhook.id).where(
         one_of(Webhook.id, {each.webhook_id for each in ended})
-        & ~Webhook.down_since.is_null()
-        & Webhook.up_since.is_null()
+        & (
+            (~Webhook.down_since.is_null() & Webhook.up_since.is_null())
+            | ~Webhook.lost_since.is_null()
+        )
     )
     return not down.exists()
 
 
 def _locked_addresses(ended: Collection[Ended]) -> dict[int, _Address]:
+    columns = Webhook.is_recovering, Webhook.lost_since, Webhook.look_at
     rows = row_lock(
-        Webhook.select(Webhook.id, Webhook.down_since, Webhook.up_since, Webhook.is_recovering)
+        Webhook.select(Webhook.id, Webhook.down_since, Webhook.up_since, *columns)
         .where(one_of(Webhook.id, {each.webhook_id for each in ended}))
         .order_by(Webhook.id)  # two workers that lock several must lock them in one order
     )
     return {
-        webhook_id: _Address(Outage(since, until) if since else None, is_recovering)
-        for webhook_id, since, until, is_recovering in rows.tuples()
+        webhook_id: _Address(Outage(since, until) if since else None, *how_it_is)
+        for webhook_id, since, until, *how_it_is in rows.tuples()
     }
 
 
@@ -118,11 +147,16 @@ def _begun_at(abandoned: Collection[Ended]) -> dict[int, datetime]:
 
 
 def _write(changed: dict[int, _Address], victims: Collection[int]) -> None:
-    for webhook_id, (outage, is_recovering) in sorted(changed.items()):
-        if outage is not None:
-            Webhook.update(
-                down_since=outage.since, up_since=outage.until, is_recovering=is_recovering
-            ).where(Webhook.id == webhook_id).execute()
+    for webhook_id in sorted(changed):
+        address = changed[webhook_id]
+        outage = address.outage
+        Webhook.update(
+            down_since=outage and outage.since,
+            up_since=outage and outage.until,
+            is_recovering=address.is_recovering,
+            lost_since=address.lost_since,
+            look_at=address.look_at,
+        ).where(Webhook.id == webhook_id).execute()
     if victims:
         Delivery.update(recovery=Recovery.DUE).where(
             one_of(Delivery.id, victims) & Delivery.recovery.is_null()

@@ -19,6 +19,12 @@ class Step(StrEnum):
     ANSWERED = "answered"  # an outcome is known here and written nowhere
     SETTLING = "settling"  # outcomes written, not committed
     SETTLED = "settled"
+    TELLING = "telling"  # alerts queued and noted as told, not committed
+    TOLD = "told"
+
+
+OF_ALERTS = frozenset({Step.TELLING, Step.TOLD})
+"""The steps that only work passes of which somebody is to be told."""
 
 
 Watcher = Callable[[Step], None]

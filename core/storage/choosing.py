@@ -23,6 +23,7 @@ def choices_of(webhook: Webhook) -> Choices:
         headers=tuple(sealed_headers(webhook.headers)),
         only=tuple(json.loads(webhook.only or "[]")),
         pace=webhook.pace,
+        alerts=webhook.alerts,
     )
 
 

@@ -91,6 +91,9 @@ class Webhook(Table):
     paused_at = TimeField(null=True)  # since when only what its owner sends on purpose is sent
     held_until = TimeField(null=True)  # its receiver asked for nothing until then; see `restraint`
     not_before = TimeField(null=True)  # nothing of it is looked at before, whatever is due
+    lost_since = TimeField(null=True)  # something was abandoned, and nothing accepted since
+    certificate_until = TimeField(null=True)  # its server's, where it ended soon when it was seen
+    look_at = TimeField(null=True)  # when to see whether its owner is to be told of something
     name = TextField(default="")  # this and what follows is chosen, as `choices.Choices` has it
     format = TextField(default="json")
     language = TextField(default="en")
@@ -99,6 +102,7 @@ class Webhook(Table):
     headers = TextField(null=True)
     pace = TextField(null=True)
     paced_to = TimeField(null=True)  # its starts up to then are taken
+    alerts = BooleanField(default=False)
 
 
 Webhook.add_index(
@@ -107,6 +111,21 @@ Webhook.add_index(
 Webhook.add_index(
     Webhook.index(Webhook.ready_at, name="webhook_ready", where=SQL("ready_at IS NOT NULL")),
 )
+Webhook.add_index(
+    Webhook.index(Webhook.look_at, name="webhook_look", where=SQL("look_at IS NOT NULL")),
+)
+
+
+class Alert(Table):
+    """The latest message of a kind about a webhook, which others were sent."""
+
+    webhook = ForeignKeyField(Webhook, index=False, on_delete="CASCADE")
+    kind = TextField()  # an alerts.Kind
+    told_at = TimeField()
+    since = TimeField()  # since when what it told was so
+
+    class Meta:
+        primary_key = CompositeKey("webhook", "kind")
 
 
 class SelectedEvent(Table):
@@ -292,6 +311,7 @@ TABLES: tuple[type[Table], ...] = (
     Member,
     MemberKey,
     Webhook,
+    Alert,
     SelectedEvent,
     Event,
     Delivery,

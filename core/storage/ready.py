@@ -4,9 +4,9 @@ It is never later than the earliest due time of the webhook's deliveries that wa
 and NULL where nothing is to be looked at: none waits, it was deleted, its business is switched off,
 or it is paused. While nothing may be sent before a moment, `webhook.not_before`, it is that moment
 where that is later than what is due. Of a paused webhook only what its owner sent on purpose may be
-sent, a test: what belongs to an event that was made for this webhook alone. Too early a time costs
-a look; too late a one would be a delivery forgotten. So anybody may lower it, and it is raised with
-care:
+sent, a test: what belongs to an event that was made for this webhook alone, and is no alert. Too
+early a time costs a look; too late a one would be a delivery forgotten. So anybody may lower it,
+and it is raised with care:
 
 - Who makes a delivery due, or due earlier, holds the webhook's row against being raised: by the
   foreign key where it inserts, by `hold` where it changes. In a later statement it lowers the time.
@@ -33,7 +33,8 @@ _webhook = Webhook.alias("webhook")  # as the SQL below calls it
 
 ON_PURPOSE = """event CROSS JOIN delivery AS due
     WHERE event.webhook_id = webhook.id AND due.event_id = event.id
-    AND due.webhook_id = webhook.id AND due.due_at IS NOT NULL"""
+    AND due.webhook_id = webhook.id AND due.due_at IS NOT NULL
+    AND COALESCE(event.purpose, '') <> 'alert'"""
 """SQL for the waiting deliveries, called `due`, of what the owner of `webhook` sent on purpose."""
 
 

@@ -17,13 +17,13 @@ from core.domain.choices import Format
 from core.domain.delivery import WAITING, is_success
 from core.domain.events import EventType, Purpose
 from core.errors import BadInput
-from core.intake import Wake
+from core.intake import Wake, queue_for
 from core.storage.database import proxy, transaction
 from core.use_cases import queries
 from core.use_cases.access import usable_webhook
 from core.use_cases.audit import note
 from core.use_cases.queries import AttemptRow, DeliveryDetail
-from core.use_cases.services import queue_for, redeliver
+from core.use_cases.services import redeliver
 
 _PINGS = {
     Ping.GOOD: (Purpose.CHECK, GENUINE_PAYLOAD),

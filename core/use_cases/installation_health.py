@@ -20,7 +20,8 @@ from core.storage.models import (
     counts_for_health,
     entitled,
 )
-from core.use_cases.queries import NOTHING_PARKED, parked_deliveries, waiting_since
+from core.storage.parked import NOTHING_PARKED, parked_deliveries
+from core.use_cases.queries import waiting_since
 
 MINUTE = timedelta(minutes=1)
 _WORST = 10

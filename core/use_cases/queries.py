@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from peewee import SQL, Case, NodeList, fn
@@ -41,6 +41,7 @@ from core.storage.models import (
     Webhook,
     counts_for_health,
 )
+from core.storage.parked import NOTHING_PARKED, parked_deliveries
 from core.storage.rows import find_business
 from core.use_cases.access import authorize, find_delivery, find_webhook
 
@@ -126,12 +127,17 @@ class DeliveryRow:
     resume_at: datetime | None  # when the schedule goes on, after the attempt beside it
     settled_at: datetime | None  # when it was delivered or abandoned
     recovery: Recovery | None
-    purpose: Purpose | None = None  # of what an owner had made
+    purpose: Purpose | None = None  # of what had not happened
 
     @property
     def what(self) -> str:
         """Its event, and whether that is only a sample of it."""
-        return f"{self.event} ({self.purpose})" if self.purpose is not None else self.event
+        return f"{self.event} ({self.made_as})" if self.made_as else self.event
+
+    @property
+    def made_as(self) -> str:
+        """What an owner had it made as, though nothing had happened."""
+        return "" if self.purpose in {None, Purpose.ALERT} else str(self.purpose)
 
     @property
     def is_attempted(self) -> bool:
@@ -253,31 +259,6 @@ def _webhook_rows(which: Any) -> list[WebhookRow]:
         )
         for row in rows
     ]
-
-
-class Parked(NamedTuple):
-    """What waits for a pause's end."""
-
-    number: int
-    since: datetime | None  # when the oldest was made
-
-
-NOTHING_PARKED = Parked(0, None)
-
-
-def parked_deliveries(webhook_ids: Collection[int]) -> dict[int, Parked]:
-    """What waits for each of these webhooks, paused ones, where there is anything."""
-    parked = (
-        Delivery.select(Delivery.webhook, fn.COUNT(Delivery.id), fn.MIN(Delivery.created_at))
-        .join(Event)
-        .where(
-            one_of(Delivery.webhook, webhook_ids)
-            & ~Delivery.due_at.is_null()
-            & Event.webhook.is_null()
-        )
-        .group_by(Delivery.webhook)
-    )
-    return {webhook_id: Parked(*told) for webhook_id, *told in parked.tuples()}
 
 
 def deliveries(

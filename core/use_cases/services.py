@@ -27,11 +27,10 @@ from core.domain.delivery import WAITING, Status
 from core.domain.editions import WEBHOOKS_LIMIT
 from core.domain.events import SELECTABLE, EventType, Purpose
 from core.domain.language import Language
-from core.domain.payload import digest
 from core.domain.signing import Secret, build_chat_body
 from core.domain.url_policy import UrlPolicy
 from core.errors import BadInput, BadKeyFile, Changed
-from core.intake import Wake, last_event, next_time, selectable_type
+from core.intake import Wake, last_event, queue_for, selectable_type
 from core.storage.choosing import choices_of, columns_of, seal_headers
 from core.storage.database import connection, one_of, proxy, transaction
 from core.storage.models import (
@@ -216,9 +215,9 @@ def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
     """
     with transaction():
         webhook = find_webhook(actor, webhook_id)
-        Webhook.update(deleted_at=now, secret=None, headers=None, ready_at=None).where(
-            _standing(webhook_id)
-        ).execute()
+        Webhook.update(
+            deleted_at=now, secret=None, headers=None, ready_at=None, look_at=None
+        ).where(_standing(webhook_id)).execute()
         _note(actor, webhook, "deleted", now)
 
 
@@ -246,7 +245,9 @@ def _pause_or_resume(
         webhook = usable_webhook(actor, webhook_id)
         shut_out([webhook_id])
         is_other = Webhook.paused_at.is_null(is_null=paused_at is not None)
-        update = Webhook.update(paused_at=paused_at).where(_standing(webhook_id) & is_other)
+        update = Webhook.update(paused_at=paused_at, look_at=now).where(
+            _standing(webhook_id) & is_other
+        )
         is_changed = bool(update.execute())
         if is_changed:
             reckon([webhook_id])
@@ -279,29 +280,6 @@ def send_sample(
         _note(actor, webhook, "sample sent", now, subject=f"{selected} to {webhook.url}")
         proxy.after_commit(wake)
     return event_id
-
-
-def queue_for(
-    webhook: Webhook,
-    event_type: EventType,
-    payload: bytes,
-    now: datetime,
-    *,
-    purpose: Purpose | None = None,
-) -> int:
-    """Put an event for this webhook alone into the outbox; returns its id."""
-    return int(
-        Event.insert(
-            business=webhook.business_id,
-            type=event_type,
-            payload=payload,
-            digest=digest(payload),
-            subject="",  # nobody looks for what has not happened
-            webhook=webhook.id,
-            purpose=purpose,
-            created_at=next_time(webhook.business_id, now),
-        ).execute()
-    )
 
 
 def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from core.domain.conditions import are_met
 from core.domain.delivery import BESIDE, ErrorKind, Recovery, is_success
 from core.domain.editions import includes_webhooks
+from core.domain.events import Purpose
 from core.domain.signing import DELIVERY_HEADER
 from core.storage.choosing import conditions_in
 from core.storage.database import connection
@@ -115,7 +116,8 @@ class History:
 
     def is_on_purpose(self, delivery: Row) -> bool:
         """Whether its webhook's owner sent it on purpose, as a test."""
-        return self.events[delivery.event].webhook is not None
+        event = self.events[delivery.event]
+        return event.webhook is not None and event.purpose != Purpose.ALERT
 
     def may_be_sent_to(self, webhook: Row) -> bool:
         """It stands, and its business has what webhooks are part of."""

@@ -4,6 +4,7 @@
 published, the secrets, where else to look for them.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from core.domain.alerts import APART
 from core.domain.delivery import (
     BESIDE,
     INTERRUPTIONS_LIMIT,
@@ -23,7 +26,7 @@ from core.domain.delivery import (
     Status,
     is_success,
 )
-from core.domain.events import CHECKS, Purpose
+from core.domain.events import CHECKS, EventType, Purpose
 from core.domain.language import Language
 from core.domain.pace import interval
 from core.domain.signing import (
@@ -48,6 +51,7 @@ _COMMITTING = timedelta(seconds=1)
 _CLOCKS = timedelta(milliseconds=5)
 """How well the clocks of two workers on one machine agree with each one's own steps."""
 
+_SHOWN_OF_A_PATH = 4  # characters, at its end
 _NOT_ATTEMPTED = {ErrorKind.CORRUPT, ErrorKind.PARKED}
 _NEVER_SENT = {ErrorKind.DNS, ErrorKind.BLOCKED, ErrorKind.TLS, *_NOT_ATTEMPTED}
 _TO_BE_REFUSED = {Purpose.TAMPERED, Purpose.WRONG_SECRET}
@@ -69,6 +73,7 @@ class Rule(StrEnum):
     MISDIRECTED = "everyone gets what is theirs"
     SIGNED = "every signature verifies"
     LATE = "a healthy address is not kept waiting"
+    TOLD = "an alert is about another webhook, says no more of it than it may, and is rare"
 
 
 class Violation(NamedTuple):
@@ -447,6 +452,38 @@ def _due_and_started(
             yield ended + wait, row.started_at
 
 
+# What is told of one webhook at another
+
+
+def _told_wrongly(evidence: Evidence) -> Iterator[str]:
+    webhooks = evidence.history.webhooks
+    for event, payload in _alerts(evidence):
+        about = webhooks[payload["webhook"]["id"]]
+        if about.id == event.webhook:
+            yield f"webhook {about.id} was told of itself"
+        if about.business != event.business:
+            yield f"webhook {event.webhook} was told of webhook {about.id}, another business's"
+        path = urlsplit(about.url).path.rstrip("/")
+        if len(path) > _SHOWN_OF_A_PATH and path in payload["text"]:
+            yield f"webhook {event.webhook} was told the path of webhook {about.id}"
+
+
+def _told_too_often(evidence: Evidence) -> Iterator[str]:
+    told = defaultdict(list)
+    for event, payload in _alerts(evidence):
+        told[payload["webhook"]["id"], payload["kind"], event.webhook].append(event.created_at)
+    shortest = APART - _COMMITTING - evidence.set_back
+    for (about, kind, hearer), times in told.items():
+        if any(later - sooner < shortest for sooner, later in pairwise(times)):
+            yield f"webhook {hearer} was told twice in an hour that webhook {about} is {kind}"
+
+
+def _alerts(evidence: Evidence) -> Iterator[tuple[Row, Any]]:
+    for event in evidence.history.events.values():
+        if event.type == EventType.ALERT:
+            yield event, json.loads(bytes(event.payload))
+
+
 _FINDERS: dict[Rule, tuple[Callable[[Evidence], Iterator[str]], ...]] = {
     Rule.LOST: (_vanished, _missing, _stuck, _forgotten),
     Rule.REPEATED: (_repeated,),
@@ -460,4 +497,5 @@ _FINDERS: dict[Rule, tuple[Callable[[Evidence], Iterator[str]], ...]] = {
     Rule.MISDIRECTED: (_misdirected, _unheard_of),
     Rule.SIGNED: (_unsigned,),
     Rule.LATE: (_late,),
+    Rule.TOLD: (_told_wrongly, _told_too_often),
 }

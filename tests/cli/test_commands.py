@@ -90,6 +90,14 @@ def test_conditions_are_given_counted_and_taken_back(installed: Installation) ->
     assert installed.json(*edit, "none")["only"] == []
 
 
+def test_alerts_are_switched_on_and_off(installed: Installation) -> None:
+    create = ("webhook", "create", "https://example.com/hook", "--all-events")
+    installed.ok(*create, "--alerts", "on")
+    assert installed.json("webhook", "show", "1")["alerts"] is True
+    assert "chosen: alerts on" in installed.ok("webhook", "show", "1")
+    assert installed.json("webhook", "edit", "1", "--alerts", "off")["alerts"] is False
+
+
 def test_own_headers_are_given_kept_and_taken_back(installed: Installation) -> None:
     create = ("webhook", "create", "https://example.com/hook", "--all-events")
     installed.ok(*create, "--header", "X-Api-Key: first", "--header", "-", stdin=b"X-Tenant: me\n")
@@ -109,6 +117,7 @@ def test_own_headers_are_given_kept_and_taken_back(installed: Installation) -> N
 @pytest.mark.parametrize(
     ("option", "value", "wrong"),
     [
+        ("--alerts", "yes", '--alerts cannot be "yes"'),
         ("--format", "slack", '--format cannot be "slack"'),
         ("--format", "", '--format cannot be ""'),
         ("--language", "de", '--language cannot be "de"'),

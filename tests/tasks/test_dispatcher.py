@@ -17,11 +17,13 @@ from standardwebhooks.webhooks import Webhook as StandardWebhook
 
 from core.domain import payload as payload_module
 from core.domain.choices import Chosen, Format
-from core.domain.delivery import ErrorKind, Schedule, Status
+from core.domain.delivery import ErrorKind, Outcome, Schedule, Status
 from core.domain.events import EventType
 from core.domain.own_headers import parse_headers
 from core.domain.signing import SIGNATURE_HEADER, build_body
 from core.errors import BadKeyFile
+from core.outbound.sender import Sender
+from core.outbound.transport import Errand
 from core.pipeline import leases, steps
 from core.pipeline.leases import LEASE, Claim, Settlement
 from core.pipeline.steps import Step
@@ -40,6 +42,7 @@ from tasks.wakes import aside
 from tests.support.notes import notes
 from tests.support.scene import (
     MARIE,
+    MINUTE,
     NOON,
     OPERATOR,
     SECOND,
@@ -970,3 +973,52 @@ def test_a_header_that_does_not_open_lets_its_webhook_wait_and_no_other(
     assert [post.headers["X-Api-Key"] for post in server.posts] == ["first"]
     [waiting] = rows(webhooks[1].id)
     assert (waiting.status, waiting.attempts) == (Status.PENDING, 0)
+
+
+def test_a_pass_tells_of_a_webhook_whose_time_has_come_and_delivers_it(
+    business: int, vault: Vault
+) -> None:
+    server, webhooks = Server(), list[NewWebhook]()
+
+    def scene(url: str) -> None:
+        webhooks.append(add_webhook(vault, business, f"{url}/shop"))
+        webhooks.append(add_webhook(vault, business, f"{url}/chat", chosen={"alerts": True}))
+        Webhook.update(lost_since=NOON, look_at=NOON).where(Webhook.id == webhooks[0].id).execute()
+
+    tally = run(server, scene, lambda: make_dispatcher(vault))
+    assert (tally.events, tally.delivered) == (1, 1)
+    assert server.paths() == {"/chat": 1}
+    assert b'"event":"alert"' in server.requests[0]
+
+
+def test_it_wakes_by_itself_to_look_at_a_webhook(business: int, vault: Vault) -> None:
+    add_webhook(vault, business)
+    Webhook.update(look_at=NOON + MINUTE).execute()
+
+    async def next_due() -> datetime | None:
+        passing = make_dispatcher(vault)
+        try:
+            return await passing.next_due()
+        finally:
+            await passing.close()
+
+    assert asyncio.run(next_due()) == NOON + MINUTE
+
+
+def test_a_certificate_that_ends_soon_is_noted_with_what_was_answered(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, ends, post = Server(), NOON + 5 * MINUTE, Sender.post
+
+    async def after_a_handshake(sender: Sender, errand: Errand, *args: Any) -> Outcome:
+        errand.certificate_until = ends
+        return await post(sender, errand, *args)
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        publish_ticket(business)
+
+    monkeypatch.setattr(Sender, "post", after_a_handshake)
+    run(server, scene, lambda: make_dispatcher(vault))
+    row = Webhook.get()
+    assert (row.certificate_until, row.look_at) == (ends, NOON)

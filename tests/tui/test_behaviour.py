@@ -240,6 +240,8 @@ class TestMakingAWebhook:
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "e", "tab", "tab", typed("Till"), "enter", "space", "tab", "left")
             assert says(app, "(x) Nederlands")
+            await press(pilot, ("tab",) * 5, "space")
+            assert says(app, "(x) when another webhook fails")
             await press(pilot, "escape")
             assert "Unsaved changes" in drawn(app)
             await press(pilot, "ctrl+s")
@@ -250,7 +252,7 @@ class TestMakingAWebhook:
 
         play(app, script)
         chosen = queries.webhook(desk.actor, CI).choices
-        assert chosen == Choices("Till", Format.CHAT, Language.DUTCH)
+        assert chosen == Choices("Till", Format.CHAT, Language.DUTCH, alerts=True)
 
     def test_conditions_are_tried_before_they_are_saved(self, app: WebhooksApp, desk: Desk) -> None:
         to_the_conditions = ("tab",) * 7

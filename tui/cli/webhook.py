@@ -81,6 +81,7 @@ _CHOICES: Mapping[str, tuple[Callable[[Any], object], str]] = {
         "Only events whose payload meets this: 'total_tvac >= 100'; repeatable, all must hold.",
     ),
     "pace": (check_pace, "At most so many, evenly spread: `2/s`, `30/min`, `100/h`."),
+    "alerts": (_on_or_off, "Tell it when another of your webhooks fails: `on` or `off`."),
 }
 """What one webhook may choose: how each is read, and what it is."""
 

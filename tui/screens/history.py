@@ -244,7 +244,7 @@ class History(ListPage):
     def _draw_preview(self, row: DeliveryRow) -> None:
         preview = self.query_one("#preview", Static)
         told = explain(row, self.webhook, self.desk.timeout.total_seconds())
-        lines = [f"Sent on purpose ({row.purpose}): nothing had happened."] if row.purpose else []
+        lines = [f"Sent on purpose ({row.made_as}): nothing had happened."] if row.made_as else []
         lines += [told] if told else []
         if row.next_attempt_at is not None:
             lines.append(self._next(row.next_attempt_at))

@@ -26,6 +26,7 @@ _LANGUAGES = (
     (Language.DUTCH, "Nederlands"),
 )
 _SIGNATURES = ((False, "ours"), (True, "that of Standard Webhooks too"))
+_ALERTS = ((False, "none"), (True, "when another webhook fails"))
 _BETWEEN = " | "  # headers in one line
 
 
@@ -39,6 +40,7 @@ class Typed(NamedTuple):
     headers: str
     only: str
     pace: str
+    alerts: bool
 
     def chosen(self, before: "Typed") -> Chosen:
         """What differs; raises BadInput for what cannot be read."""
@@ -48,6 +50,7 @@ class Typed(NamedTuple):
             "language": self.language,
             "standard_webhooks": self.standard_webhooks,
             "only": self.conditions,
+            "alerts": self.alerts,
         }
         if self.pace != before.pace:
             chosen["pace"] = self.pace or None
@@ -70,6 +73,7 @@ def typed_of(choices: Choices) -> Typed:
         _BETWEEN.join(choices.headers),
         " and ".join(choices.only),
         choices.pace or "",
+        choices.alerts,
     )
 
 
@@ -101,6 +105,7 @@ class More(Vertical):
         only = Entry(self._typed.only, placeholder=told, suggester=self._field_names, id="only")
         yield from _row("Only", only)
         yield Static(id="only-told")
+        yield from _row("Alerts", Choice(_ALERTS, self._typed.alerts, name="alerts"))
 
     @property
     def typed(self) -> Typed:
@@ -112,6 +117,7 @@ class More(Vertical):
             self.query_one("#headers", Entry).value,
             self.query_one("#only", Entry).value,
             self.query_one("#pace", Entry).value.strip(),
+            self.query_one("#alerts", Choice).chosen,
         )
 
     def offer(self, field_names: Sequence[str]) -> None:

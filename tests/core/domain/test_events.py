@@ -86,9 +86,9 @@ def test_a_bad_statut_in_a_push_is_a_bad_line() -> None:
         parse_change(b'{"entity":"ticket","before":null,"after":{},"key":"k"}')
 
 
-def test_seven_events_can_be_selected_and_ping_is_none_of_them() -> None:
+def test_seven_events_can_be_selected_and_ping_and_alert_are_none_of_them() -> None:
     assert len(SELECTABLE) == 7
-    assert set(EventType) - set(SELECTABLE) == {EventType.PING}
+    assert set(EventType) - set(SELECTABLE) == {EventType.PING, EventType.ALERT}
     assert set(MEANINGS) == set(SELECTABLE)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from core.domain.delivery import Answered, ErrorKind, Outcome, Unreachable
 from core.errors import BadConfig
 from core.outbound.event_loop import run
 from core.outbound.sender import Sender
-from core.outbound.tls import tls_context
+from core.outbound.tls import certificate_until, tls_context
 from core.outbound.transport import Errand, GuardedTransport
 from tests.support.scene import DEVELOPMENT
 from tests.support.scripted import receiving
@@ -29,8 +29,12 @@ async def wanted() -> bool:
     return True
 
 
+def make_sender(ca_file: str, limit: timedelta = LONG) -> Sender:
+    return Sender(GuardedTransport(DEVELOPMENT, tls_context(ca_file)), limit)
+
+
 async def attempt(url: str, ca_file: str = "", limit: timedelta = LONG) -> Outcome:
-    sender = Sender(GuardedTransport(DEVELOPMENT, tls_context(ca_file)), limit)
+    sender = make_sender(ca_file, limit)
     outcome = await sender.post(Errand(1, url, wanted), [], b"{}")
     await sender.close()
     return outcome
@@ -69,6 +73,30 @@ def spoken_to(talk: Talk, limit: timedelta = LONG) -> str:
 def test_a_certificate_of_the_extra_authority_is_trusted() -> None:
     assert post(server_tls()) == Answered(200, "ok")
     assert "unable to get local issuer" in failure(post(server_tls(), trusting=False))
+
+
+def test_until_when_the_certificate_is_good_is_known_after_a_handshake() -> None:
+    ends = datetime(2099, 5, 17, 12, tzinfo=UTC)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("127.0.0.1", not_after=ends).configure_cert(context)
+
+    async def main(url: str, ca_file: str) -> datetime | None:
+        sender, errand = make_sender(ca_file), Errand(1, url, wanted)
+        await sender.post(errand, [], b"{}")
+        await sender.close()
+        return errand.certificate_until
+
+    with receiving(tls=context) as receiver, AUTHORITY.cert_pem.tempfile() as ca_file:
+        assert run(main(receiver.url, ca_file)) == ends
+
+
+@pytest.mark.parametrize(
+    "certificate", [None, {}, {"notAfter": "soon"}, {"notAfter": "Bad time value"}]
+)
+def test_of_a_certificate_that_says_nothing_nothing_is_known(
+    certificate: dict[str, str] | None,
+) -> None:
+    assert certificate_until(certificate) is None
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ from uuid import uuid4
 
 import pytest
 
+from core.domain.alerts import About, Edge, Kind, alert_payload
 from core.domain.choices import Chosen, Format
 from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachable
 from core.domain.events import EventType, Purpose
 from core.domain.language import Language
 from core.domain.signing import build_body, build_headers
-from core.intake import publish
+from core.intake import publish, queue_for
 from core.pipeline import leases
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim, Settlement
@@ -663,3 +664,46 @@ def test_what_conditions_keep_back_and_was_made_all_the_same_is_seen(
     Webhook.update(only='["total_tvac exists"]').where(Webhook.id == choosy.id).execute()
     [sentence] = play.broken()[Rule.MISDIRECTED]
     assert "whose conditions keep it back" in sentence
+
+
+# What is told of one webhook at another
+
+
+def tell(about: NewWebhook, hearer: int, now: datetime, name: str = "") -> None:
+    edge = Edge(Kind.FAILING, now, now, MINUTE)
+    payload = alert_payload(edge, About(about.id, about.url, name), Language.ENGLISH)
+    queue_for(Webhook.get_by_id(hearer), EventType.ALERT, payload, now, purpose=Purpose.ALERT)
+
+
+def test_an_alert_an_hour_is_in_order(play: Play, vault: Vault) -> None:
+    other = add_webhook(vault, play.business)
+    for hours in range(2):
+        tell(play.webhook, other.id, play.now + hours * timedelta(hours=1))
+    assert check(play.evidence()) == []
+
+
+def test_two_alerts_within_an_hour_are_seen(play: Play, vault: Vault) -> None:
+    other = add_webhook(vault, play.business)
+    for minutes in (0, 59):
+        tell(play.webhook, other.id, play.now + minutes * MINUTE)
+    [sentence] = play.broken()[Rule.TOLD]
+    assert sentence == f"webhook {other.id} was told twice in an hour that webhook 1 is failing"
+
+
+def test_an_alert_about_the_webhook_that_it_goes_to_is_seen(play: Play) -> None:
+    tell(play.webhook, play.webhook.id, play.now)
+    assert play.broken() == {Rule.TOLD: ["webhook 1 was told of itself"]}
+
+
+def test_an_alert_about_another_business_s_webhook_is_seen(play: Play, vault: Vault) -> None:
+    other = add_webhook(vault, add_business(OPERATOR, "B", "group", "marie", NOON))
+    tell(other, play.webhook.id, play.now)
+    [sentence] = play.broken()[Rule.TOLD]
+    assert sentence == f"webhook 1 was told of webhook {other.id}, another business's"
+
+
+def test_an_alert_that_tells_a_path_is_seen(play: Play, vault: Vault) -> None:
+    other = add_webhook(vault, play.business)
+    tell(play.webhook, other.id, play.now, name="https://example.com/hook")
+    [sentence] = play.broken()[Rule.TOLD]
+    assert sentence == f"webhook {other.id} was told the path of webhook 1"

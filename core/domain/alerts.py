@@ -1,0 +1,204 @@
+"""What an owner is told of one webhook at another: that it fails, is back, or will soon. Pure.
+
+A webhook is looked at when something of it has changed, and when the time has come that something
+of it is worth telling. What is told follows from how it is and from what was told last: so whatever
+is looked at twice is told once, and what is over by then is not told at all.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from core.domain.delivery import TOLD_BEFORE
+from core.domain.language import Language
+from core.domain.signing import wire_time
+
+FAILING_AFTER = timedelta(minutes=30)
+"""How long an outage has lasted when its owner is told."""
+
+CERTIFICATE_WITHIN = timedelta(days=7)
+"""How long before a certificate ends its owner is told."""
+
+APART = timedelta(hours=1)
+"""Between two messages about one webhook and of one kind, at least."""
+
+_TAIL = 4  # characters of a path: all of it may be a credential
+
+
+class Kind(StrEnum):
+    """What is told."""
+
+    FAILING = "failing"  # an outage has lasted, or something was abandoned
+    BACK = "back"  # the first 2xx after that
+    CERTIFICATE = "certificate"  # it ends soon
+    PARKED = "parked"  # what is parked is about to be given up
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a webhook is, as far as its owner may have to be told."""
+
+    down_since: datetime | None = None  # of an outage that lasts
+    lost_since: datetime | None = None  # something was abandoned, and nothing accepted since
+    up_since: datetime | None = None  # its latest outage ended then
+    certificate_until: datetime | None = None  # as a handshake has shown
+    paused_at: datetime | None = None
+    parked_since: datetime | None = None  # the oldest of what is parked
+
+
+class Told(NamedTuple):
+    """The latest message of a kind about a webhook."""
+
+    at: datetime
+    since: datetime  # since when what it told was so
+
+
+class Edge(NamedTuple):
+    """Something that has come about, or will."""
+
+    kind: Kind
+    since: datetime  # since when it is so
+    tell_at: datetime
+    time: timedelta  # for how long it fails, or failed; until it ends, or is given up
+
+
+class Look(NamedTuple):
+    """What is to be told now, and when to look again."""
+
+    tell: Sequence[Edge]
+    again_at: datetime | None
+
+
+def look(condition: Condition, told: Mapping[Kind, Told], keep: timedelta, now: datetime) -> Look:
+    """What an owner who was told that before is to be told of a webhook in this condition; `keep`
+    is how long what is parked is kept.
+    """
+    tell, later = list[Edge](), list[datetime]()
+    for edge in _edges(condition, told, keep, now):
+        before = told.get(edge.kind)
+        tell_at = edge.tell_at if before is None else max(edge.tell_at, before.at + APART)
+        if tell_at > now:
+            later.append(tell_at)
+        elif edge.kind is Kind.PARKED and condition.parked_since is None:
+            later.append(now + APART)  # nothing is parked yet
+        else:
+            tell.append(edge)
+    return Look(tell, min(later, default=None))
+
+
+def _edges(
+    condition: Condition, told: Mapping[Kind, Told], keep: timedelta, now: datetime
+) -> Iterator[Edge]:
+    """What has not been told of how it is."""
+    failing, back = told.get(Kind.FAILING), told.get(Kind.BACK)
+    is_known_to_fail = failing is not None and (back is None or back.at < failing.at)
+    troubles = _troubles(condition)
+    if troubles and not is_known_to_fail:
+        since = min(since for since, _ in troubles)
+        yield Edge(Kind.FAILING, since, min(tell_at for _, tell_at in troubles), now - since)
+    if failing is not None and is_known_to_fail and not troubles:
+        up_since = condition.up_since
+        since = up_since if up_since and up_since > failing.since else now
+        yield Edge(Kind.BACK, since, now, since - failing.since)
+    ends = condition.certificate_until
+    if ends is not None and ends > now:
+        since = ends - CERTIFICATE_WITHIN
+        if _is_new(Kind.CERTIFICATE, since, told):
+            yield Edge(Kind.CERTIFICATE, since, since, ends - now)
+    paused_at = condition.paused_at
+    if paused_at is not None and _is_new(Kind.PARKED, paused_at, told):
+        given_up_at = (condition.parked_since or now) + keep
+        yield Edge(Kind.PARKED, paused_at, given_up_at - TOLD_BEFORE, given_up_at - now)
+
+
+def _troubles(condition: Condition) -> list[tuple[datetime, datetime]]:
+    """Since when each lasts, and from when on it is worth telling."""
+    down, lost = condition.down_since, condition.lost_since
+    since_down = [] if down is None else [(down, down + FAILING_AFTER)]
+    return since_down if lost is None else [*since_down, (lost, lost)]
+
+
+def _is_new(kind: Kind, since: datetime, told: Mapping[Kind, Told]) -> bool:
+    return kind not in told or told[kind].since != since
+
+
+class About(NamedTuple):
+    """The webhook that an alert is about."""
+
+    id: int
+    url: str
+    name: str = ""  # what its owner calls it
+    parked: int = 0  # deliveries
+
+
+def alert_payload(edge: Edge, about: About, language: Language) -> bytes:
+    """An alert, for programs and for people; of the address the host, and the path's end."""
+    webhook = {"id": about.id, "host": host_of(about.url)}
+    sentences, units = _PHRASES[language]
+    time = _span(edge.time, units)
+    text = sentences[edge.kind].format(webhook=_place(about), time=time, parked=about.parked)
+    told = {"kind": edge.kind, "webhook": webhook, "since": wire_time(edge.since), "text": text}
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+def host_of(url: str) -> str:
+    """The URL's host, with the port where it has one."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _place(about: About) -> str:
+    tail = urlsplit(about.url).path.rstrip("/")[-_TAIL:]
+    place = f"{host_of(about.url)} …{tail}" if tail else host_of(about.url)
+    return f"{about.name} ({place})" if about.name else place
+
+
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_Units = tuple[str, str, str]
+
+
+def _span(time: timedelta, units: _Units) -> str:
+    """Without a colon, which a chat line would have to defuse."""
+    minutes, hours, days = units
+    if time >= 2 * _DAY:
+        return f"{time // _DAY} {days}"
+    if time >= 2 * _HOUR:
+        return f"{time // _HOUR} {hours}"
+    return f"{max(time // _MINUTE, 1)} {minutes}"
+
+
+_PHRASES: Mapping[Language, tuple[Mapping[Kind, str], _Units]] = {
+    Language.ENGLISH: (
+        {
+            Kind.FAILING: "{webhook} is failing · nothing accepted for {time}",
+            Kind.BACK: "{webhook} is back · it had been failing for {time}",
+            Kind.CERTIFICATE: "{webhook} · its certificate ends in {time}",
+            Kind.PARKED: "{webhook} is paused · {parked} deliveries are parked, and the oldest are "
+            "given up in {time} unless it is resumed",
+        },
+        ("min", "h", "days"),
+    ),
+    Language.FRENCH: (
+        {
+            Kind.FAILING: "{webhook} est en échec · rien n’est accepté depuis {time}",
+            Kind.BACK: "{webhook} est de retour · l’échec a duré {time}",
+            Kind.CERTIFICATE: "{webhook} · son certificat expire dans {time}",
+            Kind.PARKED: "{webhook} est en pause · {parked} livraisons attendent, et les plus "
+            "anciennes seront abandonnées dans {time} sans reprise",
+        },
+        ("min", "h", "jours"),
+    ),
+    Language.DUTCH: (
+        {
+            Kind.FAILING: "{webhook} faalt · al {time} niets aanvaard",
+            Kind.BACK: "{webhook} is terug · het falen duurde {time}",
+            Kind.CERTIFICATE: "{webhook} · het certificaat vervalt over {time}",
+            Kind.PARKED: "{webhook} is gepauzeerd · {parked} leveringen wachten, en de oudste "
+            "worden over {time} opgegeven als de pauze duurt",
+        },
+        ("min", "uur", "dagen"),
+    ),
+}

@@ -1,0 +1,35 @@
+"""What waits for the end of a webhook's pause."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from peewee import fn
+
+from core.storage.database import one_of
+from core.storage.models import Delivery, Event
+
+
+class Parked(NamedTuple):
+    """What waits for a pause's end."""
+
+    number: int
+    since: datetime | None  # when the oldest was made
+
+
+NOTHING_PARKED = Parked(0, None)
+
+
+def parked_deliveries(webhook_ids: Collection[int]) -> dict[int, Parked]:
+    """What waits for each of these webhooks, paused ones, where there is anything."""
+    parked = (
+        Delivery.select(Delivery.webhook, fn.COUNT(Delivery.id), fn.MIN(Delivery.created_at))
+        .join(Event)
+        .where(
+            one_of(Delivery.webhook, webhook_ids)
+            & ~Delivery.due_at.is_null()
+            & Event.webhook.is_null()
+        )
+        .group_by(Delivery.webhook)
+    )
+    return {webhook_id: Parked(*told) for webhook_id, *told in parked.tuples()}
