@@ -429,15 +429,17 @@ class Dispatcher:
             held = self._ahead.take(recipient.webhook_id)
             if self._ahead.has(recipient.webhook_id):
                 self._load.wait(recipient)
-            if not self._timetable.may_start(held, monotonic()):
+            started_at, begin = self._clock(), monotonic()
+            if not self._timetable.may_start(held, begin):
                 self._put_off(held)
                 continue
-            task = asyncio.create_task(self._attempt(held, self._vault))
+            task = asyncio.create_task(self._attempt(held, self._vault, started_at, begin))
             self._in_flight.add(task)
             task.add_done_callback(self._in_flight.discard)
 
-    async def _attempt(self, held: Held, vault: OpenedOnce) -> None:
-        started_at, begin = self._clock(), monotonic()
+    async def _attempt(
+        self, held: Held, vault: OpenedOnce, started_at: datetime, begin: float
+    ) -> None:
         outcome: Outcome = Interrupted()  # by a fault of ours: the lease runs out, as after a crash
         try:
             outcome, certificate_until = await self._outcome(held, vault)
