@@ -47,7 +47,7 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PROCESSES) --dist
 test: $(READY) ## Every test, those of the installed program on files and on servers (ARGS="-k outbox": some)
 	@$(PYTEST)
 
-quick: $(READY) ## The tests that need no server, in less than two minutes: the loop while you work
+quick: $(READY) ## The tests that need no server, in less than three minutes: the loop while you work
 	@$(PYTEST) --quick
 
 busy: $(READY) ## The same as test on a busy machine: four loops that do nothing else run beside it and end with it
