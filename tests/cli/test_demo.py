@@ -118,7 +118,7 @@ def test_the_demonstration_delivers_every_event_verified(tmp_path: Path) -> None
     told = Installation(tmp_path).ok("demo", "--headless", "--seconds", "2")
     assert "signature verified" in told
     assert "refused on purpose" in told
-    assert re.search(r"ticket\.created +\S+  “Ticket T\d+-\d+ · [\d.]+ € · .* · \d lines?”", told)
+    assert re.search(r"ticket\.created +\S+  “Ticket \d{4} · [\d.]+ € · .* · \d lines?”", told)
     assert "arrived with a valid signature" in told.splitlines()[-1]
     assert not list(tmp_path.glob("*.db"))
 

@@ -94,7 +94,7 @@ class Sales:
         lines = [self._ordered() for _ in range(self._random.randint(1, 5))]
         total = sum((amount for amount, _ in lines), Decimal())
         about = (
-            f'"id":{number},"numero":"T{at[:10].replace("-", "")}-{number:04d}","date":"{at}",'
+            f'"id":{number},"numero":"{1000 + number}","date":"{at}",'
             f'"table":{self._random.randint(1, 24)},"serveur":"{self._random.choice(_SERVERS)}",'
             f'"mode_paiement":"{self._random.choice(_PAYMENTS)}",'
             f'"lignes":[{",".join(line for _, line in lines)}],"total_tvac":{total}'
