@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.geometry import Region
@@ -16,7 +17,7 @@ class Alone(App[None]):
         yield Lines()
 
 
-def test_only_what_differs_is_refreshed(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_only_what_differs_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
     regions: list[Region] = []
 
     async def run() -> None:
@@ -25,9 +26,12 @@ def test_only_what_differs_is_refreshed(monkeypatch) -> None:  # type: ignore[no
             lines.draw(lambda *_: [Content(each) for each in ("one", "two", "three", "four")])
             await pilot.pause()
             refresh = lines.refresh
-            monkeypatch.setattr(
-                lines, "refresh", lambda *each: regions.extend(each) or refresh(*each)
-            )
+
+            def watched(*each: Region) -> Lines:
+                regions.extend(each)
+                return refresh(*each)
+
+            monkeypatch.setattr(lines, "refresh", watched)
             lines.draw(lambda *_: [Content("one"), Content.styled("two", "bold")])
             await pilot.pause()
             strips = [lines.render_line(y).text for y in range(3)]
