@@ -31,14 +31,22 @@ class Opening(Page):
     crumbs = ("Webhooks",)
 
     def on_mount(self) -> None:
-        self.set_timer(_LONG, lambda: self.flash("Loading…"))
+        self.set_timer(_LONG, self._say_loading)
         self.ask(lambda: queries.businesses(self.desk.actor), self._app.choose)
+
+    def appear(self) -> None:
+        """Not for the instant until the next page is there, which would cost a screen."""
+
+    def _say_loading(self) -> None:
+        super().appear()
+        self.flash("Loading…")
 
     def refused(self, error: WebhooksError) -> None:
         """Of a business that is chosen, its list says it, and goes on asking."""
         if self._app.business_name:
             self.app.switch_screen(Webhooks(None))
         else:
+            super().appear()
             super().refused(error)
 
 

@@ -16,6 +16,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from tui.keystrokes import ESC, PROBE, Keystrokes, Pasted
+from tui.shown import Shown
 
 MOST_COLUMNS, MOST_ROWS = 640, 200  # what a screen is drawn for, whatever a terminal claims
 _PATIENCE = 0.5  # seconds for the rest of a key, where the terminal does not answer
@@ -28,14 +29,20 @@ _PAUSE = 0.005
 class Terminal(LinuxDriver):
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
+        self.shown = Shown()
         self._size = self._size or self._get_terminal_size()
         self._sent: Future[bool] | None = None  # the last event, until it is in the app's queue
 
     def _get_terminal_size(self) -> tuple[int, int]:
         return _drawn(*super()._get_terminal_size())
 
+    def start_application_mode(self) -> None:
+        self.shown.forget()
+        super().start_application_mode()
+
     def process_message(self, message: Message) -> None:
         if isinstance(message, events.Resize):
+            self.shown.forget()
             columns, rows = message.size
             size = Size(*_drawn(columns, rows))
             message = events.Resize(size, size, pixel_size=message.pixel_size)

@@ -229,9 +229,13 @@ class Page(Screen[None]):
     def _let_draw(self) -> None:
         self._held.close()
 
+    def appear(self) -> None:
+        """Be drawn, now that everything is where it belongs."""
+        self._let_draw()
+
     @on(events.ScreenResume)
     def _resumed(self) -> None:
-        self.call_after_refresh(self._let_draw)
+        self.call_after_refresh(self.appear)
         self.call_after_refresh(self._be_there)
         if self._is_watching:
             self._look()

@@ -6,10 +6,13 @@ Pages know this much of the app. Which page opens when is the app's own, which k
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from rich.console import RenderableType
 from textual.app import App
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from core.use_cases.queries import BusinessRow
@@ -41,6 +44,11 @@ class Session(App[None]):
 
     def get_driver_class(self) -> type[Driver]:
         return Terminal
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(self._driver, Terminal):
+            renderable = self._driver.shown.without_known(renderable)
+        super()._display(screen, renderable)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """In place of Textual's, which would make the terminal's own colours black."""
