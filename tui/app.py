@@ -1,5 +1,6 @@
 """The terminal UI: which page is open, and which is next."""
 
+from pathlib import Path
 from time import monotonic
 from typing import cast
 
@@ -51,7 +52,7 @@ class Opening(Page):
 
 
 class WebhooksApp(Session):
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = False
     TITLE = "AuraPOS Webhooks"
     BINDINGS = []

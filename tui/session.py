@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rich.console import RenderableType
 from textual.app import App
 from textual.driver import Driver
 from textual.filter import LineFilter
@@ -45,7 +44,7 @@ class Session(App[None]):
     def get_driver_class(self) -> type[Driver]:
         return Terminal
 
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(self._driver, Terminal):
             renderable = self._driver.shown.without_known(renderable)
         super()._display(screen, renderable)

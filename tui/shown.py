@@ -4,14 +4,10 @@ Textual writes the whole screen whenever anything is laid out anew, which a page
 several times: over a slow line each of them is seen. Here a row is written only where it differs.
 """
 
-from typing import TypeVar
-
 from rich.console import Console
 from rich.control import Control
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.geometry import Region
-
-T = TypeVar("T")
 
 
 class Shown:
@@ -23,7 +19,7 @@ class Shown:
         """Somebody else has written there, or its size is another one."""
         self._rows.clear()
 
-    def without_known(self, update: T) -> T | CompositorUpdate:
+    def without_known(self, update: object) -> object:
         """The update, without what is there already."""
         if isinstance(update, LayoutUpdate):
             return _WholeRows(update, self)

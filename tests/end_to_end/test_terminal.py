@@ -126,10 +126,10 @@ def test_a_first_operator_s_way_from_nothing_at_all(tmp_path: Path) -> None:
 @pytest.mark.slow
 @of_the_terminal
 def test_it_costs_few_bytes(busy: Installation, marie: Terminal) -> None:
-    """The budgets at 80x24: 20 KB to start, 0.5 KB for the cursor, 3 KB for a new row."""
+    """The budgets at 80x24: 12 KB to start, 0.5 KB for the cursor, 3 KB for a new row."""
     marie.wait_for("/hook +ok")
     marie.press("")
-    assert len(marie.written) <= 20_000
+    assert len(marie.written) <= 12_000
     assert marie.bytes_during(5) == 0
     marie.press("h")
     marie.wait_for("of 50")
@@ -146,8 +146,8 @@ def test_it_costs_few_bytes(busy: Installation, marie: Terminal) -> None:
 @pytest.mark.parametrize(
     ("columns", "rows", "start", "card"),
     [
-        pytest.param(80, 24, 20_000, 2_500, id="80x24"),
-        pytest.param(120, 40, 45_000, 3_500, id="120x40"),
+        pytest.param(80, 24, 12_000, 2_500, id="80x24"),
+        pytest.param(120, 40, 25_000, 3_500, id="120x40"),
     ],
 )
 def test_so_do_the_list_and_its_card(

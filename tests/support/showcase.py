@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 from textual.pilot import Pilot
 
-import tui.app
 from core.domain.actors import Actor
 from core.domain.delivery import ErrorKind, Recovery, Status
 from core.domain.events import SELECTABLE, EventType
@@ -219,8 +217,6 @@ _KEYS = {
 
 class OnePage(WebhooksApp):
     """The app with one page on top of a business, whichever way an owner would get there."""
-
-    CSS_PATH = Path(tui.app.__file__).with_name("app.tcss")
 
     def __init__(self, desk: Desk, page: Page) -> None:
         super().__init__(desk)
