@@ -41,6 +41,8 @@ def when(row: DeliveryRow, desk: Desk) -> str:
 
 
 def _next(row: DeliveryRow, desk: Desk) -> str:
+    if row.is_parked:
+        return "parked until the webhook is resumed"
     if row.next_attempt_at is None:
         return ""
     if row.resume_at is not None:

@@ -22,11 +22,7 @@ class Answer:
     statuses: Collection[int]
     body: str  # what the body has in it; empty: whatever it has
     advice: str
-
-    @property
-    def to_json_only(self) -> bool:
-        """It cannot be meant where the format is another already."""
-        return self.advice.endswith(_CHOOSE_CHAT)
+    wants_chat: bool = False  # and what to do is to tell it in chat lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +33,32 @@ class KnownReceiver:
     source: str  # where its answers are documented
     answers: tuple[Answer, ...]  # the first that fits counts
     takes_chat: bool = False  # and nothing but the format `chat`
+    chat_behind: str = ""  # what its URL needs at the end to take that
     before: str = ""  # what an owner should know before anything is sent there
+
+    def how_to_chat(self, fmt: Format) -> str:
+        """What to do so that it is told in chat lines; empty where it is."""
+        if not self.chat_behind:
+            return "Edit the webhook and choose the format chat." if fmt is Format.JSON else ""
+        put = f"Put {self.chat_behind} behind {self.name}'s URL"
+        return f"{put}, and choose the format chat." if fmt is Format.JSON else f"{put}."
+
+    def answered(self, fmt: Format, http_status: int | None, response: str) -> Answer | None:
+        """The first that fits; none that asks for chat lines where those are sent."""
+        for answer in self.answers:
+            is_it = http_status in answer.statuses and answer.body in response
+            if is_it and (not answer.wants_chat or self.how_to_chat(fmt)):
+                return answer
+        return None
+
+    def told_of(self, answer: Answer, fmt: Format) -> str:
+        """What that answer means to a webhook of that format, and what to do."""
+        return f"{answer.advice} {self.how_to_chat(fmt)}" if answer.wants_chat else answer.advice
 
 
 _N8N_TEST_URL = (
     "This is n8n's address for tests, which works for one call at a time. Use the production URL."
 )
-_DISCORD_AS_SLACK = "Put /slack behind Discord's URL, and choose the format chat."
-_CHOOSE_CHAT = "Edit the webhook and choose the format chat."
 
 
 def _in_between(name: str) -> str:
@@ -62,13 +76,14 @@ KNOWN_RECEIVERS = (
         source="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
         takes_chat=True,
         answers=(
-            Answer({400}, "no_text", f"Slack found no text in it. {_CHOOSE_CHAT}"),
+            Answer({400}, "no_text", "Slack found no text in it.", wants_chat=True),
             Answer(
                 {400},
                 "missing_text_or_fallback_or_attachments",
-                f"Slack found no text in it. {_CHOOSE_CHAT}",
+                "Slack found no text in it.",
+                wants_chat=True,
             ),
-            Answer({400}, "invalid_payload", f"Slack did not understand it. {_CHOOSE_CHAT}"),
+            Answer({400}, "invalid_payload", "Slack did not understand it.", wants_chat=True),
             Answer(
                 {403},
                 "action_prohibited",
@@ -99,7 +114,7 @@ KNOWN_RECEIVERS = (
         source="https://developers.google.com/workspace/chat/quickstart/webhooks",
         takes_chat=True,
         answers=(
-            Answer({400}, "", f"Google Chat did not understand it. {_CHOOSE_CHAT}"),
+            Answer({400}, "", "Google Chat did not understand it.", wants_chat=True),
             Answer(
                 {401, 403, 404},
                 "",
@@ -116,7 +131,7 @@ KNOWN_RECEIVERS = (
         source="https://docs.discord.com/developers/resources/webhook",
         takes_chat=True,
         answers=(
-            Answer({400}, "", f"Discord found no text in it. {_CHOOSE_CHAT}"),
+            Answer({400}, "", "Discord found no text in it.", wants_chat=True),
             Answer(
                 {401, 403, 404},
                 "",
@@ -131,12 +146,13 @@ KNOWN_RECEIVERS = (
         hosts=r"((ptb|canary)\.)?discord(app)?\.com",
         paths=r"/api/(v\d+/)?webhooks/",
         source="https://docs.discord.com/developers/resources/webhook",
-        before=_DISCORD_AS_SLACK,
+        chat_behind="/slack",
         answers=(
             Answer(
                 {400},
                 "",
-                f"Discord found no text in it. {_DISCORD_AS_SLACK}",
+                "Discord found no text in it.",
+                wants_chat=True,
             ),
             Answer(
                 {401, 403, 404},
@@ -249,7 +265,7 @@ KNOWN_RECEIVERS = (
         paths="/hooks/",
         source="https://developers.mattermost.com/integrate/webhooks/incoming/",
         answers=(
-            Answer({400}, "No text specified", f"Mattermost found no text in it. {_CHOOSE_CHAT}"),
+            Answer({400}, "No text specified", "Mattermost found no text in it.", wants_chat=True),
         ),
     ),
     KnownReceiver(
@@ -302,7 +318,7 @@ def advice_before(url: str, fmt: Format) -> str:
         return ""
     if receiver.takes_chat and fmt is Format.JSON:
         return f"{receiver.name} takes nothing but a line of text: choose the format chat."
-    return receiver.before
+    return receiver.how_to_chat(fmt) if receiver.chat_behind else receiver.before
 
 
 def advice(url: str, fmt: Format, http_status: int | None, response: str) -> str:
@@ -310,8 +326,22 @@ def advice(url: str, fmt: Format, http_status: int | None, response: str) -> str
     where nothing is known.
     """
     receiver = known_receiver(url)
-    for answer in receiver.answers if receiver is not None else ():
-        is_it = http_status in answer.statuses and answer.body in response
-        if is_it and (fmt is Format.JSON or not answer.to_json_only):
-            return answer.advice
-    return ""
+    answer = receiver.answered(fmt, http_status, response) if receiver is not None else None
+    return receiver.told_of(answer, fmt) if receiver is not None and answer is not None else ""
+
+
+def chat_address(
+    url: str, fmt: Format, http_status: int | None = None, response: str = ""
+) -> str | None:
+    """Where chat lines should go in place of what is sent to that address in that format, as is
+    known beforehand or by its answer. None where that would mend nothing.
+    """
+    receiver = known_receiver(url)
+    if receiver is None or not receiver.how_to_chat(fmt):
+        return None
+    if receiver.chat_behind:
+        parts = urlsplit(url)
+        return parts._replace(path=parts.path.rstrip("/") + receiver.chat_behind).geturl()
+    answer = receiver.answered(fmt, http_status, response)
+    is_wanted = receiver.takes_chat or (answer is not None and answer.wants_chat)
+    return url if is_wanted else None

@@ -22,6 +22,7 @@ from core.storage.models import (
     Tally,
     TallyProgress,
     accepted,
+    of_no_check,
     row_lock,
 )
 
@@ -119,7 +120,8 @@ def _add(counts: Counts) -> None:
 
 
 def _counted(which: Expression) -> Counts:
-    """What these attempts come to."""
+    """What these attempts come to, without those of checks."""
+    which &= of_no_check(Attempt)
     counts = _outcomes(which)
     counts.update(_arrivals(which))
     abandoned = Attempt.select().where(which & (Attempt.abandoned == SQL("TRUE"))).count()

@@ -21,7 +21,7 @@ from peewee import (
 
 from core.domain.delivery import SUCCESS
 from core.domain.editions import INCLUDED_EDITIONS
-from core.domain.events import EventType
+from core.domain.events import CHECKS, EventType
 from core.storage.database import is_postgres, proxy
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -350,6 +350,14 @@ def counts_for_health(*whose: Any) -> Expression:
     """
     on_purpose = Event.purpose.is_null(is_null=False)
     return Delivery.event.not_in(Event.select(Event.id).where(on_purpose, *whose))
+
+
+def of_no_check(attempt: Any) -> Expression:
+    """The attempts, `Attempt` or an alias of it, but for those of checks, which are mostly to be
+    refused.
+    """
+    pings = Delivery.select(Delivery.id).join(Event).where(Event.purpose.in_(sorted(CHECKS)))
+    return attempt.delivery.not_in(pings)
 
 
 def entitled() -> Expression:

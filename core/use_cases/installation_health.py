@@ -19,6 +19,7 @@ from core.storage.models import (
     accepted,
     counts_for_health,
     entitled,
+    of_no_check,
 )
 from core.storage.parked import NOTHING_PARKED, parked_deliveries
 from core.use_cases.queries import waiting_since
@@ -141,14 +142,14 @@ def held_webhooks(now: datetime) -> list[tuple[int, datetime]]:
 
 
 def _last_minute(now: datetime) -> tuple[int, int]:
-    """Attempts that were delivered and that were not, by when they started."""
+    """Attempts that were delivered and that were not, by when they started; none of a check."""
     since = now - MINUTE
     # Ids are given when attempts end, so those of the last minute begin within one more.
     first = first_id_since(Attempt.started_at, since - MINUTE)
     is_delivered = accepted(Attempt)
     total, delivered = (
         Attempt.select(fn.COUNT(Attempt.id), fn.COUNT(Attempt.id).filter(is_delivered))
-        .where((Attempt.id >= first) & (Attempt.started_at >= since))
+        .where((Attempt.id >= first) & (Attempt.started_at >= since) & of_no_check(Attempt))
         .tuples()
         .get()
     )

@@ -123,11 +123,12 @@ class DeliveryRow:
     duration_us: int
     attempted_at: datetime | None  # when the last attempt began
     created_at: datetime  # of the event
-    next_attempt_at: datetime | None
+    next_attempt_at: datetime | None  # never of what is parked
     resume_at: datetime | None  # when the schedule goes on, after the attempt beside it
     settled_at: datetime | None  # when it was delivered or abandoned
     recovery: Recovery | None
     purpose: Purpose | None = None  # of what had not happened
+    is_parked: bool = False  # it waits for the end of its webhook's pause
 
     @property
     def what(self) -> str:
@@ -431,8 +432,12 @@ def delivery_rows(ids: list[int]) -> list[DeliveryRow]:
             Event.subject,
             SHORT_PAYLOAD,
             Event.purpose,
+            Event.webhook,
+            Webhook.paused_at,
         )
         .join(Event)
+        .switch(Delivery)
+        .join(Webhook)
         .where(one_of(Delivery.id, ids))
         .order_by(Delivery.id.desc())
         .tuples()
@@ -470,7 +475,9 @@ def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
 
 def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryRow:
     delivery_id, uuid, webhook_id, event_type, status, attempts, created_at, due_at, *rest = row
-    resume_at, settled_at, recovery, subject, payload, purpose = rest
+    resume_at, settled_at, recovery, subject, payload, purpose, made_for, paused_at = rest
+    is_on_purpose = made_for is not None and purpose != Purpose.ALERT
+    is_parked = paused_at is not None and due_at is not None and not is_on_purpose
     return DeliveryRow(
         id=delivery_id,
         uuid=uuid,
@@ -486,11 +493,12 @@ def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryR
         duration_us=attempt.duration_us if attempt else 0,
         attempted_at=attempt.started_at if attempt else None,
         created_at=created_at,
-        next_attempt_at=due_at,
+        next_attempt_at=None if is_parked else due_at,
         resume_at=resume_at,
         settled_at=settled_at,
         recovery=Recovery(recovery) if recovery else None,
         purpose=Purpose(purpose) if purpose else None,
+        is_parked=is_parked,
     )
 
 

@@ -17,6 +17,7 @@ from core.domain.checking import GENUINE_PAYLOAD
 from core.domain.choices import (
     AS_IT_COMES,
     NOTHING,
+    Choices,
     Chosen,
     Format,
     changes,
@@ -62,6 +63,7 @@ class NewWebhook:
     events: tuple[EventType, ...]
     secret: Secret  # shown once
     created_at: datetime
+    choices: Choices
 
 
 def create_webhook(
@@ -109,7 +111,7 @@ def create_webhook(
                 subject=target,
                 detail=changes(AS_IT_COMES, choices),
             )
-    return NewWebhook(webhook.id, target, selected, secret, now)
+    return NewWebhook(webhook.id, target, selected, secret, now, choices)
 
 
 def _require_room(business_id: int, at_most: int) -> None:

@@ -57,7 +57,12 @@ def test_webhooks_are_listed_shown_and_edited(installed: Installation) -> None:
 def test_what_a_webhook_chooses_is_given_shown_and_taken_back(installed: Installation) -> None:
     url = "https://example.com/hook"
     chosen = ("--name", "Bookkeeper", "--format", "chat", "--language", "fr")
-    installed.ok("webhook", "create", url, "--all-events", *chosen)
+    created = installed.json("webhook", "create", url, "--all-events", *chosen)
+    [listed] = installed.json("webhook", "list")
+    assert created == {name: listed[name] for name in created if name != "secret"} | {
+        "secret": created["secret"]
+    }
+    assert (created["name"], created["pace"]) == ("Bookkeeper", "1/s")
     installed.ok("webhook", "edit", "1", "--standard-webhooks", "on")
     [listed] = installed.json("webhook", "list")
     assert installed.json("webhook", "show", "1") == listed | {"kept_back": 0}
@@ -151,6 +156,13 @@ def test_a_webhook_is_paused_and_resumed(installed: Installation) -> None:
     assert "was paused already" in installed.ok("webhook", "pause", "1")
     installed.emit()
     assert installed.json("tick")["attempts"] == 0
+    [row] = installed.deliveries()
+    assert row["next_attempt_at"] is None
+    for listing in (("delivery", "list"), ("find", row["delivery_id"])):
+        assert "  parked  " in installed.ok(*listing)
+    assert "`aurapos-webhooks webhook resume 1` sends it" in installed.ok(
+        "delivery", "show", row["delivery_id"]
+    )
     shown = installed.json("webhook", "show", "1")
     assert shown["paused_at"].endswith("Z")
     assert shown["parked"] == 1
@@ -409,3 +421,5 @@ def test_a_check_says_what_the_receiver_s_reactions_mean(installed: Installation
         "check: tampered",
         "check: wrong secret",
     }
+    status = installed.json("status")
+    assert (status["delivered_last_minute"], status["failed_last_minute"]) == (0, 0)

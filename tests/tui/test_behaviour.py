@@ -17,6 +17,7 @@ from core.domain.delivery import ErrorKind, Status
 from core.domain.events import SELECTABLE, EventType
 from core.domain.language import Language
 from core.domain.signing import Secret
+from core.storage.choosing import open_headers
 from core.storage.database import proxy, transaction
 from core.storage.models import AuditEntry, Delivery, Event, Webhook
 from core.storage.vault import Vault
@@ -292,6 +293,20 @@ class TestMakingAWebhook:
 
         play(app, script)
         assert queries.webhook(desk.actor, CI).choices.headers == ("X-Api-Key",)
+
+    def test_a_header_s_value_may_have_a_bar(self, app: WebhooksApp, desk: Desk) -> None:
+        to_the_headers = ("tab",) * 6
+
+        async def script(pilot: Pilot[None]) -> None:
+            typed_in = typed("X-Api-Key: 12|s3same|| | X-Tenant: me |")
+            await press(pilot, "e", to_the_headers, typed_in, "ctrl+s")
+            assert "is saved" in drawn(app)
+
+        play(app, script)
+        sealed = Webhook.get_by_id(CI)
+        headers = open_headers(desk.open_vault(), sealed.headers, sealed.business_id, CI)
+        values = {each.name: each.value.reveal() for each in headers if each.value is not None}
+        assert values == {"X-Api-Key": "12|s3same||", "X-Tenant": "me"}
 
     def test_the_language_is_asked_for_where_there_is_a_line_to_say(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:

@@ -1,7 +1,7 @@
 """`delivery …` and `recover`: the history, and sending again."""
 
 from dataclasses import asdict
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from core.storage.clock import utc_now
 from core.use_cases import queries, services
 from core.use_cases.queries import AttemptRow, DeliveryRow, Wanted
 from tui.cli.moments import TIME_HELP, parse_moment
-from tui.cli.output import print_json, print_table, say
+from tui.cli.output import print_json, print_table, say, say_how_to_chat
 from tui.cli.program import (
     Program,
     actor_as,
@@ -100,7 +100,7 @@ def print_deliveries(rows: list[DeliveryRow], empty: str, *, as_json: bool) -> N
                 row.status,
                 row.http_status or row.error,
                 row.attempts,
-                row.next_attempt_at,
+                next_of(row),
                 row.uuid,
                 (row.response or row.detail)[:_PREVIEW],
             )
@@ -108,6 +108,11 @@ def print_deliveries(rows: list[DeliveryRow], empty: str, *, as_json: bool) -> N
         ],
         empty,
     )
+
+
+def next_of(row: DeliveryRow) -> datetime | str | None:
+    """What a listing says of when its next attempt is."""
+    return "parked" if row.is_parked else row.next_attempt_at
 
 
 @delivery.command(short_help="One delivery: every attempt, and its body.")
@@ -129,6 +134,11 @@ def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool
     say(f"delivery {row.uuid}: {row.what} to webhook {row.webhook_id}, {row.status}")
     if row.next_attempt_at is not None:
         say(f"next attempt at {row.next_attempt_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    if row.is_parked:
+        say(
+            f"parked: webhook {row.webhook_id} is paused, and "
+            f"`aurapos-webhooks webhook resume {row.webhook_id}` sends it"
+        )
     print_table(
         ("TRY", "STARTED (UTC)", "MS", "HTTP", "RESPONSE"),
         [
@@ -147,6 +157,8 @@ def show(program: Program, delivery_id: str, login: str | None, *, as_json: bool
     explanation = explain(row, webhook, program.config.delivery.timeout.total_seconds())
     if explanation:
         say(explanation)
+    fmt = webhook.choices.format
+    say_how_to_chat(webhook.id, webhook.url, fmt, row.http_status, row.response)
     say(f"body: {body}")
 
 

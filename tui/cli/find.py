@@ -6,6 +6,7 @@ import click
 
 from core.use_cases.finding import FoundEvent, WentTo
 from core.use_cases.finding import find as find_events
+from tui.cli.delivery import next_of
 from tui.cli.output import print_json, print_table
 from tui.cli.program import (
     Program,
@@ -61,7 +62,7 @@ def _lines(event: FoundEvent) -> list[tuple[Any, ...]]:
 
 def _line(to: WentTo) -> tuple[Any, ...]:
     row = to.delivery
-    return titled(to.webhook), row.status, row.attempts, row.next_attempt_at, row.uuid
+    return titled(to.webhook), row.status, row.attempts, next_of(row), row.uuid
 
 
 def _shape(event: FoundEvent) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def _gauges(found: Vitals, locked: int, now: datetime) -> Iterator[_Family]:
         ),
         (
             "attempts_last_minute",
-            "Attempts started within the last minute.",
+            "Attempts started within the last minute, none of a check.",
             {
                 '{outcome="delivered"}': found.delivered_last_minute,
                 '{outcome="failed"}': found.failed_last_minute,
@@ -72,7 +72,9 @@ def _counters(counts: Counts) -> Iterator[_Family]:
         if name == ATTEMPTS
     }
     attempts.setdefault('{outcome="delivered"}', 0)
-    yield _Family("attempts_total", "counter", "Attempts that ended, by how.", attempts)
+    yield _Family(
+        "attempts_total", "counter", "Attempts that ended, by how; none of a check.", attempts
+    )
     yield _Family(
         "delivered_total",
         "counter",

@@ -5,6 +5,7 @@ Whatever came from outside goes through the cleaner first; JSON is ASCII, which 
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,9 @@ from typing import Any
 
 import click
 
+from core.domain.choices import Format
 from core.domain.cleaning import clean
+from core.domain.receivers import chat_address
 from core.domain.signing import wire_time
 from core.use_cases.installation_health import PausedWebhook
 
@@ -87,6 +90,19 @@ class Progress:
         if self._shown:
             click.echo("\r\x1b[2K", err=True, nl=False)
             self._shown = False
+
+
+def say_how_to_chat(
+    webhook_id: int, url: str, fmt: Format, http_status: int | None = None, response: str = ""
+) -> None:
+    """The command that has a chat program told in chat lines, where that is what it needs."""
+    address = chat_address(url, fmt, http_status, response)
+    if address is None:
+        return
+    options = ["--url", address] if address != url else []
+    options += ["--format", Format.CHAT] if fmt is not Format.CHAT else []
+    edit = shlex.join(["aurapos-webhooks", "webhook", "edit", str(webhook_id), *options])
+    say(f"It is told in chat lines after `{edit}`.")
 
 
 def told_of_pause(paused: PausedWebhook) -> str:

@@ -23,7 +23,7 @@ from core.storage.clock import utc_now
 from core.use_cases import queries, services, trials
 from core.use_cases.queries import WebhookRow
 from tui.cli.checking import check
-from tui.cli.output import give_up_stdout, print_json, print_table, say
+from tui.cli.output import give_up_stdout, print_json, print_table, say, say_how_to_chat
 from tui.cli.program import (
     Program,
     actor_as,
@@ -240,14 +240,16 @@ def create(
                     "events": new.events,
                     "secret": new.secret.reveal(),
                     "created_at": new.created_at,
+                    **asdict(new.choices),
                 }
             )
             return
         say(f"webhook {new.id}: {new.url}")
         say(f"secret: {new.secret.reveal()}")
         say(_SHOWN_ONCE)
-    if known := advice_before(new.url, chosen.get("format", Format.JSON)):
+    if known := advice_before(new.url, new.choices.format):
         say(known)
+    say_how_to_chat(new.id, new.url, new.choices.format)
 
 
 @webhook.command()
@@ -292,6 +294,7 @@ def edit(
         print_json(_document(row))
         return
     _print_webhook(row)
+    say_how_to_chat(row.id, row.url, row.choices.format)
 
 
 @webhook.command()

@@ -246,15 +246,15 @@ class History(ListPage):
         told = explain(row, self.webhook, self.desk.timeout.total_seconds())
         lines = [f"Sent on purpose ({row.made_as}): nothing had happened."] if row.made_as else []
         lines += [told] if told else []
-        if row.next_attempt_at is not None:
+        if row.is_parked:
+            lines.append("It is parked: the webhook is paused, and P resumes it.")
+        elif row.next_attempt_at is not None:
             lines.append(self._next(row.next_attempt_at))
         shown = untrusted_lines([*lines, row.response or "(no response)"])
         if shown != preview.visual:
             preview.update(shown, layout=False)
 
     def _next(self, at: datetime) -> str:
-        if self.webhook.paused_at is not None:
-            return "It is parked: the webhook is paused, and P resumes it."
         held_until = self.webhook.held_until
         if held_until is not None and held_until > max(at, self.desk.clock()):
             return f"The server asked for nothing more until {self.desk.time(held_until)}."

@@ -1,5 +1,6 @@
 """The part of the form that holds what a webhook may choose, and need not."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ _LANGUAGES = (
 _SIGNATURES = ((False, "ours"), (True, "that of Standard Webhooks too"))
 _ALERTS = ((False, "none"), (True, "when another webhook fails"))
 _BETWEEN = " | "  # headers in one line
+_BAR = re.compile(r"(?<!\S)\|(?!\S)")  # one without blanks around it is part of a value
 
 
 class Typed(NamedTuple):
@@ -55,7 +57,7 @@ class Typed(NamedTuple):
         if self.pace != before.pace:
             chosen["pace"] = self.pace or None
         if self.headers != before.headers:
-            chosen["headers"] = parse_headers(_parts(self.headers, _BETWEEN))
+            chosen["headers"] = parse_headers(_lines_in(self.headers))
         return chosen
 
     @property
@@ -77,8 +79,8 @@ def typed_of(choices: Choices) -> Typed:
     )
 
 
-def _parts(text: str, between: str) -> Iterable[str]:
-    return filter(None, map(str.strip, text.split(between.strip())))
+def _lines_in(headers: str) -> Iterable[str]:
+    return filter(None, map(str.strip, _BAR.split(headers)))
 
 
 class More(Vertical):

@@ -12,6 +12,7 @@ from core.domain.receivers import (
     Answer,
     advice,
     advice_before,
+    chat_address,
     known_receiver,
 )
 
@@ -23,6 +24,7 @@ MAKE = "https://hook.eu1.make.com/abc"
 PIPEDREAM = "https://eo1.m.pipedream.net"
 N8N = "https://n8n.example.com/webhook/abc"
 N8N_TEST = "https://marie.app.n8n.cloud/webhook-test/abc"
+MATTERMOST = "https://chat.example.com/hooks/abc"
 BREVO = "https://api.brevo.com/v3/contacts"
 MAILCHIMP = "https://us21.api.mailchimp.com/3.0/lists/a/members"
 SHOPIFY = "https://chez-marie.myshopify.com/admin/api/2026-01/products.json"
@@ -46,7 +48,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "known-receivers.md"
         (PIPEDREAM, "Pipedream"),
         (N8N, "n8n"),
         (N8N_TEST, "n8n, while it is edited"),
-        ("https://chat.example.com/hooks/abc", "Mattermost"),
+        (MATTERMOST, "Mattermost"),
         (BREVO, "Brevo"),
         (MAILCHIMP, "Mailchimp"),
         (SHOPIFY, "Shopify"),
@@ -106,6 +108,35 @@ def test_whoever_has_chosen_chat_is_not_told_to_choose_it(response: str) -> None
     assert "the format chat" in advice(SLACK, Format.JSON, 400, response)
     assert advice(SLACK, Format.CHAT, 400, response) == ""
     assert "switched this address off" in advice(SLACK, Format.CHAT, 404, "no_service")
+
+
+def test_discord_is_told_where_chat_lines_go_whichever_format_was_chosen() -> None:
+    asked = "Discord found no text in it. Put /slack behind Discord's URL"
+    assert advice(DISCORD, Format.JSON, 400, "") == f"{asked}, and choose the format chat."
+    assert advice(DISCORD, Format.CHAT, 400, "") == f"{asked}."
+    assert advice_before(DISCORD, Format.CHAT) == "Put /slack behind Discord's URL."
+
+
+@pytest.mark.parametrize(
+    ("url", "fmt", "answer", "instead"),
+    [
+        (SLACK, Format.JSON, (), SLACK),
+        (SLACK, Format.CHAT, (400, "no_text"), None),
+        (f"{DISCORD}/?wait=true", Format.JSON, (), f"{DISCORD}/slack?wait=true"),
+        (DISCORD, Format.CHAT, (400, ""), f"{DISCORD}/slack"),
+        (f"{DISCORD}/slack", Format.CHAT, (400, ""), None),
+        (f"{DISCORD}/slack", Format.JSON, (), f"{DISCORD}/slack"),
+        (MATTERMOST, Format.JSON, (), None),
+        (MATTERMOST, Format.JSON, (400, "No text specified"), MATTERMOST),
+        (MATTERMOST, Format.JSON, (500, ""), None),
+        (MAKE, Format.JSON, (200, "Accepted"), None),
+        ("https://example.com/", Format.JSON, (400, "no_text"), None),
+    ],
+)
+def test_where_chat_lines_should_go_is_known(
+    url: str, fmt: Format, answer: tuple[int, str] | tuple[()], instead: str | None
+) -> None:
+    assert chat_address(url, fmt, *answer) == instead
 
 
 @pytest.mark.parametrize(
@@ -171,7 +202,7 @@ def test_what_must_be_known_before_is_said_before(url: str, words: str) -> None:
 def test_the_document_says_the_same() -> None:
     """Copy what is missing there from here."""
     rows = [
-        f"| {receiver.name} | {_written(answer)} | {answer.advice} |"
+        f"| {receiver.name} | {_written(answer)} | {receiver.told_of(answer, Format.JSON)} |"
         for receiver in KNOWN_RECEIVERS
         for answer in receiver.answers
     ]

@@ -13,7 +13,8 @@ from core.storage.database import transaction
 from core.storage.models import Attempt, Delivery, Tally
 from core.storage.vault import Vault
 from core.use_cases import services
-from tests.support.scene import MARIE, MINUTE, NOON, SECOND, add_webhook, publish_ticket
+from core.use_cases.checking import begin_check
+from tests.support.scene import MARIE, MINUTE, NOON, SECOND, add_webhook, publish_ticket, silent
 
 OK, BAD = Answered(200, "", ""), Answered(503, "", "")
 
@@ -67,6 +68,19 @@ def test_what_was_abandoned_stays_counted_once_it_is_redelivered(delivery: int) 
     assert totals()[ABANDONED, ""] == 1
     attempted(delivery, BAD, abandoned=True)
     assert totals()[ABANDONED, ""] == 2
+
+
+def test_what_a_check_is_answered_is_counted_nowhere(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    begin_check(MARIE, webhook.id, NOON, wake=silent)
+    fan_out(9, NOON)
+    for delivery in Delivery.select():
+        attempted(delivery.id, BAD, abandoned=True)
+        attempted(delivery.id, OK)
+    assert totals() == {}
+    fold(NOON)
+    fold(NOON + 2 * MINUTE)
+    assert totals() == {}
 
 
 def test_moving_changes_no_number_and_is_done_once(delivery: int) -> None:

@@ -10,6 +10,7 @@ from core.storage.models import Delivery
 from core.storage.vault import Vault
 from core.use_cases import services
 from core.use_cases.businesses import set_business
+from core.use_cases.checking import begin_check
 from core.use_cases.installation_health import FailingWebhook, PausedWebhook, vitals
 from tests.support.scene import (
     DAY,
@@ -98,6 +99,17 @@ def test_the_last_minute_is_the_last_minute(business: int, vault: Vault) -> None
         attempted(delivery.id, seconds_ago, http_status)
     found = vitals(NOON)
     assert (found.delivered_last_minute, found.failed_last_minute) == (2, 1)
+
+
+def test_what_a_check_is_answered_is_in_no_number(business: int, vault: Vault) -> None:
+    webhook = add_webhook(vault, business)
+    services.send_test(MARIE, webhook.id, NOON, wake=silent)
+    begin_check(MARIE, webhook.id, NOON, wake=silent)
+    fan_out(9, NOON)
+    for delivery in Delivery.select():
+        attempted(delivery.id, 1, 401)
+    found = vitals(NOON)
+    assert (found.delivered_last_minute, found.failed_last_minute) == (0, 1)
 
 
 def test_every_consumer_is_named_with_its_last_tick(database: str) -> None:
