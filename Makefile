@@ -5,6 +5,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROGRAM := .venv/.program
 READY := .venv/.ready
 RIVAL := .venv-bench/.ready
+NODE := .venv/node
+MODULES := $(if $(shell command -v npm 2>/dev/null),$(NODE)/.ready)
 # Many tests wait for something, so more processes than cores are of use.
 PROCESSES ?= 8
 
@@ -32,6 +34,13 @@ $(READY): requirements-dev.lock pyproject.toml $(PROGRAM)
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
+# What the recipes for Node need. Where it cannot be had, their tests say so.
+$(NODE)/.ready: tests/support/node/package-lock.json | $(READY)
+	@echo "Adding Node's modules to .venv …"
+	@mkdir -p $(NODE)
+	@cp tests/support/node/package.json tests/support/node/package-lock.json $(NODE)
+	@npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel error >&2 && touch $@ || true
+
 $(RIVAL): requirements-bench.lock | $(READY)
 	@echo "Setting up .venv-bench …"
 	@$(PYTHON) -m venv .venv-bench
@@ -44,10 +53,10 @@ demo: $(PROGRAM) ## The whole thing on a throw-away database: real sales, signed
 # Where the environment forbids to keep what was compiled, each of a thousand processes would do it.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal $(ARGS)
 
-test: $(READY) ## Every test, those of the installed program on files and on servers (ARGS="-k outbox": some)
+test: $(READY) $(MODULES) ## Every test, those of the installed program on files and on servers (ARGS="-k outbox": some)
 	@$(PYTEST)
 
-quick: $(READY) ## The tests that need no server, in less than three minutes: the loop while you work
+quick: $(READY) $(MODULES) ## The tests that need no server, in less than three minutes: the loop while you work
 	@$(PYTEST) --quick
 
 busy: $(READY) ## The same as test on a busy machine: four loops that do nothing else run beside it and end with it
