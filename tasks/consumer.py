@@ -34,6 +34,7 @@ from tasks.listener import Listener
 from tasks.shares import Limits
 from tasks.wakes import aside, register, unfailing
 from tasks.wiring import CONFIG_VARIABLE, DEFAULT_CONFIG, make_policy, open_configured_queue
+from tasks.writer import Rules
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +54,9 @@ def make_dispatcher(
     return Dispatcher(
         Sender(transport, delivery.timeout),
         lambda: load_vault(Path(config.secrets.key_file)),
-        _schedule(config),
+        Rules(_schedule(config), delivery.recovery_window, config.history.keep, lease_for),
         Limits(affordable(delivery.concurrency), delivery.per_webhook, delivery.per_host),
         clock,
-        recovery_window=delivery.recovery_window,
-        keep=config.history.keep,
-        lease_for=lease_for,
         on_backlog=on_backlog,
     )
 

@@ -1,145 +1,70 @@
 """One pass: fan out → claim ahead → send together → settle in batches.
 
 The event loop does nothing but send. Calls to the database run in threads of their own, one that
-writes and one for the last looks, so that a slow commit never delays an answer. What starts next is
-claimed already, so that a place is taken again as soon as it is free.
+writes (`tasks/writer.py`) and one for the last looks, so that a slow commit never delays an answer.
+What starts next is claimed already, so that a place is taken again as soon as it is free.
 """
 
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from time import monotonic
-from typing import NamedTuple
 
 from peewee import PeeweeException
 
-from core.domain.checking import signing_for
-from core.domain.delivery import (
-    Interrupted,
-    Lapsed,
-    Locked,
-    Outcome,
-    Schedule,
-    Status,
-    Unreachable,
-    Unsendable,
-    Verdict,
-    Withdrawn,
-)
+from core.domain.delivery import Interrupted, Lapsed, Outcome, Withdrawn
 from core.domain.hold import held_until
-from core.domain.own_headers import OwnHeader
 from core.domain.pace import Start
-from core.domain.signing import Secret, build_body, build_headers, standard_headers
-from core.errors import BadKeyFile
 from core.outbound.sender import Sender
-from core.outbound.transport import Errand
-from core.pipeline import leases
-from core.pipeline.alerts import next_look, tell_some
-from core.pipeline.fan_out import FannedOut, fan_out
-from core.pipeline.leases import LEASE, Claim, Settlement
-from core.pipeline.recording import settle_all
-from core.pipeline.recovery import recover_some
+from core.pipeline import last_look
+from core.pipeline.leases import Claim
+from core.pipeline.settling import Settlement
 from core.pipeline.steps import Step, passed
-from core.storage.choosing import open_headers
 from core.storage.database import explain
-from core.storage.due import Waiting, next_due, waiting_webhooks
 from core.storage.vault import Vault
 from tasks.ahead import Ahead, Held
+from tasks.attempt import Attempts, OpenedOnce
 from tasks.database_thread import DatabaseThread
 from tasks.gates import Recipient
 from tasks.holds import Holds
-from tasks.last_look import LastLooks
+from tasks.last_looks import LastLooks
 from tasks.roster import Roster, host_of
 from tasks.shares import Limits, Load
+from tasks.tally import Tally
 from tasks.timetable import Timetable
+from tasks.writer import Rules, Wish, Writer, Written
 
 log = logging.getLogger(__name__)
 
-_FAN_OUT_BATCH = 500
-_RECOVER_BATCH = 500
 _ROSTER_FOR = 1.0  # seconds until webhooks that have become due are looked for again
 _SETTLED_WITHIN = 0.02  # seconds in which what has ended is gathered, while more is in flight
 _PLACES_AT_A_TIME = 2  # a claim is for so many times those there are: while it takes, they are used
 _START_WITHIN = 1 / 6  # of a lease: what is claimed is started by then, or given back
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a pass did."""
-
-    events: int = 0  # fanned out
-    attempts: int = 0
-    delivered: int = 0
-    failed: int = 0  # and will be tried again
-    abandoned: int = 0
-
-    def count(self, verdict: Verdict) -> None:
-        self.attempts += verdict.counts
-        self.delivered += verdict.status is Status.DELIVERED
-        self.failed += verdict.status is Status.FAILED
-        self.abandoned += verdict.status is Status.ABANDONED
-
-
-class OpenedOnce:
-    """A vault that opens each webhook's secret once, for as long as a pass lasts."""
-
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-        self._opened: dict[tuple[int, bytes], Secret] = {}
-        self._headers: dict[tuple[int, str], tuple[OwnHeader, ...]] = {}
-
-    def open(self, claim: Claim) -> Secret:
-        """Raises BadKeyFile when no key here opens it."""
-        which = claim.webhook_id, claim.sealed_secret
-        secret = self._opened.get(which)
-        if secret is None:
-            secret = self._vault.open(claim.sealed_secret, claim.business_id, claim.webhook_id)
-            self._opened[which] = secret
-        return secret
-
-    def headers(self, claim: Claim) -> tuple[OwnHeader, ...]:
-        """The webhook's own; raises BadKeyFile as well."""
-        if claim.headers is None:
-            return ()
-        which = claim.webhook_id, claim.headers
-        headers = self._headers.get(which)
-        if headers is None:
-            whose = claim.business_id, claim.webhook_id
-            headers = self._headers[which] = open_headers(self._vault, claim.headers, *whose)
-        return headers
-
-
 class Dispatcher:
     """Runs passes, one at a time, in the one event loop that it is used in.
 
-    `keep` is how long what is parked is kept. `on_backlog` is called, and must return at once, when
-    there is more than can be started here.
+    `on_backlog` is called, and must return at once, when there is more than can be started here.
     """
 
     def __init__(
         self,
         sender: Sender,
         open_vault: Callable[[], Vault],
-        schedule: Schedule,
+        rules: Rules,
         limits: Limits,
         clock: Callable[[], datetime],
         *,
-        recovery_window: timedelta = timedelta(),
-        keep: timedelta = timedelta(days=90),
-        lease_for: timedelta = LEASE,
         on_backlog: Callable[[], None] = lambda: None,
     ) -> None:
         self._sender = sender
         self._open_vault = open_vault
-        self._schedule = schedule
         self._clock = clock
-        self._recovery_window = recovery_window
-        self._keep = keep
-        self._lease_for = lease_for
+        self._lease = rules.lease_for.total_seconds()
         self._on_backlog = on_backlog
         self._limits = limits
         self._load = Load(limits)
@@ -151,7 +76,6 @@ class Dispatcher:
         self._holds = Holds()
         self._timetable = Timetable()
         self._bell: asyncio.TimerHandle | None = None  # rings for what is next on it
-        self._fanned_out_last = 0  # the business whose turn it was
         self._ahead = Ahead()
         self._unwanted: list[Claim] = []  # to be given back
         self._held: set[int] = set()  # deliveries that are leased to us, until that is recorded
@@ -161,9 +85,12 @@ class Dispatcher:
         self._gathering: asyncio.TimerHandle | None = None
         self._vault: OpenedOnce | None = None  # while a pass lasts: only then anything starts
         self._stopping = False
-        self._writer = DatabaseThread("writer", synced=False)
+        self._writer = Writer(rules, clock)
         self._reader = DatabaseThread("reader")
-        self._last_looks = LastLooks(lambda claims: self._reader.run(leases.still_sendable, claims))
+        self._last_looks = LastLooks(
+            lambda claims: self._reader.run(last_look.still_sendable, claims), self._holds
+        )
+        self._attempts = Attempts(sender, self._last_looks, clock)
 
     def look(self) -> None:
         """Look for new work at once, also in the middle of a pass."""
@@ -219,10 +146,9 @@ class Dispatcher:
 
     async def next_due(self) -> datetime | None:
         """When the earliest waiting delivery is due, or a webhook is to be looked at; in the past
-        if there is work now.
+        if there is work now, None if there is none at all.
         """
-        due, look_at = await self._writer.run(_next_times, self._clock())
-        return min(filter(None, (due, look_at)), default=None)
+        return await self._writer.next_due()
 
     async def close(self) -> None:
         """Wait for what is in flight, then settle it and give back what is ahead, if that can be
@@ -238,8 +164,8 @@ class Dispatcher:
         finally:
             await self._sender.close()
             self._last_looks.close()
-            for thread in (self._writer, self._reader):
-                await thread.close()
+            await self._writer.close()
+            await self._reader.close()
 
     async def _wait_for_news(self) -> None:
         """Something ended, or somebody asks to look, or it is time to."""
@@ -255,11 +181,7 @@ class Dispatcher:
         return max(self._roster_at, self._roster_from) if self._roster else self._roster_at
 
     async def _take_turn(self, until: datetime, tally: Tally) -> None:
-        """Settle all that has ended, and claim what can start now and soon.
-
-        Both in one call of the writer: each crossing between the threads costs as much as a few
-        deliveries.
-        """
+        """Settle all that has ended, and claim what can start now and soon."""
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
@@ -270,16 +192,18 @@ class Dispatcher:
         batch, back = list(self._unsettled), list(self._unwanted)
         if not (batch or back or wanted):
             return
-        claim = self._claim_call(wanted, until) if wanted else None
-        written = await self._writer.run(self._write, batch, back, claim)
+        written = await self._writer.write(batch, back, self._wish(wanted, until))
         del self._unwanted[: len(back)]
         self._held.difference_update(claim.id for claim in back)
-        self._settled(batch, written.settled, tally)
-        self._claimed(written.claims, written.at, wanted)
+        self._settled(batch, written, tally)
+        self._claimed(written, wanted)
 
     def _wanted(self) -> dict[int, int]:
         most = min(_PLACES_AT_A_TIME * self._limits.concurrency, self._ahead.room())
         return self._load.wanted(self._roster.first(), monotonic(), most)
+
+    def _wish(self, wanted: dict[int, int], until: datetime) -> Wish | None:
+        return Wish(wanted, until, frozenset(self._held), self._restrained) if wanted else None
 
     def _give_back_what_is_late(self) -> None:
         if self._stopping:
@@ -294,55 +218,26 @@ class Dispatcher:
                 self._load.leave(held.recipient.webhook_id)
         self._unwanted += [held.claim for held in ahead]
 
-    def _write(
-        self,
-        batch: list[Settlement],
-        back: list[Claim],
-        claim: Callable[[], list[Claim]] | None,
-    ) -> "_Written":
-        """In the writer. Settled once more because claiming failed, outcomes change nothing."""
-        settled = settle_all(batch, self._schedule, self._clock()) if batch else []
-        if back:
-            leases.give_back(back, self._clock())
-        at = monotonic()
-        return _Written(settled, claim() if claim is not None else [], at)
-
-    def _claim_call(self, wanted: dict[int, int], until: datetime) -> Callable[[], list[Claim]]:
-        """The claim, to be made by the writer, of what is wanted now."""
-        return partial(
-            leases.claim,
-            wanted,
-            self._schedule,
-            until,
-            self._clock,
-            self._lease_for,
-            held=frozenset(self._held),
-            restrained=self._restrained,
-        )
-
-    def _settled(
-        self, batch: list[Settlement], settled: list[tuple[Settlement, Verdict]], tally: Tally
-    ) -> None:
+    def _settled(self, batch: list[Settlement], written: Written, tally: Tally) -> None:
         del self._unsettled[: len(batch)]
         self._held.difference_update(each.claim.id for each in batch)
         if any(isinstance(each.outcome, Withdrawn | Lapsed | Interrupted) for each in batch):
             self.look()  # it is due again: what was withdrawn on the new terms
-        for settlement, verdict in settled:
-            tally.count(verdict)
-            _log(settlement, verdict)
+        for settlement, verdict in written.settled:
+            tally.count(settlement, verdict)
 
-    def _claimed(self, claims: list[Claim], at: float, wanted: dict[int, int]) -> None:
-        """What was claimed for whom; of whom there was less than wanted, nothing more is due."""
-        lease = self._lease_for.total_seconds()
-        self._held.update(claim.id for claim in claims)
-        for claim in claims:
+    def _claimed(self, written: Written, wanted: dict[int, int]) -> None:
+        """What was claimed for whom; where it is less than was wanted, nothing more is due."""
+        start_by, leased_until = written.at + self._lease * _START_WITHIN, written.at + self._lease
+        self._held.update(claim.id for claim in written.claims)
+        for claim in written.claims:
             recipient = Recipient(claim.webhook_id, claim.business_id, host_of(claim.url))
-            held = Held(claim, recipient, at + lease * _START_WITHIN, at + lease)
+            held = Held(claim, recipient, start_by, leased_until)
             if claim.start is None:
                 self._get_ready(held)
             else:
                 self._appoint(held, claim.start)
-        claimed = Counter(claim.webhook_id for claim in claims)
+        claimed = Counter(claim.webhook_id for claim in written.claims)
         for webhook_id, number in wanted.items():
             self._roster.took_turn(webhook_id)
             if claimed[webhook_id] < number:
@@ -393,33 +288,18 @@ class Dispatcher:
             self._ring_from = begin + _ROSTER_FOR
             self._on_backlog()
         self._roster_at = begin + _ROSTER_FOR
-        fanned_out, has_more, waiting = await self._writer.run(self._look_around, until)
-        tally.events += fanned_out.events
-        self._fanned_out_last = fanned_out.last_business
-        self._load.assume_silent(each.webhook_id for each in waiting if each.is_down)
-        self._restrained = frozenset(each.webhook_id for each in waiting if each.is_restrained)
-        self._load.assume_held(each.webhook_id for each in waiting if each.is_held)
-        self._roster.call(waiting)
-        if has_more:
+        found = await self._writer.look_around(until)
+        tally.events += found.events
+        self._load.assume_silent(each.webhook_id for each in found.waiting if each.is_down)
+        self._restrained = frozenset(
+            each.webhook_id for each in found.waiting if each.is_restrained
+        )
+        self._load.assume_held(each.webhook_id for each in found.waiting if each.is_held)
+        self._roster.call(found.waiting)
+        if found.has_more:
             self.look()
         else:
             self._roster_from = monotonic() + 2 * (monotonic() - begin)
-
-    def _look_around(self, until: datetime) -> tuple[FannedOut, bool, list[Waiting]]:
-        """In the writer: what was fanned out, alerts among it, whether there may be more to do at
-        once, and who waits.
-        """
-        more_to_tell = tell_some(self._keep, self._clock())
-        fanned_out = fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
-        has_more = (
-            more_to_tell
-            or not fanned_out.is_all
-            or (
-                bool(self._recovery_window)
-                and recover_some(_RECOVER_BATCH, self._recovery_window, self._clock())
-            )
-        )
-        return fanned_out, has_more, waiting_webhooks(until)
 
     def _start_what_can(self) -> None:
         """What is claimed, whose turn it is and for which there is a place."""
@@ -442,7 +322,7 @@ class Dispatcher:
     ) -> None:
         outcome: Outcome = Interrupted()  # by a fault of ours: the lease runs out, as after a crash
         try:
-            outcome, certificate_until = await self._outcome(held, vault)
+            outcome, certificate_until = await self._attempts.make(held, vault)
             passed(Step.ANSWERED)
             duration = timedelta(seconds=monotonic() - begin)
             heard = self._asked_until(held.recipient, outcome), certificate_until
@@ -477,69 +357,3 @@ class Dispatcher:
         elif self._gathering is None:
             loop = asyncio.get_running_loop()
             self._gathering = loop.call_later(_SETTLED_WITHIN, self._news.set)
-
-    async def _outcome(self, held: Held, vault: OpenedOnce) -> tuple[Outcome, datetime | None]:
-        """How the attempt ends; and until when the server's certificate is good, if it was seen."""
-        claim = held.claim
-        if not claim.is_intact:
-            return Unsendable("the stored event was damaged"), None
-        try:
-            secret, own = vault.open(claim), vault.headers(claim)
-        except BadKeyFile as error:
-            log.error(
-                "a secret cannot be opened", extra={"webhook": claim.webhook_id, "why": error}
-            )
-            return Locked(), None
-        body = claim.rendered or build_body(
-            claim.event_type, claim.uuid, claim.created_at, claim.payload
-        )
-        signing = signing_for(claim.purpose, secret, body, self._clock())
-        headers = build_headers(claim.event_type, claim.uuid, signing.secret.sign(signing.signed))
-        if claim.standard_webhooks:
-            headers += standard_headers(signing.secret, claim.uuid, signing.at, signing.signed)
-        headers += [(each.name, each.value.reveal()) for each in own if each.value is not None]
-        errand = Errand(claim.webhook_id, claim.url, partial(self._may_send, held), own)
-        outcome = await self._sender.post(errand, headers, body)
-        return outcome, errand.certificate_until
-
-    async def _may_send(self, held: Held) -> bool:
-        """Still wanted, and still ours: after a process stood still another may have sent it."""
-        wanted = await self._last_looks.may_send(held.claim) and monotonic() < held.leased_until
-        wanted = wanted and not self._holds.lasts(held.claim.webhook_id, monotonic())
-        if wanted:
-            passed(Step.SENDING)
-        return wanted
-
-
-def _next_times(now: datetime) -> tuple[datetime | None, datetime | None]:
-    return next_due(now), next_look()
-
-
-class _Written(NamedTuple):
-    """What one call of the writer came to."""
-
-    settled: list[tuple[Settlement, Verdict]]
-    claims: list[Claim]
-    at: float  # the monotonic clock's; the leases last from then on at the least
-
-
-def _log(settlement: Settlement, verdict: Verdict) -> None:
-    level = logging.DEBUG if verdict.status is Status.DELIVERED else logging.INFO
-    if not log.isEnabledFor(level):
-        return
-    outcome = settlement.outcome
-    log.log(
-        level,
-        verdict.status or type(outcome).__name__.lower(),
-        extra={
-            "delivery": settlement.claim.uuid,
-            "webhook": settlement.claim.webhook_id,
-            "event": settlement.claim.event_type,
-            "attempt": settlement.claim.attempt,
-            "http_status": getattr(outcome, "http_status", None),
-            "error": getattr(outcome, "error", None),
-            # In words of ours; what an answer says, a Location too, is in its delivery alone.
-            "detail": outcome.detail if isinstance(outcome, Unreachable) else "",
-            "ms": round(settlement.duration / timedelta(milliseconds=1)),
-        },
-    )

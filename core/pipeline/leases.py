@@ -1,66 +1,47 @@
-"""The delivery engine's side of the tables: claim with a lease, settle. `fan_out` comes before.
+"""Leasing what is due, and giving back what was not started.
+
+`fan_out` comes before, `settling` after.
 
 Every write states its condition, and losing is normal: another worker was there first.
 """
 
-import json
 import logging
 import secrets
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-
-from peewee import fn
+from typing import NamedTuple
 
 from core.domain.delivery import (
-    BESIDE,
-    Answered,
     Interrupted,
-    Lapsed,
-    Locked,
     Outcome,
     Recovery,
     Schedule,
-    Starved,
     Status,
-    Unreachable,
     Unsendable,
-    Verdict,
-    Withdrawn,
     after_attempt,
 )
-from core.domain.editions import includes_webhooks
-from core.domain.events import CHECKS, Purpose
+from core.domain.events import Purpose
 from core.domain.pace import Start
 from core.domain.payload import is_intact
-from core.pipeline.alerts import ends_soon, note_certificates
-from core.pipeline.attempt_log import AttemptRow, attempt_row, log_attempts, prepare_log
-from core.pipeline.recovery import Ended, note_outages
+from core.pipeline.attempt_log import AttemptRow, attempt_row, log_attempts
 from core.pipeline.restraint import Heard, Restraint, heed, reserve, restraints
 from core.pipeline.steps import Step, passed
-from core.storage.database import Prepared, connection, is_postgres, one_of, proxy, transaction
+from core.storage import leased
+from core.storage.database import connection, transaction
 from core.storage.due import Due, due_deliveries, sent_on_purpose
-from core.storage.models import (
-    EPOCH,
-    MICROSECOND,
-    Delivery,
-    Event,
-    TimeField,
-    Webhook,
-)
+from core.storage.leased import Row
+from core.storage.models import EPOCH, MICROSECOND, Delivery, Event
 from core.storage.ready import LAG, hold, lower, raise_up
+from core.storage.standing import Terms
 
 log = logging.getLogger(__name__)
-
-Row = tuple[Any, ...]
 
 LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
 
 _LAG_US = LAG // MICROSECOND
-_time = TimeField()
 
 
 class Claim(NamedTuple):
@@ -91,10 +72,10 @@ class Claim(NamedTuple):
     start: Start | None = None  # that was reserved for it, where there is a pace
 
     @property
-    def terms(self) -> tuple[object, ...]:
+    def terms(self) -> Terms:
         """What must not have changed when it is sent."""
         chosen = self.url, self.sealed_secret, self.standard_webhooks, self.headers
-        return *chosen, self.held_until, self.pace
+        return Terms(*chosen, self.held_until, self.pace)
 
 
 def claim(
@@ -169,9 +150,7 @@ def _lease(
     doomed = _note_interruptions([row for row in rows if row.lease is not None], schedule, now)
     ids = [row.id for row in rows if row.id not in doomed]
     if ids:
-        Delivery.update(lease=lease, leased_at=now, due_at=now + lease_for).where(
-            one_of(Delivery.id, ids)
-        ).execute()
+        leased.lease(ids, lease, now, now + lease_for)
     return ids
 
 
@@ -200,19 +179,12 @@ def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: dat
         if after_attempt(outcome, row.attempts + 1, row.interruptions, schedule, now).status
         is Status.ABANDONED
     }
-    once_more = {"interruptions": Delivery.interruptions + 1}
     ids = {row.id for row in interrupted}
-    for some, changes in ((ids - doomed, once_more), (doomed, once_more | abandoned(now))):
+    for some, changes in ((ids - doomed, {}), (doomed, leased.abandoned(now))):
         if some:
-            Delivery.update(changes).where(one_of(Delivery.id, some)).execute()
+            leased.interrupted(some, changes)
     log_attempts(_cut_short(row, outcome, now, abandoned=row.id in doomed) for row in interrupted)
     return doomed
-
-
-def abandoned(now: datetime) -> dict[str, object]:
-    """What a delivery becomes that is never attempted again."""
-    ended = dict.fromkeys(("due_at", "resume_at", "lease"))
-    return {"status": Status.ABANDONED, "settled_at": now, **ended}
 
 
 def _cut_short(row: Due, outcome: Outcome, now: datetime, *, abandoned: bool) -> AttemptRow:
@@ -225,37 +197,6 @@ def _cut_short(row: Due, outcome: Outcome, now: datetime, *, abandoned: bool) ->
 
 
 def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
-    query = (
-        Delivery.select(
-            Delivery.id,
-            Delivery.uuid,
-            Delivery.lease,
-            Delivery.attempts + 1,
-            Delivery.interruptions,
-            Event.type,
-            Event.payload,
-            Event.digest,
-            Event.created_at,
-            Webhook.id,
-            Webhook.business,
-            Webhook.url,
-            Webhook.secret,
-            Delivery.recovery,
-            Delivery.resume_at,
-            Delivery.body,
-            Webhook.standard_webhooks,
-            Webhook.headers,
-            Event.purpose,
-            Event.webhook,
-        )
-        .join(Event)
-        .switch(Delivery)
-        .join(Webhook)
-        .where(one_of(Delivery.id, ids) & (Delivery.lease == lease) & Webhook.deleted_at.is_null())
-        .order_by(Delivery.id)
-    )
-    # In Claim's order. peewee would look at each column of each row for what is stored otherwise,
-    # which costs more than the rest of the claim.
     to_uuid, to_time = Delivery.uuid.python_value, Event.created_at.python_value
 
     def read(row: Row) -> Claim:
@@ -267,7 +208,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
             )
         )
 
-    rows = list(proxy.execute(query))
+    rows = leased.leased_rows(ids, lease)
     try:
         return [read(row) for row in rows]
     except (ValueError, OverflowError, TypeError):
@@ -284,8 +225,7 @@ def _read_or_abandon(read: Callable[[Row], Claim], row: Row, now: datetime) -> C
         log.error("what is stored cannot be read: it is abandoned", extra=told)
         outcome = Unsendable("the stored event cannot be read")
         with transaction():
-            ours = (Delivery.id == delivery_id) & (Delivery.lease == lease)
-            if Delivery.update(abandoned(now)).where(ours).execute():
+            if leased.abandon(delivery_id, lease, now):
                 log_attempts([attempt_row(delivery_id, attempt, now, timedelta(), outcome)])
         return None
 
@@ -301,232 +241,7 @@ def give_back(claims: Sequence[Claim], now: datetime) -> int:
     webhook_ids = {each.webhook_id for each in claims}
     with transaction():
         hold(webhook_ids)
-        given = sum(
-            Delivery.update(lease=None, leased_at=None, due_at=now)
-            .where(one_of(Delivery.id, ids) & (Delivery.lease == lease))
-            .execute()
-            for lease, ids in by_lease.items()
-        )
+        given = sum(leased.give_back(ids, lease, now) for lease, ids in by_lease.items())
         lower(webhook_ids, now)
         heed(heard, now)
-    return int(given)
-
-
-def still_sendable(claims: Sequence[Claim]) -> list[bool]:
-    """Whether each claim's webhook still stands as it was when it was claimed.
-
-    Deleted, edited, given a new secret, or its business switched off: then nothing more is sent
-    on the old terms. Paused: only what was sent on purpose.
-    """
-    asked = list({claim.webhook_id for claim in claims})
-    with connection():
-        if is_postgres():
-            rows = proxy.execute_sql(f"{_STANDING} AND webhook.id = ANY(%s)", (asked,))
-        else:
-            which = "webhook.id IN (SELECT value FROM json_each(?))"
-            rows = proxy.execute_sql(f"{_STANDING} AND {which}", (json.dumps(asked),))
-        standing = {row[0]: _standing(row) for row in rows.fetchall()}
-    return [_is_as_claimed(claim, standing.get(claim.webhook_id)) for claim in claims]
-
-
-class _Standing(NamedTuple):
-    """A webhook as it is when something is about to be sent to it."""
-
-    terms: tuple[object, ...]
-    is_paused: bool
-
-
-def _standing(row: Row) -> _Standing | None:
-    """What such a row says; None where nothing may be sent any more."""
-    _, url, secret, standard, headers, held_until, pace, is_paused, edition, option = row
-    if not includes_webhooks(edition, option=bool(option)):
-        return None
-    terms = url, bytes(secret), bool(standard), headers, _time.python_value(held_until), pace
-    return _Standing(terms, bool(is_paused))
-
-
-def _is_as_claimed(claim: Claim, now: _Standing | None) -> bool:
-    if now is None or now.terms != claim.terms:
-        return False
-    return claim.is_on_purpose or not now.is_paused
-
-
-# As text: on SQLite what builds a query takes ten times as long as the look itself.
-_STANDING = """
-    SELECT webhook.id, webhook.url, webhook.secret, webhook.standard_webhooks, webhook.headers,
-        webhook.held_until, webhook.pace, webhook.paused_at IS NOT NULL,
-        business.edition, business.option
-    FROM webhook JOIN business ON business.id = webhook.business_id
-    WHERE webhook.deleted_at IS NULL
-"""
-
-
-class Settlement(NamedTuple):
-    """How one claimed attempt ended."""
-
-    claim: Claim
-    outcome: Outcome
-    started_at: datetime
-    duration: timedelta
-    asked_until: datetime | None = None  # the answer asked for nothing more to be sent until then
-    certificate_until: datetime | None = None  # the server's, where there was a handshake
-
-
-def settle(
-    settlements: Iterable[Settlement], schedule: Schedule, now: datetime
-) -> list[tuple[Settlement, Verdict]]:
-    """Record outcomes and give the leases up; returns those that were still ours to settle.
-
-    A lease that ran out, or a delivery deleted meanwhile, changes nothing: whoever claimed it
-    since decides.
-    """
-    by_verdict = defaultdict(list)
-    for settlement in settlements:
-        claimed = settlement.claim
-        verdict = after_attempt(
-            settlement.outcome,
-            claimed.attempt,
-            claimed.interruptions,
-            _schedule_of(settlement, schedule),
-            now,
-            resume_at=claimed.resume_at,
-        )
-        interrupted = isinstance(settlement.outcome, Interrupted)
-        by_verdict[verdict, claimed.lease, interrupted].append((settlement, verdict))
-    judged = [pair for group in by_verdict.values() for pair in group]
-    # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
-    log, ended = _attempt_log(judged), _ended(judged)
-    certificates = _ending_certificates(judged, now)
-    with transaction():
-        hold(_held_in_settling(judged) | certificates.keys())
-        settled = []
-        for (verdict, lease, interrupted), group in by_verdict.items():
-            ids = [each.claim.id for each, _ in group]
-            ours = _apply(verdict, lease, ids, now, interruptions=int(interrupted))
-            still_ours = [pair for pair in group if pair[0].claim.id in ours]
-            if verdict.due_at is not None:
-                lower({each.claim.webhook_id for each, _ in still_ours}, verdict.due_at)
-            settled += still_ours
-        if len(settled) < len(judged):
-            log, ended = _attempt_log(settled), _ended(settled)
-        for statement in log:
-            statement.run()
-        note_outages(ended)
-        note_certificates(certificates, now)
-        heed(_heard(settled), now)
-        passed(Step.SETTLING)
-    passed(Step.SETTLED)
-    return settled
-
-
-_ONCE = Schedule((), 1)
-
-
-def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
-    """A check asks what a receiver does, and not again. Where a kept connection ended, it was not
-    asked yet.
-    """
-    is_answered = not isinstance(settlement.outcome, Lapsed)
-    return _ONCE if settlement.claim.purpose in CHECKS and is_answered else schedule
-
-
-def _held_in_settling(judged: Collection[tuple[Settlement, Verdict]]) -> set[int]:
-    """The webhooks of what is due again, or of which a hold begins or ends."""
-    return {
-        each.claim.webhook_id
-        for each, verdict in judged
-        if verdict.due_at is not None or each.claim.held_until or each.asked_until
-    }
-
-
-def _ending_certificates(
-    judged: Iterable[tuple[Settlement, Verdict]], now: datetime
-) -> dict[int, datetime]:
-    """Of which webhooks a certificate was seen that ends soon, and when."""
-    return {
-        each.claim.webhook_id: each.certificate_until
-        for each, _ in judged
-        if each.certificate_until is not None and ends_soon(each.certificate_until, now)
-    }
-
-
-def _heard(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Heard]:
-    return [
-        Heard(
-            *(each.claim.webhook_id, each.claim.held_until, each.asked_until),
-            accepted=verdict.status is Status.DELIVERED,
-        )
-        for each, verdict in settled
-        if each.claim.held_until or each.asked_until
-    ]
-
-
-def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared]:
-    return prepare_log(
-        attempt_row(
-            each.claim.id,
-            _number(each),
-            each.started_at,
-            each.duration,
-            each.outcome,
-            recovery=each.claim.recovery == Recovery.MADE,
-            abandoned=verdict.status is Status.ABANDONED,
-        )
-        for each, verdict in settled
-        if not isinstance(each.outcome, Withdrawn | Locked | Starved)
-    )
-
-
-def _number(ended: Settlement) -> int:
-    """What the log calls this attempt; one that was cut short is made again, and is none yet."""
-    is_beside = ended.claim.resume_at is not None and not isinstance(ended.outcome, Interrupted)
-    return BESIDE if is_beside else ended.claim.attempt
-
-
-def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
-    """What these attempts say of their addresses, in the order in which they ended."""
-    return [
-        Ended(
-            each.claim.webhook_id,
-            each.claim.id,
-            each.started_at,
-            each.started_at + each.duration,
-            each.claim.attempt,
-            accepted=verdict.status is Status.DELIVERED,
-            abandoned=verdict.status is Status.ABANDONED,
-            is_theirs=_is_theirs(each),
-        )
-        for each, verdict in sorted(settled, key=lambda pair: pair[0].started_at + pair[0].duration)
-        if each.claim.purpose is None and (_is_theirs(each) or verdict.status is Status.ABANDONED)
-    ]
-
-
-def _is_theirs(ended: Settlement) -> bool:
-    """Whether the outcome says how the address is."""
-    return isinstance(ended.outcome, Answered | Unreachable) and ended.asked_until is None
-
-
-def _apply(
-    verdict: Verdict, lease: int, ids: Sequence[int], now: datetime, *, interruptions: int
-) -> set[int]:
-    changes: dict[str, object] = {"lease": None, "leased_at": None, "due_at": verdict.due_at}
-    if verdict.status is not None:
-        changes["status"] = verdict.status
-        changes["settled_at"] = now if verdict.due_at is None else None
-        changes["resume_at"] = None
-    if verdict.counts:
-        changes["attempts"] = Delivery.attempts + 1
-    if interruptions:
-        changes["interruptions"] = Delivery.interruptions + interruptions
-    gone = Webhook.select(Webhook.id).where(
-        (Webhook.id == Delivery.webhook) & ~Webhook.deleted_at.is_null()
-    )
-    update = Delivery.update(changes).where(
-        one_of(Delivery.id, ids) & (Delivery.lease == lease) & ~fn.EXISTS(gone)
-    )
-    if not is_postgres():  # SQLite's driver gives up the GIL for each row: a count spares them
-        with proxy.atomic() as savepoint:
-            if update.execute() == len(ids):
-                return set(ids)
-            savepoint.rollback(begin=False)
-    return {row[0] for row in update.returning(Delivery.id).tuples().execute()}
+    return given

@@ -8,8 +8,8 @@ from datetime import datetime
 from peewee import PeeweeException
 
 from core.domain.delivery import Answered, Outcome, Schedule, Unreachable, Unsendable, Verdict
-from core.pipeline import leases
-from core.pipeline.leases import Settlement
+from core.pipeline import settling
+from core.pipeline.settling import Settlement
 from core.storage.database import is_about_a_value
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def settle_all(settlements: Sequence[Settlement], schedule: Schedule, now: datet
     Raises what says that the database is away, busy or full: then nothing more was settled.
     """
     try:
-        return leases.settle(settlements, schedule, now)
+        return settling.settle(settlements, schedule, now)
     except (PeeweeException, ValueError, OverflowError, TypeError) as error:
         if not is_about_a_value(error):
             raise

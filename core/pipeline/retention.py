@@ -13,11 +13,11 @@ from peewee import Expression, fn
 from core.domain.delivery import WAITING, ErrorKind, Expired, Recovery, Status
 from core.pipeline.attempt_log import attempt_row, log_attempts
 from core.pipeline.heartbeat import TICK, record_run
-from core.pipeline.leases import abandoned
 from core.pipeline.tallies import keep_counts_of, reuse_ids
 from core.storage.database import one_of, transaction
 from core.storage.free_space import give_back
 from core.storage.kept_back import forget_kept_back
+from core.storage.leased import abandoned
 from core.storage.models import (
     EPOCH,
     Attempt,

@@ -29,9 +29,9 @@ from core.storage.database import open_database
 from core.storage.vault import load_vault
 from core.use_cases.businesses import add_business
 from core.use_cases.services import create_webhook
-from tasks.dispatcher import Tally
 from tasks.engine import suit_a_worker
 from tasks.shares import Limits
+from tasks.tally import Tally
 from tasks.wiring import make_wake
 from tests.benchmarks.plot import line_plot
 from tests.benchmarks.report import RESULTS

@@ -23,9 +23,9 @@ from pathlib import Path
 from time import perf_counter
 
 from core.domain.delivery import Answered
-from core.pipeline import leases, retention
+from core.pipeline import leases, retention, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Settlement
+from core.pipeline.settling import Settlement
 from core.storage.clock import utc_now as now
 from core.storage.database import hold_connection, open_database, proxy, release_connection
 from core.storage.models import Delivery, Event
@@ -103,7 +103,7 @@ class Installed:
             assert len(claims) == BATCH
             ended = [Settlement(each, ANSWER, self.now, TOOK) for each in claims]
             with self._timed("settle 100"):
-                leases.settle(ended, SCHEDULE, self.now)
+                settling.settle(ended, SCHEDULE, self.now)
 
     def _look(self, turn: int) -> None:
         with self._timed("list"):

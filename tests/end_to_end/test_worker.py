@@ -77,7 +77,7 @@ def test_a_stopped_worker_finishes_what_is_in_flight(
 
 
 @pytest.mark.parametrize(
-    "broken", ["tasks.consumer.make_dispatcher", "tasks.dispatcher.waiting_webhooks"]
+    "broken", ["tasks.consumer.make_dispatcher", "tasks.writer.waiting_webhooks"]
 )
 def test_a_worker_whose_engine_breaks_ends_so_that_it_is_started_anew(
     installed: Installation, broken: str

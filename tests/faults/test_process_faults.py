@@ -125,12 +125,12 @@ def test_ticks_that_overlap_and_the_same_one_again_attempt_nothing_twice(
 
 COUNTING_LOOKS = """
 import sys
-import tasks.dispatcher
-look_around = tasks.dispatcher.Dispatcher._look_around
+import tasks.writer
+look_around = tasks.writer.Writer._look_around
 def counted(*args):
     print("LOOKS", file=sys.stderr, flush=True)
     return look_around(*args)
-tasks.dispatcher.Dispatcher._look_around = counted
+tasks.writer.Writer._look_around = counted
 """
 
 

@@ -16,9 +16,10 @@ from core.domain.delivery import (
     Withdrawn,
 )
 from core.domain.signing import build_body
-from core.pipeline import leases
-from core.pipeline.leases import Claim, Settlement
+from core.pipeline import last_look, leases, settling
+from core.pipeline.leases import Claim
 from core.pipeline.recovery import recover_some
+from core.pipeline.settling import Settlement
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.models import Delivery
 from core.storage.vault import Vault
@@ -181,7 +182,7 @@ class Workers(World):
 
     def post(self, worker: str, round_of_answers: list[str], count: int) -> None:
         batch = self.unsent(worker)[:count]
-        sendable = leases.still_sendable([held.claim for held in batch])
+        sendable = last_look.still_sendable([held.claim for held in batch])
         for number, (held, may_send) in enumerate(zip(batch, sendable, strict=True)):
             hook = held.parcel.hook
             stands = (
@@ -220,7 +221,7 @@ class Workers(World):
             for held in batch
             if held.how is not None
         ]
-        recorded = leases.settle(settlements, SCHEDULE, self.now)
+        recorded = settling.settle(settlements, SCHEDULE, self.now)
         done = {each.claim.uuid for each, _ in recorded}
         ours = [
             held

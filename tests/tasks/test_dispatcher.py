@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -24,8 +25,9 @@ from core.domain.signing import SIGNATURE_HEADER, build_body
 from core.errors import BadKeyFile
 from core.outbound.sender import Sender
 from core.outbound.transport import Errand
-from core.pipeline import leases, steps
-from core.pipeline.leases import LEASE, Claim, Settlement
+from core.pipeline import last_look, leases, settling, steps
+from core.pipeline.leases import LEASE, Claim
+from core.pipeline.settling import Settlement
 from core.pipeline.steps import Step
 from core.storage.database import transaction
 from core.storage.models import Delivery, Event, Webhook
@@ -35,10 +37,12 @@ from core.use_cases.businesses import add_business, set_business
 from core.use_cases.queries import DeliveryRow
 from core.use_cases.services import NewWebhook
 from core.verification.history import Post
-from tasks import database_thread, dispatcher, gates, last_look
-from tasks.dispatcher import Dispatcher, Tally
+from tasks import attempt, database_thread, dispatcher, gates, last_looks, writer
+from tasks.dispatcher import Dispatcher
 from tasks.shares import Limits
+from tasks.tally import Tally
 from tasks.wakes import aside
+from tasks.writer import Rules
 from tests.support.notes import notes
 from tests.support.scene import (
     MARIE,
@@ -71,11 +75,17 @@ def make_dispatcher(
     return Dispatcher(
         make_sender(timeout),
         open_vault or (lambda: vault),
-        SCHEDULE,
+        Rules(SCHEDULE),
         limits,
         clock,
         on_backlog=on_backlog,
     )
+
+
+def pass_time(monkeypatch: pytest.MonkeyPatch, seconds: Callable[[], float]) -> None:
+    """Have the monotonic clock be ahead by so much, for all that a pass compares with it."""
+    for module in (dispatcher, last_looks, writer):
+        monkeypatch.setattr(module, "monotonic", lambda: monotonic() + seconds())
 
 
 def run(
@@ -215,7 +225,12 @@ def test_whatever_has_ended_is_settled_in_the_next_turn(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due = 450  # few enough to be fanned out and claimed in one turn: nothing starts after it
-    settle, sizes, answered, all_answered = leases.settle, list[int](), Counter(), threading.Event()
+    settle, sizes, answered, all_answered = (
+        settling.settle,
+        list[int](),
+        Counter(),
+        threading.Event(),
+    )
 
     def count(step: Step) -> None:
         answered[step] += 1
@@ -233,7 +248,7 @@ def test_whatever_has_ended_is_settled_in_the_next_turn(
             publish_ticket(business)
 
     monkeypatch.setattr(steps, "_watcher", count)
-    monkeypatch.setattr(leases, "settle", settle_slowly)
+    monkeypatch.setattr(settling, "settle", settle_slowly)
     tally = run(Server(), scene, lambda: make_dispatcher(vault, limits=Limits(1024, 1024, 1024)))
     assert tally.delivered == due
     assert sum(size > 0 for size in sizes) <= 2  # the first to end, and all the others
@@ -516,17 +531,17 @@ def test_an_outcome_the_database_would_not_take_is_settled_later(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, webhooks = Server(), []
-    settle = leases.settle
+    settle = settling.settle
 
     def full(*_: object) -> None:
-        monkeypatch.setattr(leases, "settle", settle)
+        monkeypatch.setattr(settling, "settle", settle)
         raise OperationalError("database or disk is full")
 
     def scene(url: str) -> None:
         webhooks.append(add_webhook(vault, business, url).id)
         publish_ticket(business)
 
-    monkeypatch.setattr(leases, "settle", full)
+    monkeypatch.setattr(settling, "settle", full)
     with pytest.raises(OperationalError):
         run(server, scene, lambda: make_dispatcher(vault))
     assert [row.status for row in rows(webhooks[0])] == [Status.DELIVERED]
@@ -537,7 +552,7 @@ def test_what_cannot_be_looked_at_last_is_not_sent(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, webhooks = Server(), []
-    look, sent_before = leases.still_sendable, list[int]()  # each look
+    look, sent_before = last_look.still_sendable, list[int]()  # each look
 
     def away_at_first(claims: list[Claim]) -> list[bool]:
         sent_before.append(len(server.requests))
@@ -549,7 +564,7 @@ def test_what_cannot_be_looked_at_last_is_not_sent(
         webhooks.append(add_webhook(vault, business, url).id)
         publish_ticket(business)
 
-    monkeypatch.setattr(leases, "still_sendable", away_at_first)
+    monkeypatch.setattr(last_look, "still_sendable", away_at_first)
     assert run(server, scene, lambda: make_dispatcher(vault)).delivered == 1
     assert sent_before == [0, 0]
     assert [row.attempts for row in rows(webhooks[0])] == [1]
@@ -560,7 +575,7 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
 ) -> None:
     """As after a process stood still: another worker may have sent it meanwhile."""
     server, asked, stood_still = Server(), list[list[Claim]](), 0.0
-    look, monotonic = leases.still_sendable, dispatcher.monotonic
+    look = last_look.still_sendable
 
     def slow_at_first(claims: list[Claim]) -> list[bool]:
         nonlocal stood_still
@@ -572,8 +587,8 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
         add_webhook(vault, business, url)
         publish_ticket(business)
 
-    monkeypatch.setattr(leases, "still_sendable", slow_at_first)
-    monkeypatch.setattr(dispatcher, "monotonic", lambda: monotonic() + stood_still)
+    monkeypatch.setattr(last_look, "still_sendable", slow_at_first)
+    pass_time(monkeypatch, lambda: stood_still)
     tally = run(server, scene, lambda: make_dispatcher(vault))
     assert (len(asked), len(server.requests), tally.attempts) == (2, 1, 1)
 
@@ -629,14 +644,14 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
         return Delivery.select().where(Delivery.status == Status.DELIVERED).count()
 
     monkeypatch.setattr(database_thread, "hold_connection", refuse_once)
-    monkeypatch.setattr(last_look, "hold_connection", refuse_once)  # the loop's own, on SQLite
+    monkeypatch.setattr(last_looks, "hold_connection", refuse_once)  # the loop's own, on SQLite
     assert (asyncio.run(main()), refused) == (1, [name])
 
 
 def test_an_attempt_that_breaks_off_gives_its_place_to_the_next(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server, build, broken = Server(), dispatcher.build_body, []
+    server, build, broken = Server(), attempt.build_body, []
 
     def break_once(*args: Any) -> bytes:
         if not broken:
@@ -649,7 +664,7 @@ def test_an_attempt_that_breaks_off_gives_its_place_to_the_next(
         publish_ticket(business)
         publish_ticket(business)
 
-    monkeypatch.setattr(dispatcher, "build_body", break_once)
+    monkeypatch.setattr(attempt, "build_body", break_once)
     assert run(server, scene, lambda: make_dispatcher(vault, limits=Limits(1, 1, 1))).delivered == 1
     assert Delivery.get(Delivery.status == Status.PENDING).due_at == NOON + LEASE
 
@@ -693,7 +708,7 @@ def test_a_close_that_cannot_settle_still_lets_everything_go(
         add_webhook(vault, business, url)
         publish_ticket(business)
 
-    monkeypatch.setattr(leases, "settle", broken)
+    monkeypatch.setattr(settling, "settle", broken)
     with pytest.raises(ZeroDivisionError):
         run(Server(), scene, lambda: make_dispatcher(vault))
     assert not [each for each in threading.enumerate() if each.name.startswith("writer")]
@@ -782,14 +797,14 @@ def ahead_of(
 def test_a_place_is_taken_again_while_the_database_is_still_at_the_last_claim(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle, go_on = leases.settle, threading.Event()
+    settle, go_on = settling.settle, threading.Event()
 
     def settle_slowly(*args: Any) -> Any:
         assert go_on.wait(PATIENCE)
         return settle(*args)
 
     async def scene(_: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
-        monkeypatch.setattr(leases, "settle", settle_slowly)
+        monkeypatch.setattr(settling, "settle", settle_slowly)
         draining = drain(per_second=8.0)
         await server.until(2)
         server.let(4)
@@ -824,8 +839,8 @@ def test_what_is_not_started_in_time_is_given_back_and_claimed_anew(
 ) -> None:
     """A lease must last for the whole attempt, and who could send it sooner may have it."""
     loop: asyncio.AbstractEventLoop
-    late, monotonic = 0.0, dispatcher.monotonic
-    monkeypatch.setattr(dispatcher, "monotonic", lambda: monotonic() + late)
+    late = 0.0
+    pass_time(monkeypatch, lambda: late)
     given_back, give_back, returned = list[int](), leases.give_back, asyncio.Event()
 
     def note(claims: list[Claim], now: datetime) -> None:

@@ -11,11 +11,12 @@ from peewee import OperationalError
 
 from core.storage.clock import utc_now
 from core.storage.vault import Vault
-from tasks import chores, dispatcher
+from tasks import chores, writer
 from tasks import engine as engine_module
 from tasks.dispatcher import Dispatcher
 from tasks.engine import Engine
 from tasks.shares import Limits
+from tasks.writer import Rules
 from tests.support.scene import MINUTE, SCHEDULE, add_webhook, make_sender, publish_ticket
 from tests.support.scripted import Scripted
 from tests.support.waiting import PATIENCE, wait_until
@@ -26,7 +27,9 @@ def running(
     vault: Vault, *works: Callable[[], None], farewell: Callable[[], None] = lambda: None
 ) -> Iterator[Engine]:
     def make_dispatcher() -> Dispatcher:
-        return Dispatcher(make_sender(), lambda: vault, SCHEDULE, Limits(16, 16, 16), utc_now)
+        return Dispatcher(
+            make_sender(), lambda: vault, Rules(SCHEDULE), Limits(16, 16, 16), utc_now
+        )
 
     engine = Engine(make_dispatcher, utc_now, works, farewell)
     engine.start()
@@ -113,7 +116,7 @@ def test_an_engine_that_breaks_ends_its_chores_and_its_process(
         ended.set()
 
     monkeypatch.setattr(chores, "_MINUTE", 0.01)
-    monkeypatch.setattr(dispatcher, "waiting_webhooks", break_off)
+    monkeypatch.setattr(writer, "waiting_webhooks", break_off)
     monkeypatch.setattr(os, "kill", lambda *_: killed.set())
     with running(vault, prune) as engine:
         assert killed.wait(PATIENCE)
@@ -131,7 +134,7 @@ def test_a_wake_does_not_cut_the_pause_after_an_error_short(
         passes.release()
         raise OperationalError("no answer")
 
-    monkeypatch.setattr(dispatcher, "waiting_webhooks", fail)
+    monkeypatch.setattr(writer, "waiting_webhooks", fail)
     with running(vault) as engine:
         assert passes.acquire(timeout=PATIENCE)
         for _ in range(20):
@@ -153,7 +156,7 @@ def test_what_is_due_and_cannot_be_had_is_asked_for_less_and_less_often(
             engine._stop()
 
     monkeypatch.setattr(engine_module, "_wait", pause)
-    monkeypatch.setattr(dispatcher, "next_due", lambda _: utc_now() - MINUTE)
+    monkeypatch.setattr(writer, "next_due", lambda _: utc_now() - MINUTE)
     with running(vault) as engine:
         wait_until(lambda: len(pauses) == 8)
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]

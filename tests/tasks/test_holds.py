@@ -14,6 +14,7 @@ from core.verification.history import Post
 from tasks.dispatcher import Dispatcher
 from tasks.holds import Holds
 from tasks.shares import Limits
+from tasks.writer import Rules
 from tests.support.notes import notes
 from tests.support.scene import MARIE, SCHEDULE, SECOND, add_webhook, make_sender, publish_ticket
 from tests.support.scripted import post_of
@@ -61,7 +62,9 @@ class Busy:
 async def deliver_all(vault: Vault) -> None:
     """As an engine does: pass after pass, each when something is due."""
     limits = Limits(256, AT_ONCE, 256)
-    passing = Dispatcher(make_sender(), lambda: vault, SCHEDULE, limits, lambda: datetime.now(UTC))
+    passing = Dispatcher(
+        make_sender(), lambda: vault, Rules(SCHEDULE), limits, lambda: datetime.now(UTC)
+    )
     due: datetime | None = datetime.now(UTC)
     while due is not None and due < datetime.now(UTC) + 5 * SECOND:
         await asyncio.sleep(max(0, (due - datetime.now(UTC)).total_seconds()))

@@ -13,6 +13,7 @@ from core.storage.vault import Vault
 from core.use_cases import queries
 from tasks.dispatcher import Dispatcher
 from tasks.shares import Limits
+from tasks.writer import Rules
 from tests.support.scene import (
     MARIE,
     MINUTE,
@@ -50,10 +51,9 @@ class Night:
         passing = Dispatcher(
             make_sender(),
             lambda: self._vault,
-            SCHEDULE,
+            Rules(SCHEDULE, recovery_window=12 * HOUR),
             self._limits,
             lambda: self.now,
-            recovery_window=12 * HOUR,
         )
         await passing.drain(lambda: self.now)
         await passing.close()

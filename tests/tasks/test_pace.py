@@ -17,6 +17,7 @@ from core.use_cases import queries, services
 from core.verification.history import Post
 from tasks.dispatcher import Dispatcher
 from tasks.shares import Limits
+from tasks.writer import Rules
 from tests.support.notes import notes
 from tests.support.scene import (
     DEVELOPMENT,
@@ -60,7 +61,11 @@ class Strict:
 async def work(vault: Vault, webhook: int) -> None:
     """As an engine does, until all has been delivered."""
     passing = Dispatcher(
-        make_sender(), lambda: vault, SCHEDULE, Limits(256, 16, 256), lambda: datetime.now(UTC)
+        make_sender(),
+        lambda: vault,
+        Rules(SCHEDULE),
+        Limits(256, 16, 256),
+        lambda: datetime.now(UTC),
     )
     waits = Delivery.webhook == webhook, Delivery.due_at.is_null(is_null=False)
     while Delivery.select().where(*waits).exists():

@@ -15,8 +15,8 @@ from core.outbound.tls import tls_context
 from core.pipeline.leases import LEASE
 from core.storage.clock import utc_now
 from tasks.consumer import assemble, make_dispatcher
-from tasks.dispatcher import Tally
 from tasks.ending import end_in_time
+from tasks.tally import Tally
 from tui.cli.logs import log_to_stderr
 from tui.cli.output import Progress, print_json, say
 from tui.cli.program import Program, json_option, pass_program, queue_explained

@@ -10,11 +10,11 @@ import pytest
 from core.domain.choices import Chosen, Format
 from core.domain.delivery import Answered, ErrorKind, Outcome, Schedule, Unreachable, Unsendable
 from core.domain.language import Language
-from core.pipeline import alerts, leases
+from core.pipeline import alerts, last_look, leases, settling
 from core.pipeline.alerts import next_look, tell_some
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Settlement
 from core.pipeline.retention import prune
+from core.pipeline.settling import Settlement
 from core.storage.database import transaction
 from core.storage.due import waiting_webhooks
 from core.storage.models import Business, Delivery, Event, Webhook
@@ -73,7 +73,7 @@ def attempt(
     claims = leases.claim({webhook: 16}, schedule, now, restrained=restrained)
     settlements = [Settlement(each, outcome, now, timedelta(), None, ends) for each in claims]
     assert settlements
-    leases.settle(settlements, schedule, now)
+    settling.settle(settlements, schedule, now)
 
 
 def pass_by(now: datetime) -> None:
@@ -317,9 +317,9 @@ def test_an_alert_that_was_claimed_when_its_webhook_was_paused_is_not_sent(
     fails(business, shop, NOON, ONCE)
     pass_by(NOON)
     claims = leases.claim({chat: 1}, SCHEDULE, NOON)
-    assert leases.still_sendable(claims) == [True]
+    assert last_look.still_sendable(claims) == [True]
     services.pause_webhook(MARIE, chat, NOON)
-    assert leases.still_sendable(claims) == [False]
+    assert last_look.still_sendable(claims) == [False]
 
 
 def test_each_hears_it_in_its_format_and_language_whatever_its_conditions(

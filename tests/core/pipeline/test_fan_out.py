@@ -13,7 +13,7 @@ from core.domain.conditions import Facts, read_facts
 from core.domain.editions import Edition, includes_webhooks
 from core.domain.language import Language
 from core.errors import BadInput
-from core.pipeline import decisions, leases
+from core.pipeline import decisions, last_look, leases
 from core.pipeline import fan_out as module
 from core.pipeline.decisions import Decisions, Receiver
 from core.pipeline.fan_out import FannedOut, fan_out
@@ -328,7 +328,7 @@ def test_whoever_is_entitled_is_sent_to_and_nobody_else(
     assert made() == [(event, webhook.id)] * entitled
     assert [each.webhook_id for each in waiting_webhooks(NOON)] == [webhook.id] * entitled
     claims = leases.claim({webhook.id: 1}, SCHEDULE, NOON)
-    assert leases.still_sendable(claims) == [True] * entitled
+    assert last_look.still_sendable(claims) == [True] * entitled
 
 
 ONLY: Chosen = {"only": ["total_tvac >= 100", 'mode_paiement = "Bancontact"']}

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from core.domain.delivery import Answered
-from core.pipeline import leases, retention
+from core.pipeline import last_look, leases, retention, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Settlement
 from core.pipeline.recovery import recover_some
+from core.pipeline.settling import Settlement
 from core.pipeline.tallies import fold, totals
 from core.storage.database import is_postgres, proxy, transaction
 from core.storage.due import waiting_webhooks
@@ -102,10 +102,10 @@ def a_pass(webhook_ids: list[int]) -> None:
     assert len(waiting_webhooks(NOON)) == len(webhook_ids)
     claims = leases.claim(dict.fromkeys(webhook_ids, 5), SCHEDULE, NOON)
     assert len(claims) == 5 * len(webhook_ids)
-    assert all(leases.still_sendable(claims))
+    assert all(last_look.still_sendable(claims))
     outcomes = (Answered(200, ""), Answered(503, ""))
     ended = [Settlement(each, outcomes[each.id % 2], NOON, SECOND) for each in claims]
-    assert len(leases.settle(ended, SCHEDULE, NOON)) == len(claims)
+    assert len(settling.settle(ended, SCHEDULE, NOON)) == len(claims)
     was_down = {"down_since": NOON - DAY, "up_since": NOON, "is_recovering": True}
     Webhook.update(was_down).where(Webhook.id == webhook_ids[0]).execute()
     assert recover_some(100, DAY, NOON)

@@ -1,6 +1,6 @@
-"""Fan out, claim, settle: on both engines."""
+"""What is due is leased, and given back: on both engines."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from peewee import SQL
@@ -9,20 +9,18 @@ from core.domain.delivery import (
     INTERRUPTIONS_LIMIT,
     Answered,
     ErrorKind,
-    Locked,
     Outcome,
-    Starved,
     Status,
     Unreachable,
-    Withdrawn,
 )
 from core.domain.events import EventType
-from core.pipeline import leases
+from core.pipeline import last_look, leases, settling
 from core.pipeline.fan_out import FannedOut, fan_out
-from core.pipeline.leases import LEASE, Claim, Settlement
+from core.pipeline.leases import LEASE, Claim
+from core.pipeline.settling import Settlement
 from core.storage.database import proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
-from core.storage.models import Attempt, Delivery, Event, Webhook
+from core.storage.models import Attempt, Delivery, Event
 from core.storage.vault import Vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, set_business
@@ -55,7 +53,7 @@ def claim(webhook_id: int, room: int = 16, now: datetime = NOON) -> list[Claim]:
 
 def settle(claims: list[Claim], outcome: Outcome, now: datetime = NOON) -> int:
     settlements = [Settlement(each, outcome, now, SECOND) for each in claims]
-    return len(leases.settle(settlements, SCHEDULE, now))
+    return len(settling.settle(settlements, SCHEDULE, now))
 
 
 def test_an_event_becomes_one_delivery_for_each_webhook_that_selected_it(
@@ -208,15 +206,6 @@ def test_a_lease_that_ran_out_days_ago_is_claimed_again(business: int, vault: Va
     assert len(claim(webhook.id, now=NOON + 3 * DAY)) == 1
 
 
-def test_an_attempt_that_its_worker_slept_through_is_settled(business: int, vault: Vault) -> None:
-    webhook = add_webhook(vault, business)
-    publish_ticket(business)
-    fan_out_all()
-    slept = [Settlement(each, OK, NOON, DAY) for each in claim(webhook.id)]
-    assert len(leases.settle(slept, SCHEDULE, NOON + DAY)) == 1
-    assert only_delivery(webhook.id).status is Status.DELIVERED
-
-
 def test_a_delivery_that_keeps_killing_its_worker_is_abandoned(business: int, vault: Vault) -> None:
     webhook = add_webhook(vault, business)
     publish_ticket(business)
@@ -228,91 +217,6 @@ def test_a_delivery_that_keeps_killing_its_worker_is_abandoned(business: int, va
     assert claim(webhook.id, now=now) == []
     row = only_delivery(webhook.id)
     assert (row.status, row.error) == (Status.ABANDONED, ErrorKind.INTERRUPTED)
-
-
-def test_a_settle_after_the_lease_was_lost_changes_nothing(business: int, vault: Vault) -> None:
-    webhook = add_webhook(vault, business)
-    publish_ticket(business)
-    fan_out_all()
-    stale = claim(webhook.id)
-    fresh = claim(webhook.id, now=NOON + LEASE)
-    assert settle(stale, BROKEN, NOON + LEASE) == 0
-    assert settle(fresh, OK, NOON + LEASE) == 1
-    row = only_delivery(webhook.id)
-    assert (row.status, row.attempts, row.http_status) == (Status.DELIVERED, 1, 200)
-    detail = queries.delivery(MARIE, str(row.uuid))
-    assert [each.error for each in detail.attempts] == [ErrorKind.INTERRUPTED, None]
-    assert Webhook.get_by_id(webhook.id).down_since is None
-
-
-def test_five_failures_follow_the_schedule_and_then_it_is_abandoned(
-    business: int, vault: Vault
-) -> None:
-    webhook = add_webhook(vault, business)
-    publish_ticket(business)
-    fan_out_all()
-    now, waits = NOON, []
-    for _ in range(4):
-        settle(claim(webhook.id, now=now), BROKEN, now)
-        due = only_delivery(webhook.id).next_attempt_at
-        assert due is not None
-        assert only_delivery(webhook.id).status is Status.FAILED
-        waits.append(due - now)
-        now = due
-    settle(claim(webhook.id, now=now), Unreachable(ErrorKind.TIMEOUT, "no answer"), now)
-    assert waits == [timedelta(minutes=each) for each in (1, 5, 30, 120)]
-    row = only_delivery(webhook.id)
-    assert (row.status, row.attempts, row.next_attempt_at) == (Status.ABANDONED, 5, None)
-    assert claim(webhook.id, now=now + DAY) == []
-
-
-def test_every_attempt_is_kept(business: int, vault: Vault) -> None:
-    webhook = add_webhook(vault, business)
-    publish_ticket(business)
-    fan_out_all()
-    settle(claim(webhook.id), BROKEN)
-    settle(claim(webhook.id, now=NOON + MINUTE), OK, NOON + MINUTE)
-    detail = queries.delivery(MARIE, str(only_delivery(webhook.id).uuid))
-    assert [(each.number, each.http_status, each.response) for each in detail.attempts] == [
-        (1, 500, "oops"),
-        (2, 200, "thanks"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("outcome", "wait"),
-    [(Withdrawn(), timedelta()), (Locked(), MINUTE), (Starved(), MINUTE)],
-    ids=["withdrawn", "locked", "starved"],
-)
-def test_an_attempt_that_was_not_made_leaves_no_trace_and_is_due_again(
-    business: int, vault: Vault, outcome: Outcome, wait: timedelta
-) -> None:
-    webhook = add_webhook(vault, business)
-    publish_ticket(business)
-    fan_out_all()
-    settle(claim(webhook.id), outcome)
-    assert Attempt.select().count() == 0
-    assert next_due(NOON) == NOON + wait
-    [again] = claim(webhook.id, now=NOON + wait)
-    assert again.attempt == 1
-
-
-def test_of_attempts_settled_together_those_whose_lease_was_lost_change_nothing(
-    business: int, vault: Vault
-) -> None:
-    webhook = add_webhook(vault, business)
-    for _ in range(3):
-        publish_ticket(business)
-    fan_out_all()
-    first, lost, last = claim(webhook.id)
-    make_due(NOON, Delivery.id == lost.id)
-    [claimed_since] = claim(webhook.id)
-    settlements = [Settlement(each, OK, NOON, SECOND) for each in (first, lost, last)]
-    settled = leases.settle(settlements, SCHEDULE, NOON)
-    assert [each.claim for each, _ in settled] == [first, last]
-    logged = Attempt.select(Attempt.delivery).where(Attempt.http_status == OK.http_status)
-    assert [delivery_id for [delivery_id] in logged.tuples()] == [first.id, last.id]
-    assert settle([claimed_since], OK) == 1
 
 
 def test_what_is_given_back_is_as_if_it_had_not_been_claimed(business: int, vault: Vault) -> None:
@@ -360,17 +264,7 @@ def test_nothing_of_a_deleted_webhook_is_waiting_or_settled(business: int, vault
     assert waiting_webhooks(NOON + DAY) == []
     assert next_due(NOON) is None
     assert claim(webhook.id) == []
-    assert not any(leases.still_sendable(in_flight))
-
-
-def test_a_claim_is_sendable_until_its_webhook_changes(business: int, vault: Vault) -> None:
-    webhook = add_webhook(vault, business)
-    publish_ticket(business)
-    fan_out_all()
-    claims = claim(webhook.id)
-    assert leases.still_sendable(claims) == [True]
-    services.regenerate_secret(MARIE, webhook.id, NOON, vault=vault)
-    assert leases.still_sendable(claims) == [False]
+    assert not any(last_look.still_sendable(in_flight))
 
 
 def test_a_business_whose_option_is_off_waits_and_goes_on(vault: Vault, database: str) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from core.domain.delivery import Recovery, Status, Unsendable
 from core.domain.events import EventType
-from core.pipeline import leases
+from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Settlement
 from core.pipeline.recovery import recover_some
+from core.pipeline.settling import Settlement
 from core.storage import due
 from core.storage.database import insert_rows, proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
@@ -132,7 +132,7 @@ def test_a_claim_does_not_walk_what_was_due_while_an_old_snapshot_is_held(
             fan_out(500, now)
             claims = leases.claim({webhook: 20}, SCHEDULE, now)
             ended = [Settlement(each, Unsendable("damaged"), now, SECOND) for each in claims]
-            leases.settle(ended, SCHEDULE, now)
+            settling.settle(ended, SCHEDULE, now)
             leases.claim({webhook: 1}, SCHEDULE, now + SECOND)
 
     with psycopg.connect(database) as old:

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from core.pipeline import leases
+from core.pipeline import settling
 from core.storage.database import is_postgres, proxy, transaction
 from core.storage.models import TABLES
 from core.storage.vault import Vault
@@ -212,7 +212,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @step(worker=workers)
     def settle_once_more(self, worker: str) -> None:
         settled = self.world.workers[worker].settled
-        assert leases.settle(settled, SCHEDULE, self.world.now) == [], (
+        assert settling.settle(settled, SCHEDULE, self.world.now) == [], (
             "an outcome was recorded twice"
         )
 

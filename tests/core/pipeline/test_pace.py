@@ -8,9 +8,10 @@ import pytest
 from core.domain.choices import Chosen, Format
 from core.domain.delivery import Answered, Outcome, Withdrawn
 from core.domain.pace import interval
-from core.pipeline import leases
+from core.pipeline import last_look, leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Claim, Settlement
+from core.pipeline.leases import Claim
+from core.pipeline.settling import Settlement
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.models import Webhook
 from core.storage.vault import Vault
@@ -64,7 +65,7 @@ def starts_of(claims: list[Claim]) -> list[timedelta]:
 
 
 def settle(claims: list[Claim], outcome: Outcome, now: datetime) -> None:
-    leases.settle([Settlement(each, outcome, now, SECOND) for each in claims], SCHEDULE, now)
+    settling.settle([Settlement(each, outcome, now, SECOND) for each in claims], SCHEDULE, now)
 
 
 def test_starts_are_reserved_two_seconds_ahead_and_one_after_the_other(
@@ -125,11 +126,11 @@ def test_the_last_look_refuses_what_was_claimed_at_another_pace(
 ) -> None:
     sell(business, 4)
     claims = claim(NOON)
-    assert leases.still_sendable(claims) == [True] * 4
+    assert last_look.still_sendable(claims) == [True] * 4
     choose(webhook, "1/s")
-    assert leases.still_sendable(claims) == [False] * 4
+    assert last_look.still_sendable(claims) == [False] * 4
     choose(webhook, None)
-    assert leases.still_sendable(claims) == [False] * 4
+    assert last_look.still_sendable(claims) == [False] * 4
 
 
 def test_what_was_not_started_is_due_again_and_gets_another_start(
@@ -177,7 +178,7 @@ def test_after_a_hold_one_goes_at_a_start_of_its_own(business: int, webhook: int
     leases.give_back(others, NOON)
     until = NOON + 10 * SECOND
     asked = Settlement(first, Answered(429, ""), NOON, SECOND, until)
-    leases.settle([asked], SCHEDULE, NOON)
+    settling.settle([asked], SCHEDULE, NOON)
     [probe] = claim(until)
     assert starts_of([probe]) == [10 * SECOND]
     settle([probe], OK, until)

@@ -5,11 +5,12 @@ from datetime import datetime
 import pytest
 
 from core.domain.delivery import Answered, ErrorKind, Recovery, Status, Withdrawn
-from core.pipeline import leases
+from core.pipeline import last_look, leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import LEASE, Claim, Settlement
+from core.pipeline.leases import LEASE, Claim
 from core.pipeline.recovery import recover_some
 from core.pipeline.retention import prune
+from core.pipeline.settling import Settlement
 from core.storage.database import transaction
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.models import Attempt, Delivery, Webhook
@@ -52,7 +53,7 @@ def claim(webhook: int, now: datetime) -> list[Claim]:
 
 
 def settle(claims: list[Claim], outcome: leases.Outcome, now: datetime) -> None:
-    leases.settle([Settlement(each, outcome, now, SECOND) for each in claims], SCHEDULE, now)
+    settling.settle([Settlement(each, outcome, now, SECOND) for each in claims], SCHEDULE, now)
 
 
 def pause(webhook: int, now: datetime = NOON) -> None:
@@ -99,9 +100,9 @@ def test_the_last_look_refuses_what_was_claimed_when_the_pause_committed(
     services.send_test(MARIE, webhook, NOON, wake=silent)
     fan_out(10, NOON)
     ticket, ping = claim(webhook, NOON)
-    assert leases.still_sendable([ticket, ping]) == [True, True]
+    assert last_look.still_sendable([ticket, ping]) == [True, True]
     pause(webhook)
-    assert leases.still_sendable([ticket, ping]) == [False, True]
+    assert last_look.still_sendable([ticket, ping]) == [False, True]
     settle([ticket], Withdrawn(), NOON + SECOND)
     assert waiting_webhooks(NOON + DAY)[0].ready_at == NOON + LEASE, "for the ping alone"
     settle([ping], Answered(200, ""), NOON + SECOND)

@@ -4,10 +4,11 @@ import pytest
 from peewee import OperationalError
 
 from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachable
-from core.pipeline import leases
+from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Claim, Settlement
+from core.pipeline.leases import Claim
 from core.pipeline.recording import settle_all
+from core.pipeline.settling import Settlement
 from core.storage.database import transaction
 from core.storage.models import Attempt
 from core.storage.vault import Vault
@@ -80,7 +81,7 @@ def test_a_database_that_is_away_is_no_fault_of_an_outcome(
         asked.append(1)
         raise OperationalError("no answer")
 
-    monkeypatch.setattr(leases, "settle", away)
+    monkeypatch.setattr(settling, "settle", away)
     with pytest.raises(OperationalError):
         settle(claims, Answered(200, ""))
     assert len(asked) == 1, "asking for each again would take as many waits"

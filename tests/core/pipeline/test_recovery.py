@@ -8,10 +8,11 @@ import pytest
 from core.domain.choices import Chosen, Format
 from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachable, Unsendable
 from core.domain.language import Language
-from core.pipeline import leases
+from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Claim, Settlement
+from core.pipeline.leases import Claim
 from core.pipeline.recovery import recover_some
+from core.pipeline.settling import Settlement
 from core.storage.due import waiting_webhooks
 from core.storage.models import Delivery, Webhook
 from core.storage.vault import Vault
@@ -48,7 +49,7 @@ def claim(webhook_id: int, now: datetime, room: int = 16) -> list[Claim]:
 
 def settle(claims: list[Claim], outcome: Outcome, now: datetime) -> None:
     settlements = [Settlement(each, outcome, now - SECOND, SECOND) for each in claims]
-    leases.settle(settlements, ONE_ATTEMPT, now)
+    settling.settle(settlements, ONE_ATTEMPT, now)
 
 
 def attempt(webhook_id: int, outcome: Outcome, now: datetime) -> list[int]:
@@ -134,7 +135,7 @@ def test_an_event_that_is_rejected_while_others_are_accepted_is_not_sent_again(
     for minutes in range(4):
         now = NOON + minutes * 10 * MINUTE
         claims = claim(webhook, now)
-        leases.settle([Settlement(c, BROKEN, now, SECOND) for c in claims], SCHEDULE, now)
+        settling.settle([Settlement(c, BROKEN, now, SECOND) for c in claims], SCHEDULE, now)
         publish(business, now + 30 * SECOND)
         attempt(webhook, OK, now + 30 * SECOND)
     now += 4 * HOUR
@@ -152,7 +153,7 @@ def test_a_single_failure_before_the_outage_makes_no_difference(
     for wait in (*SCHEDULE.retry_after[:4], MINUTE):
         claims = claim(webhook, now)
         failed = [each.id for each in claims if each.attempt > 1] or failed
-        leases.settle([Settlement(each, GONE, now, SECOND) for each in claims], SCHEDULE, now)
+        settling.settle([Settlement(each, GONE, now, SECOND) for each in claims], SCHEDULE, now)
         if now == NOON:
             succeed(business, webhook, 0.005)  # it was no outage yet
         now += wait
@@ -196,7 +197,7 @@ def test_an_attempt_that_hung_when_the_address_came_back_is_part_of_the_outage(
     publish(business, now)
     attempt(webhook, OK, now + 2 * SECOND)
     late = Settlement(hanging[0], GONE, now, 10 * SECOND)
-    leases.settle([late], ONE_ATTEMPT, now + 10 * SECOND)
+    settling.settle([late], ONE_ATTEMPT, now + 10 * SECOND)
     assert recover(now + MINUTE) == [first, hanging[0].id]
 
 
@@ -205,14 +206,14 @@ def test_a_delivery_whose_every_attempt_was_in_the_outage_is_sent_again_however_
 ) -> None:
     publish(business, NOON)
     claims = claim(webhook, NOON)
-    leases.settle([Settlement(claims[0], GONE, NOON, SECOND)], SCHEDULE, NOON + SECOND)
+    settling.settle([Settlement(claims[0], GONE, NOON, SECOND)], SCHEDULE, NOON + SECOND)
     now = NOON + 2 * MINUTE
     hanging = claim(webhook, now)
     publish(business, now)
     attempt(webhook, OK, now + 2 * SECOND)
     queue_again(now + 3 * SECOND)
     two = replace(SCHEDULE, max_attempts=2)
-    leases.settle([Settlement(hanging[0], GONE, now, 10 * SECOND)], two, now + 10 * SECOND)
+    settling.settle([Settlement(hanging[0], GONE, now, 10 * SECOND)], two, now + 10 * SECOND)
     assert recover(now + MINUTE) == [claims[0].id]
 
 

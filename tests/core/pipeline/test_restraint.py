@@ -7,9 +7,10 @@ import pytest
 from core.domain.delivery import Answered, Outcome, Status, Withdrawn
 from core.domain.hold import held_until
 from core.domain.signing import Secret, build_body, build_headers
-from core.pipeline import leases
+from core.pipeline import last_look, leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import LEASE, Claim, Settlement
+from core.pipeline.leases import LEASE, Claim
+from core.pipeline.settling import Settlement
 from core.pipeline.sweep import Sweep
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.models import Webhook
@@ -57,7 +58,9 @@ def claim(now: datetime, room: int = 16) -> list[Claim]:
 
 def settle(claims: list[Claim], outcome: Outcome, now: datetime) -> None:
     asked = held_until(outcome, now)
-    leases.settle([Settlement(each, outcome, now, SECOND, asked) for each in claims], SCHEDULE, now)
+    settling.settle(
+        [Settlement(each, outcome, now, SECOND, asked) for each in claims], SCHEDULE, now
+    )
 
 
 @pytest.fixture
@@ -74,12 +77,12 @@ def test_nothing_is_claimed_until_the_hold_is_over_and_then_one(held: list[Claim
     assert leases.claim({held[0].webhook_id: 16}, SCHEDULE, OVER - SECOND) == []
     assert next_due(NOON) == OVER
     [probe] = claim(OVER)
-    assert leases.still_sendable([probe]) == [True]
+    assert last_look.still_sendable([probe]) == [True]
     assert claim(OVER + SECOND) == []
 
 
 def test_the_last_look_refuses_what_was_claimed_before_the_hold(held: list[Claim]) -> None:
-    assert leases.still_sendable(held) == [False]
+    assert last_look.still_sendable(held) == [False]
     settle(held, Withdrawn(), NOON + SECOND)
     assert claim(OVER - SECOND) == []
 
@@ -247,7 +250,7 @@ def test_a_receiver_that_takes_one_a_second_gets_all_and_nothing_is_abandoned(
         for share in shares:
             is_held = any(each.is_held for each in waiting_webhooks(now))
             claims = claim(now, share.room(is_held=is_held))
-            claims = [each for each in claims if leases.still_sendable([each]) == [True]]
+            claims = [each for each in claims if last_look.still_sendable([each]) == [True]]
             share.started(len(claims))
             flying += [(now + 80 * MILLISECOND, share, each) for each in claims]
         due = next_due(now)

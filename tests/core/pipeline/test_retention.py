@@ -7,9 +7,9 @@ import pytest
 from core.domain.delivery import Answered
 from core.domain.events import EventType
 from core.intake import publish
-from core.pipeline import heartbeat, leases, retention
+from core.pipeline import heartbeat, leases, retention, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Settlement
+from core.pipeline.settling import Settlement
 from core.storage.database import proxy, transaction
 from core.storage.models import Attempt, AuditEntry, Delivery, Event, LastRun, Webhook
 from core.storage.vault import Vault
@@ -35,7 +35,7 @@ KEEP = 90 * DAY
 def deliver(webhook_id: int, status: int = 200) -> None:
     claims = leases.claim({webhook_id: 10}, SCHEDULE, NOON)
     settlements = [Settlement(each, Answered(status, ""), NOON, SECOND) for each in claims]
-    leases.settle(settlements, SCHEDULE, NOON)
+    settling.settle(settlements, SCHEDULE, NOON)
 
 
 def add_delivered(business: int, vault: Vault, count: int) -> int:

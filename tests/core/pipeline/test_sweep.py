@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from core.domain.delivery import ErrorKind, Unreachable
-from core.pipeline import leases, retention, sweep
+from core.pipeline import leases, retention, settling, sweep
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import LEASE, Settlement
+from core.pipeline.leases import LEASE
+from core.pipeline.settling import Settlement
 from core.pipeline.sweep import Sweep
 from core.storage.database import transaction
 from core.storage.due import next_due
@@ -73,7 +74,7 @@ def test_what_waits_by_a_clock_that_was_ahead_is_pulled_back(business: int, webh
         publish_ticket(business)
     fan_out(3, AHEAD)
     failed, leased = leases.claim({webhook: 2}, SCHEDULE, AHEAD)
-    leases.settle(
+    settling.settle(
         [Settlement(failed, Unreachable(ErrorKind.TIMEOUT, ""), AHEAD, SECOND)], SCHEDULE, AHEAD
     )
     assert Sweep(SCHEDULE).step(NOON) >= 3

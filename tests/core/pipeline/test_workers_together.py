@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from core.domain.delivery import Answered, Status
-from core.pipeline import leases, steps
+from core.pipeline import leases, settling, steps
 from core.pipeline.fan_out import FannedOut, fan_out
-from core.pipeline.leases import Settlement
 from core.pipeline.recovery import recover_some
+from core.pipeline.settling import Settlement
 from core.pipeline.steps import Step
 from core.storage.database import connection, is_postgres, proxy
 from core.storage.models import Delivery
@@ -126,7 +126,7 @@ def test_what_one_notes_of_an_outage_keeps_no_other_from_fanning_out(
     publish_ticket(business)
     settled, fanned_out = together(
         Step.SETTLING,
-        lambda: leases.settle(failed, SCHEDULE, NOON + SECOND),
+        lambda: settling.settle(failed, SCHEDULE, NOON + SECOND),
         lambda: fan_out(1, NOON + SECOND),
     )
     assert [verdict.status for _, verdict in settled] == [Status.FAILED] * 2
@@ -181,7 +181,7 @@ def test_recoveries_take_deliveries_in_one_order_however_they_were_abandoned(
     low, high, last = leases.claim({webhook.id: 3}, SCHEDULE, NOON)
     for claimed, answer in ((high, 503), (low, 503), (last, 200)):
         ended = Settlement(claimed, Answered(answer, ""), NOON, SECOND)
-        leases.settle([ended], replace(SCHEDULE, max_attempts=1), NOON + SECOND)
+        settling.settle([ended], replace(SCHEDULE, max_attempts=1), NOON + SECOND)
     lock = "SELECT id FROM delivery WHERE id = %s FOR UPDATE NOWAIT"
     with psycopg.connect(database) as other, ThreadPoolExecutor(1) as pool:
         other.execute(lock, [low.id])

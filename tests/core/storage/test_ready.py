@@ -9,10 +9,11 @@ from threading import Event
 import pytest
 
 from core.domain.delivery import Answered, Recovery, Status, Withdrawn
-from core.pipeline import leases
+from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import LEASE, Claim, Settlement
+from core.pipeline.leases import LEASE, Claim
 from core.pipeline.recovery import recover_some
+from core.pipeline.settling import Settlement
 from core.storage.database import connection, proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.models import Delivery, Webhook
@@ -47,7 +48,7 @@ def claim(webhook_id: int, now: datetime, room: int = 16) -> list[Claim]:
 
 
 def settle(claims: list[Claim], outcome: leases.Outcome, now: datetime) -> None:
-    leases.settle([Settlement(each, outcome, now, SECOND) for each in claims], SCHEDULE, now)
+    settling.settle([Settlement(each, outcome, now, SECOND) for each in claims], SCHEDULE, now)
 
 
 def fan_out_all(now: datetime) -> None:

@@ -26,6 +26,7 @@ from core.verification.history import Post
 from core.verification.invariants import Evidence, check
 from tasks.dispatcher import Dispatcher
 from tasks.shares import Limits
+from tasks.writer import Rules
 from tests.support.scene import DAY, MARIE, NOON, SCHEDULE, add_webhook, make_sender, silent
 from tui.cli.receiver import Answer, Received, Receiver
 
@@ -111,7 +112,7 @@ def serving(stand_in: StandIn, url: str = "") -> Iterator[None]:
 def run_pass(vault: Vault) -> None:
     async def main() -> None:
         passing = Dispatcher(
-            *(make_sender(), lambda: vault, SCHEDULE, Limits(256, 16, 256), now),
+            *(make_sender(), lambda: vault, Rules(SCHEDULE), Limits(256, 16, 256), now),
         )
         try:
             await passing.drain(now)

@@ -15,9 +15,9 @@ from core.domain.delivery import Answered
 from core.domain.events import EventType
 from core.errors import BadInput, NotAllowed, NotFound
 from core.intake import publish
-from core.pipeline import leases, retention
+from core.pipeline import leases, retention, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Settlement
+from core.pipeline.settling import Settlement
 from core.storage import published
 from core.storage.database import insert_rows, proxy, transaction
 from core.storage.models import AuditEntry, Delivery, Event
@@ -189,7 +189,7 @@ class TestUndelivered:
             Settlement(claim, Answered(status, ""), NOON, SECOND)
             for claim, status in zip(claims, statuses, strict=True)
         ]
-        leases.settle(ended, SCHEDULE, NOON)
+        settling.settle(ended, SCHEDULE, NOON)
 
     def test_what_never_got_a_2xx_comes_with_its_delivery(
         self, business: int, vault: Vault

@@ -6,9 +6,9 @@ from core.domain.actors import Actor
 from core.domain.delivery import Answered, Status
 from core.errors import BadInput, NotAllowed
 from core.intake import publish
-from core.pipeline import leases
+from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Settlement
+from core.pipeline.settling import Settlement
 from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault
@@ -47,7 +47,7 @@ def event(business: int, vault: Vault) -> int:
     first, _ = add_webhook(vault, business), add_webhook(vault, business)
     event_id = publish_and_fan_out(business, key="till 1: 4711")
     claims = leases.claim({first.id: 1}, SCHEDULE, NOON)
-    leases.settle([Settlement(claims[0], Answered(200, ""), NOON, SECOND)], SCHEDULE, NOON)
+    settling.settle([Settlement(claims[0], Answered(200, ""), NOON, SECOND)], SCHEDULE, NOON)
     return event_id
 
 

@@ -11,9 +11,9 @@ from core.domain.delivery import Answered, ErrorKind, Outcome, Status, Unreachab
 from core.domain.events import SELECTABLE, EventType
 from core.errors import NotAllowed, NotFound
 from core.intake import publish
-from core.pipeline import leases
+from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Settlement
+from core.pipeline.settling import Settlement
 from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault
@@ -41,7 +41,7 @@ def attempt(webhook_id: int, outcome: Outcome, now: timedelta = timedelta()) -> 
     """One attempt of everything that is due, so long after noon."""
     at = NOON + now
     claims = leases.claim({webhook_id: 100}, SCHEDULE, at)
-    leases.settle([Settlement(each, outcome, at, SECOND) for each in claims], SCHEDULE, at)
+    settling.settle([Settlement(each, outcome, at, SECOND) for each in claims], SCHEDULE, at)
 
 
 def queue_tickets(business_id: int, count: int = 1) -> None:

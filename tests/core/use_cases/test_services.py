@@ -24,9 +24,9 @@ from core.errors import (
     NotIncluded,
     WebhooksError,
 )
-from core.pipeline import leases
+from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import Settlement, settle
+from core.pipeline.settling import Settlement, settle
 from core.storage.choosing import open_headers
 from core.storage.database import transaction
 from core.storage.models import TABLES, AuditEntry, Delivery, Webhook
@@ -335,12 +335,14 @@ def test_one_that_failed_and_waits_is_attempted_beside_its_schedule(
         assert (row.status, row.attempts) == ("failed", 2)
         assert (row.next_attempt_at, row.resume_at) == (now, due)
         [claimed] = leases.claim({webhook: 1}, SCHEDULE, now)
-        leases.settle([Settlement(claimed, Answered(500, ""), now, SECOND)], SCHEDULE, now + SECOND)
+        settling.settle(
+            [Settlement(claimed, Answered(500, ""), now, SECOND)], SCHEDULE, now + SECOND
+        )
         row = only_delivery(webhook)
         assert (row.status, row.attempts) == ("failed", 2)
         assert (row.next_attempt_at, row.resume_at) == (due, None)
     [claimed] = leases.claim({webhook: 1}, SCHEDULE, due)
-    leases.settle([Settlement(claimed, Answered(500, ""), due, SECOND)], SCHEDULE, due + SECOND)
+    settling.settle([Settlement(claimed, Answered(500, ""), due, SECOND)], SCHEDULE, due + SECOND)
     row = only_delivery(webhook)
     assert (row.status, row.attempts) == ("failed", 3)
     assert [each.number for each in queries.delivery(MARIE, str(row.uuid)).attempts] == [0, 0, 0, 3]
@@ -351,7 +353,7 @@ def test_beside_its_schedule_it_may_be_delivered(business: int, webhook: int) ->
         Delivery.update(attempts=2, status="failed", due_at=NOON + 30 * MINUTE).execute()
     services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
     [claimed] = leases.claim({webhook: 1}, SCHEDULE, NOON)
-    leases.settle([Settlement(claimed, Answered(200, ""), NOON, SECOND)], SCHEDULE, NOON + SECOND)
+    settling.settle([Settlement(claimed, Answered(200, ""), NOON, SECOND)], SCHEDULE, NOON + SECOND)
     row = only_delivery(webhook)
     assert (row.status, row.next_attempt_at, row.resume_at) == ("delivered", None, None)
 
@@ -364,7 +366,9 @@ def test_a_crash_beside_the_schedule_repeats_that_attempt(business: int, webhook
     leases.claim({webhook: 1}, SCHEDULE, NOON)
     later = NOON + MINUTE
     [claimed] = leases.claim({webhook: 1}, SCHEDULE, later)
-    leases.settle([Settlement(claimed, Answered(500, ""), later, SECOND)], SCHEDULE, later + SECOND)
+    settling.settle(
+        [Settlement(claimed, Answered(500, ""), later, SECOND)], SCHEDULE, later + SECOND
+    )
     row = only_delivery(webhook)
     assert (row.attempts, row.next_attempt_at, row.resume_at) == (2, due, None)
 
@@ -394,7 +398,7 @@ def test_what_was_abandoned_since_is_recovered_however_long_it_had_been_tried(
 ) -> None:
     [claimed] = leases.claim({webhook: 1}, SCHEDULE, NOON)
     failed = Settlement(claimed, Answered(500, ""), NOON + 2 * MINUTE, MINUTE)
-    leases.settle([failed], Schedule((MINUTE,), 1), NOON + 3 * MINUTE)
+    settling.settle([failed], Schedule((MINUTE,), 1), NOON + 3 * MINUTE)
     assert queries.deliveries(MARIE, webhook)[0].status is Status.ABANDONED
     assert services.recover(MARIE, business, NOON + MINUTE, NOON + DAY, wake=silent) == 1
 

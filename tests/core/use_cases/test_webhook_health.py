@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 
 from core.domain.delivery import Answered, Outcome, Schedule, Status
-from core.pipeline import leases
+from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
 from core.pipeline.heartbeat import record_tick
-from core.pipeline.leases import Claim, Settlement
+from core.pipeline.leases import Claim
 from core.pipeline.recovery import recover_some
+from core.pipeline.settling import Settlement
 from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault
@@ -33,7 +34,7 @@ HOUR = timedelta(hours=1)
 def attempt(webhook_id: int, outcome: Outcome, now: timedelta = timedelta()) -> None:
     claims = leases.claim({webhook_id: 50}, SCHEDULE, NOON + now)
     settlements = [Settlement(each, outcome, NOON + now, SECOND) for each in claims]
-    leases.settle(settlements, SCHEDULE, NOON + now)
+    settling.settle(settlements, SCHEDULE, NOON + now)
 
 
 def test_a_webhook_is_ok_failing_or_never_called(business: int, vault: Vault) -> None:
@@ -83,7 +84,7 @@ def published(business_id: int, vault: Vault, deliveries: int) -> list[Claim]:
 
 def settle(claimed: Claim, http_status: int, now: timedelta, max_attempts: int = 5) -> None:
     ended = Settlement(claimed, Answered(http_status, ""), NOON + now, SECOND)
-    leases.settle([ended], Schedule(SCHEDULE.retry_after, max_attempts), NOON + now + SECOND)
+    settling.settle([ended], Schedule(SCHEDULE.retry_after, max_attempts), NOON + now + SECOND)
 
 
 def state(business_id: int) -> tuple[State, int]:

@@ -13,10 +13,11 @@ from core.domain.events import EventType, Purpose
 from core.domain.language import Language
 from core.domain.signing import build_body, build_headers
 from core.intake import publish, queue_for
-from core.pipeline import leases
+from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
-from core.pipeline.leases import LEASE, Claim, Settlement
+from core.pipeline.leases import LEASE, Claim
 from core.pipeline.retention import prune
+from core.pipeline.settling import Settlement
 from core.storage.database import proxy
 from core.storage.due import waiting_webhooks
 from core.storage.models import Attempt, Delivery, Event, SelectedEvent, Webhook
@@ -82,7 +83,7 @@ class Play:
             self.posts.append(Post(self.now, claim.url, dict(headers), body, answered))
         if outcome is not None:
             settlements = [Settlement(claim, outcome, self.now, SECOND) for claim in claims]
-            leases.settle(settlements, SCHEDULE, self.now + SECOND)
+            settling.settle(settlements, SCHEDULE, self.now + SECOND)
 
     def wait(self, time: timedelta) -> None:
         self.now += time

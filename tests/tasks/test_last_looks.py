@@ -5,20 +5,24 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from time import monotonic
 
 import pytest
 from peewee import OperationalError
 
 from core.domain.choices import Chosen
 from core.domain.own_headers import parse_headers
-from core.pipeline import leases
+from core.pipeline import last_look, leases
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
 from core.storage.database import is_postgres
 from core.storage.vault import Vault
 from core.use_cases import services
-from tasks import last_look
-from tasks.last_look import LastLooks
+from tasks import last_looks
+from tasks.ahead import Held
+from tasks.gates import Recipient
+from tasks.holds import Holds
+from tasks.last_looks import LastLooks
 from tests.support.scene import DEVELOPMENT, MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
 from tests.support.waiting import PATIENCE
 
@@ -26,13 +30,25 @@ from tests.support.waiting import PATIENCE
 @pytest.fixture(autouse=True)
 def _no_look_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is."""
-    monkeypatch.setattr(last_look, "_SLOW", PATIENCE)
+    monkeypatch.setattr(last_looks, "_SLOW", PATIENCE)
+
+
+def looking(holds: Holds | None = None) -> LastLooks:
+    return LastLooks(
+        lambda asked: asyncio.to_thread(last_look.still_sendable, asked), holds or Holds()
+    )
+
+
+def held(claim: Claim, lasts: float = PATIENCE) -> Held:
+    """That claim in our hands, with a lease that lasts so many seconds more."""
+    recipient = Recipient(claim.webhook_id, claim.business_id, "127.0.0.1:80")
+    return Held(claim, recipient, monotonic(), monotonic() + lasts)
 
 
 def may_send(claims: list[Claim]) -> list[bool]:
     async def ask() -> list[bool]:
-        looks = LastLooks(lambda asked: asyncio.to_thread(leases.still_sendable, asked))
-        return await asyncio.gather(*map(looks.may_send, claims))
+        looks = looking()
+        return await asyncio.gather(*(looks.may_send(held(claim)) for claim in claims))
 
     return asyncio.run(ask())
 
@@ -74,22 +90,38 @@ def test_what_is_sent_beside_the_body_is_among_the_terms(
     assert may_send([claim]) == [False]
 
 
+def test_what_was_leased_to_us_for_no_longer_than_until_now_is_not_sent(
+    business: int, vault: Vault
+) -> None:
+    claim = claimed(vault, business)
+    assert asyncio.run(looking().may_send(held(claim, lasts=0.0))) is False
+    assert asyncio.run(looking().may_send(held(claim))) is True
+
+
+def test_what_was_claimed_before_its_receiver_asked_for_less_is_not_sent(
+    business: int, vault: Vault
+) -> None:
+    claim, holds = claimed(vault, business), Holds()
+    holds.begin(claim.webhook_id, monotonic() + PATIENCE)
+    assert asyncio.run(looking(holds).may_send(held(claim))) is False
+
+
 @pytest.mark.parametrize("trouble", [OperationalError("no answer"), RuntimeError("anything else")])
 def test_a_look_that_fails_sends_nothing_and_the_next_is_answered(
     business: int, vault: Vault, trouble: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(last_look, "_PAUSE_AFTER_ERROR", 0.0)
-    claim, look = claimed(vault, business), leases.still_sendable
+    monkeypatch.setattr(last_looks, "_PAUSE_AFTER_ERROR", 0.0)
+    claim, look = claimed(vault, business), last_look.still_sendable
 
     def fail(_: Sequence[Claim]) -> list[bool]:
         raise trouble
 
     async def ask() -> list[bool]:
-        looks = LastLooks(lambda asked: asyncio.to_thread(leases.still_sendable, asked))
-        monkeypatch.setattr(leases, "still_sendable", fail)
-        first = await asyncio.wait_for(looks.may_send(claim), PATIENCE)
-        monkeypatch.setattr(leases, "still_sendable", look)
-        return [first, await asyncio.wait_for(looks.may_send(claim), PATIENCE)]
+        looks = looking()
+        monkeypatch.setattr(last_look, "still_sendable", fail)
+        first = await asyncio.wait_for(looks.may_send(held(claim)), PATIENCE)
+        monkeypatch.setattr(last_look, "still_sendable", look)
+        return [first, await asyncio.wait_for(looks.may_send(held(claim)), PATIENCE)]
 
     assert asyncio.run(ask()) == [False, True]
 
@@ -101,12 +133,12 @@ def asked_in_a_thread(claim: Claim, times: int) -> list[bool]:
     async def ask() -> None:
         async def in_thread(claims: list[Claim]) -> list[bool]:
             asked[-1] = True
-            return await asyncio.to_thread(leases.still_sendable, claims)
+            return await asyncio.to_thread(last_look.still_sendable, claims)
 
-        looks = LastLooks(in_thread)
+        looks = LastLooks(in_thread, Holds())
         for _ in range(times):
             asked.append(False)
-            assert await looks.may_send(claim)
+            assert await looks.may_send(held(claim))
         looks.close()
 
     asyncio.run(ask())
@@ -124,9 +156,9 @@ def test_after_a_slow_look_the_thread_is_asked_for_a_while(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = claimed(vault, business)
-    monkeypatch.setattr(last_look, "_SLOW", 0.0)
+    monkeypatch.setattr(last_looks, "_SLOW", 0.0)
     assert asked_in_a_thread(claim, 3) == [False, True, True]
-    monkeypatch.setattr(last_look, "_DISTRUSTED_FOR", 0.0)
+    monkeypatch.setattr(last_looks, "_DISTRUSTED_FOR", 0.0)
     assert asked_in_a_thread(claim, 3) == [False] * 3
 
 
@@ -134,14 +166,14 @@ def test_after_a_slow_look_the_thread_is_asked_for_a_while(
 def test_where_the_loop_would_have_to_wait_the_thread_does(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim, look = claimed(vault, business), leases.still_sendable
+    claim, look = claimed(vault, business), last_look.still_sendable
 
     def locked_here(claims: Sequence[Claim]) -> list[bool]:
         if threading.current_thread() is threading.main_thread():
             raise OperationalError("database is locked")
         return look(claims)
 
-    monkeypatch.setattr(leases, "still_sendable", locked_here)
+    monkeypatch.setattr(last_look, "still_sendable", locked_here)
     assert asked_in_a_thread(claim, 2) == [True, True]
 
 

@@ -1,4 +1,4 @@
-"""The question asked just before the first byte leaves: may this still be sent?"""
+"""The last look: may this still be sent? Asked once connected, before the first byte leaves."""
 
 import asyncio
 import logging
@@ -7,9 +7,12 @@ from time import monotonic
 
 from peewee import PeeweeException
 
-from core.pipeline import leases
+from core.pipeline import last_look
 from core.pipeline.leases import Claim
+from core.pipeline.steps import Step, passed
 from core.storage.database import explain, hold_connection, is_postgres, proxy, release_connection
+from tasks.ahead import Held
+from tasks.holds import Holds
 
 log = logging.getLogger(__name__)
 
@@ -21,22 +24,39 @@ Ask = Callable[[list[Claim]], Awaitable[list[bool]]]
 
 
 class LastLooks:
-    """Puts the questions of many attempts together into one query at a time.
+    """Decides for each attempt whether its first byte may leave.
 
-    Asked in a thread. On SQLite the event loop looks itself first: an indexed read takes less than
-    crossing to a thread and back, and with write-ahead logging neither writers nor checkpoints make
-    a reader wait. Where it fails all the same, or the disk was slow, the thread is asked, which may
-    wait. It must be used and closed inside one event loop.
+    What the tables say of it counts (`core/pipeline/last_look.py`), whether its lease is still
+    ours, and whether its receiver has asked this worker for less meanwhile.
+
+    The tables are asked about many attempts in one query at a time, which a thread makes. On SQLite
+    the event loop looks itself first: an indexed read takes less than crossing to a thread and
+    back, and with write-ahead logging neither writers nor checkpoints make a reader wait. Where it
+    fails all the same, or the disk was slow, the thread is asked, which may wait. It must be used
+    and closed inside one event loop.
     """
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, holds: Holds) -> None:
         self._ask = ask
+        self._holds = holds
         self._looks_itself_from = 0.0
         self._holds_connection = False
         self._asked: list[tuple[Claim, asyncio.Future[bool]]] = []
         self._answering: asyncio.Task[None] | None = None
 
-    async def may_send(self, claim: Claim) -> bool:
+    async def may_send(self, held: Held) -> bool:
+        """Whether it may. After a process stood still, another one may have sent it: the lease is
+        compared after the tables were asked, which may have taken long.
+        """
+        is_wanted = await self._is_wanted(held.claim)
+        now = monotonic()
+        is_ours = now < held.leased_until
+        if not (is_wanted and is_ours) or self._holds.lasts(held.claim.webhook_id, now):
+            return False
+        passed(Step.SENDING)
+        return True
+
+    async def _is_wanted(self, claim: Claim) -> bool:
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._asked.append((claim, answer))
         if self._answering is None:
@@ -68,7 +88,7 @@ class LastLooks:
         try:
             self._holds_connection |= proxy.is_closed()
             hold_connection()
-            return leases.still_sendable(claims)
+            return last_look.still_sendable(claims)
         except Exception:  # noqa: BLE001 - the thread will tell, if it is still so there
             self._looks_itself_from = begin + _DISTRUSTED_FOR
             return None

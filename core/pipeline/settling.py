@@ -1,0 +1,198 @@
+"""Settling: what attempts came to is recorded, and their leases are given up.
+
+Every write states its condition, and losing is normal: another worker was there first.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from core.domain.delivery import (
+    BESIDE,
+    Answered,
+    Interrupted,
+    Lapsed,
+    Locked,
+    Outcome,
+    Recovery,
+    Schedule,
+    Starved,
+    Status,
+    Unreachable,
+    Verdict,
+    Withdrawn,
+    after_attempt,
+)
+from core.domain.events import CHECKS
+from core.pipeline.alerts import ends_soon, note_certificates
+from core.pipeline.attempt_log import attempt_row, prepare_log
+from core.pipeline.leases import Claim
+from core.pipeline.recovery import Ended, note_outages
+from core.pipeline.restraint import Heard, heed
+from core.pipeline.steps import Step, passed
+from core.storage import leased
+from core.storage.database import Prepared, transaction
+from core.storage.models import Delivery
+from core.storage.ready import hold, lower
+
+
+class Settlement(NamedTuple):
+    """How one claimed attempt ended."""
+
+    claim: Claim
+    outcome: Outcome
+    started_at: datetime
+    duration: timedelta
+    asked_until: datetime | None = None  # the answer asked for nothing more to be sent until then
+    certificate_until: datetime | None = None  # the server's, where there was a handshake
+
+
+def settle(
+    settlements: Iterable[Settlement], schedule: Schedule, now: datetime
+) -> list[tuple[Settlement, Verdict]]:
+    """Record outcomes and give the leases up; returns those that were still ours to settle.
+
+    A lease that ran out, or a delivery deleted meanwhile, changes nothing: whoever claimed it
+    since decides.
+    """
+    by_verdict = defaultdict(list)
+    for settlement in settlements:
+        claimed = settlement.claim
+        verdict = after_attempt(
+            settlement.outcome,
+            claimed.attempt,
+            claimed.interruptions,
+            _schedule_of(settlement, schedule),
+            now,
+            resume_at=claimed.resume_at,
+        )
+        interrupted = isinstance(settlement.outcome, Interrupted)
+        by_verdict[verdict, claimed.lease, interrupted].append((settlement, verdict))
+    judged = [pair for group in by_verdict.values() for pair in group]
+    # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
+    log, ended = _attempt_log(judged), _ended(judged)
+    certificates = _ending_certificates(judged, now)
+    with transaction():
+        hold(_held_in_settling(judged) | certificates.keys())
+        settled = []
+        for (verdict, lease, interrupted), group in by_verdict.items():
+            ids = [each.claim.id for each, _ in group]
+            ours = _apply(verdict, lease, ids, now, interruptions=int(interrupted))
+            still_ours = [pair for pair in group if pair[0].claim.id in ours]
+            if verdict.due_at is not None:
+                lower({each.claim.webhook_id for each, _ in still_ours}, verdict.due_at)
+            settled += still_ours
+        if len(settled) < len(judged):
+            log, ended = _attempt_log(settled), _ended(settled)
+        for statement in log:
+            statement.run()
+        note_outages(ended)
+        note_certificates(certificates, now)
+        heed(_heard(settled), now)
+        passed(Step.SETTLING)
+    passed(Step.SETTLED)
+    return settled
+
+
+_ONCE = Schedule((), 1)
+
+
+def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
+    """A check asks what a receiver does, and not again. Where a kept connection ended, it was not
+    asked yet.
+    """
+    is_answered = not isinstance(settlement.outcome, Lapsed)
+    return _ONCE if settlement.claim.purpose in CHECKS and is_answered else schedule
+
+
+def _held_in_settling(judged: Collection[tuple[Settlement, Verdict]]) -> set[int]:
+    """The webhooks of what is due again, or of which a hold begins or ends."""
+    return {
+        each.claim.webhook_id
+        for each, verdict in judged
+        if verdict.due_at is not None or each.claim.held_until or each.asked_until
+    }
+
+
+def _ending_certificates(
+    judged: Iterable[tuple[Settlement, Verdict]], now: datetime
+) -> dict[int, datetime]:
+    """Of which webhooks a certificate was seen that ends soon, and when."""
+    return {
+        each.claim.webhook_id: each.certificate_until
+        for each, _ in judged
+        if each.certificate_until is not None and ends_soon(each.certificate_until, now)
+    }
+
+
+def _heard(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Heard]:
+    return [
+        Heard(
+            *(each.claim.webhook_id, each.claim.held_until, each.asked_until),
+            accepted=verdict.status is Status.DELIVERED,
+        )
+        for each, verdict in settled
+        if each.claim.held_until or each.asked_until
+    ]
+
+
+def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared]:
+    return prepare_log(
+        attempt_row(
+            each.claim.id,
+            _number(each),
+            each.started_at,
+            each.duration,
+            each.outcome,
+            recovery=each.claim.recovery == Recovery.MADE,
+            abandoned=verdict.status is Status.ABANDONED,
+        )
+        for each, verdict in settled
+        if not isinstance(each.outcome, Withdrawn | Locked | Starved)
+    )
+
+
+def _number(ended: Settlement) -> int:
+    """What the log calls this attempt; one that was cut short is made again, and is none yet."""
+    is_beside = ended.claim.resume_at is not None and not isinstance(ended.outcome, Interrupted)
+    return BESIDE if is_beside else ended.claim.attempt
+
+
+def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
+    """What these attempts say of their addresses, in the order in which they ended."""
+    return [
+        Ended(
+            each.claim.webhook_id,
+            each.claim.id,
+            each.started_at,
+            each.started_at + each.duration,
+            each.claim.attempt,
+            accepted=verdict.status is Status.DELIVERED,
+            abandoned=verdict.status is Status.ABANDONED,
+            is_theirs=_is_theirs(each),
+        )
+        for each, verdict in sorted(settled, key=lambda pair: pair[0].started_at + pair[0].duration)
+        if each.claim.purpose is None and (_is_theirs(each) or verdict.status is Status.ABANDONED)
+    ]
+
+
+def _is_theirs(ended: Settlement) -> bool:
+    """Whether the outcome says how the address is."""
+    return isinstance(ended.outcome, Answered | Unreachable) and ended.asked_until is None
+
+
+def _apply(
+    verdict: Verdict, lease: int, ids: Sequence[int], now: datetime, *, interruptions: int
+) -> set[int]:
+    """Returns which deliveries were still ours."""
+    changes: dict[str, object] = {"due_at": verdict.due_at}
+    if verdict.status is not None:
+        changes["status"] = verdict.status
+        changes["settled_at"] = now if verdict.due_at is None else None
+        changes["resume_at"] = None
+    if verdict.counts:
+        changes["attempts"] = Delivery.attempts + 1
+    if interruptions:
+        changes["interruptions"] = Delivery.interruptions + interruptions
+    return leased.settle(ids, lease, changes)

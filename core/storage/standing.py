@@ -1,0 +1,54 @@
+"""How webhooks stand: what is looked up of each right before something is sent to it."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from core.storage.database import is_one_of, proxy
+from core.storage.models import TimeField
+
+_time = TimeField()
+
+
+class Terms(NamedTuple):
+    """What a webhook's claims are made on, and must not have changed when one is sent."""
+
+    url: str
+    sealed_secret: bytes
+    standard_webhooks: bool
+    headers: str | None  # its own, as its row holds them
+    held_until: datetime | None
+    pace: str | None
+
+
+class Standing(NamedTuple):
+    """A webhook and its business as they are now."""
+
+    terms: Terms
+    is_paused: bool
+    edition: str  # an editions.Edition
+    option: bool
+
+
+def standing(webhook_ids: Collection[int]) -> dict[int, Standing]:
+    """Those of these webhooks that were not deleted, by their ids."""
+    condition, value = is_one_of(webhook_ids)
+    rows = proxy.execute_sql(f"{_STANDING} AND webhook.id {condition}", (value,))
+    return {row[0]: _read(row[1:]) for row in rows.fetchall()}
+
+
+# As text: on SQLite, building a query takes ten times as long as running this one.
+_STANDING = """
+    SELECT webhook.id, webhook.url, webhook.secret, webhook.standard_webhooks, webhook.headers,
+        webhook.held_until, webhook.pace, webhook.paused_at IS NOT NULL,
+        business.edition, business.option
+    FROM webhook JOIN business ON business.id = webhook.business_id
+    WHERE webhook.deleted_at IS NULL
+"""
+
+
+def _read(row: Sequence[Any]) -> Standing:
+    url, secret, standard_webhooks, headers, held_us, pace, is_paused, edition, option = row
+    held_until = _time.python_value(held_us)
+    terms = Terms(url, bytes(secret), bool(standard_webhooks), headers, held_until, pace)
+    return Standing(terms, bool(is_paused), edition, bool(option))

@@ -1,0 +1,93 @@
+"""One attempt: a claim becomes a signed request, and what comes back of it an outcome."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from core.domain.checking import signing_for
+from core.domain.delivery import Locked, Outcome, Unsendable
+from core.domain.own_headers import OwnHeader
+from core.domain.signing import Secret, build_body, build_headers, standard_headers
+from core.errors import BadKeyFile
+from core.outbound.sender import Sender
+from core.outbound.transport import Errand
+from core.pipeline.leases import Claim
+from core.storage.choosing import open_headers
+from core.storage.vault import Vault
+from tasks.ahead import Held
+from tasks.last_looks import LastLooks
+
+log = logging.getLogger(__name__)
+
+
+class OpenedOnce:
+    """A vault that opens each webhook's secret once, for as long as a pass lasts."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._opened: dict[tuple[int, bytes], Secret] = {}
+        self._headers: dict[tuple[int, str], tuple[OwnHeader, ...]] = {}
+
+    def open(self, claim: Claim) -> Secret:
+        """Raises BadKeyFile when no key here opens it."""
+        which = claim.webhook_id, claim.sealed_secret
+        secret = self._opened.get(which)
+        if secret is None:
+            secret = self._vault.open(claim.sealed_secret, claim.business_id, claim.webhook_id)
+            self._opened[which] = secret
+        return secret
+
+    def headers(self, claim: Claim) -> tuple[OwnHeader, ...]:
+        """The headers that the webhook's owner added; raises BadKeyFile as well."""
+        if claim.headers is None:
+            return ()
+        which = claim.webhook_id, claim.headers
+        headers = self._headers.get(which)
+        if headers is None:
+            whose = claim.business_id, claim.webhook_id
+            headers = self._headers[which] = open_headers(self._vault, claim.headers, *whose)
+        return headers
+
+
+class Attempts:
+    """Makes attempts with one sender, each after its last look."""
+
+    def __init__(
+        self, sender: Sender, last_looks: LastLooks, clock: Callable[[], datetime]
+    ) -> None:
+        self._sender = sender
+        self._last_looks = last_looks
+        self._clock = clock
+
+    async def make(self, held: Held, vault: OpenedOnce) -> tuple[Outcome, datetime | None]:
+        """How the attempt ended, and until when the server's certificate is good, if we saw one."""
+        claim = held.claim
+        if not claim.is_intact:
+            return Unsendable("the stored event was damaged"), None
+        try:
+            secret, own = vault.open(claim), vault.headers(claim)
+        except BadKeyFile as error:
+            log.error(
+                "a secret cannot be opened", extra={"webhook": claim.webhook_id, "why": error}
+            )
+            return Locked(), None
+        body = claim.rendered or build_body(
+            claim.event_type, claim.uuid, claim.created_at, claim.payload
+        )
+        headers = self._headers(claim, secret, own, body)
+        last_look = partial(self._last_looks.may_send, held)
+        errand = Errand(claim.webhook_id, claim.url, last_look, own)
+        outcome = await self._sender.post(errand, headers, body)
+        return outcome, errand.certificate_until
+
+    def _headers(
+        self, claim: Claim, secret: Secret, own: tuple[OwnHeader, ...], body: bytes
+    ) -> list[tuple[str, str]]:
+        """Those that say what the body is and sign it, and then the owner's own."""
+        signing = signing_for(claim.purpose, secret, body, self._clock())
+        headers = build_headers(claim.event_type, claim.uuid, signing.secret.sign(signing.signed))
+        if claim.standard_webhooks:
+            headers += standard_headers(signing.secret, claim.uuid, signing.at, signing.signed)
+        headers += [(each.name, each.value.reveal()) for each in own if each.value is not None]
+        return headers
