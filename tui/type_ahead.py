@@ -13,7 +13,8 @@ from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 
-_AT_MOST = 0.25  # seconds that one is waited for: what handles it may close meanwhile
+_AT_MOST = 10.0  # seconds that a key is waited for, however busy the machine is
+_LOOKS = 0.25  # seconds between two looks whether what handles it has closed, and never will
 
 Typed = events.Key | events.Paste
 
@@ -30,6 +31,7 @@ class TypeAhead:
         self._takes_keys = takes_keys
         self._waiting: deque[Typed] = deque()
         self._busy_until = 0.0  # with the last one
+        self._handler: MessagePump = app  # whom that waits for now
         self._looks_again = False
 
     def __len__(self) -> int:
@@ -47,18 +49,24 @@ class TypeAhead:
         """Press the next key, if there is one and it is its turn."""
         if not self._waiting or not self._takes_keys():
             return
-        if monotonic() < self._busy_until:
+        if self._is_busy:
             if not self._looks_again:
                 self._looks_again = True
-                self._app.set_timer(_AT_MOST, self._look_again)
+                self._app.set_timer(_LOOKS, self._look_again)
             return
         self._busy_until = monotonic() + _AT_MOST
         handler = self._app.focused or self._app.screen
         await self._press(self._waiting.popleft())
         self._follow(handler)
 
+    @property
+    def _is_busy(self) -> bool:
+        has_gone = self._handler._closing or self._handler._closed  # noqa: SLF001 - no other way
+        return monotonic() < self._busy_until and not has_gone
+
     def _follow(self, handler: MessagePump) -> None:
         """Behind the key through the queues of all whom it climbs to, up to the app."""
+        self._handler = handler
         above = handler._parent  # noqa: SLF001 - the way that messages take
         if above is None:
             handler.call_later(handler.call_later, self._handled)  # behind a focus that moves

@@ -238,7 +238,10 @@ def _unlogged(evidence: Evidence) -> Iterator[str]:
                 f"{sent} requests are on record"
             )
         for status, times in (logged - answered).items():
-            yield f"delivery {delivery.uuid}: the log has {times} × {status} that nobody answered"
+            yield (
+                f"delivery {delivery.uuid}: the log has {times} × {status} that nobody answered: "
+                f"{dict(logged)} where receivers gave {dict(answered)}"
+            )
 
 
 def _changed(evidence: Evidence) -> Iterator[str]:

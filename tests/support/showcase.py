@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from textual.app import App
+from textual.events import Key
 from textual.pilot import Pilot
 
 from core.domain.actors import Actor
@@ -251,6 +253,14 @@ async def press(pilot: Pilot[None], *pressed: str | tuple[str, ...]) -> None:
     for key in pressed:
         await pilot.press(*([key] if isinstance(key, str) else key))
         await quiet(pilot)
+
+
+def send_key(app: App[None], key: str) -> None:
+    """As a terminal sends it, which waits for no answer as `Pilot.press` does."""
+    event = Key(key, key if len(key) == 1 else None)
+    event.set_sender(app)
+    assert app._driver is not None
+    app._driver.send_message(event)
 
 
 def drawn(app: WebhooksApp) -> str:

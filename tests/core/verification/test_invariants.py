@@ -358,7 +358,7 @@ def test_an_answer_in_the_log_that_nobody_gave_is_seen(play: Play) -> None:
     play.delivers()
     play.posts.clear()
     [sentence] = play.broken()[Rule.LOGGED]
-    assert sentence.endswith("the log has 1 × 200 that nobody answered")
+    assert "the log has 1 × 200 that nobody answered" in sentence
 
 
 def test_a_repeat_with_other_bytes_is_seen(play: Play) -> None:
