@@ -23,7 +23,7 @@ from core.domain.payload import (
 )
 from core.errors import BadInput, BadPayload, NotIncluded
 from core.storage.bell import ring as ring  # noqa: PLC0414 - a producer's whole door is here
-from core.storage.database import connection, proxy
+from core.storage.database import after_commit, connection
 from core.storage.database import open_database as open_database  # noqa: PLC0414 - the same
 from core.storage.database import transaction as transaction  # noqa: PLC0414 - the same
 from core.storage.models import EPOCH, MICROSECOND, Event, Webhook
@@ -84,7 +84,7 @@ def publish(
         if event_id is None:
             seen = Event.get((Event.business == business_id) & (Event.key == key))
             return Publication(seen.id, duplicate=True)
-        proxy.after_commit(wake)
+        after_commit(wake)
         return Publication(event_id)
 
 
@@ -239,7 +239,7 @@ def _publish_batch(
         _require_included(business_id)
         published = _insert_all(business_id, changes, now)
         if published:
-            proxy.after_commit(wake)
+            after_commit(wake)
     report.published += published
     report.duplicates += len(changes) - published
 

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from peewee import SQL
-
 from core.domain.alerts import (
     APART,
     CERTIFICATE_WITHIN,
@@ -34,6 +32,7 @@ from core.domain.language import Language
 from core.intake import queue_for
 from core.pipeline.steps import Step, passed
 from core.storage.database import connection, one_of, transaction
+from core.storage.literals import is_true
 from core.storage.models import (
     MICROSECOND,
     Alert,
@@ -142,7 +141,7 @@ class _Scene:
     def hearers(self) -> dict[int, list[Webhook]]:
         """By business, the webhooks that are told about the others."""
         found = defaultdict[int, list[Webhook]](list)
-        hears = (Webhook.alerts == SQL("TRUE")) & Webhook.deleted_at.is_null()
+        hears = is_true(Webhook.alerts) & Webhook.deleted_at.is_null()
         which = one_of(Webhook.business, self._businesses) & hears
         for row in Webhook.select().where(which).order_by(Webhook.id):
             found[row.business_id].append(row)

@@ -7,7 +7,6 @@ once it has.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from core.domain.choices import Format
@@ -17,19 +16,9 @@ from core.domain.signing import build_chat_body
 from core.storage.choosing import conditions_in
 from core.storage.database import connection, one_of
 from core.storage.models import Event
+from core.storage.outbox import Receiver
 
 _AT_ONCE = 50  # events whose payloads are read together
-
-
-class Receiver(NamedTuple):
-    """A webhook that may be to have an event, and what it has chosen."""
-
-    event_id: int
-    created_at: datetime  # the event's
-    webhook_id: int
-    format: str  # a choices.Format
-    language: str
-    only: str | None  # its conditions, as its row holds them; None where the event is meant for it
 
 
 class Decision(NamedTuple):

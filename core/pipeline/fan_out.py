@@ -8,30 +8,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, zip_longest
-from typing import NamedTuple
 
-from peewee import JOIN, Case, PeeweeException, fn
+from peewee import PeeweeException
 
 from core.domain.delivery import Status
 from core.domain.foreign import Admitted, ForeignRow, admit
 from core.domain.identity import delivery_id
 from core.errors import BadPayload
-from core.pipeline.decisions import Decisions, Receiver, Undecided
+from core.pipeline.decisions import Decisions, Undecided
 from core.pipeline.steps import Step, passed
-from core.storage import published
-from core.storage.database import insert_rows, is_about_a_value, one_of, proxy, transaction
+from core.storage import outbox, published
+from core.storage.database import insert_rows, is_about_a_value, transaction
 from core.storage.foreign_rows import foreign_rows, keep, set_aside
 from core.storage.kept_back import count_kept_back
-from core.storage.models import (
-    ENTITLED,
-    EPOCH,
-    MICROSECOND,
-    Delivery,
-    Event,
-    SelectedEvent,
-    Webhook,
-    row_lock,
-)
+from core.storage.models import EPOCH, MICROSECOND, Delivery
+from core.storage.outbox import Pending, Receiver
 from core.storage.ready import lower
 
 log = logging.getLogger(__name__)
@@ -42,23 +33,6 @@ ROWS = 1_000
 _BUSINESSES = 50  # that take a turn in one transaction
 _Row = tuple[object, ...]
 
-# From one business that has events to the next, in steps along the outbox's index.
-_PENDING_BUSINESSES = f"""
-    WITH RECURSIVE pending(business_id) AS (
-        SELECT * FROM (SELECT business_id FROM event
-                       WHERE fanned_out_at IS NULL AND business_id > {{after}}
-                       ORDER BY business_id LIMIT 1) AS first
-        UNION ALL
-        SELECT (SELECT business_id FROM event
-                WHERE fanned_out_at IS NULL AND business_id > pending.business_id
-                ORDER BY business_id LIMIT 1)
-        FROM pending WHERE pending.business_id IS NOT NULL
-    )
-    SELECT business.id FROM pending JOIN business ON business.id = pending.business_id
-    WHERE {ENTITLED}
-    LIMIT {{limit}}
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class FannedOut:
@@ -68,15 +42,6 @@ class FannedOut:
     deliveries: int
     is_all: bool = field(default=True, compare=False)  # nothing is known to be left
     last_business: int = field(default=0, compare=False)  # whose turn it was last
-
-
-class _Pending(NamedTuple):
-    """An event of the outbox."""
-
-    id: int
-    business_id: int
-    webhook_id: int | None  # the only receiver of a test or sample
-    fanned_out_to: int  # the last webhook that has its delivery, 0 before the first
 
 
 def fan_out(
@@ -114,7 +79,7 @@ def fan_out(
 class _Refused(Exception):
     """One of these events, at least, cannot be fanned out."""
 
-    def __init__(self, events: Sequence[_Pending]) -> None:
+    def __init__(self, events: Sequence[Pending]) -> None:
         super().__init__(events)
         self.events = events
 
@@ -136,9 +101,9 @@ def _fan_out_some(
 ) -> FannedOut:
     with transaction():
         latest = published.latest()  # before anything is locked: see there
-        businesses = _pending_businesses(after)
+        businesses = outbox.pending_businesses(after, _BUSINESSES)
         part = -(-limit // max(1, len(businesses)))
-        queues = _locked(businesses, part, latest)
+        queues = [outbox.first_events(each, part, latest) for each in businesses]
         chosen = _as_many_as_fit(list(_in_turn(queues)), limit)
         try:
             now = clock() if clock is not None else due_at
@@ -154,49 +119,18 @@ def _fan_out_some(
     return FannedOut(done, made, is_all, chosen[-1].business_id if chosen else 0)
 
 
-def _pending_businesses(after: int) -> list[int]:
-    """Those that have events and may have them delivered: from `after` on, then from the first."""
-    query = _PENDING_BUSINESSES.format(after=proxy.param, limit=proxy.param)
-    found = dict[int, None]()
-    for begin in dict.fromkeys((after, 0)):
-        rows = proxy.execute_sql(query, (begin, _BUSINESSES - len(found))).fetchall()
-        found |= {business_id: None for (business_id,) in rows}
-    return list(found)
-
-
-def _locked(businesses: Sequence[int], part: int, latest: int) -> list[list[_Pending]]:
-    """The first events of each, but for those that somebody else is fanning out."""
-    return [
-        [
-            _Pending(*row)
-            for row in row_lock(
-                Event.select(Event.id, Event.business, Event.webhook, Event.fanned_out_to)
-                .where(
-                    (Event.business == business_id)
-                    & Event.fanned_out_at.is_null()
-                    & (Event.id <= latest)
-                )
-                .order_by(Event.id)
-                .limit(part),
-                skip_locked=True,
-            ).tuples()
-        ]
-        for business_id in businesses
-    ]
-
-
-def _in_turn(queues: Iterable[list[_Pending]]) -> Iterable[_Pending]:
+def _in_turn(queues: Iterable[list[Pending]]) -> Iterable[Pending]:
     """One of each, then the next of each."""
     turns = zip_longest(*queues)
     return (each for each in chain.from_iterable(turns) if each is not None)
 
 
-def _as_many_as_fit(events: list[_Pending], limit: int) -> list[_Pending]:
+def _as_many_as_fit(events: list[Pending], limit: int) -> list[Pending]:
     """Of these, in their order, those whose deliveries one transaction can make; the first in any
     case, though it be a part of it.
     """
-    webhooks = _standing({each.business_id for each in events})
-    chosen, rows = list[_Pending](), 0
+    webhooks = outbox.webhooks_of({each.business_id for each in events})
+    chosen, rows = list[Pending](), 0
     for event in events[:limit]:
         rows += 1 if event.webhook_id is not None else webhooks.get(event.business_id, 1)
         if chosen and rows > ROWS:
@@ -205,25 +139,15 @@ def _as_many_as_fit(events: list[_Pending], limit: int) -> list[_Pending]:
     return chosen
 
 
-def _standing(businesses: set[int]) -> dict[int, int]:
-    """How many webhooks each business has, of those that have any."""
-    count = (
-        Webhook.select(Webhook.business, fn.COUNT(Webhook.id))
-        .where(one_of(Webhook.business, businesses) & Webhook.deleted_at.is_null())
-        .group_by(Webhook.business)
-    )
-    return dict(count.tuples())
-
-
 def _make(
-    events: list[_Pending], due_at: datetime, now: datetime, decisions: Decisions
+    events: list[Pending], due_at: datetime, now: datetime, decisions: Decisions
 ) -> tuple[int, int]:
     """How many events are done, and how many deliveries were made."""
     if not events:
         return 0, 0
     if unseen := foreign_rows([each.id for each in events]):
         raise _Unseen(unseen)
-    receivers = _receivers([each.id for each in events])
+    receivers = outbox.receivers([each.id for each in events], ROWS + 1)
     place = receivers[ROWS - 1].webhook_id if len(receivers) > ROWS else None
     receivers = receivers[:ROWS]
     decided = list(zip(receivers, decisions.of(receivers), strict=True))
@@ -233,10 +157,9 @@ def _make(
     if len(wanted) < len(decided):
         count_kept_back((each.webhook_id for each, found in decided if not found.is_wanted), now)
     if place is not None:  # of more webhooks than fit, so it is the only event
-        Event.update(fanned_out_to=place).where(Event.id == events[0].id).execute()
+        outbox.keep_place(events[0].id, place)
         return 0, len(wanted)
-    done = one_of(Event.id, [each.id for each in events])
-    Event.update(fanned_out_at=now).where(done & Event.fanned_out_at.is_null()).execute()
+    outbox.take_out([each.id for each in events], now)
     return len(events), len(wanted)
 
 
@@ -278,34 +201,6 @@ def _verdict(row: ForeignRow, now_us: int) -> Admitted | BadPayload:
         return admit(row, now_us)
     except BadPayload as error:
         return error
-
-
-def _receivers(event_ids: list[int]) -> list[Receiver]:
-    """Event × webhook, one more than fits at the most: those that selected the event and were there
-    before it, or the one that a ping is meant for.
-    """
-    selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
-    query = (
-        Event.select(
-            *(Event.id, Event.created_at, Webhook.id, Webhook.format, Webhook.language),
-            Case(None, [(Event.webhook.is_null(), Webhook.only)]),
-        )
-        .join(Webhook, on=(Webhook.business == Event.business))
-        .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
-        .where(
-            one_of(Event.id, event_ids)
-            & (Webhook.id > Event.fanned_out_to)
-            & (Webhook.after_event < Event.id)
-            & Webhook.deleted_at.is_null()
-            & (
-                (Event.webhook.is_null() & ~SelectedEvent.event_type.is_null())
-                | (Event.webhook == Webhook.id)
-            )
-        )
-        .order_by(Webhook.id, Event.id)  # their foreign keys lock webhooks, in `ready`'s order
-        .limit(ROWS + 1)
-    )
-    return list(map(Receiver._make, query.tuples()))
 
 
 def _set_aside(event_id: int, why: str, now: datetime) -> None:

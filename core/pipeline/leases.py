@@ -33,7 +33,7 @@ from core.storage.database import connection, transaction
 from core.storage.due import Due, due_deliveries, sent_on_purpose
 from core.storage.leased import Row
 from core.storage.models import EPOCH, MICROSECOND, Delivery, Event
-from core.storage.ready import LAG, hold, lower, raise_up
+from core.storage.ready import LAG, lower, pin, raise_up
 from core.storage.standing import Terms
 
 log = logging.getLogger(__name__)
@@ -240,7 +240,7 @@ def give_back(claims: Sequence[Claim], now: datetime) -> int:
     heard = [Heard(each.webhook_id, each.held_until, None, accepted=False) for each in claims]
     webhook_ids = {each.webhook_id for each in claims}
     with transaction():
-        hold(webhook_ids)
+        pin(webhook_ids)
         given = sum(leased.give_back(ids, lease, now) for lease, ids in by_lease.items())
         lower(webhook_ids, now)
         heed(heard, now)

@@ -13,15 +13,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from peewee import SQL
-
 from core.domain.pace import AHEAD, Start, room, window
 from core.storage.database import one_of
 from core.storage.due import Due
-from core.storage.models import MICROSECOND, TimeField, Webhook, row_lock
-from core.storage.ready import wake
-
-_time = TimeField()
+from core.storage.holds import begin_hold, go_on
+from core.storage.models import Webhook, row_lock
 
 
 class Restraint(NamedTuple):
@@ -108,32 +104,7 @@ def heed(heard: Collection[Heard], now: datetime) -> None:
     """
     asked = {each.webhook_id: each.asked_until for each in heard if each.asked_until is not None}
     for webhook_id in sorted(asked):
-        _hold(webhook_id, asked[webhook_id])
+        begin_hold(webhook_id, asked[webhook_id])
     for each in sorted(heard):
         if each.held_until is not None and each.asked_until is None:
-            _probed(each, now)
-
-
-def _hold(webhook_id: int, until: datetime) -> None:
-    until_us = _time.db_value(until)
-    later = SQL(f"CASE WHEN held_until > {until_us} THEN held_until ELSE {until_us} END")
-    ready = SQL(f"CASE WHEN ready_at < {until_us} THEN {until_us} ELSE ready_at END")
-    Webhook.update(held_until=later, not_before=later, ready_at=ready).where(
-        Webhook.id == webhook_id
-    ).execute()
-
-
-def _probed(heard: Heard, now: datetime) -> None:
-    """The one delivery that was sent after a hold has ended: so the next may go, or all."""
-    ended = {"held_until": None} if heard.accepted else {}
-    changes = ended | {"not_before": SQL(_next_look(now))}
-    is_same = (Webhook.id == heard.webhook_id) & (Webhook.held_until == heard.held_until)
-    if Webhook.update(changes).where(is_same).execute():
-        wake([heard.webhook_id])
-
-
-def _next_look(now: datetime) -> str:
-    """SQL for when more of a webhook may be claimed: now, or as its pace says."""
-    look_at = f"paced_to - {AHEAD // (2 * MICROSECOND)}"
-    now_us = _time.db_value(now)
-    return f"CASE WHEN {look_at} > {now_us} THEN {look_at} ELSE {now_us} END"
+            go_on(each.webhook_id, each.held_until, now, is_over=each.accepted)

@@ -34,7 +34,7 @@ from core.pipeline.steps import Step, passed
 from core.storage import leased
 from core.storage.database import Prepared, transaction
 from core.storage.models import Delivery
-from core.storage.ready import hold, lower
+from core.storage.ready import lower, pin
 
 
 class Settlement(NamedTuple):
@@ -74,7 +74,7 @@ def settle(
     log, ended = _attempt_log(judged), _ended(judged)
     certificates = _ending_certificates(judged, now)
     with transaction():
-        hold(_held_in_settling(judged) | certificates.keys())
+        pin(_held_in_settling(judged) | certificates.keys())
         settled = []
         for (verdict, lease, interrupted), group in by_verdict.items():
             ids = [each.claim.id for each, _ in group]

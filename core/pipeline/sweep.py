@@ -9,8 +9,6 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from peewee import SQL
-
 from core.domain.delivery import WAITING, Schedule, Status
 from core.domain.editions import includes_webhooks
 from core.domain.hold import HOLD_LIMIT
@@ -74,7 +72,7 @@ def _pull_back(webhook_ids: list[int], schedule: Schedule, now: datetime) -> int
         ]
         if not found:
             return 0
-        ready.hold({each.webhook_id for each in found})
+        ready.pin({each.webhook_id for each in found})
         by_due = defaultdict(list)
         for each in found:
             by_due[now + _wait_of(each, schedule)].append(each)
@@ -108,15 +106,8 @@ def _wait_of(each: _TooLate, schedule: Schedule) -> timedelta:
 
 def _wake_the_forgotten(webhook_ids: list[int]) -> int:
     """Those that passes would look at too late, or never."""
-    table = Webhook.alias("webhook")
-    is_late = SQL(f"{ready.next_start('0')} < COALESCE(webhook.ready_at, {2**63 - 1})")
     with transaction():
-        forgotten = table.select(table.id).where(
-            one_of(table.id, webhook_ids)
-            & table.business.in_(Business.select(Business.id).where(entitled()))
-            & is_late
-        )
-        ids = [row[0] for row in forgotten.tuples()]
+        ids = ready.looked_at_too_late(webhook_ids)
         ready.wake(ids)
     return len(ids)
 

@@ -10,36 +10,16 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from peewee import SQL, Expression, fn
+from peewee import fn
 
-from core.domain.delivery import ErrorKind, is_success
+from core.storage.counting import Counts, counted
 from core.storage.database import connection, is_postgres, one_of, transaction
-from core.storage.models import (
-    EPOCH,
-    Attempt,
-    Delivery,
-    Event,
-    Tally,
-    TallyProgress,
-    accepted,
-    of_no_check,
-    row_lock,
-)
-
-ATTEMPTS = "attempts"
-DELIVERED = "delivered"  # by the bucket they fall into: how long after they were published
-DELIVERED_TIME = "delivered microseconds"
-ABANDONED = "abandoned"
-BUCKETS = (0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 21_600, 86_400)
-"""Seconds from publication to the first 2xx; what took longer has a bucket of its own."""
+from core.storage.models import EPOCH, Attempt, Tally, TallyProgress, row_lock
 
 _ALL_COMMITTED_AFTER = timedelta(minutes=2)
 """No transaction that writes attempts lasts as long, so no lower id turns up after it."""
 _AT_ONCE = 1_000_000  # attempts that are moved at the most: a statement has 20 s
 _LOOKS = 5
-
-Counts = Counter[tuple[str, str]]
-"""How often, by name and label."""
 
 
 def totals() -> Counts:
@@ -48,7 +28,7 @@ def totals() -> Counts:
         with connection():
             progress = _progress()
             found = Counter({(row.name, row.label): row.value for row in Tally.select()})
-            found.update(_counted(Attempt.id > progress.counted_to))
+            found.update(counted(Attempt.id > progress.counted_to))
             if _progress().version == progress.version:  # nothing moved meanwhile
                 break
     return found
@@ -62,7 +42,7 @@ def fold(now: datetime) -> None:
         progress = _progress()
         if abs(now - progress.seen_at) < _ALL_COMMITTED_AFTER:
             return
-        counts = _counted(
+        counts = counted(
             (Attempt.id > progress.counted_to) & (Attempt.id <= progress.seen_to),
         )
         latest = Attempt.select(fn.MAX(Attempt.id)).scalar() or 0
@@ -77,7 +57,7 @@ def keep_counts_of(delivery_ids: Sequence[int]) -> None:
     progress = _progress(for_change=True)
     which = (Attempt.id > progress.counted_to) & one_of(Attempt.delivery, delivery_ids)
     if Attempt.select().where(which).exists():  # rarely: what is pruned is old
-        counts = _counted(which)
+        counts = counted(which)
         _move(progress)
         _add(counts)
 
@@ -117,65 +97,3 @@ def _add(counts: Counts) -> None:
             conflict_target=[Tally.name, Tally.label],
             update={Tally.value: Tally.value + value},
         ).execute()
-
-
-def _counted(which: Expression) -> Counts:
-    """What these attempts come to, without those of checks."""
-    which &= of_no_check(Attempt)
-    counts = _outcomes(which)
-    counts.update(_arrivals(which))
-    abandoned = Attempt.select().where(which & (Attempt.abandoned == SQL("TRUE"))).count()
-    if abandoned:
-        counts[ABANDONED, ""] = abandoned
-    return counts
-
-
-def _outcomes(which: Expression) -> Counts:
-    counts: Counts = Counter()
-    rows = (
-        Attempt.select(Attempt.http_status, Attempt.error, fn.COUNT(Attempt.id))
-        .where(which)
-        .group_by(Attempt.http_status, Attempt.error)
-        .tuples()
-    )
-    for http_status, error, count in rows:
-        counts[ATTEMPTS, _outcome(http_status, error)] += count
-    return counts
-
-
-def _outcome(http_status: int | None, error: str | None) -> str:
-    if http_status is None:
-        return error or ErrorKind.PROTOCOL
-    return "delivered" if is_success(http_status) else f"{http_status // 100}xx"
-
-
-def _arrivals(which: Expression) -> Counts:
-    """Each delivery's first 2xx, by how long after the event was published its answer was there."""
-    earlier = Attempt.alias()
-    again = earlier.select(earlier.id).where(
-        (earlier.delivery == Attempt.delivery) & (earlier.id < Attempt.id) & accepted(earlier)
-    )
-    # As numbers: peewee would make a moment of each.
-    ended = Attempt.started_at.cast("BIGINT") + Attempt.duration_us
-    took = ended - Event.created_at.cast("BIGINT")
-    columns = [
-        fn.COUNT(Attempt.id).filter(took <= round(bound * 1_000_000)).alias(f"b{number}")
-        for number, bound in enumerate(BUCKETS)
-    ]
-    row = (
-        Attempt.select(fn.COUNT(Attempt.id), fn.SUM(took), *columns)
-        .join(Delivery)
-        .join(Event)
-        .where(which & accepted(Attempt) & ~fn.EXISTS(again))
-        .tuples()
-        .get()
-    )
-    total, microseconds, *at_most = row
-    counts: Counts = Counter()
-    if total:
-        counts[DELIVERED, "+Inf"] = total
-        counts[DELIVERED_TIME, ""] = int(microseconds)
-        counts.update(
-            {(DELIVERED, f"{b:g}"): n for b, n in zip(BUCKETS, at_most, strict=True) if n}
-        )
-    return counts

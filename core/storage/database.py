@@ -33,14 +33,12 @@ _BUSY_PAUSE = (0.0002, 0.001)  # seconds of jitter between two tries of a BEGIN
 _INSERT_BATCH = 500  # rows a statement
 
 proxy = DatabaseProxy()
+"""What the models are bound to; `open_database` says which database that is."""
 
 
 def is_postgres() -> bool:
     """Whether the bound database is PostgreSQL; if not, it is SQLite."""
     return bool(proxy.for_update)
-
-
-"""What the models are bound to; `open_database` says which database that is."""
 
 
 class Sqlite(SqliteDatabase):
@@ -148,6 +146,11 @@ def transaction() -> Iterator[None]:
     """One transaction, or a savepoint inside the caller's own."""
     with connection(), proxy.atomic():
         yield
+
+
+def after_commit(call: Callable[[], object]) -> None:
+    """Make this call once the transaction has been committed; not at all where it is undone."""
+    proxy.after_commit(call)
 
 
 def hold_connection(*, synced: bool = True) -> None:

@@ -9,7 +9,7 @@ early a time costs a look; too late a one would be a delivery forgotten. So anyb
 and it is raised with care:
 
 - Who makes a delivery due, or due earlier, holds the webhook's row against being raised: by the
-  foreign key where it inserts, by `hold` where it changes. In a later statement it lowers the time.
+  foreign key where it inserts, by `pin` where it changes. In a later statement it lowers the time.
 - Who raises it locks the row against both, passing over what is held already. In a later statement,
   which sees whatever was committed before that lock, it asks for the earliest due time.
 
@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from peewee import SQL
 
 from core.storage.database import is_postgres, one_of
-from core.storage.models import Webhook, row_lock
+from core.storage.models import Business, Webhook, entitled, row_lock
 
 LAG = timedelta(seconds=1)
 """How far the time may lag behind: so a webhook's row is written twice in this time at the most,
@@ -81,7 +81,7 @@ _SOONER = f"""(
 _LAGS = f"COALESCE({_NEXT} > webhook.ready_at + {LAG // timedelta(microseconds=1)}, TRUE)"
 
 
-def hold(webhook_ids: Collection[int]) -> None:
+def pin(webhook_ids: Collection[int]) -> None:
     """Keep everybody from raising these webhooks' times, until this transaction ends."""
     if is_postgres() and webhook_ids:
         held = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids))
@@ -153,3 +153,14 @@ def wake(webhook_ids: Collection[int]) -> None:
     """Have what waits of these looked at, however long it has waited."""
     stands = one_of(Webhook.id, webhook_ids) & Webhook.deleted_at.is_null()
     Webhook.update(ready_at=SQL(_SOONER)).where(stands).execute()
+
+
+def looked_at_too_late(webhook_ids: Collection[int]) -> list[int]:
+    """Those of these webhooks that may be sent something before they are looked at."""
+    is_late = SQL(f"{next_start('0')} < COALESCE(webhook.ready_at, {2**63 - 1})")
+    found = _webhook.select(_webhook.id).where(
+        one_of(_webhook.id, webhook_ids)
+        & _webhook.business.in_(Business.select(Business.id).where(entitled()))
+        & is_late
+    )
+    return [row[0] for row in found.tuples()]

@@ -18,7 +18,7 @@ from core.domain.delivery import WAITING, is_success
 from core.domain.events import EventType, Purpose
 from core.errors import BadInput
 from core.intake import Wake, queue_for
-from core.storage.database import proxy, transaction
+from core.storage.database import after_commit, transaction
 from core.use_cases import queries
 from core.use_cases.access import usable_webhook
 from core.use_cases.audit import note
@@ -64,7 +64,7 @@ def begin_check(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> 
             if ping is not Ping.STALE or webhook.standard_webhooks  # a body alone has no age
         }
         note(actor, webhook.business_id, "checked", now, webhook_id=webhook_id, subject=webhook.url)
-        proxy.after_commit(wake)
+        after_commit(wake)
     return Check(webhook_id, events)
 
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from peewee import SQL, Expression, fn
+from peewee import Expression, fn
 
 from core.domain.delivery import Status
 from core.pipeline.heartbeat import TICK
 from core.storage.bisection import first_id_since
 from core.storage.database import connection
+from core.storage.literals import FALSE
 from core.storage.models import (
     Attempt,
     Business,
@@ -91,7 +92,7 @@ def _waiting(now: datetime) -> tuple[int, int, int, int]:
     for what waits because its receiver asked for it.
     """
     is_leased = Delivery.lease.is_null(is_null=False) & (Delivery.due_at > now)
-    is_held = Delivery.lease.is_null() & fn.COALESCE(Webhook.held_until > now, SQL("FALSE"))
+    is_held = Delivery.lease.is_null() & fn.COALESCE(Webhook.held_until > now, FALSE)
     is_later = Delivery.lease.is_null() & (Delivery.due_at > now)
     due, late, leased, later = (
         Delivery.select(

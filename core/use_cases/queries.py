@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from peewee import SQL, Case, NodeList, fn
+from peewee import Case, fn
 
 from core.domain.actors import Actor, Role
 from core.domain.chat import chat_text
@@ -28,6 +28,7 @@ from core.pipeline.heartbeat import ENDED, TICK, TICK_WITHIN
 from core.storage.choosing import choices_of
 from core.storage.database import connection, one_of
 from core.storage.due import next_due
+from core.storage.literals import has_status, is_refused, off_index
 from core.storage.models import (
     Attempt,
     AuditEntry,
@@ -319,7 +320,7 @@ def _undelivered(which: Any, statuses: Collection[Status], limit: int) -> Iterat
     that were delivered; the predicates are literals, since bound ones leave these unused.
     """
     if Status.ABANDONED in statuses:
-        yield _latest_ids(which & (Delivery.status == SQL("'abandoned'")), limit, _NOT_BY_INDEX)
+        yield _latest_ids(which & has_status(Status.ABANDONED), limit, _NOT_BY_INDEX)
     waiting = [status for status in WAITING if status in statuses]
     if waiting:
         is_waiting = Delivery.due_at.is_null(is_null=False) & Delivery.status.in_(waiting)
@@ -333,7 +334,7 @@ def _says(text: str) -> Any:
     last_id = (
         last.select(last.id)
         .where(last.delivery == Delivery.id)
-        .order_by(NodeList((SQL("+"), last.id)).desc())
+        .order_by(off_index(last.id).desc())
         .limit(1)
     )
     said = Attempt.select(Attempt.id).where(
@@ -353,7 +354,7 @@ def _latest(which: Any, limit: int) -> list[DeliveryRow]:
     return delivery_rows(_latest_ids(which, limit))
 
 
-_NOT_BY_INDEX = NodeList((SQL("+"), Delivery.id))
+_NOT_BY_INDEX = off_index(Delivery.id)
 
 
 def _latest_ids(which: Any, limit: int, by: Any = Delivery.id) -> list[int]:
@@ -377,7 +378,7 @@ def abandoned(
         find_webhook(actor, webhook_id)
         which = (
             (Delivery.webhook == webhook_id)
-            & (Delivery.status == SQL("'abandoned'"))
+            & has_status(Status.ABANDONED)
             & (Delivery.settled_at >= since)
             & counts_for_health(Event.webhook == webhook_id)
         )
@@ -546,15 +547,12 @@ class SetAside:
 def set_aside() -> SetAside | None:
     """What fan-out has refused and is still kept; None when there is nothing."""
     with connection():
-        rows = Event.select(fn.COUNT(Event.id), fn.MAX(Event.id)).where(_IS_REFUSED).tuples()
+        rows = Event.select(fn.COUNT(Event.id), fn.MAX(Event.id)).where(is_refused()).tuples()
         [(count, latest)] = rows
         if not count:
             return None
         why = Event.select(Event.refused).where(Event.id == latest).scalar()
     return SetAside(count, latest, why)
-
-
-_IS_REFUSED = SQL("refused IS NOT NULL")  # a literal: it is what its index is of
 
 
 def last_tick() -> datetime | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from peewee import SQL, Case, fn
+from peewee import Case, fn
 
 from core.domain.actors import Actor
 from core.domain.catalogue import CATALOGUE
@@ -33,7 +33,8 @@ from core.domain.url_policy import UrlPolicy
 from core.errors import BadInput, BadKeyFile, Changed
 from core.intake import Wake, last_event, queue_for, selectable_type
 from core.storage.choosing import choices_of, columns_of, seal_headers
-from core.storage.database import connection, one_of, proxy, transaction
+from core.storage.database import after_commit, connection, one_of, transaction
+from core.storage.literals import has_status
 from core.storage.models import (
     Delivery,
     Event,
@@ -42,7 +43,7 @@ from core.storage.models import (
     counts_for_health,
     row_lock,
 )
-from core.storage.ready import hold, lower, reckon, shut_out
+from core.storage.ready import lower, pin, reckon, shut_out
 from core.storage.vault import Vault
 from core.use_cases.access import (
     authorize,
@@ -235,7 +236,7 @@ def resume_webhook(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) 
     with transaction():
         is_resumed = _pause_or_resume(actor, webhook_id, now, paused_at=None)
         if is_resumed:
-            proxy.after_commit(wake)
+            after_commit(wake)
     return is_resumed
 
 
@@ -263,7 +264,7 @@ def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> in
         webhook = usable_webhook(actor, webhook_id)
         event_id = queue_for(webhook, EventType.PING, GENUINE_PAYLOAD, now)
         _note(actor, webhook, "tested", now)
-        proxy.after_commit(wake)
+        after_commit(wake)
     return event_id
 
 
@@ -280,7 +281,7 @@ def send_sample(
         webhook = usable_webhook(actor, webhook_id)
         event_id = queue_for(webhook, selected, payload, now, purpose=Purpose.SAMPLE)
         _note(actor, webhook, "sample sent", now, subject=f"{selected} to {webhook.url}")
-        proxy.after_commit(wake)
+        after_commit(wake)
     return event_id
 
 
@@ -297,7 +298,7 @@ def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) ->
         webhook = usable_webhook(actor, delivery.webhook_id)
         _start_again([webhook.id], Delivery.id == delivery.id, Status.PENDING, now)
         _note(actor, webhook, "redelivered", now, subject=str(delivery.uuid))
-        proxy.after_commit(wake)
+        after_commit(wake)
 
 
 def recover(
@@ -322,7 +323,7 @@ def recover(
         recovered = _start_again(
             webhook_ids,
             one_of(Delivery.webhook, webhook_ids)
-            & (Delivery.status == SQL("'abandoned'"))  # bound, its partial index is not used
+            & has_status(Status.ABANDONED)
             & (Delivery.settled_at >= since)
             & counts_for_health(one_of(Event.webhook, webhook_ids)),
             Status.FAILED,
@@ -336,7 +337,7 @@ def recover(
             webhook_id=webhook_id,
             subject=f"{recovered} deliveries since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         )
-        proxy.after_commit(wake)
+        after_commit(wake)
     return recovered
 
 
@@ -346,7 +347,7 @@ def _start_again(webhook_ids: Collection[int], which: Any, status: Status, now: 
 
     What is fresh goes before what failed, so many at once start as failed ones.
     """
-    hold(webhook_ids)
+    pin(webhook_ids)
     anew = {"attempts": 0, "interruptions": 0, "settled_at": None, "recovery": None}
     is_settled = which & Delivery.status.not_in(WAITING)
     # Two recoveries of the same deliveries must lock them in one order.

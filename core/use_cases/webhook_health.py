@@ -8,13 +8,14 @@ from enum import StrEnum
 from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
-from peewee import SQL, NodeList, fn
+from peewee import fn
 
 from core.domain.actors import Actor
 from core.domain.delivery import ErrorKind, Recovery, Status, is_success
 from core.domain.editions import includes_webhooks
 from core.storage.bisection import first_id_since
 from core.storage.database import connection, one_of
+from core.storage.literals import ONE, columns, has_status, off_index
 from core.storage.models import (
     Attempt,
     AuditEntry,
@@ -51,7 +52,7 @@ _HOUR = timedelta(hours=1)
 _HOUR_US = 3_600_000_000
 
 # The + keeps PostgreSQL from reading the whole log backwards for the last attempt of a delivery.
-_NOT_BY_INDEX = NodeList((SQL("+"), Attempt.id))
+_NOT_BY_INDEX = off_index(Attempt.id)
 
 
 class State(StrEnum):
@@ -277,12 +278,12 @@ def _waiting(row: WebhookRow, seen: list[_Glance]) -> tuple[datetime | None, int
 
 
 def _given_up_since(since: datetime) -> Any:
-    return (Delivery.status == SQL("'abandoned'")) & (Delivery.settled_at >= since)
+    return has_status(Status.ABANDONED) & (Delivery.settled_at >= since)
 
 
 def _count(webhook_id: int, which: Any) -> int:
     """How many deliveries, by an index that holds few; a backlog is not counted to its end."""
-    some = Delivery.select(SQL("1")).where((Delivery.webhook == webhook_id) & which)
+    some = Delivery.select(ONE).where((Delivery.webhook == webhook_id) & which)
     return int(some.limit(COUNTED_TO + 1).count())
 
 
@@ -356,7 +357,7 @@ def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]
             & (Delivery.created_at <= now)
             & (Delivery.status != Status.PENDING)
         )
-        .group_by(SQL("1"), SQL("2"), SQL("3"))  # PostgreSQL knows an expression by its place
+        .group_by(*columns(3))
         .tuples()
     )
     counts: Counter[tuple[int, int, bool]] = Counter()

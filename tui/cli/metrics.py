@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.domain.cleaning import clean
-from core.pipeline.tallies import ABANDONED, ATTEMPTS, BUCKETS, DELIVERED, DELIVERED_TIME, Counts
+from core.storage.counting import ABANDONED, ATTEMPTS, BUCKETS, DELIVERED, DELIVERED_TIME, Counts
 from core.use_cases.installation_health import Vitals
 
 _PREFIX = "aurapos_webhooks_"

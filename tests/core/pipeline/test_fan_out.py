@@ -15,12 +15,14 @@ from core.domain.language import Language
 from core.errors import BadInput
 from core.pipeline import decisions, last_look, leases
 from core.pipeline import fan_out as module
-from core.pipeline.decisions import Decisions, Receiver
+from core.pipeline.decisions import Decisions
 from core.pipeline.fan_out import FannedOut, fan_out
+from core.storage import outbox
 from core.storage.database import connection, proxy, transaction
 from core.storage.due import waiting_webhooks
 from core.storage.kept_back import kept_back_since
 from core.storage.models import Delivery, Event, Webhook
+from core.storage.outbox import Receiver
 from core.storage.vault import Vault
 from core.use_cases.businesses import add_business, set_business
 from core.use_cases.services import create_webhook, delete_webhook, edit_webhook, send_test
@@ -215,15 +217,15 @@ def test_what_is_published_once_a_transaction_has_begun_is_left_to_the_next(
     """An export counts on it: what was fanned out is older than the transaction that did it."""
     webhook = add_webhook(vault, business).id
     first = publish_ticket(business)
-    pending = module._pending_businesses
+    pending = outbox.pending_businesses
 
-    def meanwhile(after: int) -> list[int]:
+    def meanwhile(after: int, limit: int) -> list[int]:
         with ThreadPoolExecutor(1) as pool:
             pool.submit(publish_ticket, business).result(PATIENCE)
-        return pending(after)
+        return pending(after, limit)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_pending_businesses", meanwhile)
+        patched.setattr(outbox, "pending_businesses", meanwhile)
         fan_out(500, NOON)
     assert made() == [(first, webhook)]
 

@@ -8,7 +8,8 @@ from core.domain.delivery import Answered, ErrorKind, Outcome, Unreachable
 from core.pipeline.attempt_log import attempt_row, log_attempts
 from core.pipeline.fan_out import fan_out
 from core.pipeline.retention import prune
-from core.pipeline.tallies import ABANDONED, ATTEMPTS, DELIVERED, DELIVERED_TIME, fold, totals
+from core.pipeline.tallies import fold, totals
+from core.storage.counting import ABANDONED, ATTEMPTS, DELIVERED, DELIVERED_TIME
 from core.storage.database import transaction
 from core.storage.models import Attempt, Delivery, Tally
 from core.storage.vault import Vault

@@ -1,0 +1,38 @@
+"""The holds that receivers have asked for, as the rows of their webhooks say."""
+
+from datetime import datetime
+
+from peewee import SQL
+
+from core.domain.pace import AHEAD
+from core.storage.models import MICROSECOND, TimeField, Webhook
+from core.storage.ready import wake
+
+_time = TimeField()
+
+
+def begin_hold(webhook_id: int, until: datetime) -> None:
+    """Have this webhook sent nothing until then, or for longer where that was asked for before."""
+    until_us = _time.db_value(until)
+    later = SQL(f"CASE WHEN held_until > {until_us} THEN held_until ELSE {until_us} END")
+    ready = SQL(f"CASE WHEN ready_at < {until_us} THEN {until_us} ELSE ready_at END")
+    Webhook.update(held_until=later, not_before=later, ready_at=ready).where(
+        Webhook.id == webhook_id
+    ).execute()
+
+
+def go_on(webhook_id: int, held_until: datetime, now: datetime, *, is_over: bool) -> None:
+    """The one delivery that was sent after a hold has ended: the next may be sent, or if the hold
+    `is_over` all of them. Where another hold has begun meanwhile, nothing changes.
+    """
+    changes = {"not_before": SQL(_next_look(now))} | ({"held_until": None} if is_over else {})
+    is_same = (Webhook.id == webhook_id) & (Webhook.held_until == held_until)
+    if Webhook.update(changes).where(is_same).execute():
+        wake([webhook_id])
+
+
+def _next_look(now: datetime) -> str:
+    """SQL for when more of a webhook may be claimed: now, or as its pace says."""
+    look_at = f"paced_to - {AHEAD // (2 * MICROSECOND)}"
+    now_us = _time.db_value(now)
+    return f"CASE WHEN {look_at} > {now_us} THEN {look_at} ELSE {now_us} END"

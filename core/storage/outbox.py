@@ -1,0 +1,123 @@
+"""The outbox: the events that are not fanned out yet, and the webhooks that are to have them."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from peewee import JOIN, Case, fn
+
+from core.storage.database import one_of, proxy
+from core.storage.models import ENTITLED, Event, SelectedEvent, Webhook, row_lock
+
+# From one business that has events to the next, in steps along the outbox's index.
+_PENDING_BUSINESSES = f"""
+    WITH RECURSIVE pending(business_id) AS (
+        SELECT * FROM (SELECT business_id FROM event
+                       WHERE fanned_out_at IS NULL AND business_id > {{after}}
+                       ORDER BY business_id LIMIT 1) AS first
+        UNION ALL
+        SELECT (SELECT business_id FROM event
+                WHERE fanned_out_at IS NULL AND business_id > pending.business_id
+                ORDER BY business_id LIMIT 1)
+        FROM pending WHERE pending.business_id IS NOT NULL
+    )
+    SELECT business.id FROM pending JOIN business ON business.id = pending.business_id
+    WHERE {ENTITLED}
+    LIMIT {{limit}}
+"""
+
+
+class Pending(NamedTuple):
+    """An event of the outbox."""
+
+    id: int
+    business_id: int
+    webhook_id: int | None  # the only receiver of a test or sample
+    fanned_out_to: int  # the last webhook that has its delivery, 0 before the first
+
+
+class Receiver(NamedTuple):
+    """A webhook that may get an event, and what it has chosen."""
+
+    event_id: int
+    created_at: datetime  # the event's
+    webhook_id: int
+    format: str  # a choices.Format
+    language: str
+    only: str | None  # its conditions, as its row holds them; None where the event is meant for it
+
+
+def pending_businesses(after: int, limit: int) -> list[int]:
+    """Up to `limit` businesses that have events and may have them delivered: those beyond the
+    business `after` first, then from the first one on.
+    """
+    query = _PENDING_BUSINESSES.format(after=proxy.param, limit=proxy.param)
+    found = dict[int, None]()
+    for begin in dict.fromkeys((after, 0)):
+        rows = proxy.execute_sql(query, (begin, limit - len(found))).fetchall()
+        found |= {business_id: None for (business_id,) in rows}
+    return list(found)
+
+
+def first_events(business_id: int, limit: int, latest: int) -> list[Pending]:
+    """The first events of a business, none beyond the event `latest`. They are locked, and those
+    that another worker is fanning out are left out.
+    """
+    pending = (
+        Event.select(Event.id, Event.business, Event.webhook, Event.fanned_out_to)
+        .where(
+            (Event.business == business_id) & Event.fanned_out_at.is_null() & (Event.id <= latest)
+        )
+        .order_by(Event.id)
+        .limit(limit)
+    )
+    return [Pending(*row) for row in row_lock(pending, skip_locked=True).tuples()]
+
+
+def webhooks_of(businesses: Collection[int]) -> dict[int, int]:
+    """How many webhooks each of these businesses has, where it has any."""
+    count = (
+        Webhook.select(Webhook.business, fn.COUNT(Webhook.id))
+        .where(one_of(Webhook.business, businesses) & Webhook.deleted_at.is_null())
+        .group_by(Webhook.business)
+    )
+    return dict(count.tuples())
+
+
+def receivers(event_ids: Collection[int], limit: int) -> list[Receiver]:
+    """Each of these events with each webhook that selected it and was there before it, or with the
+    one webhook that a ping is meant for; up to `limit` of them.
+    """
+    selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
+    query = (
+        Event.select(
+            *(Event.id, Event.created_at, Webhook.id, Webhook.format, Webhook.language),
+            Case(None, [(Event.webhook.is_null(), Webhook.only)]),
+        )
+        .join(Webhook, on=(Webhook.business == Event.business))
+        .join(SelectedEvent, JOIN.LEFT_OUTER, on=selected)
+        .where(
+            one_of(Event.id, event_ids)
+            & (Webhook.id > Event.fanned_out_to)
+            & (Webhook.after_event < Event.id)
+            & Webhook.deleted_at.is_null()
+            & (
+                (Event.webhook.is_null() & ~SelectedEvent.event_type.is_null())
+                | (Event.webhook == Webhook.id)
+            )
+        )
+        .order_by(Webhook.id, Event.id)  # their foreign keys lock webhooks, in `ready`'s order
+        .limit(limit)
+    )
+    return list(map(Receiver._make, query.tuples()))
+
+
+def keep_place(event_id: int, webhook_id: int) -> None:
+    """Note that this event has its deliveries up to this webhook, and stays in the outbox."""
+    Event.update(fanned_out_to=webhook_id).where(Event.id == event_id).execute()
+
+
+def take_out(event_ids: Collection[int], now: datetime) -> None:
+    """Note that these events have all their deliveries."""
+    done = one_of(Event.id, event_ids)
+    Event.update(fanned_out_at=now).where(done & Event.fanned_out_at.is_null()).execute()
