@@ -10,7 +10,7 @@ from peewee import Expression, ModelSelect, fn
 from core.domain.delivery import Status
 from core.storage.bisection import first_id_since
 from core.storage.database import is_postgres, proxy
-from core.storage.models import Attempt, Delivery, Event
+from core.storage.models import Attempt, Delivery, Event, accepted
 
 _PAGE_EVENTS = 2_000
 _PAGE_BYTES = 4 * 2**20  # of payloads, which vary: so many of the largest would be 256 MB
@@ -117,14 +117,14 @@ def undelivered_between(
     business_id: int, webhook_id: int, after: int, to: int, which: Expression
 ) -> list[Published]:
     """The same of those that were made for this webhook and that it never answered with a 2xx."""
-    accepted = Attempt.select(Attempt.id).where(
-        (Attempt.delivery == Delivery.id) & Attempt.http_status.between(200, 299)
+    success = Attempt.select(Attempt.id).where(
+        (Attempt.delivery == Delivery.id) & accepted(Attempt)
     )
     made = (Delivery.event == Event.id) & (Delivery.webhook == webhook_id)
     query = (
         _published(business_id, after, to, which, Delivery.uuid, Delivery.status)
         .join(Delivery, on=made)
-        .where((Delivery.status != Status.DELIVERED) & ~fn.EXISTS(accepted))
+        .where((Delivery.status != Status.DELIVERED) & ~fn.EXISTS(success))
     )
     to_id = Delivery.uuid.python_value
     return [row._replace(delivery_id=to_id(row.delivery_id)) for row in _rows(query)]
