@@ -31,7 +31,7 @@ from tasks.database_thread import DatabaseThread
 from tasks.gates import Recipient
 from tasks.holds import Holds
 from tasks.last_looks import LastLooks
-from tasks.roster import Roster, host_of
+from tasks.roster import Roster, host_and_port
 from tasks.shares import Limits, Load
 from tasks.tally import Tally
 from tasks.timetable import Timetable
@@ -231,7 +231,7 @@ class Dispatcher:
         start_by, leased_until = written.at + self._lease * _START_WITHIN, written.at + self._lease
         self._held.update(claim.id for claim in written.claims)
         for claim in written.claims:
-            recipient = Recipient(claim.webhook_id, claim.business_id, host_of(claim.url))
+            recipient = Recipient(claim.webhook_id, claim.business_id, host_and_port(claim.url))
             held = Held(claim, recipient, start_by, leased_until)
             if claim.start is None:
                 self._get_ready(held)

@@ -58,11 +58,11 @@ class Roster:
 
 
 def recipient_of(waiting: Waiting) -> Recipient:
-    return Recipient(waiting.webhook_id, waiting.business_id, host_of(waiting.url))
+    return Recipient(waiting.webhook_id, waiting.business_id, host_and_port(waiting.url))
 
 
 @lru_cache(maxsize=4096)
-def host_of(url: str) -> str:
+def host_and_port(url: str) -> str:
     """Host and port, that of the scheme where the URL names none; of no URL, what there is."""
     try:
         parts = urlsplit(url)

@@ -35,11 +35,6 @@ _STATUS = {
 }
 
 
-def host_of(url: str) -> str:
-    """What an owner calls a webhook: its host name, and its port where it is not the usual one."""
-    return urlsplit(url).netloc
-
-
 def label_of(url: str) -> str:
     """The same, told apart from others on its host by the last part of its path."""
     parts = urlsplit(url)

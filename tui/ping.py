@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from core.domain.delivery import Status
 from core.domain.events import EventType
+from core.domain.hosts import host_of
 from core.domain.receivers import advice
 from core.use_cases import queries, services
 from core.use_cases.queries import DeliveryRow, WebhookRow
-from tui.failures import host_of, outcome_of
+from tui.failures import outcome_of
 from tui.page import BAD, GOOD, Page
 
 _LOOK = 0.25  # seconds

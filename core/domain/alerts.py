@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from core.domain.delivery import TOLD_BEFORE
+from core.domain.hosts import host_of
 from core.domain.language import Language
 from core.domain.signing import wire_time
 
@@ -143,11 +144,6 @@ def alert_payload(edge: Edge, about: About, language: Language) -> bytes:
     text = sentences[edge.kind].format(webhook=_place(about), time=time, parked=about.parked)
     told = {"kind": edge.kind, "webhook": webhook, "since": wire_time(edge.since), "text": text}
     return json.dumps(told, ensure_ascii=False).encode()
-
-
-def host_of(url: str) -> str:
-    """The URL's host, with the port where it has one."""
-    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _place(about: About) -> str:

@@ -22,12 +22,12 @@ from core.domain.alerts import (
     Kind,
     Told,
     alert_payload,
-    host_of,
     look,
 )
 from core.domain.delivery import ErrorKind
 from core.domain.editions import includes_webhooks
 from core.domain.events import EventType, Purpose
+from core.domain.hosts import host_of
 from core.domain.language import Language
 from core.intake import queue_for
 from core.pipeline.steps import Step, passed

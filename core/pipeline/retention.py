@@ -13,6 +13,7 @@ from peewee import Expression, fn
 from core.domain.delivery import WAITING, ErrorKind, Expired, Recovery, Status
 from core.pipeline.attempt_log import attempt_row, log_attempts
 from core.pipeline.heartbeat import TICK, record_run
+from core.pipeline.stopping import IsStopping, never
 from core.pipeline.tallies import keep_counts_of, reuse_ids
 from core.storage.database import one_of, transaction
 from core.storage.free_space import give_back
@@ -36,13 +37,7 @@ _PRUNE = "prune"
 _EXPORT = "export"
 
 
-def _never() -> bool:
-    return False
-
-
-def prune_daily(
-    keep: timedelta, now: datetime, is_stopping: Callable[[], bool] = _never
-) -> int | None:
+def prune_daily(keep: timedelta, now: datetime, is_stopping: IsStopping = never) -> int | None:
     """Prune if a day has passed since anyone did; returns the deliveries removed, None if not.
 
     The day counts from the database, since a scheduler's own daily job is missed by every
@@ -75,7 +70,7 @@ def _is_ours_to_prune(now: datetime) -> bool:
         return len(taken.execute()) > 0
 
 
-def prune(before: datetime, now: datetime, is_stopping: Callable[[], bool] = _never) -> int:
+def prune(before: datetime, now: datetime, is_stopping: IsStopping = never) -> int:
     """Remove what was settled and created before `before`, and all deliveries of deleted webhooks.
 
     What is parked and as old is abandoned, and removed when it has been so for as long.
@@ -101,7 +96,7 @@ def record_export(event_id: int, now: datetime) -> None:
     record_run(_EXPORT, now, event_id=event_id)
 
 
-def _prune_deleted_webhooks(is_stopping: Callable[[], bool]) -> int:
+def _prune_deleted_webhooks(is_stopping: IsStopping) -> int:
     removed = 0
     with transaction():
         gone = [row.id for row in Webhook.select(Webhook.id).where(~Webhook.deleted_at.is_null())]
@@ -136,7 +131,7 @@ def _remove(ids: list[int]) -> int:
     return removed
 
 
-def _give_up_parked(before: datetime, now: datetime, is_stopping: Callable[[], bool]) -> None:
+def _give_up_parked(before: datetime, now: datetime, is_stopping: IsStopping) -> None:
     """Abandon, in plain sight, what waited for a paused webhook until it was this old."""
     paused = Webhook.select(Webhook.id).where(~Webhook.paused_at.is_null())
     webhook_ids = [row[0] for row in paused.order_by(Webhook.id).tuples()]
@@ -190,7 +185,7 @@ def _walk(
     remove: Callable[[list[int]], int],
     before: datetime,
     now: datetime,
-    is_stopping: Callable[[], bool],
+    is_stopping: IsStopping,
 ) -> int:
     """Offer a table's rows that are old enough, oldest first, to `remove`, batch by batch.
 
@@ -236,7 +231,7 @@ def _prune_deliveries(before: datetime, ids: list[int]) -> int:
     return _remove([row_id for (row_id,) in row_lock(settled).tuples()])
 
 
-def _fill_in_times(now: datetime, is_stopping: Callable[[], bool]) -> None:
+def _fill_in_times(now: datetime, is_stopping: IsStopping) -> None:
     """Of what other programs wrote with 0 for its time, and which waits for its business to be
     served: it would be old as soon as it is written.
     """

@@ -1,21 +1,16 @@
 """Subjects of events that were published before there were any."""
 
-from collections.abc import Callable
-
 from peewee import Case
 
 from core.domain.payload import subject_of
+from core.pipeline.stopping import IsStopping, never
 from core.storage.database import one_of, transaction
 from core.storage.models import Event, was_admitted
 
 _STEP = 200  # events in one transaction: their payloads are in memory meanwhile
 
 
-def _never() -> bool:
-    return False
-
-
-def cut_subjects(limit: int, is_stopping: Callable[[], bool] = _never) -> int:
+def cut_subjects(limit: int, is_stopping: IsStopping = never) -> int:
     """Cut the subjects of up to `limit` events that have none yet, the newest first, since those
     are looked for; returns how many were looked at.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 PATIENCE = 60.0
@@ -21,10 +21,18 @@ def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     return outcome
 
 
-async def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """The same in an event loop, which goes on meanwhile."""
+async def until(
+    condition: Callable[[], Any],
+    seconds: float = PATIENCE,
+    *,
+    pause: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0.001),
+    seen: Callable[[], str] = lambda: "it did not happen in time",
+) -> Any:
+    """The same in an event loop, which goes on meanwhile: in each `pause` between two looks. What
+    is `seen` instead is what it fails with.
+    """
     deadline = time.monotonic() + seconds
     while not (outcome := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.001)  # between two looks at a condition
+        assert time.monotonic() < deadline, seen()
+        await pause()
     return outcome

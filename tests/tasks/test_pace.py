@@ -1,9 +1,7 @@
 """A pace holds over workers, as its receiver sees it; on both engines."""
 
 import asyncio
-from collections import deque
 from datetime import UTC, datetime
-from time import monotonic
 
 import pytest
 
@@ -14,11 +12,10 @@ from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault
 from core.use_cases import queries, services
-from core.verification.history import Post
 from tasks.dispatcher import Dispatcher
 from tasks.shares import Limits
 from tasks.writer import Rules
-from tests.support.notes import notes
+from tests.support.limited import Limited
 from tests.support.scene import (
     DEVELOPMENT,
     MARIE,
@@ -29,33 +26,11 @@ from tests.support.scene import (
     publish_ticket,
     silent,
 )
-from tests.support.scripted import post_of
-from tests.support.wire import read_request, response, talking
+from tests.support.wire import talking
 
 COUNT = 100
 A_SECOND = 20
 BUNCHED = 0.25  # of a second, by which a busy machine may bring what was sent in time together
-
-
-class Strict:
-    """Takes so many in any second, and refuses the others as a chat does."""
-
-    def __init__(self) -> None:
-        self.posts: list[Post] = []
-        self.statuses: list[int] = []
-        self._taken = deque[float](maxlen=A_SECOND)
-        notes().receivers.append(self)
-
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            request, now = await read_request(reader), monotonic()
-            is_full = len(self._taken) == A_SECOND and now - self._taken[0] < 1 - BUNCHED
-            if not is_full:
-                self._taken.append(now)
-            self.statuses.append(429 if is_full else 200)
-            self.posts.append(post_of(request, self.statuses[-1]))
-            writer.write(response(self.statuses[-1], Retry_After="1"))
-            await writer.drain()
 
 
 async def work(vault: Vault, webhook: int) -> None:
@@ -80,8 +55,8 @@ async def work(vault: Vault, webhook: int) -> None:
 def test_what_is_recovered_arrives_at_its_pace_from_two_workers_and_nothing_is_refused(
     business: int, vault: Vault
 ) -> None:
-    async def main() -> Strict:
-        strict = Strict()
+    async def main() -> Limited:
+        strict = Limited(A_SECOND, (1 - BUNCHED) * SECOND)
         async with talking(strict.talk) as port:
             now = datetime.now(UTC) - 2 * SECOND
             webhook = add_webhook(vault, business, f"http://127.0.0.1:{port}/", now=now).id
@@ -100,4 +75,4 @@ def test_what_is_recovered_arrives_at_its_pace_from_two_workers_and_nothing_is_r
         return strict
 
     strict = asyncio.run(main())
-    assert strict.statuses == [200] * COUNT
+    assert (strict.accepted, strict.refused) == (COUNT, 0)

@@ -4,7 +4,7 @@ import pytest
 
 from core.storage.due import Waiting
 from tasks import roster
-from tasks.roster import Roster, host_of
+from tasks.roster import Roster, host_and_port
 from tests.support.scene import NOON
 
 
@@ -55,4 +55,4 @@ def test_who_has_nothing_more_due_is_not_on_it() -> None:
     ],
 )
 def test_hosts_are_told_apart_by_name_and_port(url: str, host: str) -> None:
-    assert host_of(url) == host
+    assert host_and_port(url) == host

@@ -24,6 +24,7 @@ from core.storage.vault import Vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, add_member, remove_member, set_business
 from core.use_cases.settings import keep_lost, settings_of
+from tests.support import waiting
 from tests.support.scene import DAY, MARIE, MINUTE, NOON, OPERATOR, SECOND
 from tests.support.showcase import (
     CI,
@@ -1188,13 +1189,13 @@ def test_a_footer_has_nine_entries_at_most_with_help_and_the_way_out(app: Webhoo
     play(app, script)
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], Any], looks: int = 600) -> None:
-    """Until it is so; fails when it is not after so many looks."""
-    for _ in range(looks):
-        if condition():
-            return
-        await pilot.pause(0.02)  # between two looks
-    raise AssertionError(drawn_or_nothing(pilot))
+async def until(pilot: Pilot[None], condition: Callable[[], Any]) -> None:
+    """Until it is so; fails with what is on the screen when it is not."""
+    await waiting.until(
+        condition,
+        pause=lambda: pilot.pause(0.02),
+        seen=lambda: drawn_or_nothing(pilot),
+    )
 
 
 def drawn_or_nothing(pilot: Pilot[None]) -> str:

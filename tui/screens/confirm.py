@@ -9,10 +9,11 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
+from core.domain.hosts import host_of
 from core.domain.signing import Secret
 from core.use_cases import services
 from core.use_cases.queries import WebhookRow
-from tui.failures import host_of, name_of, titled
+from tui.failures import name_of, titled
 from tui.page import GOOD, Page
 from tui.screens.secret import ShownSecret
 from tui.untrusted import untrusted

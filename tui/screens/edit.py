@@ -16,6 +16,7 @@ from core.domain.catalogue import paths
 from core.domain.choices import AS_IT_COMES, Choices, Format
 from core.domain.conditions import parse_conditions
 from core.domain.events import MEANINGS, SELECTABLE, EventType
+from core.domain.hosts import host_of
 from core.domain.receivers import advice_before, known_receiver
 from core.domain.url_policy import URL_LIMIT
 from core.errors import BadInput, BlockedUrl, Changed, WebhooksError
@@ -23,7 +24,7 @@ from core.use_cases import services
 from core.use_cases.queries import WebhookRow
 from core.use_cases.services import NewWebhook as Created
 from core.use_cases.trials import kept_back, try_conditions
-from tui.failures import host_of, name_of
+from tui.failures import name_of
 from tui.page import BAD, GOOD, Page
 from tui.screens.catalogue import Catalogue
 from tui.screens.more import More, Typed, typed_of

@@ -10,8 +10,9 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from core.domain.hosts import host_of
 from core.domain.signing import Secret
-from tui.failures import host_of, label_of
+from tui.failures import label_of
 from tui.page import BAD, GOOD, Page
 from tui.ping import send_test
 from tui.session import AtStake

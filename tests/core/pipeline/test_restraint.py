@@ -6,7 +6,6 @@ import pytest
 
 from core.domain.delivery import Answered, Outcome, Status, Withdrawn
 from core.domain.hold import held_until
-from core.domain.signing import Secret, build_body, build_headers
 from core.pipeline import last_look, leases, settling
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
@@ -17,7 +16,7 @@ from core.storage.models import Webhook
 from core.storage.vault import Vault
 from core.use_cases import queries, services
 from core.use_cases.installation_health import held_webhooks, vitals
-from core.verification.history import Post
+from tests.support.limited import Limited
 from tests.support.notes import notes
 from tests.support.scene import (
     DAY,
@@ -214,37 +213,13 @@ class Share:
             self._most = min(16, self._most + 1)
 
 
-class Slack:
-    """A receiver by the simulated clock; it says how often it was asked too early."""
-
-    def __init__(self) -> None:
-        self._accepted_at = NOON - DAY
-        self.posts: list[Post] = []
-        notes().receivers.append(self)
-        self.refused = 0
-
-    def answer(self, claim: Claim, secret: Secret, at: datetime) -> Answered:
-        outcome = self._answer(at)
-        body = build_body(claim.event_type, claim.uuid, claim.created_at, claim.payload)
-        headers = build_headers(claim.event_type, claim.uuid, secret.sign(body))
-        self.posts.append(Post(at, claim.url, dict(headers), body, outcome.http_status))
-        return outcome
-
-    def _answer(self, at: datetime) -> Answered:
-        if at - self._accepted_at < SECOND:
-            self.refused += 1
-            return Answered(429, "rate_limited", retry_after="1")
-        self._accepted_at = at
-        return OK
-
-
 @pytest.mark.fault(61, "a receiver that answers 429 with `Retry-After`")
 def test_a_receiver_that_takes_one_a_second_gets_all_and_nothing_is_abandoned(
     business: int, webhook: int
 ) -> None:
     """Two workers with a slow network, and sixteen at once where they are let."""
     sell(business, 60)
-    slack, now, shares = Slack(), NOON, (Share(), Share())
+    slack, now, shares = Limited(1, SECOND), NOON, (Share(), Share())
     flying: list[tuple[datetime, Share, Claim]] = []
     while True:
         for share in shares:
