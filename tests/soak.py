@@ -47,8 +47,9 @@ from core.use_cases import services
 from core.use_cases.businesses import add_business
 from core.use_cases.checking import begin_check
 from core.use_cases.services import NewWebhook
+from core.verification.evidence import Evidence
 from core.verification.history import Post
-from core.verification.invariants import Evidence, Rule, Violation, check
+from core.verification.invariants import Rule, Violation, check
 from tasks.wiring import make_wake
 from tests.support.dying_worker import run_worker
 from tests.support.installation import Installation

@@ -8,8 +8,8 @@ from textual import events
 
 from core.domain.editions import why_not_included
 from core.errors import WebhooksError
-from core.use_cases import queries
-from core.use_cases.queries import BusinessRow
+from core.use_cases import membership
+from core.use_cases.membership import BusinessRow
 from tui.desk import Desk, Place
 from tui.page import BAD, GONE, Page
 from tui.screens.businesses import Businesses
@@ -33,7 +33,7 @@ class Opening(Page):
 
     def on_mount(self) -> None:
         self.set_timer(_LONG, self._say_loading)
-        self.ask(lambda: queries.businesses(self.desk.actor), self._app.choose)
+        self.ask(lambda: membership.businesses(self.desk.actor), self._app.choose)
 
     def appear(self) -> None:
         """Not for the instant until the next page is there, which would cost a screen."""

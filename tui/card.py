@@ -13,7 +13,8 @@ from textual.content import Content
 from core.domain.choices import Format
 from core.domain.delivery import TOLD_BEFORE
 from core.domain.events import SELECTABLE, EventType
-from core.use_cases.queries import DeliveryRow, WebhookRow
+from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.queries import WebhookRow
 from core.use_cases.webhook_health import Details, Health, State
 from tui.desk import Desk
 from tui.failures import explain, outcome_of, readable

@@ -10,7 +10,8 @@ from core.domain.signing import (
     STANDARD_TIME_HEADER,
     build_headers,
 )
-from core.use_cases.queries import DeliveryDetail, DeliveryRow, WebhookRow
+from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.queries import DeliveryDetail, WebhookRow
 from tui.card import spread
 from tui.desk import Desk, short_duration
 from tui.failures import explain

@@ -7,7 +7,8 @@ import idna
 
 from core.domain.delivery import BESIDE, ErrorKind
 from core.domain.receivers import advice
-from core.use_cases.queries import AttemptRow, DeliveryRow, WebhookRow
+from core.use_cases.deliveries import AttemptRow, DeliveryRow
+from core.use_cases.queries import WebhookRow
 
 _WHAT = {
     ErrorKind.DNS: "The name has no address ({detail}). Check the spelling, or your DNS records.",

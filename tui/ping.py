@@ -9,7 +9,8 @@ from core.domain.events import EventType
 from core.domain.hosts import host_of
 from core.domain.receivers import advice
 from core.use_cases import queries, services
-from core.use_cases.queries import DeliveryRow, WebhookRow
+from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.queries import WebhookRow
 from tui.failures import outcome_of
 from tui.page import BAD, GOOD, Page
 

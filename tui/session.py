@@ -14,7 +14,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from core.use_cases.queries import BusinessRow
+from core.use_cases.membership import BusinessRow
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk, Place
 from tui.driver import Terminal

@@ -6,7 +6,7 @@ No glyph here is one that terminals draw as an emoji, and none says anything tha
 from typing import NamedTuple
 
 from core.domain.delivery import Status
-from core.use_cases.queries import DeliveryRow
+from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.webhook_health import COUNTED_TO, Health, State
 
 ARRIVED, WAITS, PAUSED, NEW, GIVEN_UP = "●", "▲", "■", "○", "×"

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from textual.content import Content
 
-from core.use_cases.queries import AttemptRow
+from core.use_cases.deliveries import AttemptRow
 from tui.desk import Desk
 from tui.failures import outcome_of
 from tui.states import ARRIVED, GIVEN_UP, NEW

@@ -12,15 +12,7 @@ from core.domain.delivery import Recovery, Status
 from core.domain.outage import Outage
 from core.storage.database import is_postgres, one_of, proxy
 from core.storage.literals import is_true
-from core.storage.models import (
-    Attempt,
-    Business,
-    Delivery,
-    TimeField,
-    Webhook,
-    entitled,
-    row_lock,
-)
+from core.storage.models import Attempt, Business, Delivery, TimeField, Webhook, entitled, row_lock
 
 _time = TimeField()
 

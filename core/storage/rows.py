@@ -1,10 +1,14 @@
-"""One row by its id, as people and programs name it."""
+"""One row by its id, as people and programs name it; and rows by what they belong to."""
 
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from core.errors import NotFound
 from core.storage.database import is_postgres
 from core.storage.models import Business
+
+T = TypeVar("T")
 
 _LARGEST_ID = 2**31 - 1
 
@@ -32,3 +36,11 @@ def no_business(business_id: int) -> NotFound:
     return NotFound(
         f"There is no business {business_id} here: see `aurapos-webhooks business list`."
     )
+
+
+def grouped(pairs: Iterable[tuple[Any, T]]) -> dict[Any, list[T]]:
+    """The second of each pair by the first; for what is in no pair, an empty list."""
+    found = defaultdict[Any, list[T]](list)
+    for key, value in pairs:
+        found[key].append(value)
+    return found

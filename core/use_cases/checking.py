@@ -22,7 +22,8 @@ from core.storage.database import after_commit, transaction
 from core.use_cases import queries
 from core.use_cases.access import usable_webhook
 from core.use_cases.audit import note
-from core.use_cases.queries import AttemptRow, DeliveryDetail
+from core.use_cases.deliveries import AttemptRow
+from core.use_cases.queries import DeliveryDetail
 from core.use_cases.services import redeliver
 
 _PINGS = {

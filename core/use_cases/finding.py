@@ -17,14 +17,8 @@ from core.errors import BadInput
 from core.storage.database import connection, one_of
 from core.storage.models import Delivery, Event, Webhook, was_admitted
 from core.use_cases.access import authorize
-from core.use_cases.queries import (
-    SHORT_PAYLOAD,
-    DeliveryRow,
-    WebhookRow,
-    delivery_rows,
-    headline,
-    webhooks,
-)
+from core.use_cases.deliveries import SHORT_PAYLOAD, DeliveryRow, delivery_rows, headline
+from core.use_cases.queries import WebhookRow, webhooks
 
 FOUND_AT_MOST = 20
 """Events; a customer's number is the subject of each of the customer's changes."""

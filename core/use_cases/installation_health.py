@@ -23,7 +23,7 @@ from core.storage.models import (
     of_no_check,
 )
 from core.storage.parked import NOTHING_PARKED, parked_deliveries
-from core.use_cases.queries import waiting_since
+from core.use_cases.workers import waiting_since
 
 MINUTE = timedelta(minutes=1)
 _WORST = 10

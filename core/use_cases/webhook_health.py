@@ -28,19 +28,9 @@ from core.storage.models import (
 )
 from core.use_cases.access import authorize
 from core.use_cases.audit import CREATED, SECRET_REGENERATED
-from core.use_cases.queries import (
-    HISTORY_LENGTH,
-    SHORT_PAYLOAD,
-    DeliveryRow,
-    WebhookRow,
-    deliveries,
-    delivery_rows,
-    headline,
-    last_tick,
-    waiting_since,
-    webhook,
-    webhooks,
-)
+from core.use_cases.deliveries import SHORT_PAYLOAD, DeliveryRow, delivery_rows, headline
+from core.use_cases.queries import HISTORY_LENGTH, WebhookRow, deliveries, webhook, webhooks
+from core.use_cases.workers import last_tick, waiting_since
 
 HOURS = 24
 JUST_NOW = 12  # events

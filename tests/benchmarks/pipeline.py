@@ -23,7 +23,7 @@ import httpx
 from core.outbound.event_loop import run
 from core.storage.clock import utc_now as now
 from core.storage.database import open_database
-from core.verification.invariants import Evidence
+from core.verification.evidence import Evidence
 from tasks.engine import suit_a_worker
 from tests.benchmarks import cost
 from tests.benchmarks.report import BARE, RIVAL

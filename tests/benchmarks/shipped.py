@@ -20,7 +20,7 @@ from core.config import load_config
 from core.intake import sync
 from core.storage.clock import utc_now as now
 from core.storage.database import open_database, release_connection
-from core.verification.invariants import Evidence
+from core.verification.evidence import Evidence
 from tasks.wiring import make_wake
 from tests.benchmarks.pipeline import client_rate
 from tests.benchmarks.report import BARE

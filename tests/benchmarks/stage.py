@@ -28,8 +28,9 @@ from core.storage.schema import migrate
 from core.storage.vault import create_key_file, load_vault
 from core.use_cases.businesses import add_business
 from core.use_cases.services import create_webhook
+from core.verification.evidence import Evidence
 from core.verification.history import Post
-from core.verification.invariants import Evidence, check
+from core.verification.invariants import check
 from tasks.consumer import make_dispatcher
 from tasks.dispatcher import Dispatcher
 from tests.benchmarks import report

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.storage.models import Delivery
-from core.use_cases import queries
+from core.use_cases import workers
 from tests.support.installation import FAST, SHORT_MINUTES, Installation
 from tests.support.notes import notes
 from tests.support.scene import in_flight
@@ -204,7 +204,7 @@ def test_ticks_and_retries_go_on_over_the_change_to_and_from_summer_time(
         worker.wait_for(STARTED)
         installation.add_webhook(receiver.url)
         installation.emit()
-        wait_until(lambda: (queries.last_tick() or change) > change + second)
+        wait_until(lambda: (workers.last_tick() or change) > change + second)
         installation.emit()
         wait_until(lambda: len(receiver.requests) >= 3)
         assert worker.stop() == 0

@@ -21,8 +21,8 @@ import trustme
 from core.storage.database import open_database
 from core.storage.vault import load_vault
 from core.use_cases import queries
+from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.installation_health import vitals
-from core.use_cases.queries import DeliveryRow
 from tests.support.installation import FAST, Installation
 from tests.support.memory import resident
 from tests.support.notes import Notes, begin_notes, notes

@@ -12,7 +12,8 @@ import pytest
 from core.config import load_config
 from core.domain.delivery import Schedule
 from core.storage.database import open_database, proxy
-from core.verification.invariants import Evidence, check
+from core.verification.evidence import Evidence
+from core.verification.invariants import check
 from tests.support.notes import Notes, begin_notes, notes
 from tests.support.scene import SCHEDULE, close_database
 

@@ -9,7 +9,7 @@ import pytest
 from core.domain.actors import Actor
 from core.errors import NotFound
 from core.storage.models import Attempt, Delivery, Event, Webhook
-from core.use_cases import queries
+from core.use_cases import membership, queries
 from tests.support import outbox_model as expected
 from tests.support.outbox_model import Model, Parcel, Shop
 from tests.support.outbox_workers import Workers
@@ -121,7 +121,7 @@ def _bounds(world: Workers, parcel: Parcel) -> None:
 
 def look_as(model: Model, shop: Shop) -> None:
     owner = owner_of(shop)
-    assert [row.id for row in queries.businesses(owner)] == [shop.id], "another's business"
+    assert [row.id for row in membership.businesses(owner)] == [shop.id], "another's business"
     seen = {(row.id, row.url, frozenset(row.events)) for row in queries.webhooks(owner, shop.id)}
     assert seen == {(each.id, each.url, each.events) for each in model.hooks_of(shop)}, (
         "other webhooks"

@@ -18,8 +18,8 @@ from core.outbound.transport import GuardedTransport
 from core.storage.database import connection, is_postgres, proxy, release_connection, transaction
 from core.storage.models import Delivery, Event, Webhook
 from core.storage.vault import Vault
-from core.use_cases import queries
-from core.use_cases.queries import DeliveryRow
+from core.use_cases import queries, workers
+from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.services import NewWebhook, create_webhook
 from tests.support.notes import notes
 
@@ -104,4 +104,4 @@ def nothing_waits() -> bool:
 
 
 def has_ticked() -> bool:
-    return queries.last_tick() is not None
+    return workers.last_tick() is not None

@@ -34,7 +34,7 @@ from core.storage.models import Delivery, Event, Webhook
 from core.storage.vault import Vault, load_vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, set_business
-from core.use_cases.queries import DeliveryRow
+from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from tasks import attempt, database_thread, dispatcher, gates, last_looks, writer

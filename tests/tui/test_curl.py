@@ -11,7 +11,8 @@ from core.domain.choices import Choices
 from core.domain.delivery import Status
 from core.domain.events import EventType
 from core.domain.signing import Secret, build_body, build_headers
-from core.use_cases.queries import DeliveryDetail, DeliveryRow
+from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.queries import DeliveryDetail
 from tests.support.programs import needs
 from tests.support.scene import NOON
 from tests.support.scripted import receiving

@@ -13,7 +13,7 @@ from core.domain.delivery import Recovery
 from core.domain.signing import Secret
 from core.storage.database import proxy
 from core.storage.vault import Vault
-from core.use_cases import queries
+from core.use_cases import workers
 from core.use_cases.businesses import add_business, set_business
 from tests.support.scene import MINUTE, NOON, OPERATOR
 from tests.support.showcase import (
@@ -182,7 +182,7 @@ def test_set_up(empty: Desk, vault: Vault, snap_compare: Snap, monkeypatch: Any)
 
 def test_waiting_while_no_worker_ticks(desk: Desk, snap_compare: Snap) -> None:
     later = replace(desk, clock=lambda: NOON + 10 * MINUTE)
-    assert queries.waiting_since(later.clock()) is not None
+    assert workers.waiting_since(later.clock()) is not None
     assert snap_compare(WebhooksApp(later), run_before=keys())
 
 

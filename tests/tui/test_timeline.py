@@ -3,7 +3,7 @@
 from datetime import UTC, timedelta
 
 from core.domain.delivery import ErrorKind
-from core.use_cases.queries import AttemptRow
+from core.use_cases.deliveries import AttemptRow
 from tests.support.scene import MINUTE, NOON
 from tests.support.showcase import make_desk
 from tui.timeline import timeline

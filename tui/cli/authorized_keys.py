@@ -6,8 +6,8 @@ import sys
 import click
 
 from core.errors import BadInput
-from core.use_cases import businesses, queries
-from core.use_cases.queries import KeyRow
+from core.use_cases import businesses, membership
+from core.use_cases.membership import KeyRow
 from tui.cli.program import Program, pass_program
 
 # From the client come only what sshd itself says of it and the terminal's name; nothing that is
@@ -38,7 +38,7 @@ def authorized_keys(program: Program, key_type: str, key: str) -> None:
         public_key, fingerprint = businesses.parse_public_key(f"{key_type} {key}")
     except BadInput:
         return  # certificates and kinds of keys that no member can have
-    found = queries.find_key(fingerprint)
+    found = membership.find_key(fingerprint)
     if found is not None:
         click.echo(f'restrict,pty,command="{_forced(program, found, fingerprint)}" {public_key}')
 

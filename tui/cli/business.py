@@ -7,7 +7,7 @@ import click
 from core.domain.editions import Edition
 from core.errors import BadInput
 from core.storage.clock import utc_now
-from core.use_cases import businesses, queries
+from core.use_cases import businesses, membership
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import Program, json_option, operator, pass_program
 
@@ -62,7 +62,7 @@ def add(
 def list_businesses(program: Program, *, as_json: bool) -> None:
     """Every business, its edition and its option."""
     program.open()
-    rows = queries.businesses(operator())
+    rows = membership.businesses(operator())
     if as_json:
         print_json([{**asdict(row), "included": row.included} for row in rows])
         return
@@ -102,7 +102,7 @@ def set_business(
 
 
 def _tell_state(business_id: int) -> None:
-    row = next(row for row in queries.businesses(operator()) if row.id == business_id)
+    row = next(row for row in membership.businesses(operator()) if row.id == business_id)
     say(
         f"business {row.id}: {row.name}, {row.edition}, option {_word(on=row.option)}; "
         f"webhooks are {_word(on=row.included)}"

@@ -10,7 +10,8 @@ from core.domain.delivery import BESIDE, Status
 from core.domain.events import EventType
 from core.storage.clock import utc_now
 from core.use_cases import queries, services
-from core.use_cases.queries import AttemptRow, DeliveryRow, Wanted
+from core.use_cases.deliveries import AttemptRow, DeliveryRow
+from core.use_cases.queries import Wanted
 from tui.cli.moments import TIME_HELP, parse_moment
 from tui.cli.output import print_json, print_table, say, say_how_to_chat
 from tui.cli.program import (

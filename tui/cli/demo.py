@@ -28,8 +28,9 @@ from core.intake import record_change
 from core.storage.clock import utc_now
 from core.use_cases import services
 from core.use_cases.services import NewWebhook
+from core.verification.evidence import Evidence
 from core.verification.history import Post
-from core.verification.invariants import Evidence, check
+from core.verification.invariants import check
 from tui.cli.init import initialise
 from tui.cli.output import say
 from tui.cli.program import Program, actor_as

@@ -31,7 +31,7 @@ from core.storage.fitness import described, network_of
 from core.storage.folders import told_of_owner
 from core.storage.schema import require_current
 from core.storage.vault import load_vault
-from core.use_cases import queries
+from core.use_cases import workers
 from core.use_cases.businesses import standing_urls
 from core.use_cases.installation_health import held_webhooks, paused_webhooks
 from core.use_cases.rotation import lost_secrets
@@ -190,7 +190,7 @@ def _held() -> Iterator[_Told]:
 
 
 def _outbox() -> Iterator[_Told]:
-    found = queries.set_aside()
+    found = workers.set_aside()
     if found is not None:
         told = (
             f"Set aside because it cannot be sent: {found.count} of the events that other programs "
@@ -266,7 +266,7 @@ def _files(program: Program, config: Config) -> Iterator[Finding]:
 def _clock() -> Iterator[_Told]:
     now = utc_now()
     drift = abs(_database_time(now) - now)
-    last = queries.last_tick()
+    last = workers.last_tick()
     if now < _EARLIEST_SANE:
         told = f"It says {now:%Y-%m-%d %H:%M} UTC, which is in the past: set the clock."
         yield Verdict.BAD, told
@@ -299,7 +299,7 @@ def _settings(config: Config) -> Iterator[_Told]:
 
 
 def _worker() -> Iterator[_Told]:
-    now, last = utc_now(), queries.last_tick()
+    now, last = utc_now(), workers.last_tick()
     if last is None:
         told = "No consumer has ticked yet: start `aurapos-webhooks worker`."
         yield Verdict.BAD, told
@@ -311,7 +311,7 @@ def _worker() -> Iterator[_Told]:
     else:
         told = f"the last tick was {(now - last).total_seconds():.0f} s ago"
         yield Verdict.OK, told
-    overdue = queries.waiting_since(now - TICK_WITHIN)
+    overdue = workers.waiting_since(now - TICK_WITHIN)
     if overdue is not None:
         told = f"Deliveries have been due since {overdue:%Y-%m-%d %H:%M} UTC: see the worker's log."
         yield Verdict.WARNING, told

@@ -6,8 +6,8 @@ import click
 
 from core.domain.actors import Role
 from core.storage.clock import utc_now
-from core.use_cases import businesses, queries
-from core.use_cases.queries import MemberRow
+from core.use_cases import businesses, membership
+from core.use_cases.membership import MemberRow
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import (
     Program,
@@ -86,7 +86,7 @@ def _read(key_file: Path) -> str:
 def list_members(program: Program, business_id: int | None, *, as_json: bool) -> None:
     """The members of a business and their keys' fingerprints."""
     program.open()
-    rows = queries.members(choose_business(operator(), business_id))
+    rows = membership.members(choose_business(operator(), business_id))
     if as_json:
         print_json([_shape(row) for row in rows])
         return

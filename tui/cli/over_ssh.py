@@ -11,10 +11,10 @@ import click
 from core.domain.actors import Actor
 from core.errors import NotAllowed, NotFound
 from core.storage.clock import utc_now
-from core.use_cases import queries
+from core.use_cases import membership, queries
 from core.use_cases.export import export
 from core.use_cases.finding import find
-from core.use_cases.queries import BusinessRow
+from core.use_cases.membership import BusinessRow
 from core.use_cases.webhook_health import Health, overview
 from tui.cli import ssh_grammar
 from tui.cli.delivery import print_deliveries
@@ -40,14 +40,14 @@ class _Session:
 
     def check(self) -> None:
         """Raise NotAllowed unless the key is still this login's and may still ask."""
-        key = queries.find_key(self.fingerprint)
+        key = membership.find_key(self.fingerprint)
         if key is None or key.login != self.login or not key.may_export:
             raise NotAllowed("This key may not do that: ask whoever runs AuraPOS Webhooks.")
 
     def businesses(self) -> list[BusinessRow]:
         """Those that it owns; raises NotFound where there is none."""
         self.check()
-        rows = queries.businesses(self.actor)
+        rows = membership.businesses(self.actor)
         if not rows:
             raise NotFound("There is no business here that you own.")
         return rows

@@ -18,7 +18,7 @@ from core.errors import BadConfig, BadInput, NotFound, WebhooksError
 from core.storage.database import first_line, open_database
 from core.storage.schema import require_current
 from core.storage.vault import Vault, load_vault
-from core.use_cases import queries
+from core.use_cases import membership, workers
 from tasks.wiring import make_policy, make_wake
 
 
@@ -72,7 +72,7 @@ def queue_explained() -> Iterator[None]:
 def others_settings(config: Config, now: datetime) -> str:
     """What a running worker has set otherwise than this configuration; "" when nothing."""
     ours = settings_of(config)
-    for name, theirs in queries.settings_of_consumers(now).items():
+    for name, theirs in workers.settings_of_consumers(now).items():
         keys = [key for key in ours if ours[key] != theirs.get(key, ours[key])]
         if keys:
             return (
@@ -103,7 +103,7 @@ def choose_business(actor: Actor, business_id: int | None) -> int:
     """The business named, or the only one there is to name."""
     if business_id is not None:
         return business_id
-    rows = queries.businesses(actor)
+    rows = membership.businesses(actor)
     if not rows:
         raise NotFound("There is no business here: make one with `aurapos-webhooks business add`.")
     if len(rows) > 1:

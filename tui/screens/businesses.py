@@ -6,7 +6,7 @@ from textual import on
 from textual.binding import Binding
 from textual.widget import Widget
 
-from core.use_cases.queries import BusinessRow
+from core.use_cases.membership import BusinessRow
 from tui.list_page import ListPage
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table

@@ -14,7 +14,8 @@ from core.domain.choices import AS_IT_COMES, Choices
 from core.domain.own_headers import variable_of
 from core.domain.signing import build_headers
 from core.use_cases import queries, services
-from core.use_cases.queries import DeliveryDetail, DeliveryRow, WebhookRow
+from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.queries import DeliveryDetail, WebhookRow
 from tui.delivery_text import attempts, contents, exact, title, when, why
 from tui.failures import name_of
 from tui.page import GOOD, Page

@@ -14,14 +14,8 @@ from textual.widgets import Input, Static
 from core.domain.delivery import Status
 from core.domain.events import EventType
 from core.use_cases import queries, services
-from core.use_cases.queries import (
-    HISTORY_LENGTH,
-    UNDELIVERED,
-    DeliveryDetail,
-    DeliveryRow,
-    Wanted,
-    WebhookRow,
-)
+from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.queries import HISTORY_LENGTH, UNDELIVERED, DeliveryDetail, Wanted, WebhookRow
 from tui.delivery_text import whole
 from tui.failures import explain, name_of, outcome_of
 from tui.list_page import ListPage

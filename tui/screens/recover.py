@@ -10,7 +10,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.use_cases import queries, services
-from core.use_cases.queries import DeliveryRow, WebhookRow
+from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.queries import WebhookRow
 from tui.failures import name_of, outcome_of
 from tui.page import GOOD, Page
 from tui.ping import send_test

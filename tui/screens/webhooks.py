@@ -12,7 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.use_cases import queries
-from core.use_cases.queries import DeliveryDetail, DeliveryRow, WebhookRow
+from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.queries import DeliveryDetail, WebhookRow
 from core.use_cases.settings import keep_lost
 from core.use_cases.webhook_health import Details, Health, Overview, details, overview, pulse
 from tui.card import card

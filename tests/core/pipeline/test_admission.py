@@ -18,12 +18,12 @@ from core.storage import foreign_rows
 from core.storage.database import proxy, transaction
 from core.storage.models import Delivery, Event
 from core.storage.vault import Vault
-from core.use_cases import queries
+from core.use_cases import queries, workers
 from core.use_cases.businesses import set_business
 from core.use_cases.finding import find
-from core.use_cases.queries import SetAside
 from core.use_cases.trials import Trial, try_conditions
 from core.use_cases.webhook_health import overview
+from core.use_cases.workers import SetAside
 from tests.support.scene import (
     DAY,
     MARIE,
@@ -179,11 +179,11 @@ def test_what_was_set_aside_is_pruned_in_its_time(business: int, vault: Vault) -
 
 
 def test_what_was_set_aside_is_counted_with_what_is_wrong_with_the_latest(business: int) -> None:
-    assert queries.set_aside() is None
+    assert workers.set_aside() is None
     for payload in (b"[", b"{"):
         bad = write(business, payload=payload)
     fan_out(10, NOON)
-    assert queries.set_aside() == SetAside(2, bad, "It is not JSON: see line 1, column 2.")
+    assert workers.set_aside() == SetAside(2, bad, "It is not JSON: see line 1, column 2.")
 
 
 @ONLY_SQLITE

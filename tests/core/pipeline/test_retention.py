@@ -13,7 +13,7 @@ from core.pipeline.settling import Settlement
 from core.storage.database import proxy, transaction
 from core.storage.models import Attempt, AuditEntry, Delivery, Event, LastRun, Webhook
 from core.storage.vault import Vault
-from core.use_cases import queries, services
+from core.use_cases import queries, services, workers
 from core.use_cases.businesses import set_business
 from tests.support.scene import (
     DAY,
@@ -228,7 +228,7 @@ def test_a_consumer_s_ticks_are_one_row_and_go_when_it_has_gone(business: int) -
     heartbeat.record_tick("host 1", NOON - 2 * DAY)
     heartbeat.record_tick("host 2", NOON)
     heartbeat.record_tick("host 2", NOON + MINUTE)
-    assert queries.last_tick() == NOON + MINUTE
+    assert workers.last_tick() == NOON + MINUTE
     retention.prune(NOON, NOON + MINUTE)
     with transaction():
         assert [row.job for row in LastRun.select()] == ["tick host 2"]

@@ -15,7 +15,16 @@ from core.domain.events import EventType
 from core.errors import NotFound
 from core.pipeline.fan_out import fan_out
 from core.storage.vault import Vault
-from core.use_cases import checking, export, finding, queries, services, trials, webhook_health
+from core.use_cases import (
+    checking,
+    export,
+    finding,
+    membership,
+    queries,
+    services,
+    trials,
+    webhook_health,
+)
 from core.use_cases.businesses import add_business
 from core.use_cases.checking import Check
 from core.use_cases.export import Span
@@ -104,5 +113,5 @@ def test_the_modules_have_something_to_refuse() -> None:
 
 def test_an_owner_s_businesses_are_those_it_owns(business: int) -> None:
     other = add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
-    assert [row.id for row in queries.businesses(PAUL)] == [other]
-    assert [row.id for row in queries.businesses(OPERATOR)] == [business, other]
+    assert [row.id for row in membership.businesses(PAUL)] == [other]
+    assert [row.id for row in membership.businesses(OPERATOR)] == [business, other]

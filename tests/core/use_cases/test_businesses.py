@@ -5,7 +5,7 @@ import pytest
 from core.errors import BadInput, NotFound
 from core.storage.database import transaction
 from core.storage.models import AuditEntry
-from core.use_cases import queries
+from core.use_cases import membership
 from core.use_cases.businesses import (
     add_business,
     add_member,
@@ -13,7 +13,7 @@ from core.use_cases.businesses import (
     remove_member,
     set_business,
 )
-from core.use_cases.queries import KeyRow
+from core.use_cases.membership import KeyRow
 from tests.support.scene import NOON, OPERATOR
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINLDP7Kgfu3QpkeyQbdw9xEBbh8fM4X1ShX8z9GkPRpp"
@@ -37,7 +37,7 @@ def test_a_member_has_one_role_and_its_keys(business: int) -> None:
     add_member(OPERATOR, business, "paul", "staff", NOON)
     fingerprint = add_member(OPERATOR, business, "paul", "manager", NOON, key=KEY)
     add_member(OPERATOR, business, "paul", "manager", NOON, key=KEY)
-    rows = {row.login: row for row in queries.members(business)}
+    rows = {row.login: row for row in membership.members(business)}
     assert rows["paul"].role == "manager"
     assert rows["paul"].fingerprints == (fingerprint,)
     assert rows["marie"].fingerprints == ()
@@ -48,11 +48,11 @@ def test_what_is_allowed_is_allowed_to_a_key_and_goes_with_it(business: int) -> 
         add_member(OPERATOR, business, "paul", "owner", NOON, may_export=True)
     for _ in range(2):
         fingerprint = str(add_member(OPERATOR, business, "paul", "owner", NOON, key=KEY))
-        assert queries.find_key(fingerprint) == KeyRow("paul", may_export=False)
+        assert membership.find_key(fingerprint) == KeyRow("paul", may_export=False)
         add_member(OPERATOR, business, "paul", "owner", NOON, key=KEY, may_export=True)
-        assert queries.find_key(fingerprint) == KeyRow("paul", may_export=True)
+        assert membership.find_key(fingerprint) == KeyRow("paul", may_export=True)
         remove_member(OPERATOR, business, "paul", NOON)
-        assert queries.find_key(fingerprint) is None
+        assert membership.find_key(fingerprint) is None
 
 
 def test_a_key_opens_one_login_only(business: int) -> None:
@@ -66,14 +66,14 @@ def test_keys_go_with_the_last_membership(business: int) -> None:
     for each in (business, other):
         add_member(OPERATOR, each, "paul", "owner", NOON, key=KEY)
     remove_member(OPERATOR, business, "paul", NOON)
-    assert len(queries.members(other)[0].fingerprints) == 1
+    assert len(membership.members(other)[0].fingerprints) == 1
     remove_member(OPERATOR, other, "paul", NOON)
     add_member(OPERATOR, other, "zoe", "owner", NOON, key=KEY)
 
 
 def test_a_business_changes_only_where_told(business: int) -> None:
     set_business(OPERATOR, business, NOON, edition="boutique", option=True)
-    [row] = queries.businesses(OPERATOR)
+    [row] = membership.businesses(OPERATOR)
     assert (row.name, row.edition, row.option, row.included) == (
         "Chez Marie",
         "boutique",
@@ -81,7 +81,7 @@ def test_a_business_changes_only_where_told(business: int) -> None:
         True,
     )
     set_business(OPERATOR, business, NOON, option=False)
-    assert not queries.businesses(OPERATOR)[0].included
+    assert not membership.businesses(OPERATOR)[0].included
 
 
 def test_unknown_things_are_refused(business: int) -> None:
@@ -99,14 +99,14 @@ def test_unknown_things_are_refused(business: int) -> None:
 def test_a_name_that_cannot_be_shown_is_refused(database: str, name: str) -> None:
     with pytest.raises(BadInput, match="1 to 200 printable"):
         add_business(OPERATOR, name, "group", None, NOON)
-    assert queries.businesses(OPERATOR) == []
+    assert membership.businesses(OPERATOR) == []
 
 
 @pytest.mark.parametrize("login", ["", "-o", "a b", "a\tb", "x" * 65, "a\x00"])
 def test_a_login_that_cannot_be_one_is_refused(business: int, login: str) -> None:
     with pytest.raises(BadInput, match="login"):
         add_member(OPERATOR, business, login, "owner", NOON)
-    assert [row.login for row in queries.members(business)] == ["marie"]
+    assert [row.login for row in membership.members(business)] == ["marie"]
 
 
 def test_a_mistaken_role_or_edition_is_told_the_right_ones(business: int) -> None:
@@ -114,13 +114,13 @@ def test_a_mistaken_role_or_edition_is_told_the_right_ones(business: int) -> Non
         add_member(OPERATOR, business, "paul", "boss", NOON)
     with pytest.raises(BadInput, match="group, restaurant_group, express"):
         set_business(OPERATOR, business, NOON, edition="gold", option=True)
-    assert queries.businesses(OPERATOR)[0].edition == "group"
+    assert membership.businesses(OPERATOR)[0].edition == "group"
 
 
 def test_names_are_kept_without_the_space_around_them(database: str) -> None:
     business = add_business(OPERATOR, " Chez Zoé ", "group", " zoé ", NOON)
-    assert queries.businesses(OPERATOR)[0].name == "Chez Zoé"
-    assert queries.members(business)[0].login == "zoé"
+    assert membership.businesses(OPERATOR)[0].name == "Chez Zoé"
+    assert membership.members(business)[0].login == "zoé"
 
 
 def test_set_up_is_in_the_audit_trail(business: int) -> None:

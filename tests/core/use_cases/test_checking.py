@@ -19,11 +19,12 @@ from core.errors import BadInput
 from core.pipeline.fan_out import fan_out
 from core.storage.models import AuditEntry, Delivery, Webhook
 from core.storage.vault import Vault
-from core.use_cases import queries, services
+from core.use_cases import queries, services, workers
 from core.use_cases.checking import Check, begin_check, go_on
 from core.use_cases.webhook_health import State, overview
+from core.verification.evidence import Evidence
 from core.verification.history import Post
-from core.verification.invariants import Evidence, check
+from core.verification.invariants import check
 from tasks.dispatcher import Dispatcher
 from tasks.shares import Limits
 from tasks.writer import Rules
@@ -187,7 +188,7 @@ def test_each_ping_is_sent_once_and_the_good_one_twice(business: int, vault: Vau
     bodies = [post.body for post in stand_in.posts if post.accepted]
     assert len(bodies) == 2
     assert len(set(bodies)) == 1
-    assert queries.waiting_since(now() + DAY) is None
+    assert workers.waiting_since(now() + DAY) is None
 
 
 def test_a_body_alone_has_no_age(business: int, vault: Vault) -> None:

@@ -17,7 +17,7 @@ from core.pipeline.settling import Settlement
 from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault
-from core.use_cases import queries, services
+from core.use_cases import membership, queries, services, workers
 from core.use_cases.businesses import add_business, add_member, set_business
 from core.use_cases.queries import HISTORY_LENGTH, UNDELIVERED, Wanted
 from tests.support.scene import (
@@ -179,7 +179,7 @@ def test_another_role_may_not_even_look(business: int, vault: Vault, role: str) 
     webhook = add_webhook(vault, business)
     add_member(OPERATOR, business, "paul", role, NOON)
     paul = Actor("paul", "test")
-    assert queries.businesses(paul) == []
+    assert membership.businesses(paul) == []
     for look in (
         lambda: queries.webhooks(paul, business),
         lambda: queries.webhook(paul, webhook.id),
@@ -196,7 +196,7 @@ def test_without_the_option_webhooks_and_history_can_still_be_seen(
     webhook = add_webhook(vault, business)
     queue_tickets(business)
     set_business(OPERATOR, business, NOON, edition="express")
-    [row] = queries.businesses(MARIE)
+    [row] = membership.businesses(MARIE)
     assert not row.included
     assert len(queries.webhooks(MARIE, business)) == 1
     assert len(queries.deliveries(MARIE, webhook.id)) == 1
@@ -204,29 +204,29 @@ def test_without_the_option_webhooks_and_history_can_still_be_seen(
 
 def test_an_owner_of_two_businesses_is_offered_both(business: int) -> None:
     other = add_business(OPERATOR, "Chez Marie 2", "boutique", "marie", NOON)
-    assert [row.id for row in queries.businesses(MARIE)] == [business, other]
+    assert [row.id for row in membership.businesses(MARIE)] == [business, other]
 
 
 def test_what_has_waited_longest_is_only_what_may_be_sent_and_is_due(
     business: int, vault: Vault
 ) -> None:
-    assert queries.waiting_since(NOON) is None
+    assert workers.waiting_since(NOON) is None
     webhook = add_webhook(vault, business)
     queue_tickets(business, 2)
-    assert queries.waiting_since(NOON - SECOND) is None
-    assert queries.waiting_since(NOON + DAY) == NOON
+    assert workers.waiting_since(NOON - SECOND) is None
+    assert workers.waiting_since(NOON + DAY) == NOON
     with transaction():
         Delivery.update(due_at=NOON + MINUTE).where(Delivery.id == 1).execute()
-    assert queries.waiting_since(NOON + DAY) == NOON
+    assert workers.waiting_since(NOON + DAY) == NOON
     set_business(OPERATOR, business, NOON, edition="express")
-    assert queries.waiting_since(NOON + DAY) is None
+    assert workers.waiting_since(NOON + DAY) is None
     set_business(OPERATOR, business, NOON, edition="group")
     services.delete_webhook(MARIE, webhook.id, NOON)
-    assert queries.waiting_since(NOON + DAY) is None
+    assert workers.waiting_since(NOON + DAY) is None
 
 
 def test_no_tick_is_told_from_a_tick(database: str) -> None:
-    assert queries.last_tick() is None
+    assert workers.last_tick() is None
 
 
 def test_a_ping_is_in_the_history_like_any_event(business: int, vault: Vault) -> None:

@@ -26,8 +26,9 @@ from core.use_cases import services
 from core.use_cases.businesses import add_business
 from core.use_cases.checking import begin_check
 from core.use_cases.services import NewWebhook
+from core.verification.evidence import Evidence
 from core.verification.history import Post
-from core.verification.invariants import Evidence, Rule, check
+from core.verification.invariants import Rule, check
 from tests.support.scene import (
     DAY,
     DEVELOPMENT,

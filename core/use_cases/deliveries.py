@@ -1,0 +1,186 @@
+"""Deliveries and their attempts as they are shown: frozen rows, for who may see them."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from peewee import Case, fn
+
+from core.domain.chat import chat_text
+from core.domain.delivery import ErrorKind, Recovery, Status
+from core.domain.events import EventType, Purpose
+from core.domain.language import Language
+from core.storage.database import one_of
+from core.storage.models import Attempt, Delivery, Event, Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    id: int
+    uuid: UUID
+    webhook_id: int
+    event: EventType
+    headline: str  # what a person reads of the event
+    status: Status
+    attempts: int
+    http_status: int | None  # of the last attempt, like what follows up to duration_us
+    error: ErrorKind | None
+    detail: str
+    response: str
+    duration_us: int
+    attempted_at: datetime | None  # when the last attempt began
+    created_at: datetime  # of the event
+    next_attempt_at: datetime | None  # never of what is parked
+    resume_at: datetime | None  # when the schedule goes on, after the attempt beside it
+    settled_at: datetime | None  # when it was delivered or abandoned
+    recovery: Recovery | None
+    purpose: Purpose | None = None  # of what had not happened
+    is_parked: bool = False  # it waits for the end of its webhook's pause
+
+    @property
+    def what(self) -> str:
+        """Its event, and whether that is only a sample of it."""
+        return f"{self.event} ({self.made_as})" if self.made_as else self.event
+
+    @property
+    def made_as(self) -> str:
+        """What an owner had it made as, though nothing had happened."""
+        return "" if self.purpose in {None, Purpose.ALERT} else str(self.purpose)
+
+    @property
+    def is_attempted(self) -> bool:
+        return self.http_status is not None or self.error is not None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    number: int
+    started_at: datetime
+    duration_us: int
+    http_status: int | None
+    error: ErrorKind | None
+    detail: str
+    response: str
+    recovery: bool  # made by itself, because the address was back after an outage
+
+
+def delivery_rows(ids: list[int]) -> list[DeliveryRow]:
+    """Those deliveries, the newest first; for who may see them."""
+    last_attempts = _last_attempts(ids)
+    rows = (
+        Delivery.select(
+            Delivery.id,
+            Delivery.uuid,
+            Delivery.webhook,
+            Event.type,
+            Delivery.status,
+            Delivery.attempts,
+            Event.created_at,
+            Delivery.due_at,
+            Delivery.resume_at,
+            Delivery.settled_at,
+            Delivery.recovery,
+            Event.subject,
+            SHORT_PAYLOAD,
+            Event.purpose,
+            Event.webhook,
+            Webhook.paused_at,
+        )
+        .join(Event)
+        .switch(Delivery)
+        .join(Webhook)
+        .where(one_of(Delivery.id, ids))
+        .order_by(Delivery.id.desc())
+        .tuples()
+    )
+    return [_delivery_row(row, last_attempts.get(row[0])) for row in rows]
+
+
+SHORT_PAYLOAD = Case(None, [(fn.LENGTH(Event.payload) <= 8192, Event.payload)])
+"""To be selected for a headline: a listing must not read megabytes for it."""
+
+
+def headline(event: str, subject: str | None, payload: bytes | None) -> str:
+    """One line that a person reads: `Ticket 4711 · 55.10 € · Bancontact`. Without the payload it
+    says no more than what happened to what.
+    """
+    told = (
+        json.dumps({"id": subject})
+        if payload is None
+        else bytes(payload).decode("utf-8", "replace")
+    )
+    return chat_text(event, told, Language.ENGLISH)
+
+
+def attempts_of(delivery_id: int) -> tuple[AttemptRow, ...]:
+    """Every attempt of a delivery, in order."""
+    log = Attempt.select(*_LOGGED).where(Attempt.delivery == delivery_id).order_by(Attempt.id)
+    return tuple(_attempt_row(*logged) for logged in log.tuples())
+
+
+def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
+    last_of_each = (
+        Attempt.select(fn.MAX(Attempt.id))
+        .where(one_of(Attempt.delivery, delivery_ids))
+        .group_by(Attempt.delivery)
+    )
+    # Asked for in one statement, PostgreSQL may well read the whole log to find these few.
+    ids = [row[0] for row in last_of_each.tuples()]
+    rows = Attempt.select(Attempt.delivery, *_LOGGED).where(one_of(Attempt.id, ids)).tuples()
+    return {delivery_id: _attempt_row(*logged) for delivery_id, *logged in rows}
+
+
+def _delivery_row(row: tuple[Any, ...], attempt: AttemptRow | None) -> DeliveryRow:
+    delivery_id, uuid, webhook_id, event_type, status, attempts, created_at, due_at, *rest = row
+    resume_at, settled_at, recovery, subject, payload, purpose, made_for, paused_at = rest
+    is_on_purpose = made_for is not None and purpose != Purpose.ALERT
+    is_parked = paused_at is not None and due_at is not None and not is_on_purpose
+    return DeliveryRow(
+        id=delivery_id,
+        uuid=uuid,
+        webhook_id=webhook_id,
+        event=EventType(event_type),
+        headline=headline(event_type, subject, payload),
+        status=Status(status),
+        attempts=attempts,
+        http_status=attempt.http_status if attempt else None,
+        error=attempt.error if attempt else None,
+        detail=attempt.detail if attempt else "",
+        response=attempt.response if attempt else "",
+        duration_us=attempt.duration_us if attempt else 0,
+        attempted_at=attempt.started_at if attempt else None,
+        created_at=created_at,
+        next_attempt_at=None if is_parked else due_at,
+        resume_at=resume_at,
+        settled_at=settled_at,
+        recovery=Recovery(recovery) if recovery else None,
+        purpose=Purpose(purpose) if purpose else None,
+        is_parked=is_parked,
+    )
+
+
+_LOGGED = (
+    Attempt.number,
+    Attempt.started_at,
+    Attempt.duration_us,
+    Attempt.http_status,
+    Attempt.error,
+    Attempt.detail,
+    Attempt.response,
+    Attempt.recovery,
+)
+
+
+def _attempt_row(
+    number: int,
+    started_at: datetime,
+    duration_us: int,
+    http_status: int | None,
+    error: str | None,
+    *told: Any,
+) -> AttemptRow:
+    """From what `_LOGGED` selects; `told` is what follows the error there."""
+    kind = ErrorKind(error) if error else None
+    return AttemptRow(number, started_at, duration_us, http_status, kind, *told)
