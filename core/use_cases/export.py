@@ -16,7 +16,7 @@ from core.pipeline.retention import record_export
 from core.storage import published
 from core.storage.database import connection, transaction
 from core.storage.models import EPOCH, Event
-from core.storage.published import Published
+from core.storage.published import Page
 from core.use_cases.access import authorize, find_webhook
 from core.use_cases.audit import note
 
@@ -53,7 +53,7 @@ def export(
     now: datetime,
     *,
     check: Callable[[], None] = lambda: None,
-) -> Iterator[list[Published]]:
+) -> Iterator[Page]:
     """The events of these businesses, or of that of the webhook that did not get them, that lie in
     `span`: by cursor, in pages; noted in the audit trail.
 
@@ -83,10 +83,10 @@ def _note(actor: Actor, business_id: int, span: Span, now: datetime) -> None:
     note(actor, business_id, "exported", now, webhook_id=span.undelivered, subject=str(span))
 
 
-def _merged(each: Collection[Iterator[list[Published]]]) -> Iterator[list[Published]]:
+def _merged(each: Collection[Iterator[Page]]) -> Iterator[Page]:
     events = merge(*map(chain.from_iterable, each), key=attrgetter("cursor"))
-    while page := list(islice(events, _MERGED_AT_ONCE)):
-        yield page
+    while rows := list(islice(events, _MERGED_AT_ONCE)):
+        yield Page(rows)
 
 
 def _end(span: Span, final: int, now: datetime) -> int:
@@ -97,7 +97,7 @@ def _end(span: Span, final: int, now: datetime) -> int:
 
 def _pages(
     actor: Actor, business_id: int, span: Span, to: int, check: Callable[[], None]
-) -> Iterator[list[Published]]:
+) -> Iterator[Page]:
     at: int | None = _begin(span)
     while at is not None:
         check()
@@ -118,7 +118,7 @@ def _begin(span: Span) -> int:
 
 def _page(
     actor: Actor, business_id: int, span: Span, after: int, to: int
-) -> tuple[list[Published], int | None]:
+) -> tuple[Page, int | None]:
     """The next page, and the id that the one after it follows; None after the last."""
     if span.undelivered is not None:
         find_webhook(actor, span.undelivered)
@@ -126,14 +126,14 @@ def _page(
     to = to if pending is None else min(to, pending - 1)
     end = published.page_end(business_id, after, to)
     if end is None:
-        return [], None
+        return Page(), None
     if span.undelivered is None:
-        rows = published.events_between(business_id, after, end, _which(span))
+        page = published.events_between(business_id, after, end, _which(span))
     else:
-        rows = published.undelivered_between(
+        page = published.undelivered_between(
             business_id, span.undelivered, after, end, _which(span)
         )
-    return rows, end
+    return page, end
 
 
 def _which(span: Span) -> Expression:

@@ -11,8 +11,10 @@ from core.domain.payload import (
     LINE_LIMIT,
     PAYLOAD_LIMIT,
     SUBJECT_LIMIT,
+    are_intact,
     as_subject,
     check_payload,
+    digest,
     parse_change,
     subject_of,
 )
@@ -239,3 +241,12 @@ def test_the_subject_is_what_a_person_calls_it(payload: str, subject: str) -> No
 def test_a_pushed_change_has_the_same_subject() -> None:
     assert parse_change(change(after='{"statut": "valide", "numero": 17}')).subject == "17"
     assert parse_change(change(after="null")).subject == ""
+
+
+def test_many_payloads_are_intact_together_where_each_has_its_digest() -> None:
+    payloads = [b"{}", b"1", b'"a"']
+    digests: list[int | None] = [*map(digest, payloads)]
+    assert are_intact(payloads, digests)
+    assert are_intact([], [])
+    assert not are_intact([b"{ ", *payloads[1:]], digests)
+    assert not are_intact(payloads, [None, *digests[1:]])

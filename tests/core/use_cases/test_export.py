@@ -1,11 +1,13 @@
 """Exports, on both engines: in order, without a gap or a double, and with today's rights."""
 
+import io
 import os
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event as Flag
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -330,6 +332,27 @@ def test_no_event_gets_an_id_that_a_cursor_has_passed(business: int) -> None:
         assert not Delivery.select().exists()
     younger = publish_ticket(business, NOON + DAY)
     assert cursors(business, Span(after=last)) == [younger]
+
+
+class Counting(io.BytesIO):
+    """What was written, and in how many parts."""
+
+    writes = 0
+
+    def write(self, part: Any) -> int:
+        self.writes += 1
+        return super().write(part)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_each_page_is_written_at_once(business: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Counting()
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=written))
+    for _ in range(5):
+        publish_ticket(business)
+    write_export(export(MARIE, [business], ALL, NOON), Layout())
+    assert written.getvalue().count(b"\n") == 5
+    assert written.writes == 4, "three pages, and the last, in which there is nothing"
 
 
 def peak_of_an_export(business: int, monkeypatch: pytest.MonkeyPatch) -> int:
