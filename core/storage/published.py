@@ -19,8 +19,9 @@ _PAGE_EVENTS = 5_000
 _PAGE_BYTES = 4 * 2**20  # of payloads, which vary: so many of the largest would be 256 MB
 
 # An event that a worker has fanned out was committed before that worker's transaction had a number
-# (see `latest`), so whatever is published under a greater number has a greater id. `xmin` is the
-# number of whoever wrote a row last; `age` compares two such numbers, which wrap around.
+# (see `latest`), so whatever is published under a greater number has a greater id: the column's
+# default gives the transaction its number before it draws an id. `xmin` is the number of whoever
+# wrote a row last; `age` compares two such numbers, which wrap around.
 _FANNED_OUT_BEFORE = """
     SELECT id FROM event
     WHERE fanned_out_at IS NOT NULL AND age(xmin) > age(CAST(CAST(%s AS TEXT) AS XID))

@@ -4,12 +4,15 @@ import io
 import os
 import sys
 import tracemalloc
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as Flag
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
 from core.domain.actors import Actor
@@ -39,7 +42,7 @@ from tests.support.scene import (
     publish_ticket,
     silent,
 )
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, wait_until
 from tui.cli.exporting import Layout, write_export
 
 ONLY_POSTGRESQL = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
@@ -301,6 +304,55 @@ class TestWhileATransactionIsOpen:
         assert cursors(business) == []
         slow.commit()
         assert len(cursors(business)) == 2
+
+
+_FOREIGN = """
+    INSERT INTO event (business_id, type, payload, key, created_at)
+    VALUES (%s, 'ticket.created', (SELECT '{}'::bytea FROM (SELECT pg_advisory_xact_lock(%s)) AS w),
+            NULL, 0)
+"""
+_HELD_UP = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+
+
+@contextmanager
+def held_up(business: int) -> Iterator[Callable[[], None]]:
+    """Another program's INSERT, the first that its transaction does: it has drawn the event's id,
+    and stands still before it writes the row until it is told to go on, and commits.
+    """
+    url, lock = proxy.obj.database, 4711
+
+    def insert() -> None:
+        with psycopg.connect(url) as shop:
+            shop.execute(_FOREIGN, (business, lock))
+
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(url, autocommit=True) as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", (lock,))
+        inserting = pool.submit(insert)
+
+        def go_on() -> None:
+            gate.execute("SELECT pg_advisory_unlock(%s)", (lock,))
+            inserting.result(PATIENCE)
+
+        wait_until(lambda: gate.execute(_HELD_UP, (lock,)).fetchone())
+        yield go_on
+
+
+@ONLY_POSTGRESQL
+@pytest.mark.parametrize("is_fanned_out", [False, True])
+def test_an_insert_that_has_its_id_and_nothing_else_is_not_passed_over(
+    business: int, is_fanned_out: bool
+) -> None:
+    before = publish_ticket(business)
+    fan_out(10, NOON)
+    with held_up(business) as commit:
+        after = publish_ticket(business)
+        if is_fanned_out:
+            fan_out(10, NOON)
+        assert cursors(business) == [before]
+        commit()
+    fan_out(10, NOON)
+    [held, younger] = cursors(business, Span(after=before))
+    assert before < held < younger == after
 
 
 def test_what_another_program_wrote_comes_once_it_was_looked_at(business: int) -> None:
