@@ -65,7 +65,6 @@ class WebhooksApp(Session):
         self._type_ahead = TypeAhead(self, self._press, self._takes_keys)
 
     def on_mount(self) -> None:
-        self.theme = "ansi-dark"
         self.set_interval(IDLE_LIMIT / 60, self._leave_if_idle)
         self.push_screen(self.first_page())
 

@@ -50,7 +50,7 @@ def spread(left: Content, right: Content, width: int) -> Content:
 
 
 def heading(text: str, right: str, width: int) -> Content:
-    return spread(Content(text), untrusted(right), width)
+    return spread(Content(text), untrusted(right), width).stylize(".quiet")
 
 
 def _title(health: Health, width: int) -> Content:

@@ -32,7 +32,7 @@ T = TypeVar("T")
 GOOD, BAD = "", "bold"  # of sentences, whose colour is the terminal's own: it suits its ground
 GONE = "! It is no longer here."
 READ_ONLY = "! Read only: nothing is changed in this session. Leave out --read-only for that."
-TOKENS = {"good", "bad", "held", "chip", "here", "key", "number"}
+TOKENS = {"good", "bad", "held", "chip", "here", "key", "number", "quiet", "press"}
 """What the stylesheet says of parts of a text: a style `.good` in a `Content` or a table's cell."""
 
 _NARROW, WIDE = 60, 100  # columns below which and from which a screen is laid out otherwise

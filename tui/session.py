@@ -15,11 +15,13 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from core.use_cases.membership import BusinessRow
+from core.use_cases.settings import Theme
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk, Place
 from tui.driver import Terminal
 from tui.plain import NoColours
 from tui.printing import print_until_enter
+from tui.themes import COLOURS, colours_of
 from tui.untrusted import NothingHidden
 
 
@@ -40,6 +42,9 @@ class Session(App[None]):
         self.settings = desk.settings
         self.left_behind = ""  # what was lost with a session that ended by itself
         self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
+        for colours in COLOURS.values():
+            self.register_theme(colours)
+        self.theme = colours_of(self._theme_in_use).name
 
     def get_driver_class(self) -> type[Driver]:
         return Terminal
@@ -51,16 +56,19 @@ class Session(App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """In place of Textual's, which would make the terminal's own colours black."""
-        return [NothingHidden()] if self._has_colours else [NoColours(), NothingHidden()]
+        if self._theme_in_use is Theme.NONE:
+            return [NoColours(), NothingHidden()]
+        return [NothingHidden()]
 
     @property
-    def _has_colours(self) -> bool:
-        chosen = self.settings.colours
-        return not self.no_color if chosen is None else chosen
+    def _theme_in_use(self) -> Theme:
+        by_itself = Theme.NONE if self.no_color else Theme.TERMINAL
+        return self.settings.theme or by_itself
 
-    def use_colours(self, colours: bool | None) -> None:  # noqa: FBT001 - a choice
+    def use_theme(self, theme: Theme | None) -> None:
         """As the person chose just now; None leaves it to the terminal's environment."""
-        self.settings = replace(self.settings, colours=colours)
+        self.settings = replace(self.settings, theme=theme)
+        self.theme = colours_of(self._theme_in_use).name
         for screen in self.screen_stack:
             for widget in screen.walk_children(with_self=True):
                 widget.refresh()

@@ -4,19 +4,28 @@ Over SSH nothing else could be asked: the forced command clears the client's env
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from core.storage.database import connection, transaction
 from core.storage.models import Setting
 
 _OPERATOR = ""  # whoever holds the database has no login
-_COLOURS = "colours"
+_THEME = "theme"
 _LOST = "lost"
-_ON, _OFF = "on", "off"
+
+
+class Theme(StrEnum):
+    """Which colours the screens have."""
+
+    TERMINAL = "terminal"  # text in the terminal's own, on its own ground
+    DARK = "dark"
+    LIGHT = "light"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    colours: bool | None = None  # None: as the terminal's environment says
+    theme: Theme | None = None  # None: as the terminal's environment says
     lost: str = ""  # what was left unfinished when the last session's connection ended
 
 
@@ -27,12 +36,16 @@ def settings_of(login: str | None) -> Settings:
     rows = Setting.select(Setting.name, Setting.value).where(Setting.login == (login or _OPERATOR))
     with connection():
         kept = dict(rows.tuples())
-    colours = {_ON: True, _OFF: False}.get(kept.get(_COLOURS, ""))
-    return Settings(colours, kept.get(_LOST, ""))
+    return Settings(_known(kept.get(_THEME, "")), kept.get(_LOST, ""))
 
 
-def keep_colours(login: str | None, *, colours: bool | None) -> None:
-    _keep(login, _COLOURS, "" if colours is None else _ON if colours else _OFF)
+def _known(theme: str) -> Theme | None:
+    """None too where another version of the program knows a theme that this one does not."""
+    return Theme(theme) if theme in set(Theme) else None
+
+
+def keep_theme(login: str | None, theme: Theme | None) -> None:
+    _keep(login, _THEME, theme or "")
 
 
 def keep_lost(login: str | None, what: str) -> None:

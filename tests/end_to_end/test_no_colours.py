@@ -59,10 +59,10 @@ def test_an_owner_over_ssh_chooses_it_once(failing: Installation) -> None:
     with terminal(failing.folder, *as_marie) as shown:
         shown.wait_for("FAILING")
         assert coloured(shown)
-        shown.press(",", " ")
-        shown.wait_for("Colours on")
-        shown.press(" ")
-        shown.wait_for("Colours off")
+        shown.press(",")
+        for theme in ("terminal", "dark", "light", "none"):
+            shown.press(" ")
+            shown.wait_for(f"Theme {theme}")
         assert coloured(shown) == set()
         shown.press("q")
         shown.wait_for("FAILING")

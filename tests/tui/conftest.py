@@ -2,17 +2,19 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_textual_snapshot import SVGImageExtension
+from textual.pilot import Pilot
 
 from core.storage.database import open_database
 from core.storage.schema import migrate
 from core.storage.vault import Vault
 from core.use_cases.businesses import add_business
+from tests.support.contrast import unreadable
 from tests.support.databases import SqliteFiles
 from tests.support.installation import Storage
 from tests.support.scene import NOON, OPERATOR, close_database
@@ -20,6 +22,7 @@ from tests.support.showcase import fill, make_desk
 from tui.app import WebhooksApp
 from tui.desk import Desk
 
+Script = Callable[[Pilot[None]], Awaitable[None]]
 _WEB_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
@@ -35,6 +38,24 @@ class Picture(SVGImageExtension):
 @pytest.fixture(autouse=True)
 def _pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_textual_snapshot.SVGImageExtension", Picture)
+
+
+@pytest.fixture
+def snap_compare(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
+    """Compares the picture, once what is on it has been read in every theme."""
+
+    def compare(app: WebhooksApp, *, run_before: Script, **how: Any) -> bool:
+        found: list[str] = []
+
+        async def run_and_read(pilot: Pilot[None]) -> None:
+            await run_before(pilot)
+            found.extend(await unreadable(pilot))
+
+        is_same = snap_compare(app, run_before=run_and_read, **how)
+        assert found == []
+        return is_same
+
+    return compare
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -19,7 +19,7 @@ from core.errors import WebhooksError
 from core.storage.clock import utc_now
 from core.storage.database import sqlite_path
 from core.use_cases import queries
-from core.use_cases.settings import keep_lost, settings_of
+from core.use_cases.settings import Theme, keep_lost, settings_of
 from tasks.wiring import DEFAULT_CONFIG, make_policy
 from tui.cli.init import set_up
 from tui.cli.program import (
@@ -40,6 +40,8 @@ _LAST_WORDS = 5  # seconds for what is noted when the connection has gone
 # What Textual reads when it is imported: nothing moves by itself. So the frame rate only says how
 # soon a key shows.
 _MANNER = {"TEXTUAL_FPS": "60", "TEXTUAL_ANIMATIONS": "none"}
+# What a terminal calls its 16 million: the screens have colours of the 256, in fewer bytes.
+_MORE_COLOURS = {"truecolor", "24bit"}
 
 
 @click.command()
@@ -50,6 +52,7 @@ _MANNER = {"TEXTUAL_FPS": "60", "TEXTUAL_ANIMATIONS": "none"}
 @click.option("--failed", "only_failed", is_flag=True, help="Of that, what did not arrive.")
 @click.option("--delivery", "delivery_id", default="", metavar="ID", help="Open this delivery.")
 @click.option("--find", default="", metavar="TEXT", help="Open what `find TEXT` finds.")
+@click.option("--theme", type=click.Choice(list(Theme)), help="In these colours, this time.")
 @click.option("--read-only", is_flag=True, help="Change nothing in this session.")
 @pass_program
 def tui(
@@ -60,6 +63,7 @@ def tui(
     webhook_id: int | None,
     delivery_id: str,
     find: str,
+    theme: Theme | None,
     *,
     only_failed: bool,
     read_only: bool,
@@ -71,11 +75,16 @@ def tui(
         click.echo("The terminal UI needs a terminal: run it from one (ssh -t).", err=True)
         sys.exit(2)
     if login is None and place == Place() and not read_only and _is_untouched(program):
-        run(_first_desk(program))
+        run(_in_theme(theme, _first_desk(program)))
         return
-    desk = make_desk(program, login, business_id, key)
+    desk = _in_theme(theme, make_desk(program, login, business_id, key))
     business_id = _business_of(desk, place) or business_id
     run(replace(desk, business_id=business_id, place=place, read_only=read_only))
+
+
+def _in_theme(theme: Theme | None, desk: Desk) -> Desk:
+    """In the one that was asked for, whatever is kept with the login."""
+    return desk if theme is None else replace(desk, settings=replace(desk.settings, theme=theme))
 
 
 def _refuse_two_places(place: Place) -> None:
@@ -205,6 +214,8 @@ def make_app(desk: Desk) -> "WebhooksApp":
     for name in [name for name in os.environ if name.startswith(("TEXTUAL", "PYTHON"))]:
         del os.environ[name]
     os.environ.update(_MANNER)
+    if os.environ.get("COLORTERM") in _MORE_COLOURS:
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = "256"
     from tui.app import WebhooksApp  # noqa: PLC0415 - Textual reads the environment at import
 
     return WebhooksApp(desk)

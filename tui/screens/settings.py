@@ -1,22 +1,27 @@
 """What a login may choose for its own screens; it is kept for whichever terminal it sits at."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from textual import on
 from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core.use_cases.settings import keep_colours
+from core.use_cases.settings import Theme, keep_theme
 from tui.page import GOOD, Page
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table
 
+T = TypeVar("T")
+
 _COLUMNS = (Column("SETTING", 10), Column("CHOSEN"))
-_COLOURS: tuple[tuple[bool | None, str], ...] = (
+_THEMES: Sequence[tuple[Theme | None, str]] = (
     (None, "as the terminal says (NO_COLOR)"),
-    (True, "on"),
-    (False, "off: only the terminal's own two, bold and reverse"),
+    (Theme.TERMINAL, "terminal: its own ground and text"),
+    (Theme.DARK, "dark"),
+    (Theme.LIGHT, "light"),
+    (Theme.NONE, "none: only the terminal's own two, bold and reverse"),
 )
 
 
@@ -33,21 +38,28 @@ class SettingsPage(Page):
         self._draw()
 
     def _draw(self) -> None:
-        told = dict(_COLOURS)[self._app.settings.colours]
-        self.query_one(Table).show([Row("colours", (cell("Colours"), cell(told)))])
+        theme = dict(_THEMES)[self._app.settings.theme]
+        self.query_one(Table).show([Row("theme", (cell("Theme"), cell(theme)))])
 
     @on(Table.RowSelected)
     def action_change(self) -> None:
-        choices = [colours for colours, _ in _COLOURS]
-        chosen = choices[(choices.index(self._app.settings.colours) + 1) % len(choices)]
-        login = self.desk.actor.login
-        self.act(
-            ("colours", chosen),
-            lambda: keep_colours(login, colours=chosen),
-            lambda _: self._changed(chosen),
-        )
+        self._next(_THEMES, self._app.settings.theme, keep_theme, self._app.use_theme)
 
-    def _changed(self, colours: bool | None) -> None:  # noqa: FBT001 - a choice
-        self._app.use_colours(colours)
-        self._draw()
-        self.flash("✓ Kept with your login.", GOOD)
+    def _next(
+        self,
+        options: Sequence[tuple[T, str]],
+        now: T,
+        keep: Callable[[str | None, T], None],
+        use: Callable[[T], None],
+    ) -> None:
+        """Of these the one that comes after the one chosen now; the first after the last."""
+        values = [value for value, _ in options]
+        chosen = values[(values.index(now) + 1) % len(values)]
+        login = self.desk.actor.login
+
+        def kept(_: None) -> None:
+            use(chosen)
+            self._draw()
+            self.flash("✓ Kept with your login.", GOOD)
+
+        self.act(chosen, lambda: keep(login, chosen), kept)

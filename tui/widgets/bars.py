@@ -37,7 +37,8 @@ class Crumbs(Static):
             right = untrusted(self._always)
         left = self._way(width - right.cell_length - 4 if right else width - 2)
         gap = width - left.cell_length - right.cell_length - 2
-        return Content.assemble(" ", left.stylize("bold"), " " * max(0, gap), right, " ")
+        told = Content.assemble(" " * max(0, gap), right, " ").stylize(".quiet")
+        return Content.assemble(" ", left.stylize(".press"), told)
 
     def _way(self, room: int) -> Content:
         """The crumbs, or the last of them: where one is counts more than where one came from."""
@@ -88,6 +89,8 @@ class Flash(Static):
 
 class Keys(Static):
     """The last row: what can be pressed, each a place to click too."""
+
+    auto_links = False  # they look like keys, not like links
 
     def __init__(self, own: Iterable[Binding], common: Iterable[Binding]) -> None:
         super().__init__()
@@ -148,5 +151,5 @@ def _width(name: str, binding: Binding) -> int:
 
 def _key(name: str, binding: Binding) -> Content:
     click = Style.from_meta({"@click": f"screen.{binding.action}"})
-    told = ((name, Style(bold=True) + click), (f" {binding.description}", click))
-    return Content.assemble(*told, "  ")
+    told = Content.assemble((name, ".press"), f" {binding.description}").stylize(click)
+    return told + "  "

@@ -86,6 +86,7 @@ class Table(DataTable[Text], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self._lay_out()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._repaint())
 
     def on_resize(self) -> None:
         self._lay_out()
@@ -172,13 +173,20 @@ class Table(DataTable[Text], inherit_bindings=False):
 
     def _update(self, rows: list[Row]) -> None:
         for number, (row, before) in enumerate(zip(rows, self._shown, strict=True)):
-            if row == before:
-                continue
-            data = self._data[self.ordered_rows[number].key]
-            for column, told in zip(self.ordered_columns, self._cells(row), strict=True):
-                data[column.key] = told
-            self._update_count += 1  # update_cell would repaint the whole table, 5 KB a cell
-            self.refresh_row(number)
+            if row != before:
+                self._tell(number, row)
+
+    def _tell(self, number: int, row: Row) -> None:
+        data = self._data[self.ordered_rows[number].key]
+        for column, told in zip(self.ordered_columns, self._cells(row), strict=True):
+            data[column.key] = told
+        self._update_count += 1  # update_cell would repaint the whole table, 5 KB a cell
+        self.refresh_row(number)
+
+    def _repaint(self) -> None:
+        """In the colours of another theme."""
+        for number, row in enumerate(self._shown if self._places else ()):
+            self._tell(number, row)
 
     def _refill(self, rows: list[Row]) -> None:
         at, number = self.at_key, self.cursor_row
