@@ -1,5 +1,6 @@
 """The terminal UI: which page is open, and which is next."""
 
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import cast
@@ -10,7 +11,7 @@ from core.domain.editions import why_not_included
 from core.errors import WebhooksError
 from core.use_cases import membership
 from core.use_cases.membership import BusinessRow
-from tui.desk import Desk, Place
+from tui.desk import Desk, Place, clocks_in
 from tui.page import BAD, GONE, Page
 from tui.screens.businesses import Businesses
 from tui.screens.find import Find
@@ -147,6 +148,13 @@ class WebhooksApp(Session):
             self.switch_screen(Businesses(self.businesses))
         else:
             cast("Page", self.screen).flash("This is your only business.")
+
+    def use_zone(self, zone: str) -> None:
+        self.settings = replace(self.settings, zone=zone)
+        self.desk = replace(self.desk, local=clocks_in(zone))
+        for page in self.screen_stack:
+            if isinstance(page, Page):
+                page.read_when_next_seen()
 
     def turn_away(self, why: str) -> None:
         self._start_over(Notice(why))

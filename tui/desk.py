@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.domain.actors import Actor
 from core.domain.editions import WEBHOOKS_LIMIT, Edition
@@ -90,6 +91,24 @@ class Desk:
     def time(self, when: datetime) -> str:
         """`12:40:07`."""
         return f"{self.local(when):%H:%M:%S}"
+
+
+def clocks_in(zone: str) -> Callable[[datetime], datetime]:
+    """What the clocks there show at a moment: this machine's where it is empty, or unknown here."""
+    there = _zone(zone)
+    return lambda when: when.astimezone(there)
+
+
+def is_known(zone: str) -> bool:
+    """Whether this machine knows what the clocks there show; its own is the empty one."""
+    return not zone or _zone(zone) is not None
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
 
 
 def short_duration(duration: timedelta) -> str:

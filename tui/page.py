@@ -220,6 +220,10 @@ class Page(Screen[None]):
         self._is_watching = True
         self.set_interval(_POLL, self._look)
 
+    def read_when_next_seen(self) -> None:
+        """What it was read for is not as it was, though nothing in the database has changed."""
+        self._pulse = None
+
     @on(events.Mount)
     def _hold_drawing(self) -> None:
         """Until all is where it belongs: else each step on the way there is a whole screen."""

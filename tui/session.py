@@ -99,6 +99,10 @@ class Session(App[None]):
             self._exception_event.set()
         self._close_messages_no_wait()
 
+    def use_zone(self, zone: str) -> None:
+        """Show the time as the clocks there do, from now on and on every page."""
+        raise NotImplementedError
+
     @property
     def is_at_the_start(self) -> bool:
         """Whether no screen is below this one."""

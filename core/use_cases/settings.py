@@ -11,6 +11,7 @@ from core.storage.models import Setting
 
 _OPERATOR = ""  # whoever holds the database has no login
 _THEME = "theme"
+_ZONE = "zone"
 _LOST = "lost"
 
 
@@ -26,6 +27,7 @@ class Theme(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Settings:
     theme: Theme | None = None  # None: as the terminal's environment says
+    zone: str = ""  # whose clocks show the time, by its IANA name; empty: this machine's
     lost: str = ""  # what was left unfinished when the last session's connection ended
 
 
@@ -36,7 +38,7 @@ def settings_of(login: str | None) -> Settings:
     rows = Setting.select(Setting.name, Setting.value).where(Setting.login == (login or _OPERATOR))
     with connection():
         kept = dict(rows.tuples())
-    return Settings(_known(kept.get(_THEME, "")), kept.get(_LOST, ""))
+    return Settings(_known(kept.get(_THEME, "")), kept.get(_ZONE, ""), kept.get(_LOST, ""))
 
 
 def _known(theme: str) -> Theme | None:
@@ -46,6 +48,10 @@ def _known(theme: str) -> Theme | None:
 
 def keep_theme(login: str | None, theme: Theme | None) -> None:
     _keep(login, _THEME, theme or "")
+
+
+def keep_zone(login: str | None, zone: str) -> None:
+    _keep(login, _ZONE, zone)
 
 
 def keep_lost(login: str | None, what: str) -> None:

@@ -144,21 +144,29 @@ def test_it_costs_few_bytes(busy: Installation, marie: Terminal) -> None:
 @pytest.mark.slow
 @of_the_terminal
 @pytest.mark.parametrize(
-    ("columns", "rows", "start", "card"),
+    ("theme", "columns", "rows", "start", "card"),
     [
-        pytest.param(80, 24, 12_000, 2_500, id="80x24"),
-        pytest.param(120, 40, 25_000, 3_500, id="120x40"),
+        pytest.param("terminal", 80, 24, 12_000, 2_500, id="80x24"),
+        pytest.param("terminal", 120, 40, 25_000, 3_500, id="120x40"),
+        pytest.param("light", 80, 24, 12_000, 3_000, id="80x24_light"),
+        pytest.param("dark", 120, 40, 30_000, 4_800, id="120x40_dark"),
     ],
 )
 def test_so_do_the_list_and_its_card(
-    busy: Installation, receiver: Scripted, columns: int, rows: int, start: int, card: int
+    busy: Installation,
+    receiver: Scripted,
+    theme: str,
+    columns: int,
+    rows: int,
+    start: int,
+    card: int,
 ) -> None:
     """A move in a run of keys costs half a kilobyte, and the card comes once, at its end."""
     for number in range(3):
         busy.add_webhook(f"{receiver.url}/{number}")
     busy.push(20, first=100)
     busy.ok("tick")
-    as_marie = ("--config", str(busy.config), "tui", "--as", "marie")
+    as_marie = ("--config", str(busy.config), "tui", "--as", "marie", "--theme", theme)
     with terminal(busy.folder, *as_marie, columns=columns, rows=rows) as t:
         t.wait_for("LAST DELIVERIES")
         t.press("")

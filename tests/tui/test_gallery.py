@@ -10,6 +10,7 @@ from html import escape
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def _snapshot(name: str) -> str:
     return (_SNAPSHOTS / f"{name}.svg").read_text()
 
 
-def _picture(old: str | None, new: str | None, **how: str) -> Picture:
+def _picture(old: str | None, new: str | None, **how: Any) -> Picture:
     words = {
         "screen": "tui.screens.first_business",
         "about": "",
@@ -114,6 +115,21 @@ def test_another_size_is_told() -> None:
 def test_another_look_of_the_same_text_differs() -> None:
     old = _snapshot("test_screen[webhooks]")
     assert differing(read(old), read(old.replace("#0087d7", "#0087d8"))) == [4]
+
+
+def test_in_each_theme_it_stands_there_too_until_it_is_chosen() -> None:
+    usual = _snapshot("test_screen[webhooks]")
+    page = _page(_picture(usual, None, in_themes={"dark": usual.replace("FAILING", "DARKER!")}))
+    assert "<option>dark</option>" in page
+    assert 'class="panes terminal"' in page
+    assert page.index('class="panes dark"') < page.index("DARKER!")
+    assert "nothing changed" in page
+
+
+def test_what_is_painted_behind_is_in_its_own_line() -> None:
+    """The settings' picture has a theme with a ground of its own."""
+    lines = read(_snapshot("test_screen[settings]")).lines
+    assert [sum(run.width for run in line if not run.text) for line in lines] == [80.0] * 24
 
 
 def test_pictures_stand_with_their_screen_in_the_order_of_the_tests() -> None:

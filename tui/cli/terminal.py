@@ -7,7 +7,6 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -31,7 +30,7 @@ from tui.cli.program import (
     others_settings,
     pass_program,
 )
-from tui.desk import TELL, Desk, Place
+from tui.desk import TELL, Desk, Place, clocks_in
 
 if TYPE_CHECKING:
     from tui.app import WebhooksApp
@@ -52,7 +51,11 @@ _MORE_COLOURS = {"truecolor", "24bit"}
 @click.option("--failed", "only_failed", is_flag=True, help="Of that, what did not arrive.")
 @click.option("--delivery", "delivery_id", default="", metavar="ID", help="Open this delivery.")
 @click.option("--find", default="", metavar="TEXT", help="Open what `find TEXT` finds.")
-@click.option("--theme", type=click.Choice(list(Theme)), help="In these colours, this time.")
+@click.option(
+    "--theme",
+    type=click.Choice([each.value for each in Theme]),
+    help="In these colours, this time.",
+)
 @click.option("--read-only", is_flag=True, help="Change nothing in this session.")
 @pass_program
 def tui(
@@ -63,7 +66,7 @@ def tui(
     webhook_id: int | None,
     delivery_id: str,
     find: str,
-    theme: Theme | None,
+    theme: str | None,
     *,
     only_failed: bool,
     read_only: bool,
@@ -82,9 +85,11 @@ def tui(
     run(replace(desk, business_id=business_id, place=place, read_only=read_only))
 
 
-def _in_theme(theme: Theme | None, desk: Desk) -> Desk:
+def _in_theme(asked: str | None, desk: Desk) -> Desk:
     """In the one that was asked for, whatever is kept with the login."""
-    return desk if theme is None else replace(desk, settings=replace(desk.settings, theme=theme))
+    if asked is None:
+        return desk
+    return replace(desk, settings=replace(desk.settings, theme=Theme(asked)))
 
 
 def _refuse_two_places(place: Place) -> None:
@@ -116,6 +121,7 @@ def make_desk(
     program: Program, login: str | None, business_id: int | None = None, key: str | None = None
 ) -> Desk:
     delivery = program.open().delivery
+    settings = settings_of(login)
     start_worker = f"start one in another terminal: {_command(program)} worker"
     return Desk(
         actor=actor_as(login, f"tui {key}" if key else "tui"),
@@ -123,7 +129,7 @@ def make_desk(
         open_vault=program.vault,
         wake=program.wake,
         clock=utc_now,
-        local=datetime.astimezone,
+        local=clocks_in(settings.zone),
         max_attempts=delivery.max_attempts,
         timeout=delivery.timeout,
         recovery_window=delivery.recovery_window,
@@ -133,7 +139,7 @@ def make_desk(
         development=_development(delivery),
         worker_hint=start_worker if login is None else TELL,
         others_settings=lambda: others_settings(program.config, utc_now()),
-        settings=settings_of(login),
+        settings=settings,
     )
 
 
@@ -160,7 +166,7 @@ def _first_desk(program: Program) -> Desk:
         open_vault=program.vault,
         wake=lambda: None,  # there is no queue yet
         clock=utc_now,
-        local=datetime.astimezone,
+        local=clocks_in(""),
         max_attempts=defaults.max_attempts,
         timeout=defaults.timeout,
         recovery_window=defaults.recovery_window,

@@ -8,7 +8,8 @@ from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core.use_cases.settings import Theme, keep_theme
+from core.use_cases.settings import Theme, keep_theme, keep_zone
+from tui.desk import is_known
 from tui.page import GOOD, Page
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table
@@ -22,6 +23,12 @@ _THEMES: Sequence[tuple[Theme | None, str]] = (
     (Theme.DARK, "dark"),
     (Theme.LIGHT, "light"),
     (Theme.NONE, "none: only the terminal's own two, bold and reverse"),
+)
+_ZONES: Sequence[tuple[str, str]] = (
+    ("", "as the machine has it (TZ)"),
+    ("Europe/Brussels", "Brussels, Paris, Amsterdam"),
+    ("Europe/London", "London"),
+    ("UTC", "UTC"),
 )
 
 
@@ -38,12 +45,22 @@ class SettingsPage(Page):
         self._draw()
 
     def _draw(self) -> None:
-        theme = dict(_THEMES)[self._app.settings.theme]
-        self.query_one(Table).show([Row("theme", (cell("Theme"), cell(theme)))])
+        settings = self._app.settings
+        told = {
+            "theme": ("Theme", dict(_THEMES)[settings.theme]),
+            "clock": ("Clock", dict(_ZONES).get(settings.zone, settings.zone)),
+        }
+        self.query_one(Table).show([Row(key, tuple(map(cell, told[key]))) for key in told])
 
     @on(Table.RowSelected)
     def action_change(self) -> None:
-        self._next(_THEMES, self._app.settings.theme, keep_theme, self._app.use_theme)
+        app, settings = self._app, self._app.settings
+        match self.query_one(Table).at_key:
+            case "theme":
+                self._next(_THEMES, settings.theme, keep_theme, app.use_theme)
+            case "clock":
+                zones = [each for each in _ZONES if is_known(each[0])]
+                self._next(zones, settings.zone, keep_zone, app.use_zone)
 
     def _next(
         self,
@@ -54,7 +71,8 @@ class SettingsPage(Page):
     ) -> None:
         """Of these the one that comes after the one chosen now; the first after the last."""
         values = [value for value, _ in options]
-        chosen = values[(values.index(now) + 1) % len(values)]
+        at = values.index(now) if now in values else -1  # another version's
+        chosen = values[(at + 1) % len(values)]
         login = self.desk.actor.login
 
         def kept(_: None) -> None:

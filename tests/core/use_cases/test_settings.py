@@ -12,6 +12,7 @@ from core.use_cases.settings import (
     Theme,
     keep_lost,
     keep_theme,
+    keep_zone,
     settings_of,
 )
 from tests.support.scene import NOON, OPERATOR
@@ -45,8 +46,9 @@ def test_who_chose_about_colours_has_a_theme_now(
 
 def test_each_login_has_its_own_and_so_has_the_operator(database: str) -> None:
     keep_theme("marie", Theme.NONE)
+    keep_zone("marie", "Europe/Brussels")
     keep_lost(None, "The secret was not confirmed.")
-    assert settings_of("marie") == Settings(Theme.NONE)
+    assert settings_of("marie") == Settings(Theme.NONE, "Europe/Brussels")
     assert settings_of(None) == Settings(lost="The secret was not confirmed.")
     assert settings_of("paul") == AS_IT_COMES
 

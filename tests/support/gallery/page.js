@@ -2,6 +2,7 @@
 const search = document.querySelector("input[type=search]");
 const onlyDiffering = document.querySelector("input[type=checkbox]");
 const size = document.querySelector("input[type=range]");
+const theme = document.querySelector("select");
 const said = document.querySelector("output");
 const figures = [...document.querySelectorAll("figure")];
 const words = new Map(figures.map((figure) => [figure, wordsOf(figure)]));
@@ -39,6 +40,15 @@ function go(step) {
   said.textContent = `${next + 1} of ${differing.length} that differ`;
 }
 
+function nextTheme() {
+  theme.selectedIndex = (theme.selectedIndex + 1) % theme.options.length;
+  showTheme();
+}
+
+function showTheme() {
+  document.body.dataset.theme = theme.value;
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target === search) {
@@ -47,6 +57,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.key === "n") go(1);
   else if (event.key === "p") go(-1);
+  else if (event.key === "t") nextTheme();
   else if (event.key === "/") search.focus();
   else return;
   event.preventDefault();
@@ -56,5 +67,6 @@ for (const button of document.querySelectorAll("button"))
   button.addEventListener("click", () => go(Number(button.value)));
 search.addEventListener("input", filter);
 onlyDiffering.addEventListener("change", filter);
+theme.addEventListener("change", showTheme);
 size.addEventListener("input", () => document.body.style.setProperty("--cell", size.value + "px"));
 filter();

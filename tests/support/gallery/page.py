@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from html import escape
 from itertools import groupby
@@ -28,6 +28,7 @@ class Picture:
     detail: str  # the test's docstring
     old: str | None  # the snapshot, where there is one
     new: str | None  # None where it looks like the snapshot
+    in_themes: dict[str, str] = field(default_factory=dict)  # the same in the others, by name
 
     @property
     def state(self) -> str:
@@ -55,6 +56,7 @@ def _frame(pictures: Sequence[Picture], broken: Sequence[str]) -> str:
         count=_count(pictures),
         contents="".join(_links(pictures)),
         broken=_broken(broken),
+        themes="".join(_themes(pictures)),
     )
 
 
@@ -76,6 +78,11 @@ def _links(pictures: Sequence[Picture]) -> Iterator[str]:
         differ = sum(picture.state != "same" for picture in same_screen)
         dot = f' <b class="dot" title="{differ} differ">{differ}</b>' if differ else ""
         yield f'<li><a href="#s{number}">{escape(_title(screen))}{dot}</a></li>'
+
+
+def _themes(pictures: Sequence[Picture]) -> Iterator[str]:
+    for theme in dict.fromkeys(name for picture in pictures for name in picture.in_themes):
+        yield f"<option>{escape(theme)}</option>"
 
 
 def _broken(tests: Sequence[str]) -> str:
@@ -111,12 +118,16 @@ def _figure(picture: Picture) -> Iterator[str]:
     sizes = dict.fromkeys(f"{one.columns} × {one.rows}" for one in (old, new) if one)
     yield f'<figure class="{picture.state}" tabindex="-1">'
     yield _caption(picture, " → ".join(sizes))
-    yield '<div class="panes">'
+    yield '<div class="panes terminal">'
     if picture.old is not None:
         yield _pane("Committed" if picture.new else "", old, picture.title, marked)
     if picture.new is not None:
         yield _pane("Now", new, picture.title, marked)
-    yield f"</div>{_difference(old, new, marked) if picture.state == 'changed' else ''}</figure>\n"
+    yield f"</div>{_difference(old, new, marked) if picture.state == 'changed' else ''}"
+    for theme, svg in picture.in_themes.items():
+        pane = _pane("", _drawing(svg), f"{picture.title}, {theme}", [])
+        yield f'<div class="panes {escape(theme)}">{pane}</div>'
+    yield "</figure>\n"
 
 
 def _drawing(svg: str | None) -> Drawing | None:

@@ -15,9 +15,13 @@ from typing import Any
 
 import pytest
 from pytest_textual_snapshot import node_to_report_path
+from textual.pilot import Pilot
 
+from core.use_cases.settings import Theme
 from tests.support.gallery.page import Picture, write
+from tui.session import Session
 
+_OTHER_THEMES = (Theme.DARK, Theme.LIGHT, Theme.NONE)
 PAGE = Path("build/gallery.html")
 _PROPERTY = "picture"  # of a test's report, which comes here from the process that ran the test
 
@@ -33,20 +37,35 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def _noting(test: pytest.Function, compare: Callable[..., bool]) -> Callable[..., bool]:
     def compare_and_note(app: Any, *args: Any, run_before: Any = None, **how: Any) -> bool:
         on_top: list[str] = []
+        in_themes: dict[str, str] = {}
 
         async def run_and_look(pilot: Any) -> None:
             if inspect.isawaitable(waited_for := run_before and run_before(pilot)):
                 await waited_for
             on_top.append(type(pilot.app.screen).__module__)
+            in_themes.update(await _in_themes(pilot))
 
         is_same = compare(app, *args, run_before=run_and_look, **how)
-        test.user_properties.append((_PROPERTY, asdict(_picture(test, on_top[-1]))))
+        test.user_properties.append((_PROPERTY, asdict(_picture(test, on_top[-1], in_themes))))
         return is_same
 
     return compare_and_note
 
 
-def _picture(test: pytest.Function, screen: str) -> Picture:
+async def _in_themes(pilot: Pilot[None]) -> dict[str, str]:
+    """What is on the screen in every theme but the usual one, in which it is left."""
+    app = pilot.app
+    if not isinstance(app, Session):
+        return {}
+    drawn, chosen = {}, app.settings.theme
+    for theme in (*_OTHER_THEMES, chosen):
+        app.use_theme(theme)
+        await pilot.pause()
+        drawn[str(theme)] = app.export_screenshot()
+    return {theme: drawn[theme] for theme in _OTHER_THEMES}
+
+
+def _picture(test: pytest.Function, screen: str, in_themes: dict[str, str]) -> Picture:
     kept = node_to_report_path(test)
     is_same, old, new, *_, has_old = pickle.loads(kept.read_bytes())  # noqa: S301 - written above
     kept.unlink()
@@ -59,6 +78,7 @@ def _picture(test: pytest.Function, screen: str) -> Picture:
         detail=_first_line(test.function),
         old=str(old) if has_old else None,
         new=None if is_same else new,
+        in_themes=in_themes,
     )
 
 

@@ -75,7 +75,7 @@ def _read(root: ET.Element) -> Drawing:
     lines: list[list[Run]] = [[] for _ in range(rows)]
     for element in _characters(root):
         if run := _run(element, styles):
-            row = round((float(element.get("y", "0")) - 1.5) // LINE)
+            row = int((float(element.get("y", "0")) - 1) / LINE)
             if 0 <= row < rows:
                 lines[row].append(run)
     return Drawing(columns, rows, _paper(root), tuple(map(tuple, lines)))
