@@ -1,4 +1,4 @@
--- A database and two roles with the least rights: psql -f postgresql.sql, as a superuser.
+-- A database and two roles with the least rights: psql < postgresql.sql, as a superuser.
 -- Then give both a password: \password aurapos_owner, \password aurapos.
 
 -- Makes and changes the tables: for `init`, `migrate` and `copy-from` alone.
