@@ -71,7 +71,7 @@ class Desk:
             return ""
         if self.actor.login is None:
             return f"! {differing[0].upper()}{differing[1:]}."
-        return f"! The worker runs with other settings than this screen: {TELL}"
+        return f"! The worker runs with other settings than this screen: open it anew, else {TELL}"
 
     def moment(self, when: datetime, *, seconds: bool = False) -> str:
         """`23 Nov 12:40`, or `23 Nov 12:40:07`."""

@@ -244,6 +244,12 @@ class Page(Screen[None]):
         if self._is_watching:
             self._look()
 
+    @on(events.ScreenSuspend)
+    def _left(self) -> None:
+        """What was told before may be true no longer when somebody comes back."""
+        if self.is_attached and not self._is_warned:
+            self.flash("")
+
     async def _be_there(self) -> None:
         self._is_there = True
         await self._app.is_there()
@@ -356,7 +362,10 @@ class Page(Screen[None]):
     def say_how_to_quit(self) -> None:
         """For those whose fingers press ctrl+C: it must not end what cannot be had again."""
         stake = self._app.at_stake()
-        self.flash(stake.warning if stake else "q goes back, Q or ^q quits.", BAD if stake else "")
+        if stake is None:
+            self.flash("q goes back, Q or ^q quits.")
+        else:
+            self.flash(f"! {stake.warning} ^q twice leaves all the same.", BAD)
 
     def bindings_shown(self) -> tuple[list[Binding], list[Binding]]:
         """The bindings to show: the screen's own, and those of every screen."""

@@ -19,6 +19,8 @@ class Told(NamedTuple):
 
 
 def of_delivery(row: DeliveryRow, max_attempts: int) -> Told:
+    if row.is_parked:
+        return Told(PAUSED, ".held", "parked")
     match row.status:
         case Status.DELIVERED:
             return Told(ARRIVED, ".good", "arrived")

@@ -159,7 +159,7 @@ def test_a_worker_with_another_configuration_is_told(installed: Installation) ->
     with terminal(installed.folder, *config, "tui") as operator:
         operator.wait_for("! The worker till 1 runs with another delivery.timeout")
     with terminal(installed.folder, *config, "tui", "--as", "marie") as owner:
-        owner.wait_for("! The worker runs with other settings than this screen: tell")
+        owner.wait_for("! The worker runs with other settings than this screen: open")
     LastRun.update(at=utc_now() - timedelta(minutes=5)).where(
         LastRun.job.startswith(TICK)
     ).execute()

@@ -99,6 +99,18 @@ class TestMakingAWebhook:
         play(app, script)
         assert urls(empty) == [URL]
 
+    @of_the_screen
+    def test_enter_goes_on_from_the_events_and_chooses_none(self, empty: Desk) -> None:
+        app = WebhooksApp(empty)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "n", typed(URL), "enter", "enter")
+            assert app.focused is app.screen.query_one("#name")
+            await press(pilot, "ctrl+s")
+
+        play(app, script)
+        assert queries.webhooks(empty.actor, 1)[0].events == SELECTABLE
+
     def test_numbers_choose_events(self, empty: Desk) -> None:
         app = WebhooksApp(empty)
 
@@ -406,7 +418,7 @@ class TestTheSecret:
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "ctrl+c", "ctrl+c")
-            assert says(app, "It is never shown again. Stored it?")
+            assert says(app, "It is never shown again. Stored it? ^q twice leaves all the same.")
             app.post_message(Paste(SECRET.reveal()))
             await quiet(pilot)
             await press(pilot, "ctrl+c")
@@ -559,9 +571,24 @@ class TestTheHistory:
             assert says(app, "It is parked: the webhook is paused")
             await press(pilot, "q")
             await until(pilot, lambda: says(app, "■ pay.example.net/…/aurapos paused, 2 wait"))
+            assert says(app, "Ticket T-113 · 55.10 € ■ parked")
             await press(pilot, "P")
             await until(pilot, lambda: says(app, "2 parked go out now, the oldest first"))
             await until(pilot, lambda: says(app, "FAILING"))
+
+        play(app, script)
+
+    def test_what_was_told_of_a_webhook_is_told_no_more_after_it_was_left(
+        self, app: WebhooksApp
+    ) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "down", "P")
+            await until(pilot, lambda: says(app, "P resumes it."))
+            await press(pilot, "h", "P")
+            await until(pilot, lambda: says(app, "2 parked go out now"))
+            await press(pilot, "q")
+            await until(pilot, lambda: says(app, "FAILING"))
+            assert not says(app, "P resumes it.")
 
         play(app, script)
 
@@ -1162,6 +1189,16 @@ class TestLivingAndDying:
         play(app, script)
         assert [answers[::2] for answers in asked] == [("Chez Marie", asked[0][2])]
         assert asked[0][1] == "express"
+
+    def test_the_field_that_is_empty_is_gone_to(self, empty: Desk) -> None:
+        app = OnePage(empty, SetUp(lambda *_: empty))
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "tab", "tab", "enter")
+            assert says(app, "Type the business's name and its owner's login first.")
+            assert app.focused is app.screen.query_one("#name")
+
+        play(app, script)
 
 
 @of_the_screen

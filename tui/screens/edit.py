@@ -41,10 +41,11 @@ _NAME_WIDTH = max(map(len, SELECTABLE)) + 2
 
 
 class Events(Table):
-    """The seven events, toggled with space or by their number."""
+    """The seven events, toggled with space or by their number; enter goes on, as in a field."""
 
     BINDINGS = [
-        Binding("space,enter", "mark", "Toggle"),
+        Binding("space", "mark", "Toggle"),
+        Binding("enter", "app.focus_next", "Next"),
         Binding("a", "all", "All events"),
         Binding("i", "invert", "Invert the selection"),
         Binding("w", "what", "What is in it"),

@@ -34,7 +34,7 @@ class SetUp(Page):
         yield Static("Nothing is set up here yet. Which business is it?", classes="said gap")
         with Horizontal(classes="field gap"):
             yield Static("Business", classes="label")
-            yield Entry(placeholder="Chez Marie", id="name")
+            yield Entry(placeholder="its name, such as Chez Marie", id="name")
         with Horizontal(classes="field"):
             yield Static("Its owner", classes="label")
             yield Entry(getpass.getuser(), id="owner")
@@ -61,11 +61,14 @@ class SetUp(Page):
 
     @on(Table.RowSelected)
     def action_save(self) -> None:
-        name, owner = (self.query_one(f"#{each}", Entry).value for each in ("name", "owner"))
-        edition = self._edition()
-        if not name.strip() or not owner.strip():
+        fields = [self.query_one(f"#{each}", Entry) for each in ("name", "owner")]
+        empty = next((field for field in fields if not field.value.strip()), None)
+        if empty is not None:
+            empty.focus()
             self.flash("! Type the business's name and its owner's login first.", BAD)
             return
+        name, owner = (field.value for field in fields)
+        edition = self._edition()
         self.act("set up", lambda: self._set_up(name, edition, owner), self._app.start)
 
 
