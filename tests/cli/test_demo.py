@@ -138,9 +138,12 @@ def test_a_demonstration_interrupted_ends_its_worker(tmp_path: Path) -> None:
     wait_until(lambda: not alive(worker))
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
-def test_a_demonstration_that_is_killed_ends_its_worker(
-    tmp_path: Path, signum: signal.Signals
+@pytest.mark.parametrize(
+    ("signum", "code", "left"),
+    [(signal.SIGTERM, 143, 0), (signal.SIGHUP, 129, 0), (signal.SIGKILL, -9, 1)],
+)
+def test_a_demonstration_that_is_killed_ends_its_worker_and_removes_its_folder_if_it_can(
+    tmp_path: Path, signum: signal.Signals, code: int, left: int
 ) -> None:
     command = [*COMMAND, "demo", "--headless", "--seconds", "60"]
     leaves_behind = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -156,5 +159,6 @@ def test_a_demonstration_that_is_killed_ends_its_worker(
         playing.stdout.readline()
         [worker] = children(playing.pid)
         playing.send_signal(signum)
-        assert playing.wait(PATIENCE) == -signum
+        assert playing.wait(PATIENCE) == code
     wait_until(lambda: not alive(worker))
+    assert len(list(tmp_path.iterdir())) == left

@@ -3,9 +3,9 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 from time import monotonic
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import click
 
@@ -38,6 +38,7 @@ from tui.cli.receiver import Answer, Received, Receiver
 from tui.cli.sales import Sales
 from tui.cli.supervisor import start_tied
 from tui.cli.terminal import is_on_terminal, make_desk, run
+from tui.cli.throwaway import throwaway_folder
 
 _OWNER = "marie"
 _CONFIG = """\
@@ -69,6 +70,8 @@ def demo(seconds: int | None, *, headless: bool) -> None:
     On a terminal it opens the UI over them. Without one, or headless, it prints what is delivered,
     and exits 0 only if every event arrived, once, with a valid signature.
     """
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, _end)
     if headless or not is_on_terminal():
         ledger = Ledger(say)
         with _new_stage(ledger) as stage:
@@ -83,11 +86,16 @@ def demo(seconds: int | None, *, headless: bool) -> None:
         raise WebhooksError(failure)
 
 
+def _end(signum: int, _: Any) -> NoReturn:
+    """As ctrl+C does: the worker is ended and the folder removed on the way out."""
+    raise SystemExit(128 + signum)
+
+
 @contextmanager
 def _new_stage(ledger: "Ledger") -> Iterator["Stage"]:
     """A stage, and once the worker has settled everything a look at what must be true after it."""
-    with tempfile.TemporaryDirectory(prefix="aurapos-webhooks-") as folder:
-        with Stage(Path(folder), ledger) as stage:
+    with throwaway_folder() as folder:
+        with Stage(folder, ledger) as stage:
             yield stage
         ledger.examine(stage.evidence())
 
