@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from core.domain.delivery import Schedule
 from core.outbound.sender import Sender
 from core.outbound.tls import tls_context
 from core.outbound.transport import GuardedTransport
-from core.pipeline.heartbeat import record_end, record_tick
+from core.pipeline.heartbeat import own_name, record_end, record_tick
 from core.pipeline.leases import LEASE
 from core.pipeline.retention import prune_daily
 from core.pipeline.subjects import cut_subjects
@@ -73,7 +72,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     clock.set()
     tls_context(config.delivery.ca_file)  # a mistake in it is told now
     huey = open_configured_queue(config)
-    name = f"{socket.gethostname()} {os.getpid()}"
+    name = own_name()
 
     settings = settings_of(config)
 

@@ -1,6 +1,8 @@
 """That a consumer lives, and when what runs now and then last ran."""
 
 import json
+import os
+import socket
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -13,6 +15,29 @@ TICK_WITHIN = timedelta(minutes=2)
 """A consumer that lives has ticked so recently."""
 ENDED = "ended"
 """Of the row that says when the latest of those that ended in order did."""
+
+
+def own_name() -> str:
+    """What this process is called as a consumer: its machine, and its number there."""
+    return f"{socket.gethostname()} {os.getpid()}"
+
+
+def is_missing(consumer: str) -> bool:
+    """Whether it was called after this machine, and there is no such process here.
+
+    It was killed then; or it lives in a container that has this machine's name, so that this is
+    told and nothing is decided by it.
+    """
+    machine, _, number = consumer.rpartition(" ")
+    if machine != socket.gethostname() or not number.isdecimal():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # another account's
+        return False
+    return False
 
 
 def record_tick(consumer: str, now: datetime, settings: Mapping[str, str] | None = None) -> None:

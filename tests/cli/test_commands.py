@@ -201,7 +201,7 @@ def test_a_sample_is_sent_and_marked_in_the_history(installed: Installation) -> 
         "sample",
         "delivered",
     )
-    assert "ticket.created (sample)" in installed.ok("delivery", "list")
+    assert "  1        ticket.created (sample)  delivered  " in installed.ok("delivery", "list")
     refused = installed.fails("webhook", "test", "1", "--event", "ping")
     assert 'There is no event "ping"' in refused
 

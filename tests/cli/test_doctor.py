@@ -1,10 +1,14 @@
 """What `doctor` finds in an installation that somebody has been at."""
 
 import os
+import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from core.config import load_config, settings_of
 from core.pipeline.heartbeat import record_tick
 from core.storage.clock import utc_now
 from core.storage.database import transaction
@@ -25,6 +29,22 @@ def test_a_clock_that_is_behind_the_last_tick(installed: Installation) -> None:
     [told] = found(installed, "clock")
     assert told.startswith("BAD     clock     It is behind the last tick, which was at ")
     assert "s from now: set the clocks (NTP)" in told
+
+
+def test_a_worker_that_was_killed_is_told_before_its_ticks_are_old(installed: Installation) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        killed.wait()
+    settings = settings_of(load_config(installed.config))
+    with installed.tables():
+        record_tick(f"{socket.gethostname()} {killed.pid}", utc_now(), settings)
+    [told] = found(installed, "worker")
+    assert told.startswith("warning worker    The last tick was ")
+    assert f"there is no process {killed.pid} on this machine any more: was it killed?" in told
+    assert "no such process here any more" in installed.ok("status")
+    with installed.tables():
+        record_tick("till 1", utc_now(), settings)
+    [told] = found(installed, "worker")
+    assert told.startswith("ok      worker    the last tick was "), "another goes on"
 
 
 @pytest.mark.files_only("is about files")

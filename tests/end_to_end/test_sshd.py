@@ -167,6 +167,7 @@ def test_a_key_that_may_export_has_the_answer_without_a_terminal(
     for key in ("marie", "paul"):
         done = sshd.run(key, *asked)
         assert (done.returncode, done.stdout) == (2, b""), "it opens the terminal UI only"
+        assert b"answered only to a key that may export" in done.stderr
     installed.ok("member", "add", "marie", *books_key(sshd), "--allow", "nothing")
     assert sshd.run("books", *asked).stdout == b""
 

@@ -93,10 +93,14 @@ def print_deliveries(rows: list[DeliveryRow], empty: str, *, as_json: bool) -> N
         print_json([_shape(row) for row in rows])
         return
     print_table(
-        ("DATE (UTC)", "EVENT", "STATUS", "HTTP", "TRIES", "NEXT (UTC)", "DELIVERY", "RESPONSE"),
+        (
+            *("DATE (UTC)", "WEBHOOK", "EVENT", "STATUS", "HTTP", "TRIES", "NEXT (UTC)"),
+            *("DELIVERY", "RESPONSE"),
+        ),
         [
             (
                 row.created_at,
+                row.webhook_id,
                 row.what,
                 row.status,
                 row.http_status or row.error,

@@ -17,7 +17,7 @@ from core.config import Config
 from core.domain.delivery import TOLD_BEFORE
 from core.errors import WebhooksError
 from core.outbound.tls import tls_context
-from core.pipeline.heartbeat import TICK_WITHIN
+from core.pipeline.heartbeat import TICK_WITHIN, is_missing
 from core.storage.clock import utc_now
 from core.storage.database import (
     connection,
@@ -310,7 +310,15 @@ def _worker() -> Iterator[_Told]:
         yield Verdict.BAD, told
     else:
         told = f"the last tick was {(now - last).total_seconds():.0f} s ago"
-        yield Verdict.OK, told
+        consumers = list(workers.settings_of_consumers(now))
+        if consumers and all(map(is_missing, consumers)):
+            told = (
+                f"T{told[1:]}, but there is no process {consumers[0].rpartition(' ')[2]} on this "
+                "machine any more: was it killed? Start `aurapos-webhooks worker`."
+            )
+            yield Verdict.WARNING, told
+        else:
+            yield Verdict.OK, told
     overdue = workers.waiting_since(now - TICK_WITHIN)
     if overdue is not None:
         told = f"Deliveries have been due since {overdue:%Y-%m-%d %H:%M} UTC: see the worker's log."

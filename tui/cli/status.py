@@ -11,7 +11,7 @@ import click
 from peewee import PeeweeException
 
 from core.errors import BadKeyFile, WebhooksError
-from core.pipeline.heartbeat import TICK_WITHIN
+from core.pipeline.heartbeat import TICK_WITHIN, is_missing
 from core.pipeline.tallies import totals
 from core.storage.clock import utc_now
 from core.storage.database import explain
@@ -142,7 +142,8 @@ def _lines(found: Vitals, now: datetime) -> Iterator[str]:
     if not found.consumers:
         yield "consumers   none runs: start `aurapos-webhooks worker`"
     for name, at in found.consumers:
-        yield f"consumer    {name}, last tick {_seconds(at, now)} s ago"
+        gone = "; there is no such process here any more" if is_missing(name) else ""
+        yield f"consumer    {name}, last tick {_seconds(at, now)} s ago{gone}"
     yield f"failing     {found.failing_webhooks} webhooks"
     for failing in found.worst:
         yield f"            {failing.webhook_id}  {failing.url}  {failing.waiting} waiting"

@@ -75,7 +75,10 @@ def tui(
     place = Place(webhook_id, only_failed, delivery_id, find)
     _refuse_two_places(place)
     if not is_on_terminal():
-        click.echo("The terminal UI needs a terminal: run it from one (ssh -t).", err=True)
+        told = "The terminal UI needs a terminal: run it from one (ssh -t)."
+        if key is not None:
+            told += " Commands are answered only to a key that may export."
+        click.echo(told, err=True)
         sys.exit(2)
     if login is None and place == Place() and not read_only and _is_untouched(program):
         run(_in_theme(theme, _first_desk(program)))
