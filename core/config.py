@@ -11,7 +11,8 @@ from typing import Any
 
 from core.domain.editions import WEBHOOKS_LIMIT
 from core.domain.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url
-from core.errors import BadConfig
+from core.domain.mail import parse_address
+from core.errors import BadConfig, BadInput
 
 Network = IPv4Network | IPv6Network
 
@@ -109,6 +110,22 @@ def _url(pattern: re.Pattern[str], right: str) -> Callable[[object], str]:
     return parse
 
 
+def _mail_address(value: object) -> str:
+    """Or none, where there is no mail."""
+    text = _text(value)
+    try:
+        return text and parse_address(text)
+    except BadInput:
+        raise _Bad('a mail address such as "alerts@example.com"') from None
+
+
+def _host(value: object) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9.:-]*", text):
+        raise _Bad('the name of a server such as "smtp.example.com", its port apart')
+    return text
+
+
 def _networks(value: object) -> tuple[Network, ...]:
     if not isinstance(value, list):
         raise _Bad('a list of networks such as ["127.0.0.0/8"]')
@@ -168,6 +185,16 @@ class HistoryConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MailConfig:
+    host: str = _key(_host, "")
+    port: int = _key(_whole(1, 65_535), 587)
+    user: str = _key(_text, "")
+    password_file: str = _key(_text, "")
+    sender: str = _key(_mail_address, "")
+    ca_file: str = _key(_text, "")
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsConfig:
     webhooks: int = _key(_whole(1, _MOST_WEBHOOKS), WEBHOOKS_LIMIT)
 
@@ -186,6 +213,7 @@ class Config:
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     delivery: DeliveryConfig = field(default_factory=DeliveryConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
+    mail: MailConfig = field(default_factory=MailConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
@@ -196,6 +224,7 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "secrets": SecretsConfig,
     "delivery": DeliveryConfig,
     "history": HistoryConfig,
+    "mail": MailConfig,
     "limits": LimitsConfig,
     "log": LogConfig,
 }
@@ -228,7 +257,17 @@ def parse_config(document: Mapping[str, Any], name: str) -> Config:
         for section, kind in _SECTIONS.items()
         if section in document
     }
-    return Config(**sections)
+    config = Config(**sections)
+    _refuse_half_a_mail(config.mail, name)
+    return config
+
+
+def _refuse_half_a_mail(mail: MailConfig, name: str) -> None:
+    """What one key makes another need."""
+    if mail.host and not mail.sender:
+        raise BadConfig(f"In {name}, mail.sender must be given too: the address mail comes from.")
+    if mail.user and not mail.password_file:
+        raise BadConfig(f"In {name}, mail.password_file must be given too: it logs mail.user in.")
 
 
 def _parse_section(kind: type[Any], table: object, name: str, section: str) -> Any:
@@ -270,6 +309,11 @@ def _relative_to(folder: Path, config: Config) -> Config:
         SecretsConfig(beside(config.secrets.key_file)),
         replace(config.delivery, ca_file=beside(config.delivery.ca_file)),
         config.history,
+        replace(
+            config.mail,
+            password_file=beside(config.mail.password_file),
+            ca_file=beside(config.mail.ca_file),
+        ),
         config.limits,
         config.log,
     )
@@ -285,7 +329,8 @@ def settings_of(config: Config) -> dict[str, str]:
         for section in ("delivery", "history")
         for key in fields(getattr(config, section))
     }
-    return {"queue.url": _place(config.queue.url), **told}
+    mail = {"mail.host": config.mail.host, "mail.sender": config.mail.sender}
+    return {"queue.url": _place(config.queue.url), **told, **mail}
 
 
 def _told(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What every worker does once a minute besides delivering."""
+"""What every worker does once a minute, or more often, besides delivering."""
 
 import asyncio
 import logging
@@ -13,17 +13,22 @@ from tasks.database_thread import DatabaseThread
 log = logging.getLogger(__name__)
 
 _MINUTE = 60.0  # seconds
+_SHORTEST = 0.05  # another worker is at it, and has not written it yet
+
+
+Work = Callable[[], float | None]
 
 
 class Chore:
     """Work on the database, done at each tick and after a minute without one: a queue gives its
     ticks to any one of its consumers. Its thread is its own, so nothing waits for it.
 
-    It must be used inside one event loop.
+    Work that returns a number is wanted again in so many seconds. A chore must be used inside one
+    event loop.
     """
 
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
+    def __init__(self, work: Work) -> None:
+        self.work = work
         self._called = asyncio.Event()
         self._stopping = False
         self._thread = DatabaseThread("chore")
@@ -38,14 +43,18 @@ class Chore:
 
     async def run(self) -> None:
         """Until it is stopped."""
+        seconds = _MINUTE
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._called.wait(), _MINUTE)
+                await asyncio.wait_for(self._called.wait(), seconds)
             self._called.clear()
             if self._stopping:
                 break
+            seconds = _MINUTE
             try:
-                await self._thread.run(self._work)
+                wanted = await self._thread.run(self.work)
+                if wanted is not None:
+                    seconds = min(_MINUTE, max(_SHORTEST, wanted))
             except PeeweeException as error:
                 log.error("a chore waits for the next minute: %s", explain(error))
             except Exception:  # a fault of ours in one chore ends neither it nor deliveries

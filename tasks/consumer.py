@@ -30,9 +30,16 @@ from tasks.dispatcher import Dispatcher
 from tasks.ending import end_in_time
 from tasks.engine import Engine
 from tasks.listener import Listener
+from tasks.postman import Postman
 from tasks.shares import Limits
 from tasks.wakes import aside, register, unfailing
-from tasks.wiring import CONFIG_VARIABLE, DEFAULT_CONFIG, make_policy, open_configured_queue
+from tasks.wiring import (
+    CONFIG_VARIABLE,
+    DEFAULT_CONFIG,
+    make_mail_server,
+    make_policy,
+    open_configured_queue,
+)
 from tasks.writer import Rules
 
 log = logging.getLogger(__name__)
@@ -45,6 +52,7 @@ def make_dispatcher(
     *,
     lease_for: timedelta = LEASE,
     on_backlog: Callable[[], None] = lambda: None,
+    on_mail: Callable[[], None] = lambda: None,
     clock: Callable[[], datetime] = utc_now,
 ) -> Dispatcher:
     """A dispatcher for the event loop it is first used in."""
@@ -57,6 +65,20 @@ def make_dispatcher(
         Limits(affordable(delivery.concurrency), delivery.per_webhook, delivery.per_host),
         clock,
         on_backlog=on_backlog,
+        on_mail=on_mail,
+    )
+
+
+def make_postman(
+    config: Config, *, lease_for: timedelta = LEASE, clock: Callable[[], datetime] = utc_now
+) -> Postman:
+    """Raises BadConfig where [mail] names a ca_file that cannot be used."""
+    return Postman(
+        make_mail_server(config.mail),
+        lambda: load_vault(Path(config.secrets.key_file)),
+        _schedule(config),
+        clock,
+        lease_for,
     )
 
 
@@ -96,10 +118,21 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     def sweep() -> None:
         rounds.step(clock())
 
+    postman = make_postman(config, lease_for=lease_for, clock=clock)
+
+    def mail() -> float | None:
+        return postman.go(lambda: engine.is_stopping)
+
     engine = Engine(
-        lambda: make_dispatcher(config, lease_for=lease_for, on_backlog=call_for_help, clock=clock),
+        lambda: make_dispatcher(
+            config,
+            lease_for=lease_for,
+            on_backlog=call_for_help,
+            on_mail=lambda: engine.do(mail),
+            clock=clock,
+        ),
         clock,
-        [tell_that_it_lives, prune, sweep, count, cut],
+        [tell_that_it_lives, prune, sweep, count, cut, mail],
         farewell=lambda: record_end(name, utc_now()),
     )
 

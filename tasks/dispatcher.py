@@ -48,7 +48,8 @@ _START_WITHIN = 1 / 6  # of a lease: what is claimed is started by then, or give
 class Dispatcher:
     """Runs passes, one at a time, in the one event loop that it is used in.
 
-    `on_backlog` is called, and must return at once, when there is more than can be started here.
+    `on_backlog` is called, and must return at once, when there is more than can be started here;
+    `on_mail` as well, when something is to be mailed.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Dispatcher:
         clock: Callable[[], datetime],
         *,
         on_backlog: Callable[[], None] = lambda: None,
+        on_mail: Callable[[], None] = lambda: None,
     ) -> None:
         self._sender = sender
         self._open_vault = open_vault
         self._clock = clock
         self._lease = rules.lease_for.total_seconds()
         self._on_backlog = on_backlog
+        self._on_mail = on_mail
         self._limits = limits
         self._load = Load(limits)
         self._roster = Roster()
@@ -289,6 +292,8 @@ class Dispatcher:
             self._on_backlog()
         self._roster_at = begin + _ROSTER_FOR
         found = await self._writer.look_around(until)
+        if found.has_mail:
+            self._on_mail()
         tally.events += found.events
         self._load.assume_silent(each.webhook_id for each in found.waiting if each.is_down)
         self._restrained = frozenset(

@@ -21,7 +21,7 @@ from peewee import PeeweeException
 from core.errors import WebhooksError
 from core.outbound.event_loop import run
 from core.storage.database import explain
-from tasks.chores import Chore
+from tasks.chores import Chore, Work
 from tasks.dispatcher import Dispatcher
 from tasks.ending import flush_log
 
@@ -46,7 +46,7 @@ class Engine:
         self,
         make_dispatcher: Callable[[], Dispatcher],
         clock: Callable[[], datetime],
-        chores: Sequence[Callable[[], None]] = (),
+        chores: Sequence[Work] = (),
         farewell: Callable[[], None] = lambda: None,
     ) -> None:
         self._make_dispatcher = make_dispatcher
@@ -84,6 +84,12 @@ class Engine:
     def tick(self) -> None:
         """Look for work, and do the chores."""
         self._call(self._tick)
+
+    def do(self, work: Work) -> None:
+        """This chore is wanted now; to be called in the engine's own thread."""
+        for chore in self._chores:
+            if chore.work == work:
+                chore.call()
 
     def stop(self) -> None:
         """Claim nothing more, finish what is in flight, and end."""

@@ -11,6 +11,7 @@ from core.pipeline import leases
 from core.pipeline.alerts import next_look, tell_some
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
+from core.pipeline.mail import next_mail
 from core.pipeline.recording import settle_all
 from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
@@ -47,6 +48,7 @@ class Found(NamedTuple):
     events: int  # that were fanned out, alerts among them
     has_more: bool  # there may be more to do at once
     waiting: list[Waiting]
+    has_mail: bool  # something is to be mailed now
 
 
 class Written(NamedTuple):
@@ -96,7 +98,11 @@ class Writer:
         fanned_out = fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
         self._fanned_out_last = fanned_out.last_business
         has_more = more_to_tell or not fanned_out.is_all or self._recover()
-        return Found(fanned_out.events, has_more, waiting_webhooks(until))
+        return Found(fanned_out.events, has_more, waiting_webhooks(until), self._has_mail())
+
+    def _has_mail(self) -> bool:
+        due = next_mail()
+        return due is not None and due <= self._clock()
 
     def _recover(self) -> bool:
         window = self._rules.recovery_window

@@ -138,12 +138,20 @@ class About(NamedTuple):
 
 def alert_payload(edge: Edge, about: About, language: Language) -> bytes:
     """An alert, for programs and for people; of the address the host, and the path's end."""
-    webhook = {"id": about.id, "host": host_of(about.url)}
+    told = {
+        "kind": edge.kind,
+        "webhook": {"id": about.id, "host": host_of(about.url)},
+        "since": wire_time(edge.since),
+        "text": alert_text(edge, about, language),
+    }
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+def alert_text(edge: Edge, about: About, language: Language) -> str:
+    """What people are told, in a sentence."""
     sentences, units = _PHRASES[language]
     time = _span(edge.time, units)
-    text = sentences[edge.kind].format(webhook=_place(about), time=time, parked=about.parked)
-    told = {"kind": edge.kind, "webhook": webhook, "since": wire_time(edge.since), "text": text}
-    return json.dumps(told, ensure_ascii=False).encode()
+    return sentences[edge.kind].format(webhook=_place(about), time=time, parked=about.parked)
 
 
 def _place(about: About) -> str:

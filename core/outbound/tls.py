@@ -36,7 +36,15 @@ _REASONS = {
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Verifies certificates against certifi's authorities, and those in `ca_file` if it names one.
+    """For HTTP: as `trusting` has it."""
+    context = trusting(ca_file, "[delivery]")
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def trusting(ca_file: str, section: str) -> ssl.SSLContext:
+    """Verifies certificates against certifi's authorities, and those in `ca_file` if it names one;
+    `section` of the configuration does.
 
     Made by hand because the standard library's way heeds the environment: SSLKEYLOGFILE would
     write down every session's keys, SSL_CERT_FILE replace who is trusted.
@@ -45,14 +53,13 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificates and names
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
-    context.set_alpn_protocols(["http/1.1"])
     context.load_verify_locations(certifi.where())
     if ca_file:
-        _trust(context, ca_file)
+        _trust(context, ca_file, section)
     return context
 
 
-def _trust(context: ssl.SSLContext, ca_file: str) -> None:
+def _trust(context: ssl.SSLContext, ca_file: str, section: str) -> None:
     try:
         context.load_verify_locations(cadata=Path(ca_file).read_text("utf-8-sig"))
     except (ssl.SSLError, ValueError):
@@ -62,7 +69,7 @@ def _trust(context: ssl.SSLContext, ca_file: str) -> None:
     else:
         return
     raise BadConfig(
-        f"[delivery] ca_file {ca_file} cannot be used ({why}): name a readable file of PEM "
+        f"{section} ca_file {ca_file} cannot be used ({why}): name a readable file of PEM "
         "certificates."
     )
 

@@ -1,9 +1,9 @@
-"""Telling owners of one webhook at another, as `domain.alerts` decides it.
+"""Telling owners of one webhook at another, and by mail, as `domain.alerts` decides it.
 
 Whatever changes writes `webhook.look_at`, with the change and in its transaction. A pass looks at
 the webhooks whose time has come, and what is to be told of each becomes an event for each webhook
-that hears of the others, in the transaction that notes it as told: so no death of a worker loses a
-message, and none is made twice.
+that hears of the others, and a mail for each address, in the transaction that notes it as told: so
+no death of a worker loses a message, and none is made twice.
 """
 
 from collections import defaultdict
@@ -22,6 +22,7 @@ from core.domain.alerts import (
     Kind,
     Told,
     alert_payload,
+    alert_text,
     look,
 )
 from core.domain.delivery import ErrorKind
@@ -30,6 +31,7 @@ from core.domain.events import EventType, Purpose
 from core.domain.hosts import host_of
 from core.domain.language import Language
 from core.intake import queue_for
+from core.pipeline.mail import queue_alert, readers_of
 from core.pipeline.steps import Step, passed
 from core.storage.database import connection, one_of, transaction
 from core.storage.literals import is_true
@@ -39,6 +41,7 @@ from core.storage.models import (
     Attempt,
     Business,
     Delivery,
+    MailAddress,
     Webhook,
     row_lock,
 )
@@ -148,6 +151,11 @@ class _Scene:
         return found
 
     @cached_property
+    def readers(self) -> dict[int, list[MailAddress]]:
+        """By business, the addresses that are told by mail."""
+        return readers_of(self._businesses)
+
+    @cached_property
     def told(self) -> dict[int, dict[Kind, Told]]:
         found = defaultdict[int, dict[Kind, Told]](dict)
         for row in Alert.select().where(one_of(Alert.webhook, self._ids)):
@@ -195,13 +203,14 @@ def _look_at(row: _Row, scene: _Scene, keep: timedelta, now: datetime) -> dateti
     parked = scene.parked.get(row.id, NOTHING_PARKED)
     found = look(_condition(row, parked), scene.told.get(row.id, {}), keep, now)
     hearers = [each for each in scene.hearers.get(row.business_id, ()) if each.id != row.id]
-    if not (found.tell and hearers):
+    readers = scene.readers.get(row.business_id, ()) if found.tell else ()
+    if not (found.tell and (hearers or readers)):
         return found.again_at
     if not scene.anybody_answers(min(edge.since for edge in found.tell)):
         return now + _AGAIN
     about = About(row.id, row.url, row.name, parked.number)
     for edge in found.tell:
-        _tell(edge, about, hearers, now)
+        _tell(edge, about, hearers, readers, now)
     return found.again_at
 
 
@@ -216,10 +225,19 @@ def _condition(row: _Row, parked: Parked) -> Condition:
     )
 
 
-def _tell(edge: Edge, about: About, hearers: Iterable[Webhook], now: datetime) -> None:
+def _tell(
+    edge: Edge,
+    about: About,
+    hearers: Iterable[Webhook],
+    readers: Iterable[MailAddress],
+    now: datetime,
+) -> None:
     for hearer in hearers:
         payload = alert_payload(edge, about, Language(hearer.language))
         queue_for(hearer, EventType.ALERT, payload, now, purpose=Purpose.ALERT)
+    for reader in readers:
+        sentence = alert_text(edge, about, Language(reader.language))
+        queue_alert(reader, edge, about.id, sentence, now)
     Alert.insert(webhook=about.id, kind=edge.kind, told_at=now, since=edge.since).on_conflict(
         conflict_target=[Alert.webhook, Alert.kind], preserve=[Alert.told_at, Alert.since]
     ).execute()

@@ -13,6 +13,7 @@ from peewee import Expression, fn
 from core.domain.delivery import WAITING, ErrorKind, Expired, Recovery, Status
 from core.pipeline.attempt_log import attempt_row, log_attempts
 from core.pipeline.heartbeat import TICK, record_run
+from core.pipeline.mail import forget_mail
 from core.pipeline.stopping import IsStopping, never
 from core.pipeline.tallies import keep_counts_of, reuse_ids
 from core.storage.database import one_of, transaction
@@ -85,6 +86,7 @@ def prune(before: datetime, now: datetime, is_stopping: IsStopping = never) -> i
     _fill_in_times(now, is_stopping)
     _walk(Event, _prune_events, before, now, is_stopping)
     forget_kept_back(before)
+    forget_mail(before)
     with transaction():
         is_over = (LastRun.at < now - _DAY) | (LastRun.at > now + _DAY)
         LastRun.delete().where(LastRun.job.startswith(TICK) & is_over).execute()

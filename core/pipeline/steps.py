@@ -21,10 +21,15 @@ class Step(StrEnum):
     SETTLED = "settled"
     TELLING = "telling"  # alerts queued and noted as told, not committed
     TOLD = "told"
+    MAILING = "mailing"  # a mail is claimed; nothing of it has left
+    MAILED = "mailed"  # handed in, which is written nowhere
 
 
 OF_ALERTS = frozenset({Step.TELLING, Step.TOLD})
 """The steps that only work passes of which somebody is to be told."""
+
+OF_MAIL = frozenset({Step.MAILING, Step.MAILED})
+"""Those that only mail passes."""
 
 
 Watcher = Callable[[Step], None]

@@ -128,6 +128,47 @@ class Alert(Table):
         primary_key = CompositeKey("webhook", "kind")
 
 
+class MailAddress(Table):
+    """Where a member, or the operator, wants to be told of a business's webhooks by mail."""
+
+    business = ForeignKeyField(Business, index=False)
+    login = TextField()  # the operator's is empty
+    address = TextField()
+    language = TextField()  # a language.Language
+    asked_at = TimeField()  # when its latest code was
+    nonce = BlobField(null=True)  # what that code was made of; null once it was confirmed
+    tries = SmallIntegerField(default=0)  # of that code
+    confirmed_at = TimeField(null=True)
+
+    class Meta:
+        primary_key = CompositeKey("business", "login", "address")
+
+
+class Mail(Table):
+    """One message to such an address, until it was handed in or given up."""
+
+    id = BigAutoField()
+    business = ForeignKeyField(Business, index=False)
+    login = TextField()
+    address = TextField()
+    kind = TextField()  # an alerts.Kind, or mail.CODE
+    subject = TextField(default="")  # a code's is written when it is sent, and so is its text
+    text = TextField(default="")
+    created_at = TimeField()
+    until = TimeField()  # of no use after
+    due_at = TimeField(null=True)  # of its next attempt: while leased, the lease's end
+    lease = BigIntegerField(null=True)
+    attempts = SmallIntegerField(default=0)  # that failed
+    interruptions = SmallIntegerField(default=0)
+    sent_at = TimeField(null=True)
+    error = TextField(default="")  # how the latest attempt failed, or why it was given up
+
+
+Mail.add_index(Mail.index(Mail.due_at, name="mail_due", where=SQL("due_at IS NOT NULL")))
+Mail.add_index(Mail.index(Mail.created_at, name="mail_code", where=SQL("kind = 'code'")))
+Mail.add_index(Mail.index(Mail.created_at, name="mail_failed", where=SQL("error <> ''")))
+
+
 class SelectedEvent(Table):
     """An event type that a webhook asked for."""
 
@@ -312,6 +353,8 @@ TABLES: tuple[type[Table], ...] = (
     MemberKey,
     Webhook,
     Alert,
+    MailAddress,
+    Mail,
     SelectedEvent,
     Event,
     Delivery,

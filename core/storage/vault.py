@@ -42,6 +42,14 @@ class Vault:
         """
         return hmac.digest(self.keys[-1][1], b"queue messages", "sha256")
 
+    def code(self, about: bytes, digits: int) -> str:
+        """Digits that only who has the key can tell: what was drawn for `about` is kept nowhere.
+
+        Made from the oldest key as well.
+        """
+        drawn = hmac.digest(self.keys[-1][1], b"a code " + about, "sha256")
+        return f"{int.from_bytes(drawn) % 10**digits:0{digits}}"
+
     def knows(self, sealed: bytes) -> bool:
         """Whether the key it was sealed with is here."""
         return _key_id(sealed) in dict(self.keys)

@@ -10,7 +10,7 @@ from core.domain.cleaning import clean
 from core.domain.editions import Edition, includes_webhooks
 from core.errors import BadInput, NotFound
 from core.storage.database import connection, transaction
-from core.storage.models import Business, Member, MemberKey, Setting, Webhook
+from core.storage.models import Business, MailAddress, Member, MemberKey, Setting, Webhook
 from core.storage.ready import rest, wake
 from core.storage.rows import find_business
 from core.use_cases.audit import note
@@ -124,6 +124,9 @@ def remove_member(actor: Actor, business_id: int, login: str, now: datetime) -> 
         removed = Member.delete().where((Member.business == business_id) & (Member.login == login))
         if not removed.execute():
             raise NotFound(f"{login!r} is not a member of business {business_id}.")
+        MailAddress.delete().where(
+            (MailAddress.business == business_id) & (MailAddress.login == login)
+        ).execute()
         if not Member.select().where(Member.login == login).exists():
             MemberKey.delete().where(MemberKey.login == login).execute()
             Setting.delete().where(Setting.login == login).execute()

@@ -16,6 +16,7 @@ from core.storage.models import (
     Delivery,
     Event,
     LastRun,
+    Mail,
     Webhook,
     accepted,
     counts_for_health,
@@ -26,6 +27,7 @@ from core.storage.parked import NOTHING_PARKED, parked_deliveries
 from core.use_cases.workers import waiting_since
 
 MINUTE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
 _WORST = 10
 _LIVES_WITHIN = 5 * MINUTE  # of its last tick
 
@@ -47,6 +49,14 @@ class PausedWebhook:
 
 
 @dataclass(frozen=True, slots=True)
+class MailVitals:
+    waiting: int  # to be handed in
+    failed: int  # of those, at least once
+    given_up: int  # of what was made within a day
+    why: str  # how the latest of those failed
+
+
+@dataclass(frozen=True, slots=True)
 class Vitals:
     outbox: int  # events not yet fanned out
     due: int
@@ -59,6 +69,7 @@ class Vitals:
     failing_webhooks: int
     worst: tuple[FailingWebhook, ...]  # most waiting first
     paused: tuple[PausedWebhook, ...]  # the longest paused first; what is parked is in no number
+    mail: MailVitals
     consumers: tuple[tuple[str, datetime], ...]  # name and last tick, the latest first
 
 
@@ -83,6 +94,7 @@ def vitals(now: datetime) -> Vitals:
             failing_webhooks=len(failing),
             worst=tuple(failing[:_WORST]),
             paused=tuple(paused_webhooks()),
+            mail=mail_vitals(now),
             consumers=_consumers(now),
         )
 
@@ -140,6 +152,22 @@ def held_webhooks(now: datetime) -> list[tuple[int, datetime]]:
             Webhook.deleted_at.is_null() & (Webhook.held_until > now)
         )
         return list(rows.order_by(Webhook.id).tuples())
+
+
+def mail_vitals(now: datetime) -> MailVitals:
+    """What is to be mailed and could not be; what nobody wanted any more is no trouble."""
+    waits = ~Mail.due_at.is_null()
+    has_failed = SQL("error <> ''") & (Mail.created_at > now - _DAY)  # a literal, for its index
+    with connection():
+        waiting = Mail.select().where(waits).count()
+        failed, given_up = (
+            Mail.select(fn.COUNT(Mail.id).filter(waits), fn.COUNT(Mail.id).filter(~waits))
+            .where(has_failed)
+            .tuples()
+            .get()
+        )
+        latest = Mail.select(Mail.error).where(has_failed).order_by(Mail.created_at.desc())
+        return MailVitals(waiting, failed, given_up, latest.limit(1).scalar() or "")
 
 
 def _last_minute(now: datetime) -> tuple[int, int]:

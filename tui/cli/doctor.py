@@ -16,6 +16,7 @@ from peewee import PeeweeException
 from core.config import Config
 from core.domain.delivery import TOLD_BEFORE
 from core.errors import WebhooksError
+from core.outbound.mail import MailFailed, check
 from core.outbound.tls import tls_context
 from core.pipeline.heartbeat import TICK_WITHIN, is_missing
 from core.storage.clock import utc_now
@@ -33,11 +34,11 @@ from core.storage.schema import require_current
 from core.storage.vault import load_vault
 from core.use_cases import workers
 from core.use_cases.businesses import standing_urls
-from core.use_cases.installation_health import held_webhooks, paused_webhooks
+from core.use_cases.installation_health import held_webhooks, mail_vitals, paused_webhooks
 from core.use_cases.rotation import lost_secrets
 from core.use_cases.trials import silenced_webhooks
-from tasks.wiring import make_policy, open_configured_queue
-from tui.cli.output import print_json, say, told_of_pause
+from tasks.wiring import make_mail_server, make_policy, open_configured_queue
+from tui.cli.output import print_json, say, told_of_mail, told_of_pause
 from tui.cli.program import Program, json_option, others_settings, pass_program, queue_explained
 
 _A_DAY = timedelta(days=1)
@@ -98,6 +99,7 @@ def _examine(program: Program) -> Iterator[Finding]:
         yield from _checked("outbox", _outbox())
         yield from _checked("paused", _paused(config))
         yield from _checked("held", _held())
+        yield from _checked("mail", _mail(config))
         yield from _checked("only", _silenced())
         yield from _checked("clock", _clock())
         yield from _checked("worker", _worker())
@@ -187,6 +189,24 @@ def _held() -> Iterator[_Told]:
     for webhook_id, until in held_webhooks(utc_now()):
         told = f"webhook {webhook_id} is sent nothing until {until:%Y-%m-%d %H:%M:%S} UTC, because "
         yield Verdict.OK, f"{told}its receiver asked for it (Retry-After)"
+
+
+def _mail(config: Config) -> Iterator[_Told]:
+    """Whether the server takes our login, and what it did not take of us."""
+    server = make_mail_server(config.mail)
+    found = mail_vitals(utc_now())
+    if server is not None:
+        try:
+            check(server)
+        except MailFailed as error:
+            yield Verdict.BAD, f"Mail for alerts waits: {error}. Mend [mail], or that server."
+        else:
+            yield Verdict.OK, f"{server.host}:{server.port} takes it, from {server.sender}"
+    elif found.waiting:
+        told = f"{found.waiting} mails wait and [mail] has no host: name one, or none is sent."
+        yield Verdict.WARNING, told
+    if found.failed or found.given_up:
+        yield Verdict.WARNING, f"Mail for alerts: {told_of_mail(found)}."
 
 
 def _outbox() -> Iterator[_Told]:

@@ -30,6 +30,7 @@ _MODULES = {
     "find": "find",
     "init": "init",
     "listen": "listen",
+    "mail": "mail",
     "manual": "manual",
     "member": "member",
     "migrate": "init",

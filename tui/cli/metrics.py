@@ -54,6 +54,8 @@ def _gauges(found: Vitals, locked: int, now: datetime) -> Iterator[_Family]:
             "Deliveries that wait for a paused webhook.",
             {"": sum(each.parked for each in found.paused)},
         ),
+        ("mail_waiting", "Mails that wait to be handed in.", {"": found.mail.waiting}),
+        ("mail_given_up", "Mails given up within a day.", {"": found.mail.given_up}),
         ("failing_webhooks", "Webhooks with failed deliveries.", {"": found.failing_webhooks}),
         ("locked_secrets", "Webhooks whose secret no key here opens.", {"": locked}),
         (

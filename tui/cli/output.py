@@ -19,7 +19,7 @@ from core.domain.choices import Format
 from core.domain.cleaning import clean
 from core.domain.receivers import chat_address
 from core.domain.signing import wire_time
-from core.use_cases.installation_health import PausedWebhook
+from core.use_cases.installation_health import MailVitals, PausedWebhook
 
 
 def print_json(document: object) -> None:
@@ -109,3 +109,11 @@ def told_of_pause(paused: PausedWebhook) -> str:
     """Since when nothing is sent to a webhook, and how much waits for that."""
     since = f"{paused.paused_at:%a %Y-%m-%d %H:%M} UTC"
     return f"webhook {paused.webhook_id} is paused since {since}; {paused.parked} parked"
+
+
+def told_of_mail(found: MailVitals) -> str:
+    """How much waits to be handed in, and what went wrong."""
+    told = f"{found.waiting} wait, {found.failed} of which have failed"
+    if found.given_up:
+        told += f"; {found.given_up} were given up within a day"
+    return f"{told}; the latest: {found.why}" if found.why else told

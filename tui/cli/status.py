@@ -19,7 +19,7 @@ from core.storage.vault import Vault
 from core.use_cases.installation_health import Vitals, vitals
 from core.use_cases.rotation import lost_secrets
 from tui.cli.metrics import exposition
-from tui.cli.output import print_json, say, told_of_pause
+from tui.cli.output import print_json, say, told_of_mail, told_of_pause
 from tui.cli.program import Program, json_option, others_settings, pass_program
 
 _EVERY = 2.0  # seconds
@@ -100,6 +100,8 @@ def _judge(found: Vitals, locked: int, differing: str, now: datetime) -> tuple[i
         return _WARNING, f"{found.late} deliveries are late"
     if differing:
         return _WARNING, differing
+    if found.mail.failed or found.mail.given_up:
+        return _WARNING, f"mail for alerts: {told_of_mail(found.mail)}"
     return _OK, f"{len(found.consumers)} consumers, {found.failing_webhooks} webhooks failing"
 
 
@@ -147,6 +149,8 @@ def _lines(found: Vitals, now: datetime) -> Iterator[str]:
     yield f"failing     {found.failing_webhooks} webhooks"
     for failing in found.worst:
         yield f"            {failing.webhook_id}  {failing.url}  {failing.waiting} waiting"
+    if found.mail.waiting or found.mail.given_up:
+        yield f"mail        {told_of_mail(found.mail)}"
     yield f"paused      {len(found.paused)} webhooks"
     for paused in found.paused:
         yield f"            {told_of_pause(paused)}"

@@ -14,7 +14,7 @@ from core.outbound.event_loop import run
 from core.outbound.tls import tls_context
 from core.pipeline.leases import LEASE
 from core.storage.clock import utc_now
-from tasks.consumer import assemble, make_dispatcher
+from tasks.consumer import assemble, make_dispatcher, make_postman
 from tasks.ending import end_in_time
 from tasks.tally import Tally
 from tui.cli.logs import log_to_stderr
@@ -95,7 +95,10 @@ def tick(program: Program, *, as_json: bool) -> None:
     """One dispatch pass in the foreground: everything that is due now, once."""
     log_to_stderr(program.config.log.format, verbose=False)
     logging.getLogger("tasks").setLevel(logging.WARNING)
-    tally = run(_pass(program.open()))
+    config = program.open()
+    postman = make_postman(config)
+    tally = run(_pass(config))
+    postman.go()
     if as_json:
         print_json(
             {

@@ -12,6 +12,7 @@ import pytest
 from core.domain.actors import Actor
 from core.domain.checking import Ping
 from core.domain.events import EventType
+from core.domain.language import Language
 from core.errors import NotFound
 from core.pipeline.fan_out import fan_out
 from core.storage.vault import Vault
@@ -19,6 +20,7 @@ from core.use_cases import (
     checking,
     export,
     finding,
+    mail,
     membership,
     queries,
     services,
@@ -39,7 +41,7 @@ HARMLESS = {"businesses"}
 def asking_for_an_actor() -> dict[str, Callable[..., Any]]:
     return {
         name: function
-        for module in (services, queries, webhook_health, checking, finding, export, trials)
+        for module in (services, queries, webhook_health, checking, finding, export, trials, mail)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")
@@ -81,6 +83,9 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "chosen": {},
         "open_vault": lambda: vault,
         "text": "1",
+        "address": "paul@example.com",
+        "language": Language.ENGLISH,
+        "code": "123456",
         "only": [],
         "under_way": Check(webhook.id, {Ping.GOOD: 1}),
     }
