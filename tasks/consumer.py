@@ -113,7 +113,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     def cut() -> None:
         cut_subjects(_SUBJECTS_A_MINUTE, lambda: engine.is_stopping)
 
-    rounds = Sweep(_schedule(config))
+    rounds = Sweep(_schedule(config), config.history.keep)
 
     def sweep() -> None:
         rounds.step(clock())

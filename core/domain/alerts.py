@@ -112,7 +112,7 @@ def _edges(
             yield Edge(Kind.CERTIFICATE, since, since, ends - now)
     paused_at = condition.paused_at
     if paused_at is not None and _is_new(Kind.PARKED, paused_at, told):
-        given_up_at = (condition.parked_since or now) + keep
+        given_up_at = min(condition.parked_since or now, now) + keep
         yield Edge(Kind.PARKED, paused_at, given_up_at - TOLD_BEFORE, given_up_at - now)
 
 

@@ -9,8 +9,11 @@ no death of a worker loses a message, and none is made twice.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any, NamedTuple
+
+from peewee import Expression
 
 from core.domain.alerts import (
     APART,
@@ -49,7 +52,9 @@ from core.storage.parked import NOTHING_PARKED, Parked, parked_deliveries
 
 _AT_ONCE = 100  # webhooks
 _ATTEMPTS = 1_000  # the latest, by which it is known whether anybody answers
+_OFF = timedelta(minutes=5)  # clocks that are right differ by far less
 _AGAIN = timedelta(minutes=1)  # after a look at which nobody answered
+_TIMES = (Webhook.down_since, Webhook.up_since, Webhook.lost_since)
 _NO_ANSWER = {ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.TIMEOUT}
 _AN_ANSWER = {ErrorKind.STATUS, ErrorKind.REDIRECT, ErrorKind.TLS, ErrorKind.PROTOCOL}
 
@@ -101,6 +106,54 @@ def tell_some(keep: timedelta, now: datetime) -> bool:
         passed(Step.TELLING)
     passed(Step.TOLD)
     return len(looked_at) == _AT_ONCE
+
+
+def pull_back_alerts(webhook_ids: Collection[int], keep: timedelta, now: datetime) -> int:
+    """What was noted of these by a clock that was ahead is as if it had come about just now: else
+    nothing more would be told before that time has come. Returns how many webhooks those were.
+    """
+    is_ahead = _is_noted_ahead(keep, now)
+    told_ahead = one_of(Alert.webhook, webhook_ids) & (Alert.told_at > now + _OFF)
+    with transaction():
+        noted = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids) & is_ahead)
+        told = Alert.select(Alert.webhook).where(told_ahead)
+        ids = sorted({row[0] for query in (noted, told) for row in query.tuples()})
+        if ids:
+            _pull_back_what_was_noted(ids, is_ahead, now)
+            _pull_back_what_was_told(told_ahead, now)
+    return len(ids)
+
+
+def _is_noted_ahead(keep: timedelta, now: datetime) -> Expression:
+    """Of a webhook that is paused it may be known early when its owner is to be told; of others it
+    is known an hour before at the most.
+    """
+    is_looked_at_late = (Webhook.look_at > now + keep) | (
+        (Webhook.look_at > now + APART + _OFF) & Webhook.paused_at.is_null()
+    )
+    is_ahead: Expression = reduce(or_, [each > now + _OFF for each in _TIMES], is_looked_at_late)
+    return is_ahead
+
+
+def _pull_back_what_was_noted(ids: list[int], is_ahead: Expression, now: datetime) -> None:
+    """Also when a certificate ends that by another clock was to end soon."""
+    these = one_of(Webhook.id, ids)
+    row_lock(Webhook.select(Webhook.id).where(these).order_by(Webhook.id)).tuples().execute()
+    Webhook.update(look_at=now).where(these & is_ahead).execute()
+    for each in _TIMES:
+        Webhook.update({each: now}).where(these & (each > now)).execute()
+    Webhook.update(certificate_until=None).where(
+        these & (Webhook.certificate_until > now + CERTIFICATE_WITHIN)
+    ).execute()
+
+
+def _pull_back_what_was_told(ahead: Expression, now: datetime) -> None:
+    """It stays in its order, from which it is known whether a webhook is known to fail."""
+    rows = Alert.select(Alert.webhook, Alert.kind).where(ahead).order_by(Alert.told_at.desc())
+    for position, (webhook_id, kind) in enumerate(list(rows.tuples())):
+        Alert.update(told_at=now - position * MICROSECOND).where(
+            (Alert.webhook == webhook_id) & (Alert.kind == kind) & ahead
+        ).execute()
 
 
 class _Row(NamedTuple):

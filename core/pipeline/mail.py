@@ -96,6 +96,16 @@ def _of_address(reader: MailAddress) -> Expression:
     return which
 
 
+def pull_back_mail(now: datetime) -> int:
+    """What waits for longer than a mail is of use was queued by a clock that was ahead: it is due
+    now. Returns how many those are.
+    """
+    latest = now + ALERT_LASTS
+    with transaction():
+        pulled = Mail.update(due_at=now, lease=None, until=latest).where(Mail.due_at > latest)
+        return int(pulled.execute())
+
+
 def forget_mail(before: datetime) -> None:
     """What was made before then and waits no more."""
     with transaction():

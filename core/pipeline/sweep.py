@@ -12,7 +12,9 @@ from typing import NamedTuple
 from core.domain.delivery import WAITING, Schedule, Status
 from core.domain.editions import includes_webhooks
 from core.domain.hold import HOLD_LIMIT
+from core.pipeline.alerts import pull_back_alerts
 from core.pipeline.leases import LEASE
+from core.pipeline.mail import pull_back_mail
 from core.storage import ready
 from core.storage.database import connection, one_of, transaction
 from core.storage.models import Business, Delivery, Webhook, entitled
@@ -27,8 +29,10 @@ _DELIVERIES = 1_000  # that are due too late, in one transaction
 class Sweep:
     """Goes round all webhooks, a step at each call."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, keep: timedelta = timedelta(days=90)) -> None:
+        """`keep` is how long what is parked is kept."""
         self._schedule = schedule
+        self._keep = keep
         self._place = 0
 
     def step(self, now: datetime) -> int:
@@ -38,6 +42,7 @@ class Sweep:
             self._place = webhook_ids[-1] if len(webhook_ids) == _WEBHOOKS else 0
             mended = _pull_back(webhook_ids, self._schedule, now)
             mended += _end_long_holds(webhook_ids, now)
+            mended += pull_back_alerts(webhook_ids, self._keep, now) + pull_back_mail(now)
             mended += _wake_the_forgotten(webhook_ids) + _rest_strays(webhook_ids)
         if mended:
             log.warning("what was due at a wrong time is put right", extra={"rows": mended})

@@ -29,6 +29,16 @@ def is_refused() -> SQL:
     return SQL("refused IS NOT NULL")
 
 
+def is_code() -> SQL:
+    """The mails that ask whether somebody reads them."""
+    return SQL("kind = 'code'")
+
+
+def has_error() -> SQL:
+    """The mails whose latest attempt failed."""
+    return SQL("error <> ''")
+
+
 def off_index(column: Any) -> NodeList:
     """The column, in a form of which there is no index: the engine is to take another one."""
     return NodeList((SQL("+"), column))

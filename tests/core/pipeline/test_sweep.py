@@ -1,22 +1,30 @@
 """What was changed behind our back, or by a clock that was ahead, is put right by and by."""
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 
 import pytest
 
-from core.domain.delivery import ErrorKind, Unreachable
+from core.domain.choices import Chosen
+from core.domain.delivery import Answered, ErrorKind, Outcome, Schedule, Unreachable
+from core.domain.events import EventType
 from core.pipeline import leases, retention, settling, sweep
+from core.pipeline.alerts import tell_some
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE
+from core.pipeline.mail_claims import claim_mail
 from core.pipeline.settling import Settlement
 from core.pipeline.sweep import Sweep
 from core.storage.database import transaction
 from core.storage.due import next_due
-from core.storage.models import Business, Delivery, LastRun, Webhook
+from core.storage.models import Business, Delivery, Event, LastRun, Mail, Webhook
 from core.storage.vault import Vault
+from core.use_cases import services
 from core.use_cases.businesses import add_business, set_business
+from tests.support.addresses import add_address, ask
 from tests.support.scene import (
     DAY,
+    MARIE,
     MINUTE,
     NOON,
     OPERATOR,
@@ -27,6 +35,10 @@ from tests.support.scene import (
 )
 
 AHEAD = NOON + 365 * DAY
+HOUR = timedelta(hours=1)
+ONCE = Schedule((), 1)
+OK, BROKEN = Answered(200, ""), Answered(503, "")
+PROMOTION = EventType.PROMOTION_UPDATED
 
 
 @pytest.fixture
@@ -129,3 +141,103 @@ def test_pruning_gets_past_rows_from_a_clock_that_was_ahead(
         Delivery.update(settled).execute()
     assert retention.prune(NOON - timedelta(days=1), NOON) == 8
     assert Delivery.select().count() == 2
+
+
+KEEP = 90 * DAY
+CHAT: Chosen = {"alerts": True}
+
+
+def kinds() -> list[str]:
+    """What was told, in order."""
+    rows = Event.select().where(Event.type == "alert").order_by(Event.id)
+    return [json.loads(bytes(row.payload))["kind"] for row in rows]
+
+
+def attempt(webhook: int, outcome: Outcome, now: datetime) -> None:
+    """The only one there is, of what has just been published."""
+    publish_ticket(1, now)
+    fan_out(100, now)
+    [claim] = leases.claim({webhook: 1}, ONCE, now)
+    settling.settle([Settlement(claim, outcome, now, timedelta())], ONCE, now)
+    tell_some(KEEP, now)
+
+
+def test_what_a_clock_that_was_ahead_has_to_tell_is_told_when_it_is_right(
+    business: int, vault: Vault
+) -> None:
+    shop = add_webhook(vault, business, "https://shop.example.com/").id
+    add_webhook(vault, business, "https://chat.example.com/", (PROMOTION,), chosen=CHAT)
+    add_address(vault, business)
+    publish_ticket(business, NOON)
+    fan_out(100, NOON)
+    [claim] = leases.claim({shop: 1}, ONCE, NOON)
+    settling.settle([Settlement(claim, BROKEN, AHEAD, timedelta())], ONCE, AHEAD)
+    tell_some(KEEP, NOON)
+    assert kinds() == []
+    assert Sweep(SCHEDULE).step(NOON) == 1
+    tell_some(KEEP, NOON)
+    assert kinds() == ["failing"]
+    assert [mail.kind for mail in Mail.select().where(Mail.kind != "code")] == ["failing"]
+    assert Sweep(SCHEDULE).step(NOON) == 0
+
+
+def test_what_was_told_by_a_clock_that_was_ahead_is_told_no_more_and_ends_in_time(
+    business: int, vault: Vault
+) -> None:
+    shop = add_webhook(vault, business, "https://shop.example.com/", now=NOON).id
+    add_webhook(vault, business, "https://chat.example.com/", (PROMOTION,), chosen=CHAT)
+    attempt(shop, BROKEN, AHEAD)
+    assert kinds() == ["failing"]
+    assert Sweep(SCHEDULE).step(NOON) >= 1
+    tell_some(KEEP, NOON)
+    attempt(shop, OK, NOON + MINUTE)
+    assert kinds() == ["failing", "back"]
+    for hours in range(1, 10):
+        tell_some(KEEP, NOON + timedelta(hours=hours))
+    assert kinds() == ["failing", "back"]
+    attempt(shop, BROKEN, NOON + 2 * DAY)
+    assert kinds() == ["failing", "back", "failing"]
+
+
+def test_the_order_in_which_it_was_told_stays(business: int, vault: Vault) -> None:
+    shop = add_webhook(vault, business, "https://shop.example.com/", now=NOON).id
+    add_webhook(vault, business, "https://chat.example.com/", (PROMOTION,), chosen=CHAT)
+    attempt(shop, BROKEN, AHEAD)
+    attempt(shop, OK, AHEAD + MINUTE)
+    attempt(shop, BROKEN, AHEAD + 2 * HOUR)
+    assert kinds() == ["failing", "back", "failing"]
+    Sweep(SCHEDULE).step(NOON)
+    attempt(shop, OK, NOON + 2 * HOUR)
+    tell_some(KEEP, NOON + DAY)
+    assert kinds() == ["failing", "back", "failing", "back"]
+
+
+def test_when_a_webhook_is_looked_at_is_let_be_where_it_may_be_so(
+    business: int, vault: Vault
+) -> None:
+    paused = add_webhook(vault, business).id
+    failing = add_webhook(vault, business).id
+    services.pause_webhook(MARIE, paused, NOON)
+    attempt(failing, BROKEN, NOON)
+    tell_some(KEEP, NOON)
+    assert Webhook.get_by_id(paused).look_at == NOON + KEEP - 7 * DAY
+    assert Sweep(SCHEDULE).step(NOON) == 0
+    assert Sweep(SCHEDULE, KEEP - 8 * DAY).step(NOON) == 1, "which is kept for less now"
+
+
+def test_a_certificate_that_a_clock_ahead_took_for_ending_is_forgotten(
+    business: int, webhook: int
+) -> None:
+    with transaction():
+        Webhook.update(certificate_until=AHEAD, look_at=AHEAD - 7 * DAY).execute()
+    assert Sweep(SCHEDULE).step(NOON) == 1
+    assert Webhook.get_by_id(webhook).certificate_until is None
+    tell_some(KEEP, NOON)
+    assert Sweep(SCHEDULE).step(NOON) == 0
+
+
+def test_mail_that_a_clock_ahead_has_queued_is_due(business: int, vault: Vault) -> None:
+    ask(business, now=AHEAD)
+    assert claim_mail(NOON) is None
+    assert Sweep(SCHEDULE).step(NOON) == 1
+    assert claim_mail(NOON) is not None
