@@ -5,14 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.domain.actors import Actor
-from core.domain.checking import (
-    GENUINE_PAYLOAD,
-    TAMPERED_PAYLOAD,
-    Ping,
-    Reaction,
-    Report,
-    report,
-)
+from core.domain.checking import GENUINE_PAYLOAD, TAMPERED_PAYLOAD, Ping, Reaction, Report, report
 from core.domain.choices import Format
 from core.domain.delivery import WAITING, is_success
 from core.domain.events import EventType, Purpose

@@ -4,12 +4,9 @@ Role, edition and option are read again in every one of these, never remembered 
 """
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from peewee import Case, fn
 
 from core.domain.actors import Actor
 from core.domain.catalogue import CATALOGUE
@@ -19,31 +16,23 @@ from core.domain.choices import (
     NOTHING,
     Choices,
     Chosen,
-    Format,
     changes,
     choose,
     for_a_new_one,
 )
-from core.domain.delivery import WAITING, Status
+from core.domain.delivery import Status
 from core.domain.editions import WEBHOOKS_LIMIT
 from core.domain.events import SELECTABLE, EventType, Purpose
-from core.domain.language import Language
-from core.domain.signing import Secret, build_chat_body
+from core.domain.signing import Secret
 from core.domain.url_policy import UrlPolicy
 from core.errors import BadInput, BadKeyFile, Changed
 from core.intake import Wake, last_event, queue_for, selectable_type
+from core.pipeline.redelivery import start_again
 from core.storage.choosing import choices_of, columns_of, seal_headers
 from core.storage.database import after_commit, connection, one_of, transaction
 from core.storage.literals import has_status
-from core.storage.models import (
-    Delivery,
-    Event,
-    SelectedEvent,
-    Webhook,
-    counts_for_health,
-    row_lock,
-)
-from core.storage.ready import lower, pin, reckon, shut_out
+from core.storage.models import Delivery, Event, SelectedEvent, Webhook, counts_for_health
+from core.storage.ready import reckon, shut_out
 from core.storage.vault import Vault
 from core.use_cases.access import (
     authorize,
@@ -53,8 +42,6 @@ from core.use_cases.access import (
     usable_webhook,
 )
 from core.use_cases.audit import CREATED, SECRET_REGENERATED, note
-
-_RENDERED_AT_ONCE = 100  # deliveries whose payloads are read together
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +283,7 @@ def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) ->
     with transaction():
         delivery = find_delivery(actor, delivery_uuid)
         webhook = usable_webhook(actor, delivery.webhook_id)
-        _start_again([webhook.id], Delivery.id == delivery.id, Status.PENDING, now)
+        start_again([webhook.id], Delivery.id == delivery.id, Status.PENDING, now)
         _note(actor, webhook, "redelivered", now, subject=str(delivery.uuid))
         after_commit(wake)
 
@@ -320,7 +307,7 @@ def recover(
         if webhook_id is not None:
             webhooks = webhooks.where(Webhook.id == find_webhook(actor, webhook_id).id)
         webhook_ids = [row[0] for row in webhooks.tuples()]
-        recovered = _start_again(
+        recovered = start_again(
             webhook_ids,
             one_of(Delivery.webhook, webhook_ids)
             & has_status(Status.ABANDONED)
@@ -339,56 +326,6 @@ def recover(
         )
         after_commit(wake)
     return recovered
-
-
-def _start_again(webhook_ids: Collection[int], which: Any, status: Status, now: datetime) -> int:
-    """Give settled deliveries, of these webhooks, a whole schedule anew; have waiting ones
-    attempted now.
-
-    What is fresh goes before what failed, so many at once start as failed ones.
-    """
-    pin(webhook_ids)
-    anew = {"attempts": 0, "interruptions": 0, "settled_at": None, "recovery": None}
-    is_settled = which & Delivery.status.not_in(WAITING)
-    # Two recoveries of the same deliveries must lock them in one order.
-    in_order = row_lock(Delivery.select(Delivery.id).where(is_settled).order_by(Delivery.id))
-    ids = [row[0] for row in in_order.tuples()]
-    _render_anew(webhook_ids, ids)
-    settled = Delivery.update(status=status, due_at=now, **anew).where(one_of(Delivery.id, ids))
-    was_due = fn.COALESCE(Delivery.resume_at, Delivery.due_at)
-    beside = Case(None, [(Delivery.attempts > 0, was_due)])
-    waiting = Delivery.update(due_at=now, resume_at=beside).where(
-        which & Delivery.status.in_(WAITING) & Delivery.lease.is_null() & (Delivery.due_at > now)
-    )
-    changed = waiting.execute() + settled.execute()
-    if changed:
-        lower(webhook_ids, now)
-    return int(changed)
-
-
-def _render_anew(webhook_ids: Collection[int], ids: Sequence[int]) -> None:
-    """Have these deliveries say it in their webhook's format and language of today."""
-    language_of = dict(
-        Webhook.select(Webhook.id, Webhook.language)
-        .where(one_of(Webhook.id, webhook_ids) & (Webhook.format == Format.CHAT))
-        .tuples()
-    )
-    is_chat_line = one_of(Delivery.webhook, language_of)
-    Delivery.update(body=None).where(
-        one_of(Delivery.id, ids) & ~Delivery.body.is_null() & ~is_chat_line
-    ).execute()
-    for start in range(0, len(ids) if language_of else 0, _RENDERED_AT_ONCE):
-        some = one_of(Delivery.id, ids[start : start + _RENDERED_AT_ONCE])
-        said = Delivery.select(
-            Delivery.id, Delivery.webhook, Delivery.body, Event.type, Event.payload
-        ).join(Event)
-        for delivery_id, webhook_id, before, event_type, payload in list(
-            said.where(some & is_chat_line).tuples()
-        ):
-            language = Language(language_of[webhook_id])
-            body = build_chat_body(event_type, bytes(payload), language)
-            if before is None or bytes(before) != body:
-                Delivery.update(body=body).where(Delivery.id == delivery_id).execute()
 
 
 def _note(
