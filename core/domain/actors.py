@@ -1,4 +1,4 @@
-"""Whoever acts, and the roles that members have. Pure."""
+"""Who acts, and the roles that members have. Pure."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever acts: a member by login, or the operator who holds the database (login None).
+    """Whoever acts: a member, by login, or the operator, who holds the database and has no login.
 
-    `origin` is from where, for the audit trail: `cli`, `tui`, or a key's fingerprint.
+    `origin` says where from, for the audit trail: `cli`, `tui`, or the fingerprint of a key.
     """
 
     login: str | None
@@ -30,6 +30,6 @@ class Actor:
 
 
 def looks_like_operator(name: str) -> bool:
-    """Whether a reader of the audit trail could take it for the operator's name."""
+    """Whether a reader of the audit trail could take this name for the operator's."""
     plain = unicodedata.normalize("NFKD", name).casefold().translate(_LOOKALIKES)
     return "".join(filter(str.isalnum, plain)).removeprefix("the") == OPERATOR

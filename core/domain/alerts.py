@@ -137,7 +137,9 @@ class About(NamedTuple):
 
 
 def alert_payload(edge: Edge, about: About, language: Language) -> bytes:
-    """An alert, for programs and for people; of the address the host, and the path's end."""
+    """The payload of an alert, for programs and for people. Of the webhook's address it shows the
+    host and the end of the path only.
+    """
     told = {
         "kind": edge.kind,
         "webhook": {"id": about.id, "host": host_of(about.url)},

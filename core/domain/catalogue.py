@@ -1,7 +1,7 @@
 """What is in each event: its meaning, an example of its payload, and its JSON Schema. Pure.
 
-Receivers are written from these, samples are made of them, and a test holds `docs/schemas`, the
-examples and what the demonstration sells together.
+Receivers are written from these entries, and samples are made from them. A test makes sure that
+they agree with `docs/schemas` and with what the demonstration sells.
 """
 
 import re
@@ -20,18 +20,18 @@ _LINE_BREAK = re.compile(r"\n *")
 class CatalogueEntry:
     event_type: EventType
     meaning: str
-    example: str  # a payload as JSON over several lines, amounts with the digits they are sent with
+    example: str  # a payload as JSON over several lines, its amounts with all their digits
     schema: Schema  # of the payload, in JSON Schema 2020-12
 
     @property
     def sample(self) -> bytes:
-        """The payload of a sample: the example, and before anything else that it is none."""
+        """The payload of a sample: the example, which begins by saying that it is only a sample."""
         members = _LINE_BREAK.sub("", self.example).removeprefix("{")
         return f'{{"sample": true,{members}'.encode()
 
 
 def fields(schema: Schema, prefix: str = "") -> list[tuple[str, str]]:
-    """Each field that the schema names and what it is, in order; `lignes[].produit` is one."""
+    """Each field that the schema names, with what it holds, in order; `lignes[].produit` is one."""
     found = []
     for name, field in schema["properties"].items():
         found.append((f"{prefix}{name}", field["description"]))
@@ -41,7 +41,7 @@ def fields(schema: Schema, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def paths(event_types: Iterable[EventType]) -> list[str]:
-    """What a condition can ask about in any of these, without what is in lists."""
+    """The fields of any of these events that a condition can ask about: those outside of lists."""
     schemas = (CATALOGUE[each].schema for each in event_types if each in CATALOGUE)
     names = (name for schema in schemas for name, _ in fields(schema) if "[]" not in name)
     return list(dict.fromkeys(names))
@@ -64,7 +64,7 @@ def _object(required: str, **properties: Schema) -> Schema:
 
 
 def _payload(event_type: EventType, shape: Schema) -> Schema:
-    """The whole document. What it does not name may still come: receivers pass over it."""
+    """The whole document. A payload may hold more than it names: receivers pass over the rest."""
     sample = {"const": True, "description": "Only in a sample: nothing of this has happened."}
     properties = {**shape["properties"], "sample": sample}
     return {

@@ -1,8 +1,8 @@
 """One line that a person reads in a chat, instead of the JSON that a program reads. Pure.
 
 "Ticket 1234 · 55.39 € · Bancontact · 3 lines". Numbers keep the digits that the producer wrote.
-What came from customers is text and nothing else, in Slack, Mattermost, Rocket.Chat, Google Chat
-and Discord alike: it mentions nobody, links nowhere and changes no lettering.
+What customers have typed stays plain text in Slack, Mattermost, Rocket.Chat, Google Chat and
+Discord alike: it mentions nobody, links nowhere and formats nothing.
 """
 
 import json
@@ -21,10 +21,10 @@ _FIELD_LIMIT = 60
 _ALERT_LIMIT = 300
 
 LIMIT = 500
-"""Characters of a line, at most. Discord's 2,000 are the fewest that a chat program takes."""
+"""The longest line, in characters. Discord's limit of 2,000 is the lowest of all chat programs."""
 
-# Each chat program has escapes of its own, which the others would show. A full-width twin of a
-# character means nothing to any of them, and everybody can read it.
+# Each chat program has its own escapes, which the others would show as they are. But the full-width
+# twin of a character means nothing to any of them, and everybody can read it.
 _MEANING_SOMETHING = "&<>@#*_~`|[]:\\$"
 _TWINS = {ord(character): ord(character) + 0xFEE0 for character in _MEANING_SOMETHING}
 _DOT_OF_A_NAME = re.compile(r"\.(?=[^\W\d])")  # "evil.example" becomes a link without any "https:"
@@ -48,7 +48,7 @@ class Phrases:
     sample: str
     amount: str
     decimal_mark: str
-    lines: tuple[str, str]  # of one, of many
+    lines: tuple[str, str]  # the words for one line and for many
     points: tuple[str, str]
     discount: str
     begins: str
@@ -129,7 +129,7 @@ PHRASES: Mapping[Language, Phrases] = {
 def chat_text(event_type: str, payload_json: str, language: Language) -> str:
     """The event in one line of at most `LIMIT` characters; what the payload lacks is left out.
 
-    Never raises: of a payload that cannot be read, only what happened is said.
+    Never raises: where the payload cannot be read, the line only says what happened.
     """
     phrases, payload = PHRASES[language], _read(payload_json)
     if event_type == EventType.ALERT:
@@ -143,7 +143,7 @@ def chat_text(event_type: str, payload_json: str, language: Language) -> str:
 
 
 _Described = tuple[str, tuple[str, ...]]
-"""What the thing is called, and what else there is to say of it; empty texts are left out."""
+"""What the thing is called, and what else there is to say about it; empty texts are left out."""
 
 
 def _describe_ticket(ticket: _Payload, phrases: Phrases) -> _Described:
@@ -193,7 +193,7 @@ def _named(thing: _Payload) -> str:
 
 
 def _subject(thing: _Payload) -> str:
-    """What a person calls it, by the rule of an event's subject."""
+    """What a person calls it, by the same rule as an event's subject."""
     found = (_text(thing, key) for key in SUBJECT_NAMES)
     return next(filter(None, found), "")
 
@@ -217,13 +217,13 @@ def _number(thing: _Payload, key: str) -> str:
 
 
 def _text(thing: _Payload, key: str, *, limit: int = _FIELD_LIMIT) -> str:
-    """A text or a number, defused; empty where there is neither."""
+    """A text or a number, defused; empty where the payload has neither."""
     value = thing.get(key)
     return _defused(value, limit) if isinstance(value, str) else ""
 
 
 def _defused(text: str, limit: int) -> str:
-    begun = " ".join(text[: 4 * limit].split())  # more than is shown, and less than a book
+    begun = " ".join(text[: 4 * limit].split())  # more than is shown, but not a whole book
     shown = clean(begun, limit + 1).translate(_TWINS)
     return _shortened(_DOT_OF_A_NAME.sub(_ONE_DOT_LEADER, shown), limit)
 
@@ -233,7 +233,7 @@ def _shortened(text: str, limit: int) -> str:
 
 
 def _read(payload_json: str) -> _Payload:
-    """The payload where it is an object; else nothing is known of the event."""
+    """The payload where it is an object; else an empty one, as if nothing were known."""
     try:
         payload = json.loads(payload_json, parse_int=_Number, parse_float=_Number)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A check: pings that a receiver should take or refuse, and what its reactions say of it. Pure."""
+"""A check: pings that a receiver should accept or refuse, and what its reactions mean. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ _SOMEBODY_ELSES = Secret(f"{SECRET_PREFIX}{'SomebodyElse' * 4}"[:50])
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What the signature of an attempt is made with."""
+    """What an attempt is signed with."""
 
     secret: Secret
-    signed: bytes  # the body it is of
-    at: datetime  # the time it tells
+    signed: bytes  # the body that the signature is of
+    at: datetime  # the time that the headers tell
 
 
 def signing_for(purpose: str | None, secret: Secret, body: bytes, now: datetime) -> Signing:
-    """How a body is signed: rightly, but for the pings of a check that a receiver should refuse."""
+    """How to sign a body: rightly, but for the pings of a check that a receiver should refuse."""
     match purpose:
         case Purpose.TAMPERED:
             return Signing(secret, body.replace(TAMPERED_PAYLOAD, GENUINE_PAYLOAD), now)
@@ -39,7 +39,7 @@ def signing_for(purpose: str | None, secret: Secret, body: bytes, now: datetime)
 
 
 class Ping(StrEnum):
-    """What a check sends, in the words of its report."""
+    """What a check sends, as its report calls it."""
 
     GOOD = "a good one"
     AGAIN = "the same once more"
@@ -49,7 +49,7 @@ class Ping(StrEnum):
 
 
 class Grade(StrEnum):
-    """What a receiver is, the gravest first."""
+    """How good a receiver is, the worst first."""
 
     SILENT = "silent"
     REFUSES = "refuses"
@@ -81,7 +81,7 @@ class Reaction:
 @dataclass(frozen=True, slots=True)
 class Report:
     reactions: Mapping[Ping, Reaction]
-    findings: tuple[tuple[Grade, str], ...]  # what is to be mended, the gravest first; or SOUND
+    findings: tuple[tuple[Grade, str], ...]  # what to mend, the gravest first; or SOUND
 
     @property
     def grade(self) -> Grade:
@@ -89,7 +89,7 @@ class Report:
 
 
 def report(reactions: Mapping[Ping, Reaction]) -> Report:
-    """What these reactions say of a receiver; the good ping's is among them."""
+    """What these reactions say about a receiver; the reaction to the good ping is among them."""
     reactions = {ping: reactions[ping] for ping in Ping if ping in reactions}
     good = reactions[Ping.GOOD]
     if not good.accepted:
@@ -134,7 +134,7 @@ _AGAIN = (
     "Your server failed when a delivery came that it had accepted before: answer 2xx to one it "
     "knows, or it will be sent again and again."
 )
-_EXPECTED = {  # whether each is to be accepted, and what it means if not
+_EXPECTED = {  # whether each one should be accepted, and what it means where it is not
     Ping.WRONG_SECRET: (Grade.FORGEABLE, False, _FORGED),
     Ping.TAMPERED: (Grade.FORGEABLE, False, _TAMPERED),
     Ping.STALE: (Grade.REPLAYABLE, False, _STALE_ONE),

@@ -1,4 +1,4 @@
-"""What one webhook may choose beside its address and its events. Pure."""
+"""What the owner of one webhook may choose, beside its address and its events. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,34 +13,32 @@ from core.domain.pace import CHAT_PACE, check_pace
 from core.errors import BadInput
 
 NAME_LIMIT = 40
-"""Characters of a webhook's name."""
+"""The longest name of a webhook, in characters."""
 
 
 class Format(StrEnum):
-    """What a delivery's body is."""
+    """What the body of a delivery is."""
 
     JSON = "json"  # the event, for programs
-    CHAT = (
-        "chat"  # one line of it, for people: Slack, Mattermost, Rocket.Chat, Google Chat, Discord
-    )
+    CHAT = "chat"  # one line for people: Slack, Mattermost, Rocket.Chat, Google Chat, Discord
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a webhook has chosen; as it comes, its requests are what every receiver is promised."""
+    """What a webhook has chosen. By default it gets exactly what every receiver is promised."""
 
     name: str = ""  # what its owner calls it
     format: Format = Format.JSON
     language: Language = Language.ENGLISH  # of the chat line
-    standard_webhooks: bool = False  # the three headers of that specification as well
-    headers: tuple[str, ...] = ()  # the names of its own
+    standard_webhooks: bool = False  # the three headers of that specification are sent too
+    headers: tuple[str, ...] = ()  # the names of the headers that the owner has added
     only: tuple[str, ...] = ()  # conditions on the payload, all of which must hold
-    pace: str | None = None  # how often it is sent to at the most, as `pace` has it
-    alerts: bool = False  # it is told when something is the matter with another one
+    pace: str | None = None  # the most that it is sent to, as `pace` writes it
+    alerts: bool = False  # whether it is told when another webhook of the business has trouble
 
 
 class Chosen(TypedDict, total=False):
-    """What is chosen anew; what is left out stays as it is."""
+    """What is chosen anew; whatever is left out stays as it is."""
 
     name: str
     format: Format
@@ -57,7 +55,7 @@ NOTHING = Chosen()
 
 
 def choose(before: Choices, chosen: Chosen) -> Choices:
-    """What a webhook has chosen from now on; raises BadInput where that cannot be."""
+    """What a webhook has chosen from now on. Raises BadInput where that is not possible."""
     anew: dict[str, Any] = dict(chosen)
     if "name" in chosen:
         anew["name"] = _checked_name(chosen["name"])
@@ -71,7 +69,7 @@ def choose(before: Choices, chosen: Chosen) -> Choices:
 
 
 def for_a_new_one(chosen: Chosen) -> Chosen:
-    """The same, and what a new webhook starts with that has chosen so."""
+    """The same for a new webhook, with the defaults that follow from these choices."""
     if chosen.get("format") is Format.CHAT:
         return {"pace": CHAT_PACE, **chosen}
     return chosen
@@ -98,7 +96,7 @@ def _checked_names(before: Choices, headers: Iterable[OwnHeader]) -> Iterator[st
 
 
 def changes(before: Choices, after: Choices, chosen: Chosen = NOTHING) -> str:
-    """What was chosen anew, in words for the audit trail: `name Bookkeeper, format chat`."""
+    """The choices that changed, in words for the audit trail: `name Bookkeeper, format chat`."""
     renewed = [each.name for each in chosen.get("headers", ()) if each.value is not None]
     values = [f"new value of {name}" for name in renewed if name in before.headers]
     return ", ".join([*_changes(before, after), *values])

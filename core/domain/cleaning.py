@@ -1,4 +1,4 @@
-"""The one cleaner for text from outside: storage, screens, command line and logs. Pure."""
+"""The one cleaner of text from outside, for storage, screens, command line and logs. Pure."""
 
 import re
 import unicodedata
@@ -9,8 +9,9 @@ _CONTROL_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x242
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANK = frozenset(
     chain(
-        # What Unicode's DerivedCoreProperties.txt calls Default_Ignorable_Code_Point, as far as the
-        # categories above do not name it: fillers, joiners, variation selectors.
+        # The code points that Unicode's DerivedCoreProperties.txt calls
+        # Default_Ignorable_Code_Point and that the categories above leave out: fillers, joiners and
+        # variation selectors.
         (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0),
         range(0x180B, 0x1810),
         range(0xFE00, 0xFE10),
@@ -24,10 +25,12 @@ _LONGEST_CODE = len("⟨10FFFF")
 
 
 def clean(text: str, limit: int | None = None) -> str:
-    """One line without anything a terminal would act on, cut to `limit` characters.
+    """The text as one line, without anything that a terminal would act on, cut to `limit`
+    characters.
 
-    Control characters become their pictures (`␛`, `␊`), invisible and unassigned ones their code
-    (`⟨202E⟩`), and of a pile of combining marks two are kept. Cleaning twice changes nothing.
+    A control character becomes its picture (`␛`, `␊`), an invisible or unassigned one its code
+    (`⟨202E⟩`). Where combining marks are piled up, two of them are kept. Cleaning text twice
+    changes nothing.
     """
     if not _PLAIN.fullmatch(text):
         text = "".join(_visible(text.translate(_CONTROL_PICTURES)))
@@ -53,12 +56,12 @@ def _visible(text: str) -> list[str]:
 
 
 def is_hidden(character: str) -> bool:
-    """Whether nobody would see it: a control character, or one that is drawn as nothing."""
+    """Whether nobody would see it: it is a control character, or is drawn as nothing."""
     return unicodedata.category(character) in _HIDDEN or ord(character) in _BLANK
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most `limit` characters, without half a `⟨code⟩` at their end."""
+    """The first `limit` characters at most, without half of a `⟨code⟩` at the end."""
     if len(text) <= limit:
         return text
     kept = text[:limit]
@@ -67,5 +70,5 @@ def _cut(text: str, limit: int) -> str:
 
 
 def clean_body(raw: bytes, limit: int) -> str:
-    """A body as text, read as UTF-8 whatever its headers declare, cleaned and cut."""
+    """A body as text: read as UTF-8, whatever its headers declare, then cleaned and cut."""
     return clean(raw.decode("utf-8", "replace"), limit)

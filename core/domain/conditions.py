@@ -1,8 +1,8 @@
-"""Which payloads a webhook is to have: `total_tvac >= 100`, `client.pays != "BE"`. Pure.
+"""Which payloads a webhook is to get: `total_tvac >= 100`, `client.pays != "BE"`. Pure.
 
-A condition is data, never code. It is a dotted path, a comparison and, for most, a JSON value.
-Numbers compare by value and strings exactly, each with its own JSON type only; of a field that is
-not there only `missing` is true, and `null` is there.
+A condition is data, never code. It is a dotted path, a comparison and, in most cases, a JSON value.
+Numbers are compared by value and strings exactly, and a value equals only values of its own JSON
+type. Where the field is absent, only `missing` is true; a field that is `null` is present.
 """
 
 import re
@@ -17,10 +17,10 @@ from core.domain.payload import decoded
 from core.errors import BadInput, BadPayload
 
 MOST_CONDITIONS = 10
-"""That one webhook may have."""
+"""How many conditions one webhook may have."""
 
 LENGTH_LIMIT = 200
-"""Characters of one condition."""
+"""The longest condition, in characters."""
 
 _CONDITION = re.compile(
     r"""(?P<path>[^\s.=!<>"]+(?:\.[^\s.=!<>"]+)*)
@@ -36,15 +36,15 @@ _Comparison = Callable[[Any, Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One that a payload must meet."""
+    """One condition that a payload must meet."""
 
     text: str  # as its owner wrote it
     path: tuple[str, ...]
     comparison: str
-    value: Any = None  # decoded as `payload.decoded` does
+    value: Any = None  # decoded in the same way as `payload.decoded` does it
 
     def is_met_by(self, payload: Any) -> bool:
-        """Whether a decoded payload is as this wants it."""
+        """Whether a decoded payload meets this condition."""
         found = _field(payload, self.path)
         if found is _ABSENT:
             return self.comparison == "missing"
@@ -52,13 +52,13 @@ class Condition:
 
 
 Facts = NewType("Facts", object)
-"""A payload as conditions look at it."""
+"""A payload in the form in which conditions look at it."""
 
 _NOT_JSON = Facts(object())
 
 
 def read_facts(payload: bytes) -> Facts:
-    """Whatever the payload is; of what is no JSON, no condition holds."""
+    """The facts of any payload. No condition holds of one that is not JSON."""
     try:
         return Facts(decoded(payload))
     except BadPayload:
@@ -70,12 +70,12 @@ def all_hold(conditions: Iterable[Condition], facts: Facts) -> bool:
 
 
 def are_met(conditions: Iterable[Condition], payload: bytes) -> bool:
-    """Whether all of them hold of one payload."""
+    """Whether all of these hold of one payload."""
     return all_hold(conditions, read_facts(payload))
 
 
 def split_conditions(line: str) -> list[str]:
-    """Those that are written in one line, with `and` between them."""
+    """The conditions that are written in one line, with `and` between them."""
     parts, begin = list[str](), 0
     for token in _STRING_OR_AND.finditer(line):
         if not token[0].startswith('"'):
@@ -85,7 +85,7 @@ def split_conditions(line: str) -> list[str]:
 
 
 def parse_conditions(texts: Sequence[str]) -> tuple[Condition, ...]:
-    """The conditions written in these; raises BadInput saying what is wrong with one."""
+    """The conditions written in these texts. Raises BadInput, which says what is wrong with one."""
     if len(texts) > MOST_CONDITIONS:
         surplus = len(texts) - MOST_CONDITIONS
         raise BadInput(
@@ -126,7 +126,7 @@ def _value(text: str, comparison: str, value: str) -> Any:
 
 
 def _field(payload: Any, path: tuple[str, ...]) -> Any:
-    """What is there; dots walk objects only."""
+    """The value of a field; the dots of its path walk through objects only."""
     for name in path:
         if not isinstance(payload, dict) or name not in payload:
             return _ABSENT
@@ -145,7 +145,7 @@ def _in_order(compare: _Comparison) -> _Comparison:
 
 
 def _number(value: Any) -> Decimal | None:
-    """None of what is no number, or one beyond all bounds."""
+    """The number; None where the value is no number, or too large for any."""
     is_one = isinstance(value, tuple) and isinstance(value[0], Decimal)
     return value[0] if is_one else None
 

@@ -1,7 +1,7 @@
 """What becomes of a delivery: statuses, outcomes, the schedule and the decision. Pure.
 
-A delivery's status is where it stands; an outcome is how one attempt ended. `after_attempt` is
-the only way from the second to the first.
+The status of a delivery is where it stands; an outcome is how one attempt ended. Only
+`after_attempt` leads from an outcome to a status.
 """
 
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from enum import StrEnum
 from typing import assert_never
 
 RESPONSE_LIMIT = 500
-"""Characters of a response body that are kept and shown (the product's page)."""
+"""How many characters of a response body are kept and shown (the product's page)."""
 
 INTERRUPTIONS_LIMIT = 10
-"""How often an attempt may be cut short by our own worker before its delivery is abandoned."""
+"""How often our own worker may cut an attempt short before the delivery is abandoned."""
 
 TOLD_BEFORE = timedelta(days=7)
-"""How long before something parked is given up its owner is told."""
+"""How long before a parked delivery is given up its owner is told."""
 
 BESIDE = 0
-"""The number of an attempt that an owner asked for beside the schedule."""
+"""The number of an attempt that an owner asked for, beside the schedule."""
 
 
 class Status(StrEnum):
     PENDING = "pending"  # no attempt has ended yet
-    FAILED = "failed"  # at least one attempt failed, another is scheduled
+    FAILED = "failed"  # at least one attempt failed, and another one is scheduled
     DELIVERED = "delivered"  # a 2xx arrived
     ABANDONED = "abandoned"  # the last allowed attempt failed, or it can never be sent
 
@@ -33,10 +33,10 @@ WAITING = (Status.PENDING, Status.FAILED)
 
 
 class Recovery(StrEnum):
-    """Of a delivery that was abandoned in an outage of its address."""
+    """How far a delivery that was abandoned in an outage has been recovered."""
 
-    DUE = "due"  # it is queued again once the address is back
-    MADE = "made"  # it was queued again, which happens once
+    DUE = "due"  # it will be queued again once the address is back
+    MADE = "made"  # it has been queued again, which happens only once
 
 
 class ErrorKind(StrEnum):
@@ -45,19 +45,19 @@ class ErrorKind(StrEnum):
     STATUS = "status"  # an answer other than 2xx
     REDIRECT = "redirect"  # a 3xx, which is never followed
     DNS = "dns"  # the name has no address
-    CONNECT = "connect"  # refused, unreachable, or reset while connecting
+    CONNECT = "connect"  # the connection was refused, impossible, or reset while it was made
     TLS = "tls"  # no trustworthy certificate, or no common protocol
-    TIMEOUT = "timeout"  # no status within the whole attempt's time
+    TIMEOUT = "timeout"  # no status came within the time that a whole attempt has
     PROTOCOL = "protocol"  # what came back is not HTTP
     BLOCKED = "blocked"  # the address is not a public one
-    INTERRUPTED = "interrupted"  # our own worker died
+    INTERRUPTED = "interrupted"  # our own worker died during the attempt
     CORRUPT = "corrupt"  # the stored event cannot be read
-    PARKED = "parked"  # its webhook was paused until it was too old
-    INTERNAL = "internal"  # a fault of ours that only this delivery meets
+    PARKED = "parked"  # its webhook was paused until the delivery was too old
+    INTERNAL = "internal"  # a fault of ours that only this delivery runs into
 
 
 SUCCESS = range(200, 300)
-"""The HTTP statuses that deliver; every other one is a failure."""
+"""The HTTP statuses that deliver an event; every other one is a failure."""
 
 
 def is_success(http_status: int | None) -> bool:
@@ -71,7 +71,7 @@ class Answered:
     http_status: int
     response: str
     detail: str = ""
-    retry_after: str = ""  # as a 429 or a 503 says it, unread
+    retry_after: str = ""  # as a 429 or a 503 says it; nobody has read it yet
 
     @property
     def accepted(self) -> bool:
@@ -86,7 +86,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """No status arrived; `error` says at which step, `detail` what was seen there."""
+    """No status arrived. `error` says at which step it failed, and `detail` what was seen there."""
 
     error: ErrorKind
     detail: str
@@ -94,39 +94,39 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class Lapsed:
-    """A kept connection ended before any of the answer: the request may have come, or not."""
+    """A kept connection ended before any of the answer came: perhaps nobody saw the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """Our own worker died, or stood still, while it held the lease; it uses up no attempt."""
+    """Our own worker died, or stood still, while it held the lease. No attempt is used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unsendable:
-    """What is stored cannot be sent, now or ever."""
+    """What is stored cannot be sent, neither now nor ever."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """Nothing was sent: its webhook was paused until it was older than what is kept."""
+    """Nothing was sent: the webhook was paused until the delivery was older than what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """Nothing was sent: the webhook changed, was deleted, or its business was switched off."""
+    """Nothing was sent: the webhook was changed or deleted, or its business was switched off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """Nothing was sent: the webhook's secret, or a header of its own, cannot be opened."""
+    """Nothing was sent: the webhook's secret, or one of its own headers, cannot be opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Starved:
-    """Nothing was sent: our own machine had no descriptor to connect with, or resolves no name."""
+    """Nothing was sent: our own machine has no descriptor left, or cannot resolve any name."""
 
 
 Outcome = (
@@ -144,13 +144,13 @@ Outcome = (
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long to wait after each failure, and how many attempts there are, the first included."""
+    """How long to wait after each failure, and how many attempts there are, counting the first."""
 
     retry_after: tuple[timedelta, ...]
     max_attempts: int
 
     def wait_after(self, attempt: int) -> timedelta | None:
-        """The wait after the failure of `attempt` (counted from 1); None when it was the last."""
+        """The wait after the failure of this attempt, counted from 1; None after the last one."""
         if attempt >= self.max_attempts:
             return None
         return self.retry_after[min(attempt, len(self.retry_after)) - 1]
@@ -158,10 +158,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a delivery becomes.
+    """What becomes of a delivery.
 
-    `status` None leaves it as it is; `due_at` is when the next attempt may start, None when there
-    is none; `counts` is whether the attempt used up one of the allowed ones.
+    A `status` of None leaves the status as it is. `due_at` is when the next attempt may start, and
+    None when there is none. `counts` is whether the attempt used up one of those allowed.
     """
 
     status: Status | None
@@ -169,7 +169,7 @@ class Verdict:
     counts: bool = True
 
 
-_UNTIL_MENDED = timedelta(minutes=1)  # what an operator has to mend is looked at again
+_UNTIL_MENDED = timedelta(minutes=1)  # until we look again at what an operator has to mend
 
 
 def after_attempt(
@@ -183,9 +183,10 @@ def after_attempt(
 ) -> Verdict:
     """What becomes of a delivery once its attempt has ended.
 
-    `attempt` is this attempt's number, counted from 1; `interruptions` is how many attempts were
-    cut short by our own worker before this one. With `resume_at` its owner asked for it beside the
-    schedule: it uses up none of the attempts, and the next one comes when it was due before.
+    `attempt` is the number of this attempt, counted from 1, and `interruptions` is how many
+    attempts our own worker cut short before it. Where `resume_at` is given, the owner asked for
+    this attempt beside the schedule: it uses up none of the attempts, and the next one comes when
+    it was due before.
     """
     if resume_at is not None and isinstance(outcome, Answered | Unreachable | Lapsed):
         return _after_attempt_beside(outcome, max(resume_at, now))
@@ -205,7 +206,7 @@ def _after_scheduled_attempt(
         case Answered(accepted=True):
             return Verdict(Status.DELIVERED, None)
         case Lapsed() if attempt == 1 and schedule.max_attempts > 1:
-            return Verdict(Status.FAILED, now)  # once, and logged: nobody was asked too often
+            return Verdict(Status.FAILED, now)  # once: nobody was asked more often than allowed
         case Answered() | Unreachable() | Lapsed():
             wait = schedule.wait_after(attempt)
             if wait is None:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 OPTION_PRICE = "€24 a month"
 WEBHOOKS_LIMIT = 100
-"""Of one business, where the configuration does not say otherwise."""
+"""How many webhooks one business may have, where the configuration does not say otherwise."""
 
 
 class Edition(StrEnum):
@@ -21,7 +21,7 @@ class Edition(StrEnum):
 
 
 INCLUDED_EDITIONS = (Edition.GROUP, Edition.RESTAURANT_GROUP)
-"""The editions that include webhooks; the others may add the option."""
+"""The editions that include webhooks; the option adds them to the others."""
 
 
 def includes_webhooks(edition: str, *, option: bool) -> bool:
@@ -29,7 +29,7 @@ def includes_webhooks(edition: str, *, option: bool) -> bool:
 
 
 def why_not_included(business: str, edition: str) -> str:
-    """One sentence: why nothing is sent, and what it costs."""
+    """One sentence: why nothing is sent, and what the option costs."""
     return (
         f"Webhooks are not included in the {Edition(edition).label} edition of {business}: they "
         f"are an option for {OPTION_PRICE}, which is off, so nothing is sent or queued; ask "

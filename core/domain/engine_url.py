@@ -1,7 +1,7 @@
-"""URLs of databases and queues. They hold passwords, so no message may quote a part of one. Pure.
+"""URLs of databases and queues. They hold passwords, so no message may quote any part of one. Pure.
 
-The drivers quote what they cannot read, and what follows a stray `@` or `/` in a password they
-take for a host. So what they could misread is refused here, when the configuration is read.
+Drivers quote what they cannot read, and in a password they take what follows a stray `@` or `/` for
+a host. So a URL that they could misread is refused here, when the configuration is read.
 """
 
 import re
@@ -19,17 +19,17 @@ _PARTS = re.compile(
     r"(?:\?(?P<query>[^@]*))?"
 )
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?")
-_READ_OVER = re.compile(r"[\x00-\x20\x7f]|%(?![0-9A-Fa-f]{2})|%00")  # or not at all, by a driver
+_READ_OVER = re.compile(r"[\x00-\x20\x7f]|%(?![0-9A-Fa-f]{2})|%00")  # which drivers read over
 _READ_OVER_BY_REDIS = re.compile(r"[#\[\]]")
 _PARAMETER = re.compile(r"[^=]+=[^=]*")
-_TOLD = frozenset(  # others may be the rest of a password that has a "&" in it
+_TOLD = frozenset(  # others could be the rest of a password that has a "&" in it
     {"channel_binding", "dbname", "host", "hostaddr", "passfile", "port", "service", "sslcert"}
     | {"sslkey", "sslmode", "sslrootcert", "target_session_attrs", "user"}
 )
 
 
 class EngineUrl(NamedTuple):
-    """What a URL consists of, each part as it is written; `login` has the password."""
+    """What a URL consists of, each part as it is written; `login` includes the password."""
 
     scheme: str
     login: str
@@ -39,7 +39,9 @@ class EngineUrl(NamedTuple):
 
 
 def split_engine_url(url: str) -> EngineUrl:
-    """Raises ValueError, without a word of the URL, where a driver could read it another way."""
+    """The parts of the URL. Raises ValueError, which quotes nothing of it, where a driver could
+    read it in another way.
+    """
     matched = _PARTS.fullmatch(url)
     if matched is None or _READ_OVER.search(url):
         raise ValueError("this URL can be read in more than one way")

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class EventType(StrEnum):
-    """What a webhook can be told about; `PING` is what Send test queues, `ALERT` what tells of
+    """What a webhook can be told about. `PING` is what Send test queues, and `ALERT` tells about
     another webhook.
     """
 
@@ -36,20 +36,20 @@ SELECTABLE = tuple(MEANINGS)
 
 
 class Purpose(StrEnum):
-    """Why an event was made although nothing had happened in the business: it goes to one webhook,
-    and what becomes of it says nothing of that webhook's health.
+    """Why an event was made although nothing had happened in the business. Such an event goes to
+    one webhook only, and what becomes of it says nothing about that webhook's health.
     """
 
     SAMPLE = "sample"
-    CHECK = "check"  # a ping that is signed rightly; those below are to be refused
+    CHECK = "check"  # a ping that is signed rightly; receivers should refuse the next ones
     TAMPERED = "check: tampered"
     WRONG_SECRET = "check: wrong secret"  # noqa: S105 - it is none
     STALE = "check: an hour old"
-    ALERT = "alert"  # something is the matter with another webhook, or is no more
+    ALERT = "alert"  # another webhook has trouble, or has it no longer
 
 
 CHECKS = frozenset(Purpose) - {Purpose.SAMPLE, Purpose.ALERT}
-"""The pings of a check, each of which is attempted once."""
+"""The pings of a check. Each of them is attempted only once."""
 
 
 class Entity(StrEnum):
@@ -82,10 +82,10 @@ type_of_changed = {
 def event_for_change(
     entity: Entity, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
 ) -> EventType | None:
-    """The event one change of an entity is, or None: the product's trigger table.
+    """The event that a change of an entity is, or None: the product's trigger table.
 
-    `before` is None for something new, `after` is None for something removed, which no event
-    announces. Raises ValueError when a ticket's `statut` is missing or unknown.
+    `before` is None where the entity is new, and `after` where it was removed, which is no event.
+    Raises ValueError when a ticket's `statut` is missing or unknown.
     """
     if after is None:
         return None

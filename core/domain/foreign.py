@@ -1,6 +1,6 @@
-"""An event that another program wrote into the outbox by itself: may it be sent? Pure.
+"""An event that another program wrote into the outbox: may it be sent? Pure.
 
-Nothing of it has been looked at, and SQLite keeps in any column whatever it is given.
+Nobody has looked at it before, and SQLite keeps in any column whatever it is given.
 """
 
 from typing import NamedTuple
@@ -10,25 +10,25 @@ from core.domain.payload import PAYLOAD_LIMIT, check_key, check_payload, subject
 from core.errors import BadPayload
 
 MOST_READ = PAYLOAD_LIMIT + 4096
-"""Bytes of a payload that are read: with some white space around it."""
+"""How many bytes of a payload are read: the largest, and some white space around it."""
 
-_EARLIEST = 946_684_800_000_000  # microseconds: the year 2000; milliseconds are of the year 1970
+_EARLIEST = 946_684_800_000_000  # microseconds: the year 2000; one in milliseconds is in 1970
 _AHEAD = 86_400_000_000  # a day, in microseconds
 
 
 class ForeignRow(NamedTuple):
-    """What the columns hold, of whatever type."""
+    """What the columns of such an event hold, of whatever type it is."""
 
     id: int
     type: object
     payload: object  # None where it is longer than MOST_READ
     key: object
     webhook_id: object
-    created_us: object  # microseconds since 1970; 0: to be filled in
+    created_us: object  # microseconds since 1970; 0 where we are to fill it in
 
 
 class Admitted(NamedTuple):
-    """The same as `publish` would have written it."""
+    """The same event as `publish` would have written it."""
 
     payload: bytes
     subject: str
@@ -36,7 +36,7 @@ class Admitted(NamedTuple):
 
 
 def admit(row: ForeignRow, now_us: int) -> Admitted:
-    """The row as it is sent; raises BadPayload, saying why it cannot be, in words that quote
+    """The event as it is sent. Raises BadPayload, which says why it cannot be sent and quotes
     nothing of it.
     """
     if row.type not in SELECTABLE:
@@ -50,7 +50,7 @@ def admit(row: ForeignRow, now_us: int) -> Admitted:
 
 
 def _as_bytes(payload: object) -> bytes:
-    if isinstance(payload, str):  # as drivers of SQLite write what is not said to be bytes
+    if isinstance(payload, str):  # SQLite's drivers write text where nobody says that it is bytes
         return payload.encode(errors="replace")
     if not isinstance(payload, bytes):
         raise BadPayload(f"Its payload is not JSON of at most {PAYLOAD_LIMIT} bytes.")

@@ -1,4 +1,4 @@
-"""A hold: until when a receiver asked to be sent nothing, by `Retry-After`. Pure."""
+"""A hold: until when a receiver has asked, by `Retry-After`, to be sent nothing. Pure."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,19 +7,19 @@ from email.utils import parsedate_to_datetime
 from core.domain.delivery import Answered, Outcome
 
 HOLD_LIMIT = timedelta(hours=2)
-"""The longest that a receiver is left alone for its asking."""
+"""The longest hold that we heed."""
 
 ASKING = frozenset({429, 503})
-"""The answers of which `Retry-After` is heeded."""
+"""The statuses whose `Retry-After` we heed."""
 
 _SECONDS = re.compile(r"[0-9]+")
 
 
 def held_until(outcome: Outcome, now: datetime) -> datetime | None:
-    """Until when this answer asks for nothing more to be sent; None where it does not.
+    """Until when this answer asks us to send nothing more; None where it does not ask.
 
-    Only 429 and 503 ask, in seconds or with a date (RFC 9110 §10.2.3). What cannot be read, or is
-    in the past, is as if it were not there.
+    Only a 429 and a 503 ask, in seconds or with a date (RFC 9110 §10.2.3). A value that cannot be
+    read, or that lies in the past, counts as none.
     """
     if not isinstance(outcome, Answered) or outcome.http_status not in ASKING:
         return None

@@ -1,4 +1,4 @@
-"""The languages that owners are spoken to in. Pure."""
+"""The languages in which we speak to owners. Pure."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Why a signature differs: the slips of those who verify one, tried one after the other. Pure."""
+"""Why a signature is wrong: the usual mistakes of those who verify one, tried in turn. Pure."""
 
 import hmac
 import json
@@ -15,13 +15,13 @@ from core.domain.signing import SECRET_PREFIX, SIGNATURE_HEADER, SIGNATURE_PREFI
 
 _HEX_DIGEST_LENGTH = 64
 _WHOLE_HEADER = re.compile(rf"{SIGNATURE_HEADER}\s*:\s*(.*)", re.IGNORECASE | re.DOTALL)
-_WHOLE = 10.0**21  # up to which JavaScript writes whole numbers without an exponent
+_WHOLE = 10.0**21  # below this JavaScript writes whole numbers without an exponent
 
 
 def explain_mismatch(secret: Secret, signature: str, body: bytes) -> str | None:
-    """None when the signature is right; otherwise one sentence that says where it differs.
+    """One sentence that says what was done wrong; None when the signature is right.
 
-    `signature` may be the whole header with its name, as it is copied from a log.
+    `signature` may be the whole header with its name, as somebody copies it from a log.
     """
     given = _value_of(signature)
     if not given.startswith(SIGNATURE_PREFIX):
@@ -71,7 +71,7 @@ def _explain_digest(secret: Secret, given: str, body: bytes) -> str:
 
 
 def _mended(secret: Secret) -> Iterator[tuple[str, str]]:
-    """The secret as it was shown, where it came with a slip, and what that is."""
+    """The secret as it was shown, for each mistake in copying it, and what the mistake was."""
     text = secret.reveal()
     bare = text.strip().strip("\"'")
     if bare != text:
@@ -118,7 +118,9 @@ def _other_bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _as_sent(body: bytes, ascii_only: bool) -> bytes:  # noqa: FBT001 - one of two, tried in turn
-    """Of one that was written again: our head, around a payload as Python's producers write it."""
+    """The body as a receiver makes it that parses and writes it again: our beginning, around the
+    payload as Python's producers write it.
+    """
     parsed = json.loads(body)
     head = {name: parsed[name] for name in ("event", "delivery_id", "created_at")}
     told = json.dumps(head, separators=_COMPACT)[:-1]
@@ -131,7 +133,9 @@ def _python(body: bytes, **style: Any) -> bytes:
 
 
 def _node(body: bytes, **style: Any) -> bytes:
-    """JSON.stringify: every number is a double, and nothing that can be printed is escaped."""
+    """The body by JSON.stringify: every number is a double, and printable characters are not
+    escaped.
+    """
     parsed = json.loads(body, parse_int=_double, parse_float=_double)
     return json.dumps(parsed, ensure_ascii=False, **style).encode("utf-8", "surrogatepass")
 
@@ -139,12 +143,14 @@ def _node(body: bytes, **style: Any) -> bytes:
 def _double(text: str) -> float | int:
     value = float(text)
     if value.is_integer() and abs(value) < _WHOLE:
-        return int(Decimal(repr(value)))  # the digits that a double has, and zeros
+        return int(Decimal(repr(value)))  # the digits that a double has, followed by zeros
     return value
 
 
 def _php(body: bytes, *, slashes: bool, unescaped: bool, arrays: bool, **style: Any) -> bytes:
-    """json_encode, of objects or, as most do it, of arrays: then {} becomes []."""
+    """The body by json_encode, from objects or, as most people do it, from arrays: then {} becomes
+    [].
+    """
     parsed = json.loads(
         body,
         parse_int=_php_whole,
@@ -152,7 +158,7 @@ def _php(body: bytes, *, slashes: bool, unescaped: bool, arrays: bool, **style: 
         object_pairs_hook=(lambda pairs: dict(pairs) or []) if arrays else dict,
     )
     text = json.dumps(parsed, ensure_ascii=not unescaped, **style)
-    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")  # always escaped there
+    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")  # PHP always does
     return (text.replace("/", "\\/") if slashes else text).encode("utf-8", "surrogatepass")
 
 

@@ -1,7 +1,7 @@
 """When an address is down: from an attempt that failed to one that was accepted. Pure.
 
-An outage is a time in which every attempt failed. A receiver that rejects one event and accepts
-others between its attempts has none that lasts.
+An outage is a time in which every attempt failed. A receiver that rejects one event, and accepts
+others between the attempts at it, has no outage that lasts.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """The latest of a webhook's address."""
+    """The latest outage of a webhook's address."""
 
     since: datetime  # when its first failed attempt ended
     until: datetime | None  # when an accepted attempt ended it; None while it lasts
@@ -19,7 +19,7 @@ class Outage:
 def outage_after(
     outage: Outage | None, started_at: datetime, ended_at: datetime, *, accepted: bool
 ) -> Outage | None:
-    """The latest outage once one more attempt has ended; None when there was none yet."""
+    """The latest outage, once one more attempt has ended; None when there has been none yet."""
     if accepted:
         if outage is None or outage.until is not None:
             return outage

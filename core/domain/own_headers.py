@@ -1,5 +1,5 @@
-"""Headers of an owner's own, such as the key of a gateway: which may be, and how they are hidden.
-Pure.
+"""Headers that an owner adds, such as the key of a gateway: which are allowed, and how we hide
+them. Pure.
 """
 
 import html
@@ -13,7 +13,7 @@ from core.domain.signing import Secret
 from core.errors import BadInput
 
 MOST_HEADERS = 5
-"""That one webhook may have."""
+"""How many headers of its own one webhook may have."""
 
 VALUE_LIMIT = 1000
 _NAME_LIMIT = 100
@@ -23,12 +23,12 @@ _OURS = re.compile(r"content-.*|user-agent|x-aurapos-.*|webhook-.*")
 _FRAMING = re.compile(
     r"host|transfer-encoding|connection|keep-alive|trailer|expect|te|upgrade|accept-encoding|proxy-.*"
 )
-_PARTLY = 8  # characters of a value that an answer ends with, from which on it is hidden
+_PARTLY = 8  # characters of a value; where an answer ends with that many, they are hidden
 
 
 @dataclass(frozen=True, slots=True)
 class OwnHeader:
-    """One that its owner names; without a value it keeps the one it has."""
+    """A header that the owner has named; given without a value, it keeps the one it has."""
 
     name: str
     value: Secret | None = None
@@ -44,9 +44,10 @@ def variable_of(name: str) -> str:
 
 
 def parse_headers(lines: Iterable[str]) -> tuple[OwnHeader, ...]:
-    """The headers written in these as `Name: value`, or as `Name` alone where the value stays.
+    """The headers that are written in these lines, as `Name: value`, or as `Name` alone where the
+    value stays.
 
-    Raises BadInput saying what is wrong with one; never with its value.
+    Raises BadInput, which says what is wrong with one of them and never quotes its value.
     """
     headers = tuple(map(_parse, lines))
     if len(headers) > MOST_HEADERS:
@@ -66,7 +67,7 @@ def _parse(line: str) -> OwnHeader:
 
 
 def check_header(header: OwnHeader) -> None:
-    """Raises BadInput for a header that must not be sent."""
+    """Raise BadInput for a header that must not be sent."""
     name = header.name
     if len(name) > _NAME_LIMIT or not _NAME.fullmatch(name):
         raise BadInput(
@@ -87,7 +88,7 @@ def check_header(header: OwnHeader) -> None:
 
 
 def blotted(answer: bytes, headers: Iterable[OwnHeader]) -> bytes:
-    """An answer with the values of these headers blotted out, in whichever way it quotes them."""
+    """An answer with the values of these headers blotted out, in whatever way it quotes them."""
     written = [
         (way.encode(), header.variable.encode())
         for header in headers
@@ -102,7 +103,7 @@ def blotted(answer: bytes, headers: Iterable[OwnHeader]) -> bytes:
 
 
 def _without_its_beginning(answer: bytes, text: bytes, instead: bytes) -> bytes:
-    """Of an answer that was cut off in the middle of it."""
+    """The same where the answer was cut off in the middle of a value."""
     for length in range(min(len(text) - 1, len(answer)), _PARTLY - 1, -1):
         if answer.endswith(text[:length]):
             return answer[:-length] + instead

@@ -1,4 +1,4 @@
-"""A pace: how often a webhook is sent to at the most, evenly spread. Pure."""
+"""A pace: the most that a webhook is sent to in a time, evenly spread. Pure."""
 
 import re
 from datetime import datetime, timedelta
@@ -7,19 +7,19 @@ from typing import NamedTuple
 from core.errors import BadInput
 
 AHEAD = timedelta(seconds=2)
-"""How long before its start a delivery is claimed at the earliest, so that a crash delays few."""
+"""The earliest time before its start that a delivery is claimed: so a crash delays only a few."""
 
 CHAT_PACE = "1/s"
-"""What a new webhook for a chat starts with: most chats take no more."""
+"""The pace that a new webhook for a chat begins with: most chats take no more."""
 
 _FORM = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)")
 _UNITS = {"s": timedelta(seconds=1), "min": timedelta(minutes=1), "h": timedelta(hours=1)}
 _CLOSEST = timedelta(milliseconds=50)
-_GRACE = timedelta(milliseconds=50)  # how late the last of a window may be, at the least
+_GRACE = timedelta(milliseconds=50)  # how late the last start of a window may be, at the least
 
 
 def check_pace(text: str) -> str:
-    """A pace as it is stored: `2/s`, `30/min`, `100/h`; raises BadInput for anything else."""
+    """A pace as it is stored: `2/s`, `30/min`, `100/h`. Raises BadInput for anything else."""
     pace = text.strip().lower()
     if not _FORM.fullmatch(pace):
         raise BadInput(f'There is no pace "{text}": write it as 2/s, 30/min or 100/h.')
@@ -31,7 +31,7 @@ def check_pace(text: str) -> str:
 
 
 def interval(pace: str) -> timedelta:
-    """From one start to the next, at the least."""
+    """The shortest time from one start to the next."""
     count, unit = pace.split("/")
     return _UNITS[unit] / int(count)
 
@@ -47,24 +47,24 @@ class Start(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A time that is one worker's own: so many deliveries are spread over it."""
+    """A time in which only one worker sends, with the starts that are spread over it."""
 
     starts: tuple[Start, ...]
-    until: datetime  # another one's may begin then
+    until: datetime  # another window may begin then
 
 
 def room(pace: str, free_from: datetime | None, now: datetime, most: int) -> int:
-    """How many starts can be reserved now, up to `most`; those before `free_from` are taken."""
+    """How many starts can be reserved now, up to `most`. Those before `free_from` are taken."""
     ahead = now + AHEAD - _first(free_from, now)
     return max(0, min(most, 1 + ahead // _apart(pace))) if ahead >= timedelta() else 0
 
 
 def window(pace: str, free_from: datetime | None, now: datetime, count: int) -> Window:
-    """So many starts, from the first that is free.
+    """A window with that many starts, from the first free time on.
 
-    Each is planned five percent further apart than the pace says. One that is late leaves less of
-    that to those after it, and none starts so late that the next window's first would come too
-    close.
+    They are planned five percent further apart than the pace says. A start that is late uses up
+    some of that time, and none may be so late that the first start of the next window would come
+    too soon after it.
     """
     first, least = _first(free_from, now), interval(pace)
     last = first + (count - 1) * _apart(pace) + max(_apart(pace) - least, _GRACE)
@@ -81,5 +81,5 @@ def _first(free_from: datetime | None, now: datetime) -> datetime:
 
 
 def _apart(pace: str) -> timedelta:
-    """From one planned start to the next."""
+    """The time from one planned start to the next."""
     return interval(pace) * 21 / 20

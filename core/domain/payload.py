@@ -1,7 +1,7 @@
 """The producer's JSON: checked, taken apart and kept byte for byte. Pure.
 
-Nothing here writes JSON: what is sent is a slice of what came, so `55.10` stays `55.10` and an
-integer keeps all its digits.
+Nothing here writes JSON. What is sent is a slice of what came in, so `55.10` stays `55.10`, and a
+whole number keeps all its digits.
 """
 
 import codecs
@@ -18,19 +18,21 @@ from core.domain.events import Entity, EventType, event_for_change
 from core.errors import BadPayload
 
 PAYLOAD_LIMIT = 256 * 1024
-"""Bytes of one event's payload; a ticket with a hundred lines has about a tenth of it."""
+"""The largest payload of an event, in bytes. A ticket with a hundred lines has about a tenth of
+this.
+"""
 
 LINE_LIMIT = 4 * PAYLOAD_LIMIT
-"""Bytes of one line of a push: what was before, what is after, and what surrounds them."""
+"""The longest line of a push, in bytes: what was before, what is after, and what surrounds them."""
 
 DEPTH_LIMIT = 100
-"""Brackets within brackets, in a payload as in a line; a ticket has four or so."""
+"""How deep brackets may be nested, in a payload as in a line; a ticket nests about four."""
 
 SUBJECT_LIMIT = 64
-"""Characters of an event's subject."""
+"""The longest subject of an event, in characters."""
 
 SUBJECT_NAMES = ("numero", "id", "reference", "code")
-"""The members that a payload may have its subject in: the first that there is."""
+"""The fields in which a payload may name its subject; the first one that is there counts."""
 
 _KEY_LIMIT = 200
 _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[][{}]', re.DOTALL)
@@ -38,7 +40,7 @@ _SPACE = " \t\n\r"
 
 
 def check_payload(raw: object) -> bytes:
-    """The payload without the white space around it; raises BadPayload where it is not JSON."""
+    """The payload without the white space around it. Raises BadPayload where it is not JSON."""
     if not isinstance(raw, bytes):
         raise BadPayload(
             f"The payload is JSON as bytes, and this is {type(raw).__name__}: hand over "
@@ -49,14 +51,14 @@ def check_payload(raw: object) -> bytes:
 
 
 def digest(payload: bytes) -> int:
-    """What tells a stored payload from a damaged one, in microseconds: parsing takes a thousand
-    times as long. Against accidents only: it is no secret.
+    """A checksum that tells a stored payload from a damaged one. It takes microseconds, a
+    thousandth of what parsing takes. It guards against accidents only, and is no secret.
     """
     return zlib.crc32(payload)
 
 
 def is_intact(payload: bytes, expected: int | None) -> bool:
-    """Whether a stored payload still has its digest. Those of old have none: they were looked at
+    """Whether a stored payload still has its digest. Old ones have no digest: they were checked
     before there were any.
     """
     return expected is None or digest(payload) == expected
@@ -68,7 +70,7 @@ def are_intact(payloads: Iterable[bytes], expected: Iterable[int | None]) -> boo
 
 
 def subject_of(raw: bytes) -> str:
-    """What a person calls the event of this payload; "" where it says none, or is no JSON."""
+    """What a person calls the event with this payload; "" where it names none, or is not JSON."""
     try:
         return _subject(decoded(raw))
     except BadPayload:
@@ -76,7 +78,7 @@ def subject_of(raw: bytes) -> str:
 
 
 def as_subject(text: str) -> str:
-    """The text as a subject is kept, and looked for."""
+    """The text in the form in which subjects are stored and looked for."""
     return clean(text.strip(), SUBJECT_LIMIT)
 
 
@@ -86,14 +88,14 @@ def _subject(payload: Any) -> str:
 
 
 def _told(value: Any) -> str:
-    """A text, or a number with the digits it was written with; nothing else is a subject."""
+    """A text, or a number with the digits it was written with; nothing else can be a subject."""
     if isinstance(value, tuple):
         return as_subject(str(value[0]))
     return as_subject(value) if isinstance(value, str) else ""
 
 
 def check_key(key: object) -> str:
-    """A producer's key: 1 to 200 printable characters."""
+    """A producer's key, which has 1 to 200 printable characters."""
     if not isinstance(key, str) or not 1 <= len(key) <= _KEY_LIMIT or not key.isprintable():
         raise BadPayload(f'"key" must be text of 1 to {_KEY_LIMIT} printable characters.')
     return key
@@ -101,7 +103,7 @@ def check_key(key: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of a push; `event_type` is None when the change is no event."""
+    """One line of a push; `event_type` is None where the change is no event."""
 
     key: str
     event_type: EventType | None
@@ -110,7 +112,7 @@ class Change:
 
 
 def parse_change(line: bytes) -> Change:
-    """One line of BackendSync NDJSON; raises BadPayload saying what is wrong with it.
+    """One line of BackendSync NDJSON. Raises BadPayload, which says what is wrong with it.
 
     `{"entity": "ticket", "before": null, "after": {...}, "key": "..."}`
     """
@@ -164,7 +166,9 @@ def _text(raw: bytes, depth_limit: int = DEPTH_LIMIT) -> str:
 
 
 def _check_depth(raw: bytes, limit: int) -> None:
-    """One limit, whichever Python reads it and however deep the call: its own differ."""
+    """Raise BadPayload where it is nested too deep: one limit for every version of Python and every
+    depth of the call, whose own limits differ.
+    """
     if raw.count(b"[") + raw.count(b"{") <= limit:
         return
     depth = 0
@@ -177,8 +181,8 @@ def _check_depth(raw: bytes, limit: int) -> None:
 
 
 def decoded(raw: bytes) -> Any:
-    """The JSON value, each number as a Decimal in a tuple: so `==` compares numbers by value, and
-    each type with its own only. Raises BadPayload.
+    """The JSON value, with each number as a Decimal in a tuple. So `==` compares numbers by value,
+    and values of different types are never equal. Raises BadPayload.
     """
     text = _text(raw)
     value, end = _scan(text, _skip_space(text, 0))
@@ -211,7 +215,7 @@ def _name(text: str, at: int) -> tuple[str, int]:
 
 
 def _scan(text: str, at: int) -> tuple[Any, int]:
-    """The JSON value that begins at `at`, and where it ends."""
+    """The JSON value that begins at `at`, and the place where it ends."""
     try:
         return _decoder.raw_decode(text, at)
     except json.JSONDecodeError as error:
@@ -244,10 +248,10 @@ def _refuse(text: str, at: int) -> NoReturn:
 
 
 def _number(text: str) -> tuple[Decimal | str]:
-    """A number by value, as 55.10 equals 55.1; in a tuple, as 1 must not equal true."""
+    """A number by value, so that 55.10 equals 55.1; in a tuple, so that 1 does not equal true."""
     try:
         return (Decimal(text),)
-    except InvalidOperation:  # an exponent beyond all bounds
+    except InvalidOperation:  # its exponent is beyond all bounds
         return (text,)
 
 

@@ -1,7 +1,7 @@
-"""What well-known receivers answer, and what an owner does about it. Pure data.
+"""What well-known receivers answer, and what an owner can do about it. Pure data.
 
-Only a host that is theirs is taken for theirs: `hooks.slack.com.example.org` is somebody else's,
-and so is one that has Slack in its path. `docs/known-receivers.md` has the same table for people.
+A receiver is known by its host alone: `hooks.slack.com.example.org` belongs to somebody else, and
+so does a host with Slack in its path. `docs/known-receivers.md` has the same table for people.
 """
 
 import re
@@ -17,34 +17,34 @@ _SUCCESS = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One that a receiver is known to give, and what to do about it in a sentence or two."""
+    """An answer that a receiver is known to give, and in a sentence or two what to do about it."""
 
     statuses: Collection[int]
-    body: str  # what the body has in it; empty: whatever it has
+    body: str  # what its body contains; empty where any body will do
     advice: str
-    wants_chat: bool = False  # and what to do is to tell it in chat lines
+    wants_chat: bool = False  # whether the mending is to send it chat lines
 
 
 @dataclass(frozen=True, slots=True)
 class KnownReceiver:
     name: str
-    hosts: str  # a regular expression that the whole host matches
-    paths: str  # one that the beginning of the path matches
+    hosts: str  # a regular expression that the whole host must match
+    paths: str  # one that the beginning of the path must match
     source: str  # where its answers are documented
-    answers: tuple[Answer, ...]  # the first that fits counts
-    takes_chat: bool = False  # and nothing but the format `chat`
-    chat_behind: str = ""  # what its URL needs at the end to take that
+    answers: tuple[Answer, ...]  # the first one that fits counts
+    takes_chat: bool = False  # whether it takes the format `chat` and nothing else
+    chat_behind: str = ""  # what its URL must end with so that it takes chat lines
     before: str = ""  # what an owner should know before anything is sent there
 
     def how_to_chat(self, fmt: Format) -> str:
-        """What to do so that it is told in chat lines; empty where it is."""
+        """What to do so that it is sent chat lines; empty where it is."""
         if not self.chat_behind:
             return "Edit the webhook and choose the format chat." if fmt is Format.JSON else ""
         put = f"Put {self.chat_behind} behind {self.name}'s URL"
         return f"{put}, and choose the format chat." if fmt is Format.JSON else f"{put}."
 
     def answered(self, fmt: Format, http_status: int | None, response: str) -> Answer | None:
-        """The first that fits; none that asks for chat lines where those are sent."""
+        """The first answer that fits; where chat lines are sent, none that asks for them."""
         for answer in self.answers:
             is_it = http_status in answer.statuses and answer.body in response
             if is_it and (not answer.wants_chat or self.how_to_chat(fmt)):
@@ -52,7 +52,7 @@ class KnownReceiver:
         return None
 
     def told_of(self, answer: Answer, fmt: Format) -> str:
-        """What that answer means to a webhook of that format, and what to do."""
+        """What this answer means to a webhook of that format, and what to do about it."""
         return f"{answer.advice} {self.how_to_chat(fmt)}" if answer.wants_chat else answer.advice
 
 
@@ -227,7 +227,7 @@ KNOWN_RECEIVERS = (
     ),
     KnownReceiver(
         name="n8n, while it is edited",
-        hosts=".+",  # it mostly runs on a server of one's own
+        hosts=".+",  # most people run it on a server of their own
         paths="/webhook-test/",
         source="https://docs.n8n.io/integrations/builtin/core-nodes/n8n-nodes-base.webhook/",
         answers=(
@@ -261,7 +261,7 @@ KNOWN_RECEIVERS = (
     ),
     KnownReceiver(
         name="Mattermost",
-        hosts=".+",  # the same
+        hosts=".+",  # the same as above
         paths="/hooks/",
         source="https://developers.mattermost.com/integrate/webhooks/incoming/",
         answers=(
@@ -296,7 +296,7 @@ KNOWN_RECEIVERS = (
 
 
 def known_receiver(url: str) -> KnownReceiver | None:
-    """Whose address that is, where it is one of those."""
+    """The receiver whose address this is; None where it is none of the known ones."""
     try:
         parts = urlsplit(url)
         is_usual = parts.scheme == "https" and parts.port in {None, 443}
@@ -310,8 +310,8 @@ def known_receiver(url: str) -> KnownReceiver | None:
 
 
 def advice_before(url: str, fmt: Format) -> str:
-    """What to know of that address before anything is sent there in that format; empty where
-    nothing is known.
+    """What an owner should know about this address before anything is sent there in that format;
+    empty where nothing is known.
     """
     receiver = known_receiver(url)
     if receiver is None:
@@ -322,8 +322,8 @@ def advice_before(url: str, fmt: Format) -> str:
 
 
 def advice(url: str, fmt: Format, http_status: int | None, response: str) -> str:
-    """What that answer means from that receiver, to a webhook of that format, and what to do; empty
-    where nothing is known.
+    """What this answer from that receiver means to a webhook of that format, and what to do about
+    it; empty where nothing is known.
     """
     receiver = known_receiver(url)
     answer = receiver.answered(fmt, http_status, response) if receiver is not None else None
@@ -333,8 +333,8 @@ def advice(url: str, fmt: Format, http_status: int | None, response: str) -> str
 def chat_address(
     url: str, fmt: Format, http_status: int | None = None, response: str = ""
 ) -> str | None:
-    """Where chat lines should go in place of what is sent to that address in that format, as is
-    known beforehand or by its answer. None where that would mend nothing.
+    """Where chat lines should go, in place of what is sent to this address in that format now. It
+    is known beforehand, or by what the receiver answered. None where that would mend nothing.
     """
     receiver = known_receiver(url)
     if receiver is None or not receiver.how_to_chat(fmt):

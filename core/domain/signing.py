@@ -1,4 +1,4 @@
-"""Secret, body, headers, signature and verification: what is on the wire. Pure."""
+"""Secrets, bodies, headers, signatures and how they are verified: what is on the wire. Pure."""
 
 import hmac
 import json
@@ -26,20 +26,20 @@ SIGNATURE_PREFIX = "sha256="
 
 
 class Secret:
-    """A webhook's signing secret: never printed, logged or pickled by accident."""
+    """The signing secret of a webhook. It is never printed, logged or pickled by accident."""
 
     __slots__ = ("_keyed", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._keyed: hmac.HMAC | None = None  # once: OpenSSL takes twice the hash's time for it
+        self._keyed: hmac.HMAC | None = None  # made once: it takes OpenSSL longer than the hash
 
     @classmethod
     def draw(cls, random_bytes: Callable[[int], bytes]) -> "Secret":
         """`whsec_` and 33 random bytes in base64, drawn until they are 44 letters and digits.
 
-        So every library for Standard Webhooks can decode it, and a double click selects it whole.
-        Of four draws one will do.
+        So every library for Standard Webhooks can decode it, and a double click selects all of it.
+        One draw in four will do.
         """
         while True:
             secret = cls(SECRET_PREFIX + b64encode(random_bytes(_SECRET_BYTES)).decode())
@@ -48,7 +48,7 @@ class Secret:
 
     @property
     def is_standard(self) -> bool:
-        """Whether libraries for Standard Webhooks can decode it; those of old they cannot."""
+        """Whether libraries for Standard Webhooks can decode it; old secrets they cannot."""
         return _STANDARD_SECRET.fullmatch(self._text) is not None
 
     def reveal(self) -> str:
@@ -64,8 +64,8 @@ class Secret:
         return SIGNATURE_PREFIX + signing.hexdigest()
 
     def sign_standard(self, delivery_id: UUID, timestamp: int, body: bytes) -> str:
-        """`v1,` and the base64 HMAC-SHA256 that Standard Webhooks has: keyed with what the secret
-        encodes, over the id, the seconds since 1970 and the body.
+        """`v1,` and the base64 HMAC-SHA256 that Standard Webhooks defines. Its key is what the
+        secret encodes, and it covers the id, the seconds since 1970 and the body.
         """
         key = b64decode(self._text.removeprefix(SECRET_PREFIX))
         signed = b"%b.%d.%b" % (str(delivery_id).encode(), timestamp, body)
@@ -76,7 +76,7 @@ class Secret:
             return NotImplemented
         return hmac.compare_digest(self._text.encode(), other._text.encode())
 
-    __hash__ = None  # type: ignore[assignment]  # a secret in a set or a dict outlives its use
+    __hash__ = None  # type: ignore[assignment]  # in a set or a dict a secret would outlive its use
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -86,12 +86,12 @@ class Secret:
 
 
 def wire_time(moment: datetime) -> str:
-    """UTC, milliseconds, `Z`: `2026-05-17T14:32:08.123Z`."""
+    """The time in UTC with milliseconds and `Z`: `2026-05-17T14:32:08.123Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def build_body(event_type: str, delivery_id: UUID, created_at: datetime, payload: bytes) -> bytes:
-    """The exact bytes that are signed and sent; `payload` is the producer's JSON, untouched."""
+    """The exact bytes that are signed and sent; `payload` is the producer's JSON, unchanged."""
     head = (
         f'{{"event":"{event_type}","delivery_id":"{delivery_id}",'
         f'"created_at":"{wire_time(created_at)}","payload":'
@@ -100,7 +100,7 @@ def build_body(event_type: str, delivery_id: UUID, created_at: datetime, payload
 
 
 def build_chat_body(event_type: str, payload: bytes, language: Language) -> bytes:
-    """The same for a webhook that wants one line for people, as chat programs take it."""
+    """The same for a webhook that gets one line for people, in the form that chat programs take."""
     text = chat_text(event_type, payload.decode("utf-8", "replace"), language)
     return json.dumps({"text": text}, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -118,8 +118,8 @@ def build_headers(event_type: str, delivery_id: UUID, signature: str) -> list[tu
 def standard_headers(
     secret: Secret, delivery_id: UUID, at: datetime, body: bytes
 ) -> list[tuple[str, str]]:
-    """What the specification Standard Webhooks adds to an attempt made `at` that time: it lets a
-    receiver refuse one that is old.
+    """The headers that the specification Standard Webhooks adds to an attempt made at that time.
+    With them a receiver can refuse an attempt that is old.
     """
     timestamp = int(at.timestamp())
     return [

@@ -1,7 +1,8 @@
 """May this URL, may this address, be called? Pure.
 
-Read by rules of our own, stricter than any URL parser's: parsers differ in what they forgive, and
-each difference is a way in. Only what passes here is ever given to one.
+We read URLs by rules of our own, which are stricter than those of any URL parser. Parsers differ in
+what they forgive, and each difference is a way in. Only what passes here is ever handed to a
+parser.
 """
 
 import re
@@ -29,12 +30,12 @@ URL_LIMIT = 2048
 _LABEL_LIMIT, _HOST_LIMIT = 63, 253
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^\[\]:]*)(?::(?P<port>[^:]*))?")
-# Underscores are in no host's registered name, and in names that people have all the same.
+# No registered host name has an underscore, but people use such names all the same.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-# The ports at or above 1024 that browsers refuse too (WHATWG Fetch, "bad port").
+# The ports from 1024 on that browsers refuse as well (WHATWG Fetch, "bad port").
 _BAD_PORTS = frozenset(
     {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6697, 10080}
     | set(range(6665, 6670))
@@ -63,25 +64,25 @@ _REFUSED_V6 = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL in its one spelling, and its parts; an IPv6 host is without brackets."""
+    """A URL in its one canonical spelling, and its parts; an IPv6 host has no brackets."""
 
     url: str
     scheme: str
     host: str
     port: int
-    path: str  # with the query
+    path: str  # including the query
     authority: str  # what the Host header says
 
 
 @dataclass(frozen=True, slots=True)
 class UrlPolicy:
-    """What may be called: public https, and in development what the two settings add."""
+    """What may be called: public https and, in development, what the two settings add to it."""
 
     allow_http: bool = False
     allow_networks: tuple[Network, ...] = ()
 
     def check_url(self, text: str) -> Target:
-        """The URL as it is stored and shown; raises BlockedUrl with one sentence for the owner."""
+        """The URL as it is stored and shown. Raises BlockedUrl, with one sentence for the owner."""
         _check_text(text)
         scheme, rest = self._scheme(text)
         typed, path = _split_authority(rest)
@@ -99,7 +100,7 @@ class UrlPolicy:
         return Target(url, scheme, host, port, path, authority)
 
     def accepts(self, text: str) -> bool:
-        """Whether this URL passes `check_url`."""
+        """Whether `check_url` accepts this URL."""
         try:
             self.check_url(text)
         except BlockedUrl:
@@ -107,9 +108,9 @@ class UrlPolicy:
         return True
 
     def check_addresses(self, host: str, addresses: Sequence[str]) -> list[str]:
-        """Every answer of a name lookup, or BlockedUrl if any of them may not be called.
+        """Every answer of a name lookup. Raises BlockedUrl if any of them must not be called.
 
-        The address is not told: what a webhook shows of a network must not map it.
+        The message does not name the address: what a webhook shows of a network must not map it.
         """
         if not all(self.allows_address(address) for address in addresses):
             raise BlockedUrl(
@@ -119,7 +120,7 @@ class UrlPolicy:
         return list(addresses)
 
     def allows_address(self, text: str) -> bool:
-        """Whether this address may be dialled; what is not an address may not."""
+        """Whether this address may be dialled; a text that is no address may not."""
         try:
             address = _unmapped(ip_address(text))
         except ValueError:
@@ -169,7 +170,7 @@ def _check_text(text: str) -> None:
 
 
 def _split_authority(rest: str) -> tuple[str, str]:
-    """Host and port, and the request target; non-ASCII there is sent percent-encoded."""
+    """Host and port, and the request target, in which non-ASCII characters are percent-encoded."""
     at = min((index for mark in "/?" if (index := rest.find(mark)) >= 0), default=len(rest))
     authority, target = rest[:at], rest[at:]
     if not authority:
@@ -185,9 +186,9 @@ def _split_authority(rest: str) -> tuple[str, str]:
 
 
 def _without_dots(path: str) -> str:
-    """The path as a server or a proxy would read it: with `.` and `..` taken out (RFC 3986, 5.2.4).
+    """The path as a server or a proxy reads it, with `.` and `..` resolved (RFC 3986, 5.2.4).
 
-    So what is stored and shown is what goes over the wire, and nobody on the way rewrites it.
+    So what is stored and shown is what goes over the wire, and nobody rewrites it on the way.
     """
     kept: list[str] = []
     segment = ""
@@ -224,7 +225,7 @@ def _port(text: str | None, scheme: str) -> int:
 
 
 def _ascii_host(text: str) -> str:
-    """The host by UTS 46, as it goes to DNS; what is checked from here on is this."""
+    """The host by UTS 46, as DNS is asked for it; from here on only this is checked."""
     if "%" in text:
         raise BlockedUrl("The host name holds a %: write it plainly.")
     try:
@@ -268,7 +269,7 @@ def _check_public_name(host: str) -> None:
 
 
 def _ipv4(host: str) -> IPv4Address:
-    """An address in its one canonical spelling: the others are how checks are got round."""
+    """An address in its one canonical spelling: other spellings are used to get round checks."""
     try:
         address = IPv4Address(host)
     except AddressValueError:
@@ -288,13 +289,15 @@ def _ipv6(text: str) -> Address:
 
 
 def _unmapped(address: Address) -> Address:
-    """An IPv4 address that is written as ::ffff:a.b.c.d is that IPv4 address."""
+    """The IPv4 address, where an address is one written as ::ffff:a.b.c.d."""
     mapped = getattr(address, "ipv4_mapped", None)
     return address if mapped is None else mapped
 
 
 def _is_public(address: Address) -> bool:
-    """`is_global` alone is no check: it holds for multicast, 6to4, NAT64 and others."""
+    """Whether it is public. `is_global` alone does not tell: multicast, 6to4, NAT64 and others have
+    it.
+    """
     if isinstance(address, IPv4Address):
         return address.is_global and not any(address in network for network in _REFUSED_V4)
     return (
