@@ -4,11 +4,11 @@ import os
 
 
 class WebhooksError(Exception):
-    """An error a person can cause; its message is one plain sentence that says how to mend it."""
+    """An error that a person can cause. Its message is one sentence that says how to mend it."""
 
 
 class BlockedUrl(WebhooksError):
-    """A URL, or the address behind its name, that may not be called."""
+    """A URL, or the address behind its name, that must not be called."""
 
 
 class BadConfig(WebhooksError):
@@ -16,19 +16,19 @@ class BadConfig(WebhooksError):
 
 
 class BadDatabase(WebhooksError):
-    """A database that cannot be opened, or whose schema is not this program's."""
+    """A database that cannot be opened, or whose schema belongs to another version."""
 
 
 class BadKeyFile(WebhooksError):
-    """A key file that is missing, too widely readable or not a key file."""
+    """A key file that is missing, can be read by others, or is no key file at all."""
 
 
 class BadPayload(WebhooksError):
-    """An event's payload, or a pushed change, that is not what it has to be."""
+    """The payload of an event, or a pushed change, that is not what it has to be."""
 
 
 class BadInput(WebhooksError):
-    """A value that a person typed that is not one of those allowed."""
+    """A value that a person typed, and that is not one of those allowed."""
 
 
 class NotAllowed(WebhooksError):
@@ -36,19 +36,19 @@ class NotAllowed(WebhooksError):
 
 
 class NotIncluded(WebhooksError):
-    """Webhooks are not included in the business's edition, and the option is off."""
+    """The business's edition does not include webhooks, and it does not have the option."""
 
 
 class Changed(WebhooksError):
-    """Somebody else has changed it since it was read."""
+    """Somebody else has changed it since this person read it."""
 
 
 class NotFound(WebhooksError):
-    """No such business, member, webhook or delivery, or none this person may see."""
+    """There is no such business, member, webhook or delivery, or none that this person may see."""
 
 
 def system_words(error: OSError) -> str:
-    """The system's words for the error's number: what others add may quote what it was about."""
+    """The system's words for the number of this error. What others add to it may quote a value."""
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or type(error).__name__

@@ -30,11 +30,11 @@ from core.storage.models import EPOCH, MICROSECOND, Event, Webhook
 from core.storage.rows import find_business
 
 Wake = Callable[[], None]
-"""Rings the consumer; called after the commit, and allowed to fail."""
+"""Rings the consumer. It is called after the commit, and may fail."""
 
 
 class Arriving(Protocol):
-    """A binary file, buffered as Python opens them, or in memory."""
+    """A binary file that Python has opened and buffers, or one in memory."""
 
     def fileno(self) -> int: ...
     def read1(self, size: int, /) -> bytes: ...
@@ -42,8 +42,8 @@ class Arriving(Protocol):
 
 _BATCH = 500
 _AT_ONCE = 1 << 18  # bytes
-_HELD_BACK = 0.5  # seconds that a line waits for others at the most, when more may come
-_AHEAD = timedelta(seconds=1)  # of the clock, at the most
+_HELD_BACK = 0.5  # seconds that a line waits for others at the most, while more may come
+_AHEAD = timedelta(seconds=1)  # how far a time may be ahead of the clock at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Publication:
 
     event_id: int | None
     duplicate: bool = False
-    not_included: str | None = None  # why nothing was queued, in one sentence
+    not_included: str | None = None  # in one sentence, why nothing was queued
 
 
 def publish(
@@ -64,13 +64,16 @@ def publish(
     key: str | None = None,
     wake: Wake,
 ) -> Publication:
-    """Put one event into the outbox; a key seen before returns the event it stands for.
+    """Put one event into the outbox. A key that was seen before returns the event it stands for.
 
-    Inside a transaction of the caller's this is part of it: it is published if that commits.
-    A business without webhooks is no error of the caller's, whose sale must go on: nothing is
-    queued and the publication says why. `now` has a time zone, and `wake` is `ring`, or silent.
+    Inside a transaction of the caller's this becomes part of it: the event is published if that
+    commits. A business without webhooks is no error, since the caller's sale must go on: nothing is
+    queued, and the publication says why. `now` needs a time zone. `wake` is `ring`, or does
+    nothing.
+
     Raises BadInput for an unknown event type or a `now` without a zone, BadPayload for a payload
-    that is not JSON as bytes, NotFound for an unknown business, BadDatabase before `open_database`.
+    that is not JSON in bytes, NotFound for an unknown business, and BadDatabase before
+    `open_database`.
     """
     if now.tzinfo is None:
         raise BadInput("The time has no zone: hand over datetime.now(UTC).")
@@ -91,14 +94,16 @@ def publish(
 def record_change(
     business_id: int, change: Change, now: datetime, *, wake: Wake
 ) -> Publication | None:
-    """Publish the event that a BackendSync change is; None when it is none."""
+    """Publish the event that a BackendSync change is; None where it is no event."""
     if change.event_type is None:
         return None
     return publish(business_id, change.event_type, change.payload, now, key=change.key, wake=wake)
 
 
 def selectable_type(name: str) -> EventType:
-    """The event type of that name; raises BadInput for `ping` and for what is none."""
+    """The event type with this name. Raises BadInput for `ping`, and for a name that is no event
+    type.
+    """
     if name not in SELECTABLE:
         raise BadInput(f'There is no event "{name}": choose from {", ".join(SELECTABLE)}.')
     return EventType(name)
@@ -106,11 +111,11 @@ def selectable_type(name: str) -> EventType:
 
 @dataclass(slots=True)
 class SyncReport:
-    """What one push was, in lines."""
+    """What became of the lines of one push."""
 
     published: int = 0
-    duplicates: int = 0  # their key was seen before
-    no_event: int = 0  # changes that the trigger table announces to nobody
+    duplicates: int = 0  # lines whose key was seen before
+    no_event: int = 0  # changes that are no event by the trigger table
     bad: int = 0
 
     @property
@@ -127,14 +132,15 @@ def sync(
     on_bad: Callable[[int, str], None],
     on_progress: Callable[[SyncReport], None],
 ) -> SyncReport:
-    """One BackendSync push, committed in batches: bad lines are told and the good ones kept.
+    """Take one BackendSync push, committed in batches. Bad lines are reported and the good ones
+    kept.
 
-    A line that is None is none: it says that the next may be long in coming, so that what has come
-    is published now.
+    A line of None is no line. It says that the next one may be long in coming, so that what has
+    come is published now.
 
-    Pushing the same again after a lost connection publishes nothing twice, so a push that stops
-    half-way is simply pushed again. Raises NotIncluded, leaving what is left of the push unread,
-    when the business has no webhooks, and NotFound when there is none.
+    Pushing the same lines again after a lost connection publishes nothing twice, so a push that
+    stopped half-way is simply pushed again. Raises NotIncluded, and leaves the rest of the push
+    unread, when the business may not have webhooks; and NotFound when there is no such business.
     """
     report, batch = SyncReport(), list[Change]()
     with connection():
@@ -171,10 +177,10 @@ def sync(
 
 
 def read_lines(file: Arriving) -> Iterator[bytes | None]:
-    """The lines of a push, each bounded: of one that is too long only its beginning is read.
+    """The lines of a push. None is longer than a limit: of a longer one only its beginning is read.
 
-    None after half a second, where lines came and no end: from a pipe that stays open. A byte order
-    mark before the first line is read over.
+    Yields None half a second after lines have come without an end, as from a pipe that stays open.
+    A byte order mark before the first line is skipped.
     """
     lines = _Lines()
     pending_since: float | None = None
@@ -193,17 +199,17 @@ def read_lines(file: Arriving) -> Iterator[bytes | None]:
 
 
 def _more_by(file: Arriving, deadline: float) -> bool:
-    """Whether there is more, or the end, to be read by then."""
+    """Whether more, or the end, can be read by then."""
     try:
         descriptor = file.fileno()
-    except OSError:  # in memory, all is there
+    except OSError:  # a file in memory, where everything is there already
         return True
     left = deadline - monotonic()
     return left > 0 and bool(select([descriptor], [], [], left)[0])
 
 
 class _Lines:
-    """Bytes cut into lines, of which none holds more than the limit and a little."""
+    """Bytes that are cut into lines, none of which holds much more than the limit."""
 
     def __init__(self) -> None:
         self._begun = bytearray()
@@ -276,7 +282,7 @@ def _insert_all(business_id: int, changes: list[Change], now: datetime) -> int:
 def _insert(
     business_id: int, event_type: EventType, payload: bytes, key: str | None, now: datetime
 ) -> int | None:
-    """The new event's id; None when its key was seen before."""
+    """The id of the new event; None when its key was seen before."""
     insert = Event.insert(
         business=business_id,
         type=event_type,
@@ -298,14 +304,14 @@ def queue_for(
     *,
     purpose: Purpose | None = None,
 ) -> int:
-    """Put an event for this webhook alone into the outbox; returns its id."""
+    """Put an event for this webhook alone into the outbox; returns the id of the event."""
     return int(
         Event.insert(
             business=webhook.business_id,
             type=event_type,
             payload=payload,
             digest=digest(payload),
-            subject="",  # nobody looks for what has not happened
+            subject="",  # nobody looks for an event that has not happened
             webhook=webhook.id,
             purpose=purpose,
             created_at=next_time(webhook.business_id, now),
@@ -314,13 +320,13 @@ def queue_for(
 
 
 def next_time(business_id: int, now: datetime) -> datetime:
-    """When an event that is published now happened: after the business's last one.
+    """The time of an event that is published now: later than that of the business's last event.
 
-    So times rise in the order of the calls, within a microsecond too, and over a clock that was
-    set back a little; one that was set back further is believed, and they rise from there. Calls
-    that overlap have no order: nobody waits for another here.
+    So times rise in the order of the calls, even within a microsecond, and even over a clock that
+    was set back a little. A clock that was set back further is believed, and times rise from there.
+    Calls that overlap have no order, since none waits for another here.
     """
-    # Compared by the engine: another program may have written there what is no time at all.
+    # The engine compares them: another program may have stored what is no time at all.
     is_ahead = Event.created_at.between(now, now + _AHEAD - MICROSECOND)
     latest_us = (
         Event.select(Case(None, [(is_ahead, Event.created_at)]))
@@ -333,10 +339,10 @@ def next_time(business_id: int, now: datetime) -> datetime:
 
 
 def last_event(business_id: int) -> int:
-    """The id of the business's latest event, 0 before the first, once all that are being published
-    are committed: in this transaction whatever is younger has a greater one.
+    """The id of the business's latest event, or 0, once all that are being published are committed:
+    in this transaction every younger event has a greater id.
 
-    Who publishes holds the business's row from before its event gets an id.
+    Whoever publishes holds the business's row before the event gets its id.
     """
     find_business(business_id, lock="FOR UPDATE")
     latest = Event.select(fn.MAX(Event.id)).where(Event.business == business_id)

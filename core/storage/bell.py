@@ -1,7 +1,7 @@
-"""What rings a worker without the key to the secrets: PostgreSQL's NOTIFY, a file beside SQLite's.
+"""A bell that rings workers without the key to the secrets: NOTIFY on PostgreSQL, a file on SQLite.
 
-The queue's own messages are pickles, and are signed for that reason. This says nothing but that
-there is something to look for, so anybody who may write to the outbox may ring.
+The queue's own messages are pickles, so they must be signed. This bell only says that there may be
+something to do, so anybody who may write to the outbox may ring it.
 """
 
 import logging
@@ -18,16 +18,16 @@ from core.storage.database import connection, explain, is_postgres, proxy, sqlit
 
 CHANNEL = "aurapos_webhooks"
 SUFFIX = ".wake"
-"""Of the file beside an SQLite database that is touched."""
+"""The ending of the file, beside an SQLite database, whose time is the bell."""
 
-_LOOK_EVERY = 0.1  # seconds, at a file's time: SQLite tells nobody of what is committed
+_LOOK_EVERY = 0.1  # seconds between two looks at that file: SQLite tells nobody of a commit
 log = logging.getLogger(__name__)
 
 
 def ring() -> None:
-    """Ring whoever listens to the bound database; never an error to who rings.
+    """Ring whoever listens to the bound database. It never fails.
 
-    To be called after the commit. What is not heard costs at most a minute: the next tick finds it.
+    Call it after the commit. A ring that nobody hears costs at most a minute, until the next tick.
     """
     try:
         if is_postgres():
@@ -41,9 +41,9 @@ def ring() -> None:
 
 
 def listen(url: str, on_ring: Callable[[], None], ended: socket) -> None:
-    """Call `on_ring` whenever somebody rings at that database, until `ended` can be read.
+    """Call `on_ring` whenever somebody rings at this database, until `ended` can be read.
 
-    Returns at once where no ring comes through, which is behind a pooler. Raises psycopg.Error when
+    Returns at once behind a pooler, through which no ring comes. Raises psycopg.Error when
     PostgreSQL is away.
     """
     path = sqlite_path(url)
@@ -55,11 +55,11 @@ def listen(url: str, on_ring: Callable[[], None], ended: socket) -> None:
 
 def _watch(file: Path, on_ring: Callable[[], None], ended: socket) -> None:
     seen, has_changed = _touched(file), False
-    on_ring()  # for what was rung before
+    on_ring()  # somebody may have rung before we listened
     while not _can_be_read([ended], _LOOK_EVERY):
         had_changed, has_changed = has_changed, (now := _touched(file)) != seen
         seen = now
-        if has_changed or had_changed:  # two touches may leave one time, so twice
+        if has_changed or had_changed:  # two touches may leave the same time, so it is called twice
             on_ring()
 
 
@@ -78,7 +78,7 @@ def _listen(url: str, on_ring: Callable[[], None], ended: socket) -> None:
             log.info("a pooler lets no NOTIFY through: what rings by it waits for the tick")
             return
         listener.execute(f"LISTEN {CHANNEL}")
-        on_ring()  # the same
+        on_ring()  # the same here
         while ended not in _can_be_read([listener, ended]):
             if list(listener.notifies(timeout=0)):
                 on_ring()

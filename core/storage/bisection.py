@@ -1,6 +1,6 @@
-"""Where a time begins among rows whose ids go with it: found by halving, without an index on it.
+"""Where a time begins among rows whose ids rise with it: found by halving, without an index on it.
 
-Counting a day must not read the months before it.
+So counting one day does not read the months before it.
 """
 
 from datetime import datetime
@@ -9,8 +9,9 @@ from peewee import Field
 
 from core.storage.database import proxy
 
-# All the halving in one statement: from the largest stride down, each taken if what is there is
-# still too old. The same number of looks into the primary key, whatever the number of rows.
+# All the halving is one statement. It tries the largest stride first, and takes each one at whose
+# end the row is still too old: always as many looks into the primary key, however many rows there
+# are.
 _HALVING = """
     WITH RECURSIVE step(old, stride) AS (
         SELECT CAST(0 AS BIGINT), CAST({largest} AS BIGINT)
@@ -26,8 +27,8 @@ _LARGEST_STRIDE = 2**62
 
 
 def first_id_since(field: Field, since: datetime) -> int:
-    """The id from which on the table's rows have `since` or later in `field`; one more than the
-    last where none has. Exact only as far as ids go with time.
+    """The id from which on the rows of the table have `since` or later in `field`; one more than
+    the last id where no row has. It is only as exact as the ids rise with time.
     """
     statement = _HALVING.format(
         table=field.model._meta.table_name,  # noqa: SLF001 - peewee's public name for it

@@ -1,4 +1,4 @@
-"""What a webhook has chosen, as its row holds it."""
+"""What a webhook has chosen, as its row stores it."""
 
 import json
 from base64 import b64decode, b64encode
@@ -28,9 +28,10 @@ def choices_of(webhook: Webhook) -> Choices:
 
 
 def columns_of(choices: Choices, names: Iterable[str]) -> dict[str, object]:
-    """What to write into its row of the choices named: others may have changed meanwhile.
+    """What to write into a row for the choices named. The others are left out, since somebody may
+    have changed them meanwhile.
 
-    Of its own headers nothing, which are sealed: see `seal_headers`.
+    Its own headers are left out too, because they are sealed: see `seal_headers`.
     """
     columns = {name: getattr(choices, name) for name in names if name != "headers"}
     if "only" in columns:
@@ -40,31 +41,31 @@ def columns_of(choices: Choices, names: Iterable[str]) -> dict[str, object]:
 
 @lru_cache(maxsize=1024)
 def conditions_in(only: str) -> tuple[Condition, ...]:
-    """Those that a row holds."""
+    """The conditions that a row stores."""
     return parse_conditions(json.loads(only))
 
 
 def sealed_headers(column: str | None) -> dict[str, bytes]:
-    """What a row holds of its own headers: each name, and its value as the vault sealed it."""
+    """The headers of its own that a row stores: each name, and its value as it was sealed."""
     return {name: b64decode(sealed) for name, sealed in json.loads(column or "{}").items()}
 
 
 def column_of(sealed: Mapping[str, bytes]) -> str | None:
-    """The same the other way round."""
+    """What a row stores for these headers: the reverse of `sealed_headers`."""
     texts = {name: b64encode(value).decode() for name, value in sealed.items()}
     return json.dumps(texts) if texts else None
 
 
 def purpose_of(name: str) -> str:
-    """What the vault seals a header's value for, so that it opens in no other place."""
+    """What the vault is told that a header's value is for, so that it opens in no other place."""
     return f"header {name}"
 
 
 def open_headers(
     vault: Vault, column: str | None, business_id: int, webhook_id: int
 ) -> tuple[OwnHeader, ...]:
-    """Its own headers with their values; raises BadKeyFile where one does not open, or must not be
-    sent.
+    """The webhook's own headers with their values. Raises BadKeyFile where one does not open, or
+    must not be sent.
     """
     headers = tuple(
         OwnHeader(name, vault.open(sealed, business_id, webhook_id, purpose_of(name)))
@@ -85,7 +86,7 @@ def seal_headers(
     business_id: int,
     webhook_id: int,
 ) -> str | None:
-    """What a row is to hold of these; one that is named without a value keeps that of `before`."""
+    """What a row is to store for these headers; one without a value keeps that of `before`."""
     kept, sealed = sealed_headers(before), dict[str, bytes]()
     for header in headers:
         whose = business_id, webhook_id, purpose_of(header.name)

@@ -1,7 +1,8 @@
-"""The time by which deliveries are due and leases run.
+"""The time by which deliveries are due and leases end.
 
-On PostgreSQL it is the database's: workers on several machines share it, and none takes what
-another has in flight because its own clock leaps. On SQLite all run on one machine, whose it is.
+On PostgreSQL it is the database's time, which workers on several machines share: so no worker takes
+what another one has in flight because its own clock has leapt. On SQLite all workers run on one
+machine, and it is that machine's time.
 """
 
 import time
@@ -15,19 +16,19 @@ _ASK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
 def utc_now() -> datetime:
-    """The machine's time. For the roots alone: everybody else is handed it."""
+    """The machine's time. Only the roots call this: everybody else is handed the time."""
     return datetime.now(UTC)
 
 
 class DatabaseClock:
-    """Tells the time without asking for it: since it was `set` it counts by itself.
+    """Tells the time without asking the database: since it was last `set`, it counts by itself.
 
-    Until then, and on SQLite, it is the machine's clock.
+    Before that, and on SQLite, it tells the machine's time.
     """
 
     def __init__(self, machine: Callable[[], datetime]) -> None:
         self._machine = machine
-        self._set: tuple[datetime, float] | None = None  # the database's time, and when it said so
+        self._set: tuple[datetime, float] | None = None  # the database's time, and when it told it
 
     def __call__(self) -> datetime:
         if self._set is None:
@@ -36,7 +37,7 @@ class DatabaseClock:
         return told + timedelta(seconds=_since_boot() - at)
 
     def set(self) -> None:
-        """Ask the database; raises what it does when it is away."""
+        """Ask the database for its time. Raises what the database raises when it is away."""
         if not is_postgres():
             return
         with connection():
@@ -46,7 +47,7 @@ class DatabaseClock:
 
 
 def _since_boot() -> float:
-    """Seconds that nobody can set; where the system tells, those of a machine asleep too."""
+    """Seconds on a clock that nobody can set, and that goes on during sleep if the system can."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()

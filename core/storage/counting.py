@@ -1,4 +1,4 @@
-"""What attempts come to, counted by the engine."""
+"""What attempts come to, as the engine counts them."""
 
 from collections import Counter
 
@@ -9,18 +9,18 @@ from core.storage.literals import is_true
 from core.storage.models import Attempt, Delivery, Event, accepted, of_no_check
 
 ATTEMPTS = "attempts"
-DELIVERED = "delivered"  # by the bucket they fall into: how long after they were published
+DELIVERED = "delivered"  # by bucket: how long after publication they were delivered
 DELIVERED_TIME = "delivered microseconds"
 ABANDONED = "abandoned"
 BUCKETS = (0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 21_600, 86_400)
-"""Seconds from publication to the first 2xx; what took longer has a bucket of its own."""
+"""Seconds from publication to the first 2xx. What took longer has a bucket of its own."""
 
 Counts = Counter[tuple[str, str]]
-"""How often, by name and label."""
+"""How often each thing happened, by name and label."""
 
 
 def counted(which: Expression) -> Counts:
-    """What these attempts come to, without those of checks."""
+    """What these attempts come to, leaving out those of checks."""
     which &= of_no_check(Attempt)
     counts = _outcomes(which)
     counts.update(_arrivals(which))
@@ -50,12 +50,12 @@ def _outcome(http_status: int | None, error: str | None) -> str:
 
 
 def _arrivals(which: Expression) -> Counts:
-    """Each delivery's first 2xx, by how long after the event was published its answer was there."""
+    """How many deliveries got their first 2xx, by how long after publication it was there."""
     earlier = Attempt.alias()
     again = earlier.select(earlier.id).where(
         (earlier.delivery == Attempt.delivery) & (earlier.id < Attempt.id) & accepted(earlier)
     )
-    # As numbers: peewee would make a moment of each.
+    # As plain numbers: peewee would make a datetime of each one.
     ended = Attempt.started_at.cast("BIGINT") + Attempt.duration_us
     took = ended - Event.created_at.cast("BIGINT")
     columns = [

@@ -29,11 +29,11 @@ from core.storage.folders import told_of_owner
 T = TypeVar("T")
 
 _BUSY_PATIENCE = 30.0  # seconds a writer waits for its turn before the action fails
-_BUSY_PAUSE = (0.0002, 0.001)  # seconds of jitter between two tries of a BEGIN
-_INSERT_BATCH = 500  # rows a statement
+_BUSY_PAUSE = (0.0002, 0.001)  # seconds between two tries of a BEGIN, drawn at random
+_INSERT_BATCH = 500  # rows in one statement
 
 proxy = DatabaseProxy()
-"""What the models are bound to; `open_database` says which database that is."""
+"""What the models are bound to; `open_database` decides which database that is."""
 
 
 def is_postgres() -> bool:
@@ -51,7 +51,7 @@ class Sqlite(SqliteDatabase):
     def __init__(self, path: str) -> None:
         super().__init__(
             path,
-            # Whoever is told "done" keeps it through a loss of power: NORMAL would not sync a
+            # Whoever is told "done" must keep it through a loss of power: NORMAL would not sync a
             # commit.
             pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1},
             timeout=0.02,
@@ -64,11 +64,13 @@ class Sqlite(SqliteDatabase):
         _patiently(lambda: begin(lock_type))
 
     def _connect(self) -> Any:
-        # Switching a new file to WAL needs a lock too, and may be refused like any other.
+        # Switching a new file to WAL needs a lock as well, which may be refused like any other.
         return _patiently(super()._connect)
 
     def _add_conn_hooks(self, conn: Any) -> None:
-        """What becomes free can be given back: said of a new file alone, since it is written."""
+        """Have the file give back what becomes free. Only a new file is told: telling it is a
+        write.
+        """
         if not conn.execute("PRAGMA page_count").fetchone()[0]:
             conn.execute("PRAGMA auto_vacuum = incremental")
         super()._add_conn_hooks(conn)
@@ -94,7 +96,7 @@ def open_database(url: str, *, create: bool = False) -> Database:
     """Bind the models to the database at `url`, without connecting to it yet.
 
     `url` is `sqlite:///FILE` or `postgresql://user:password@host/name`. Raises BadDatabase when
-    PostgreSQL's driver is not installed, or the file is missing and not to be made.
+    PostgreSQL's driver is not installed, or when the file is missing and `create` is not set.
     """
     path = sqlite_path(url)
     if path is not None and not create and not path.exists():
@@ -127,7 +129,7 @@ def sqlite_path(url: str) -> Path | None:
 
 @contextmanager
 def connection() -> Iterator[None]:
-    """A connection for one unit of work: the caller's own where it has one open already. Raises
+    """A connection for one unit of work: the caller's own, where it has opened one already. Raises
     BadDatabase before `open_database`.
     """
     if proxy.obj is None:
@@ -149,21 +151,20 @@ def transaction() -> Iterator[None]:
 
 
 def after_commit(call: Callable[[], object]) -> None:
-    """Make this call once the transaction has been committed; not at all where it is undone."""
+    """Make this call once the transaction has been committed; never, where it is rolled back."""
     proxy.after_commit(call)
 
 
 def hold_connection(*, synced: bool = True) -> None:
     """Keep this thread's SQLite connection open: opening one costs more than most transactions.
-    Nothing once it is held, so that it may be asked for before each use.
+    Does nothing where it is open already, so it may be called before each use.
 
-    Not `synced`, on both engines, a loss of power may undo this thread's latest transactions, but
-    none that anybody else has committed since: only for what can be done again.
+    Where it is not `synced`, a loss of power may undo this thread's latest transactions, on both
+    engines, but none after which somebody else has committed: it is for work that can be repeated.
 
-    What would undo a statement that changes many rows is kept in memory: in a file, as is SQLite's
-    default, it is a quarter of what settling costs. Its own waits for a lock end at once, and ours
-    begin: between two busy workers they cost a twelfth of the rate. PostgreSQL's connections come
-    from a pool, and only one taken from it anew survives a restart of the server.
+    What SQLite needs to undo a large statement is kept in memory instead of in a file. SQLite's own
+    waits for a lock end at once, because the tries of `begin` are spread better. PostgreSQL's
+    connections come from a pool, and must be taken from it anew to survive a restart of the server.
     """
     if is_postgres():
         proxy.manner.synced = synced
@@ -179,11 +180,11 @@ def release_connection() -> None:
         proxy.close()
 
 
-_ABOUT_A_VALUE = ("22", "23", "54")  # SQLSTATE's classes: data, constraints, the engine's limits
+_ABOUT_A_VALUE = ("22", "23", "54")  # SQLSTATE's classes: data, constraints, limits
 
 
 def is_about_a_value(error: Exception) -> bool:
-    """Whether it was refused for what it is; else the database is away, busy or full."""
+    """Whether a value was refused for what it is. Otherwise the database is away, busy or full."""
     if isinstance(error, OperationalError | InterfaceError):
         code = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
         return code.startswith(_ABOUT_A_VALUE)
@@ -192,7 +193,7 @@ def is_about_a_value(error: Exception) -> bool:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what the database engine raises into one sentence an operator can act on."""
+    """Turn what the engine raises into one sentence that an operator can act on."""
     try:
         yield
     except PeeweeException as error:
@@ -200,7 +201,7 @@ def explained() -> Iterator[None]:
 
 
 def explain(error: PeeweeException) -> str:
-    """One sentence for an engine's error, and how to mend it."""
+    """One sentence that says what an engine's error means, and how to mend it."""
     codes = {_sqlite_code(link) for link in _chain(error)}
     if "SQLITE_FULL" in codes:
         return "The disk is full: nothing was changed; make room and try again."
@@ -225,7 +226,7 @@ def explain(error: PeeweeException) -> str:
 
 
 def _told_of_owner() -> str:
-    """As after a backup that root put back."""
+    """The sentence for a file that belongs to somebody else, as when root put a backup back."""
     told = told_of_owner(Path(proxy.obj.database)) if isinstance(proxy.obj, Sqlite) else ""
     return told and f"The database cannot be used: {told}"
 
@@ -239,7 +240,7 @@ def _told_by_postgres(error: BaseException) -> str | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and those that it arose from: a failed rollback hides what made it necessary."""
+    """The error and those that it came from: a failed rollback hides what made it necessary."""
     link: BaseException | None = error
     while link is not None:
         yield link
@@ -251,23 +252,24 @@ def first_line(error: BaseException) -> str:
 
 
 def one_of(field: Field, values: Collection[int]) -> NodeList:
-    """`field IN values` as one bound value, so that the statement is the same for any number.
+    """`field IN values` with all values bound as one, so that the statement is always the same.
 
-    Bound one by one they cost peewee several microseconds each, and the engine a new plan.
+    Bound one by one, each value would cost peewee several microseconds, and the engine would need a
+    new plan for each number of values.
     """
     condition, value = is_one_of(values)
     return NodeList((field, SQL(condition, [value])))
 
 
 def is_one_of(values: Collection[int]) -> tuple[str, object]:
-    """The same for statements that are written out: what follows the column, and its value."""
+    """The same for SQL that is written out: the condition after a column, and its value."""
     if is_postgres():
         return "= ANY(%s)", list(values)
     return "IN (SELECT value FROM json_each(?))", json.dumps(list(values))
 
 
 class Prepared(NamedTuple):
-    """A statement with its values, made where nobody waits: in a transaction it only runs."""
+    """A statement with its values, prepared before the transaction, in which others wait for us."""
 
     sql: str
     values: list[Any]
@@ -279,7 +281,9 @@ class Prepared(NamedTuple):
 def prepare_inserts(
     table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]
 ) -> list[Prepared]:
-    """What inserts these rows, each in the order of `fields`, none too long for any engine."""
+    """Statements that insert these rows, which are in the order of `fields`; none is too long for
+    an engine.
+    """
     one = f"({', '.join([proxy.param] * len(fields))})"
     name = table._meta.table_name  # noqa: SLF001 - peewee's public name for it
     columns = ", ".join(field.column_name for field in fields)

@@ -13,7 +13,7 @@ from core.storage.ready import DUE_FROM, ON_PURPOSE, next_start
 
 _time = TimeField()
 
-# Who may not be sent to is not ready; should a row say so all the same, nothing comes of it.
+# A webhook that may not be sent to is not ready. Should its row say that it is, nothing happens.
 _SENDABLE = f"""
     FROM webhook JOIN business ON business.id = webhook.business_id
     WHERE webhook.ready_at IS NOT NULL AND webhook.deleted_at IS NULL
@@ -39,29 +39,29 @@ _NEXT_DUE = f"""
 
 
 class Waiting(NamedTuple):
-    """A webhook that may be sent to and has, as far as its row says, something due."""
+    """A webhook that may be sent to and, as far as its row says, has something due."""
 
     webhook_id: int
     business_id: int
     url: str
-    ready_at: datetime  # nothing of it was due before
+    ready_at: datetime  # nothing of it was due before this
     is_down: bool  # its latest attempts all failed
-    is_paused: bool = False  # so that only what its owner sent on purpose may be sent
-    is_held: bool = False  # its receiver has asked for less, and has accepted nothing since
+    is_paused: bool = False  # then only what its owner sent on purpose may be sent
+    is_held: bool = False  # its receiver asked for less, and has accepted nothing since
 
-    is_paced: bool = False  # its starts are to be reserved
+    is_paced: bool = False  # its starts must be reserved
 
     @property
     def is_restrained(self) -> bool:
-        """Whether it is to be claimed for as `restraint` has it."""
+        """Whether it is claimed for by the rules of `restraint`."""
         return self.is_paused or self.is_held or self.is_paced
 
 
 def waiting_webhooks(until: datetime) -> list[Waiting]:
-    """Every webhook that is ready by `until`, the longest ready first.
+    """Every webhook that is ready by `until`, the one that has been ready for longest first.
 
-    A row may lag behind for a second, so of some nothing is due any more: a claim finds out.
-    What it costs goes with how many there are, not with those that wait for later.
+    Rows may lag behind by a second, so a few have nothing due any more, as their claims will find
+    out. The cost grows with the number of these webhooks, not with those that wait for later.
     """
     with connection():
         rows = proxy.execute_sql(_READY.format(now=proxy.param), (_time.db_value(until),))
@@ -72,8 +72,8 @@ def waiting_webhooks(until: datetime) -> list[Waiting]:
 
 
 def next_due(now: datetime) -> datetime | None:
-    """When to look again: when the earliest waiting delivery is due, a leased one at its lease's
-    end; or sooner, where a webhook's row does not know better. None where none waits.
+    """When to look again: when the earliest waiting delivery is due, or the earliest lease ends. It
+    may be sooner, where the row of a webhook does not know better. None where nothing waits.
     """
     moment = _time.db_value(now)
     with connection():
@@ -86,22 +86,22 @@ class Due(NamedTuple):
 
     webhook_id: int
     id: int
-    lease: int | None  # of an attempt that was cut short
-    leased_us: int  # since when, as it is stored; None without a lease
+    lease: int | None  # the lease of an attempt that was cut short
+    leased_us: int  # since when it was leased, as it is stored; None without a lease
     attempts: int
     interruptions: int
     recovery: str | None  # a delivery.Recovery
     due_us: int  # as it is stored
-    ready_us: int  # its webhook's
+    ready_us: int  # of its webhook, as it is stored
 
 
 def due_deliveries(
     wanted: Mapping[int, int], now: datetime, *, restrained: bool = False
 ) -> list[Due]:
-    """Up to `wanted[webhook_id]` of each webhook: fresh ones before those that failed already, of
-    each the longest due first. Nothing of those that are paused, and of those that are held or
-    paced only where they are known to be `restrained`. On PostgreSQL their rows are locked, and
-    those that another worker has locked are passed over.
+    """Up to `wanted[webhook_id]` deliveries of each webhook: fresh ones before those that failed
+    already, and of both the longest due first. None are found for webhooks that are paused, and for
+    those that are held or paced only where the caller says that they are `restrained`. On
+    PostgreSQL the rows are locked, and those that another worker has locked are left out.
     """
     find = _find_locked if is_postgres() else _find
     found: list[Due] = []
@@ -121,7 +121,8 @@ _COLUMNS = """due.webhook_id, due.id, due.lease, due.leased_at,
     due.attempts, due.interruptions, due.recovery, due.due_at, webhook.ready_at"""
 _NOT_PAUSED = "webhook.paused_at IS NULL"
 _FREE = f"{_NOT_PAUSED} AND webhook.held_until IS NULL AND webhook.pace IS NULL"
-# One row of all: SQLite's driver gives up the GIL for each, and a busy loop is slow to return it.
+# All of them in one row: SQLite's driver gives up the GIL for each row, and a busy loop is slow to
+# return it.
 _FIND = f"""
     SELECT json_group_array(json_array({_COLUMNS}))
     FROM json_each(?) AS wanted CROSS JOIN webhook
@@ -135,8 +136,8 @@ _FIND = f"""
 
 
 def _find(wanted: Mapping[int, int], status: Status, now: datetime, free: str) -> list[Due]:
-    """On SQLite, where the transaction has the whole database to itself."""
-    by_room = defaultdict(list)  # a LIMIT cannot depend on a row, and few differ
+    """The same on SQLite, where the transaction has the whole database to itself."""
+    by_room = defaultdict(list)  # a LIMIT cannot differ from row to row
     for webhook_id, room in wanted.items():
         by_room[room].append(webhook_id)
     found: list[Due] = []
@@ -173,9 +174,10 @@ _FIND_SENT_ON_PURPOSE = f"""
 
 
 def sent_on_purpose(webhook_id: int, room: int, now: datetime) -> list[Due]:
-    """Up to `room` of what a paused webhook's owner has sent on purpose, the longest due first.
+    """Up to `room` deliveries that the owner of a paused webhook has sent on purpose, the longest
+    due first.
 
-    One webhook at a time: few are paused, and of those few are being tested.
+    It finds those of one webhook at a time: few webhooks are paused, and few of those are tested.
     """
     lock = "FOR UPDATE OF due SKIP LOCKED" if is_postgres() else ""
     statement = _FIND_SENT_ON_PURPOSE.format(

@@ -1,4 +1,4 @@
-"""What an operator should know about where the bound database is."""
+"""What an operator should know about the place where the bound database is."""
 
 from pathlib import Path
 
@@ -13,7 +13,9 @@ _OVER_A_NETWORK = frozenset(
 
 
 def described() -> str:
-    """Which engine it is, and what stands between. Raises BadDatabase where that cannot do."""
+    """Which engine it is, and what stands between us and it. Raises BadDatabase where we cannot
+    work so.
+    """
     if not is_postgres():
         return "SQLite"
     with connection():
@@ -27,7 +29,7 @@ def described() -> str:
 
 
 def network_of(url: str, mounts: str | None = None) -> str | None:
-    """The kind of network file system that an SQLite file is on; None for a disk."""
+    """The kind of network file system that an SQLite file is on; None where it is on a disk."""
     path = sqlite_path(url)
     if mounts is None and _MOUNTS.exists():
         mounts = _MOUNTS.read_text()
@@ -38,7 +40,9 @@ def network_of(url: str, mounts: str | None = None) -> str | None:
 
 
 def _kind_of_mount(path: Path, mounts: str) -> str:
-    """That of the deepest mount over it; of two in one place, the later covers the earlier."""
+    """The kind of the deepest mount that the path is on; of two mounts in one place the later
+    counts.
+    """
     deepest, kind = Path(), ""
     for line in mounts.splitlines():
         where, _, what = line.partition(" - ")

@@ -1,4 +1,4 @@
-"""Folders by descriptor: what is done in one stays in it, whatever its names lead to meanwhile."""
+"""Folders by descriptor: what we do in one stays in it, even if its names are changed meanwhile."""
 
 import fcntl
 import os
@@ -28,10 +28,10 @@ def opened_folder(path: Path) -> Iterator[int]:
 
 @contextmanager
 def taking_turns(path: Path) -> Iterator[None]:
-    """Alone among those who make or change the files in this folder that must not change twice.
+    """Be the only one, of those who take this turn, to make or change the files in this folder.
 
     The system gives the turn back when a process ends, however it ends. Raises BadInput when
-    somebody else has not ended within half a minute, and OSError where there is no folder.
+    somebody else keeps it for half a minute, and OSError where there is no folder.
     """
     with opened_folder(path) as folder:
         _wait_for_turn(folder, path)
@@ -50,15 +50,15 @@ def _wait_for_turn(folder: int, path: Path) -> None:
                     "done; wait until it has finished and run this again."
                 ) from None
             time.sleep(_PAUSE)
-        except OSError:  # a network file system that locks no folders: nobody waits for another
+        except OSError:  # a network file system that cannot lock folders: nobody waits for anybody
             return
         else:
             return
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file that its owner alone can read, where there is none: the folder's owner,
-    so that what root makes among an account's files is the account's.
+    """Make an empty file that only its owner can read, unless it is there. It belongs to the owner
+    of the folder, so that what root makes among an account's files is the account's.
 
     Raises OSError.
     """
@@ -74,7 +74,9 @@ def make_private(path: Path) -> None:
 
 
 def told_of_owner(path: Path) -> str:
-    """A sentence where a file is neither ours nor, for root, its folder's owner's; else ""."""
+    """A sentence, where a file belongs neither to us nor, for root, to the owner of its folder;
+    else "".
+    """
     try:
         owner, folder = path.stat().st_uid, path.parent.stat()
     except OSError:
@@ -99,5 +101,5 @@ def _account(number: int) -> str:
 
 
 def _is_anybodys(folder: os.stat_result) -> bool:
-    """As /tmp is."""
+    """Whether anybody may make files there, as in /tmp."""
     return bool(folder.st_mode & stat.S_IWOTH)

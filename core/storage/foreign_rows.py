@@ -1,4 +1,4 @@
-"""The outbox's rows that another program wrote, as they are: read, mended and set aside."""
+"""The events in the outbox that another program wrote: read as they are, mended, or set aside."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,9 +11,9 @@ from core.domain.payload import digest
 from core.storage.database import is_one_of, proxy, transaction
 from core.storage.models import EPOCH, MICROSECOND, Event
 
-_AT_ONCE = 50  # of which each may have the largest payload
+_AT_ONCE = 50  # rows, each of which may have the largest payload
 _TYPES = ", ".join(f"'{each}'" for each in EventType)
-# Asked for each fan-out, and so written out: to put it together takes longer than to run it.
+# Asked for at each fan-out, and so written out: building this query takes longer than running it.
 _FOREIGN = f"""
     SELECT id, type, CASE WHEN length(payload) <= {MOST_READ} THEN payload END, key, webhook_id,
            created_at
@@ -24,9 +24,9 @@ _FOREIGN = f"""
 
 
 def foreign_rows(event_ids: Sequence[int]) -> list[ForeignRow]:
-    """Of these events the first that nobody has looked at yet, or whose type is none, in order.
+    """The first of these events, in order, that nobody has looked at yet, or whose type is none.
 
-    `publish` writes a digest, and other programs none.
+    `publish` writes a digest, and other programs do not.
     """
     condition, value = is_one_of(event_ids)
     statement = _FOREIGN.format(one_of_these=condition, most=_AT_ONCE)
@@ -34,7 +34,7 @@ def foreign_rows(event_ids: Sequence[int]) -> list[ForeignRow]:
 
 
 def keep(event_id: int, admitted: Admitted) -> None:
-    """Write it as `publish` would have."""
+    """Write the event as `publish` would have written it."""
     as_published = {
         "payload": admitted.payload,
         "digest": digest(admitted.payload),
@@ -48,8 +48,8 @@ def keep(event_id: int, admitted: Admitted) -> None:
 
 
 def set_aside(event_id: int, why: str, now: datetime) -> None:
-    """Leave it out of the outbox for good: it would be refused again, and hold up the others. When
-    it happened may be what is wrong with it, and is now; it has no subject to be cut.
+    """Take an event out of the outbox for good: it would be refused again, and hold up the others.
+    It gets the time of now, since its own may be what is wrong with it, and an empty subject.
     """
     subject = fn.COALESCE(Event.subject, "")
     with transaction():

@@ -1,19 +1,19 @@
-"""Giving back what pruning has freed, of a database in a file."""
+"""Giving back the space that pruning has freed, where the database is a file."""
 
 from collections.abc import Callable
 
 from core.storage.database import connection, is_postgres, proxy, transaction
 
-_STEP = 500  # pages, 2 MB: others wait while a step lasts
-_SPARE = 4  # one part of so many may stay free, for what comes tomorrow
-_INCREMENTAL = 2  # SQLite's number for it
+_STEP = 500  # pages, which are 2 MB: others wait during a step
+_SPARE = 4  # one page in so many may stay free, for what comes tomorrow
+_INCREMENTAL = 2  # SQLite's number for this mode
 
 
 def give_back(is_stopping: Callable[[], bool]) -> int:
-    """Shorten an SQLite file by the pages it has free beyond its spare ones; returns how many.
+    """Shorten an SQLite file by the free pages that it does not need; returns how many that were.
 
-    Nothing on PostgreSQL, which uses them again, and in a file made before this was asked for:
-    that takes a new file, by `backup --compact`.
+    Does nothing on PostgreSQL, which uses free space again, nor to a file that was made before we
+    asked for this mode: such a file has to be made anew, by `backup --compact`.
     """
     with connection():
         if is_postgres() or _pragma("auto_vacuum") != _INCREMENTAL:

@@ -12,7 +12,7 @@ _time = TimeField()
 
 
 def begin_hold(webhook_id: int, until: datetime) -> None:
-    """Have this webhook sent nothing until then, or for longer where that was asked for before."""
+    """Have this webhook sent nothing until then, or for longer where that was asked for earlier."""
     until_us = _time.db_value(until)
     later = SQL(f"CASE WHEN held_until > {until_us} THEN held_until ELSE {until_us} END")
     ready = SQL(f"CASE WHEN ready_at < {until_us} THEN {until_us} ELSE ready_at END")
@@ -22,8 +22,8 @@ def begin_hold(webhook_id: int, until: datetime) -> None:
 
 
 def go_on(webhook_id: int, held_until: datetime, now: datetime, *, is_over: bool) -> None:
-    """The one delivery that was sent after a hold has ended: the next may be sent, or if the hold
-    `is_over` all of them. Where another hold has begun meanwhile, nothing changes.
+    """After the one delivery that was sent at the end of a hold: let the next one be sent, or all
+    of them if the hold `is_over`. Where another hold has begun meanwhile, nothing changes.
     """
     changes = {"not_before": SQL(_next_look(now))} | ({"held_until": None} if is_over else {})
     is_same = (Webhook.id == webhook_id) & (Webhook.held_until == held_until)

@@ -1,4 +1,4 @@
-"""The rows of leased deliveries. Whoever changes one names its lease, and may find it lost."""
+"""The rows of leased deliveries. Every write names its lease, which may be lost by then."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -14,19 +14,19 @@ Row = tuple[Any, ...]
 
 
 def lease(ids: Collection[int], lease: int, now: datetime, until: datetime) -> None:
-    """Lease these, which the caller has found to be due and locked, until `until`."""
+    """Lease these deliveries until then. The caller has found them to be due, and locked them."""
     Delivery.update(lease=lease, leased_at=now, due_at=until).where(
         one_of(Delivery.id, ids)
     ).execute()
 
 
 def leased_rows(ids: Collection[int], lease: int) -> list[Row]:
-    """What is needed to send each of these that still has this lease, by delivery id; in the order
-    of `leases.Claim`, with the event's digest after its payload, and its purpose and only receiver
-    at the end.
+    """What is needed to send those of these deliveries that still have this lease, by their ids.
+    The columns are those of `leases.Claim`, with the event's digest after its payload, and with its
+    purpose and its only receiver at the end.
 
-    The values are as the driver returns them: peewee would look at each column of each row to find
-    out how it is converted, which costs more than the rest of a claim.
+    The values are as the driver returns them: peewee would find out for each column of each row how
+    to convert it, which costs more than the rest of a claim.
     """
     query = (
         Delivery.select(
@@ -61,13 +61,15 @@ def leased_rows(ids: Collection[int], lease: int) -> list[Row]:
 
 
 def interrupted(ids: Collection[int], changes: dict[str, object]) -> None:
-    """Count an interruption of each of these, which the caller has locked, and change them so."""
+    """Count an interruption of each of these deliveries, which the caller has locked, and make
+    these changes to them.
+    """
     once_more = {"interruptions": Delivery.interruptions + 1}
     Delivery.update(once_more | changes).where(one_of(Delivery.id, ids)).execute()
 
 
 def abandon(delivery_id: int, lease: int, now: datetime) -> bool:
-    """Whether the lease was still ours, so that the delivery is abandoned now."""
+    """Abandon this delivery, if it still has this lease; returns whether it had."""
     ours = (Delivery.id == delivery_id) & (Delivery.lease == lease)
     return bool(Delivery.update(abandoned(now)).where(ours).execute())
 
@@ -79,8 +81,8 @@ def abandoned(now: datetime) -> dict[str, object]:
 
 
 def give_back(ids: Collection[int], lease: int, now: datetime) -> int:
-    """Make these due at `now`, as if they had not been leased; returns how many still had this
-    lease.
+    """Make these deliveries due at `now`, as if they had never been leased; returns how many of
+    them still had this lease.
     """
     given = Delivery.update(lease=None, leased_at=None, due_at=now).where(
         one_of(Delivery.id, ids) & (Delivery.lease == lease)
@@ -89,8 +91,8 @@ def give_back(ids: Collection[int], lease: int, now: datetime) -> int:
 
 
 def settle(ids: Collection[int], lease: int, changes: dict[str, object]) -> set[int]:
-    """Give up the lease of these and change them so; returns the ids of those that still had this
-    lease and whose webhook was not deleted.
+    """Give up the lease of these deliveries and make these changes to them. Returns the ids of
+    those that still had the lease and whose webhook was not deleted.
     """
     gone = Webhook.select(Webhook.id).where(
         (Webhook.id == Delivery.webhook) & ~Webhook.deleted_at.is_null()
@@ -98,7 +100,7 @@ def settle(ids: Collection[int], lease: int, changes: dict[str, object]) -> set[
     update = Delivery.update({"lease": None, "leased_at": None, **changes}).where(
         one_of(Delivery.id, ids) & (Delivery.lease == lease) & ~fn.EXISTS(gone)
     )
-    if not is_postgres():  # SQLite's driver gives up the GIL for each row: a count spares them
+    if not is_postgres():  # its driver gives up the GIL for each row: a count has none
         with proxy.atomic() as savepoint:
             if update.execute() == len(ids):
                 return set(ids)

@@ -1,6 +1,6 @@
-"""Conditions that are written out where others are bound.
+"""Conditions whose values are written out, where others are bound.
 
-An engine uses a partial index only where the statement holds the very literal of the index.
+An engine uses a partial index only where the statement has the very literal of that index.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from peewee import SQL, Expression, NodeList
 from core.domain.delivery import Status
 from core.storage.models import Delivery
 
-ONE = SQL("1")  # of rows that are only counted
+ONE = SQL("1")  # to be selected of rows that are only counted
 FALSE = SQL("FALSE")
 
 
@@ -20,12 +20,12 @@ def is_true(flag: Any) -> Expression:
 
 
 def has_status(status: Status) -> Expression:
-    """The deliveries that have it."""
+    """The deliveries with this status."""
     return Delivery.status == SQL(f"'{status}'")
 
 
 def is_refused() -> SQL:
-    """The events that were set aside, with the reason."""
+    """The events that were set aside for a reason."""
     return SQL("refused IS NOT NULL")
 
 
@@ -40,12 +40,12 @@ def has_error() -> SQL:
 
 
 def off_index(column: Any) -> NodeList:
-    """The column, in a form of which there is no index: the engine is to take another one."""
+    """The column in a form that has no index, so that the engine takes another one."""
     return NodeList((SQL("+"), column))
 
 
 def columns(count: int) -> list[SQL]:
-    """The first `count` columns of a statement, by their places: as an expression with values in
-    it, PostgreSQL does not know a column again.
+    """The first columns of a statement, by their places. PostgreSQL does not recognise an
+    expression that has values bound in it.
     """
     return [SQL(str(place)) for place in range(1, count + 1)]

@@ -66,12 +66,12 @@ class Member(Table):
 
 
 class MemberKey(Table):
-    """An SSH key that opens the terminal UI as `login`, in whatever businesses it belongs to."""
+    """An SSH key that opens the terminal UI as `login`, in all the businesses it belongs to."""
 
     login = TextField(index=True)
     public_key = TextField()  # type and base64, without a comment
     fingerprint = TextField(unique=True)  # SHA256:…, as ssh-keygen -l prints it
-    may_export = BooleanField(default=False)  # and asks what it may over SSH, without a terminal
+    may_export = BooleanField(default=False)  # over SSH, without a terminal
     created_at = TimeField()
 
 
@@ -82,26 +82,26 @@ class Webhook(Table):
     created_at = TimeField()
     updated_at = TimeField()
     deleted_at = TimeField(null=True)
-    down_since = TimeField(null=True)  # its latest outage, as `outage.Outage` has it
+    down_since = TimeField(null=True)  # its latest outage, as `outage.Outage` describes it
     up_since = TimeField(null=True)
-    is_recovering = BooleanField(default=False)  # what was abandoned in it is to be queued again
-    recovered_to = TimeField(null=True)  # up to when what is queued again is due already
+    is_recovering = BooleanField(default=False)  # what was abandoned is to be queued again
+    recovered_to = TimeField(null=True)  # what is queued again is spread up to this time
     after_event = BigIntegerField(default=0)  # events up to this id are older than the webhook
     ready_at = TimeField(null=True)  # nothing of it may be sent before: see `ready`
     paused_at = TimeField(null=True)  # since when only what its owner sends on purpose is sent
-    held_until = TimeField(null=True)  # its receiver asked for nothing until then; see `restraint`
-    not_before = TimeField(null=True)  # nothing of it is looked at before, whatever is due
+    held_until = TimeField(null=True)  # its receiver asked for nothing until then: `restraint`
+    not_before = TimeField(null=True)  # nothing of it is looked at before this, whatever is due
     lost_since = TimeField(null=True)  # something was abandoned, and nothing accepted since
-    certificate_until = TimeField(null=True)  # its server's, where it ended soon when it was seen
-    look_at = TimeField(null=True)  # when to see whether its owner is to be told of something
-    name = TextField(default="")  # this and what follows is chosen, as `choices.Choices` has it
+    certificate_until = TimeField(null=True)  # its server's, if it ended soon when it was last seen
+    look_at = TimeField(null=True)  # when to see whether its owner must be told something
+    name = TextField(default="")  # chosen, like all that follows: see `choices.Choices`
     format = TextField(default="json")
     language = TextField(default="en")
     standard_webhooks = BooleanField(default=False)
     only = TextField(null=True)
     headers = TextField(null=True)
     pace = TextField(null=True)
-    paced_to = TimeField(null=True)  # its starts up to then are taken
+    paced_to = TimeField(null=True)  # the starts up to this time are taken
     alerts = BooleanField(default=False)
 
 
@@ -117,12 +117,12 @@ Webhook.add_index(
 
 
 class Alert(Table):
-    """The latest message of a kind about a webhook, which others were sent."""
+    """The latest message of one kind about a webhook."""
 
     webhook = ForeignKeyField(Webhook, index=False, on_delete="CASCADE")
     kind = TextField()  # an alerts.Kind
     told_at = TimeField()
-    since = TimeField()  # since when what it told was so
+    since = TimeField()  # since when what it said had been so
 
     class Meta:
         primary_key = CompositeKey("webhook", "kind")
@@ -170,7 +170,7 @@ Mail.add_index(Mail.index(Mail.created_at, name="mail_failed", where=SQL("error 
 
 
 class SelectedEvent(Table):
-    """An event type that a webhook asked for."""
+    """An event type that a webhook has selected."""
 
     webhook = ForeignKeyField(Webhook, backref="selected", on_delete="CASCADE")
     event_type = TextField()
@@ -180,21 +180,21 @@ class SelectedEvent(Table):
 
 
 class Event(Table):
-    """Something that happened; the rows not yet fanned out are the outbox."""
+    """Something that happened. The rows that are not fanned out yet are the outbox."""
 
     id = BigAutoField()
     business = ForeignKeyField(Business, index=False)
     type = TextField()  # an events.EventType
     payload = BlobField()  # the producer's JSON, byte for byte
-    digest = BigIntegerField(null=True)  # of a payload that was checked, as payload.digest has it
-    subject = TextField(null=True)  # what a person calls it, "" for none; null until it is cut
-    key = TextField(null=True)  # the producer's own, to recognise a second push
+    digest = BigIntegerField(null=True)  # of a payload that was checked: see payload.digest
+    subject = TextField(null=True)  # what a person calls it, or "" if nothing; null until it is cut
+    key = TextField(null=True)  # the producer's own key, which shows a second push
     webhook = ForeignKeyField(Webhook, null=True, on_delete="CASCADE")  # of a test or sample
-    purpose = TextField(null=True)  # an events.Purpose, of what says nothing of a webhook's health
+    purpose = TextField(null=True)  # an events.Purpose, where it says nothing of health
     created_at = TimeField()
     fanned_out_at = TimeField(null=True)
-    fanned_out_to = BigIntegerField(default=0)  # the last webhook that has its delivery already
-    refused = TextField(null=True)  # why it was set aside instead of fanned out
+    fanned_out_to = BigIntegerField(default=0)  # the last webhook that has its delivery of it
+    refused = TextField(null=True)  # why it was set aside and not fanned out
 
     class Meta:
         indexes = ((("business", "key"), True), (("business", "id"), False))
@@ -219,22 +219,22 @@ class Delivery(Table):
     event = ForeignKeyField(Event, index=False)
     webhook = ForeignKeyField(Webhook, index=False)
     status = TextField()  # a delivery.Status
-    attempts = SmallIntegerField(default=0)  # that count, in this round
+    attempts = SmallIntegerField(default=0)  # those that count, in this round
     interruptions = SmallIntegerField(default=0)  # in this round
-    due_at = TimeField(null=True)  # when the next attempt may start: while leased, the lease's end
-    resume_at = TimeField(null=True)  # when its schedule goes on, after an attempt beside it
+    due_at = TimeField(null=True)  # of the next attempt; while leased, the lease's end
+    resume_at = TimeField(null=True)  # when the schedule goes on, after an attempt beside it
     lease = BigIntegerField(null=True)  # the claim that may settle it
     leased_at = TimeField(null=True)
     created_at = TimeField()
     settled_at = TimeField(null=True)  # when it was delivered or abandoned
-    recovery = TextField(null=True)  # a delivery.Recovery, of this round
-    body = BlobField(null=True)  # what is sent, where that is no JSON: made when this row was
+    recovery = TextField(null=True)  # a delivery.Recovery, in this round
+    body = BlobField(null=True)  # what is sent, where it is not JSON
 
     class Meta:
         indexes = ((("event", "webhook"), True), (("webhook", "id"), False))
 
 
-# The predicate is a literal: bound, PostgreSQL's generic plan would not use the index.
+# The predicate is a literal: with a bound value PostgreSQL's generic plan does not use the index.
 Delivery.add_index(
     Delivery.index(
         Delivery.webhook,
@@ -269,10 +269,9 @@ class Attempt(Table):
 
     id = BigAutoField()
     delivery = ForeignKeyField(Delivery, backref="attempt_log", on_delete="CASCADE")
-    number = SmallIntegerField()  # counted from 1 in each round; an interrupted one has it too, one
-    # beside the schedule is 0
-    recovery = BooleanField(default=False)  # made because the address came back from an outage
-    abandoned = BooleanField(default=False)  # its delivery was, after this one
+    number = SmallIntegerField()  # from 1 in each round; 0 beside the schedule
+    recovery = BooleanField(default=False)  # made since the address is back after an outage
+    abandoned = BooleanField(default=False)  # whether its delivery was abandoned after this attempt
     started_at = TimeField()
     duration_us = IntegerField()
     http_status = SmallIntegerField(null=True)
@@ -282,7 +281,7 @@ class Attempt(Table):
 
 
 class KeptBack(Table):
-    """How many events a webhook's conditions kept back in the hour that began then."""
+    """How many events the conditions of a webhook kept back in the hour that began then."""
 
     webhook = ForeignKeyField(Webhook, index=False, on_delete="CASCADE")
     hour = TimeField()
@@ -293,7 +292,7 @@ class KeptBack(Table):
 
 
 class AuditEntry(Table):
-    """Who did what; it outlives what it speaks of, so it points at nothing."""
+    """Who did what. It outlives what it is about, so it refers to no other row."""
 
     id = BigAutoField()
     at = TimeField()
@@ -307,7 +306,7 @@ class AuditEntry(Table):
 
 
 class Setting(Table):
-    """What a login chose for its terminal UI; the operator's login is empty."""
+    """What a login has chosen for its terminal UI; the operator's login is empty."""
 
     login = TextField()
     name = TextField()
@@ -318,16 +317,16 @@ class Setting(Table):
 
 
 class LastRun(Table):
-    """When a job last ran: the daily ones ask it, and `doctor` looks at the ticks."""
+    """When a job last ran. Daily jobs ask this, and `doctor` looks at the ticks."""
 
     job = TextField(primary_key=True)
     at = TimeField()
-    settings = TextField(default="")  # of a consumer, as core.pipeline.heartbeat writes them
-    event_id = BigIntegerField(default=0)  # of an export: up to which event it went
+    settings = TextField(default="")  # a consumer's, as core.pipeline.heartbeat writes them
+    event_id = BigIntegerField(default=0)  # how far an export went
 
 
 class Tally(Table):
-    """How often something happened, all workers together; it never falls."""
+    """How often something happened, over all workers; it never falls."""
 
     name = TextField()
     label = TextField()
@@ -338,12 +337,12 @@ class Tally(Table):
 
 
 class TallyProgress(Table):
-    """One row: up to which attempt is in the tallies."""
+    """One row, which says up to which attempt the tallies have counted."""
 
     id = BigIntegerField(primary_key=True)
-    version = BigIntegerField()  # another after each change, so that nobody counts twice
+    version = BigIntegerField()  # raised by each change, so that nothing is counted twice
     counted_to = BigIntegerField()  # an attempt's id
-    seen_to = BigIntegerField()  # the last one there was at seen_at
+    seen_to = BigIntegerField()  # the last attempt there was at seen_at
     seen_at = TimeField()
 
 
@@ -375,28 +374,28 @@ ENTITLED = "(business.option = TRUE OR business.edition IN ({}))".format(
 
 
 def accepted(attempt: Any) -> Expression:
-    """The attempts, `Attempt` or an alias of it, that a receiver answered with success."""
+    """The attempts (`Attempt`, or an alias of it) that a receiver answered with success."""
     return attempt.http_status.between(SUCCESS.start, SUCCESS.stop - 1)
 
 
 def was_admitted() -> Expression:
-    """True for events of which it is known that they are such. What another program wrote is not
-    before fan-out has looked at it, nor once it was set aside: its columns may hold anything then.
+    """The events that we know to be proper ones. What another program wrote is not, before fan-out
+    has looked at it, nor once it was set aside: its columns may hold anything.
     """
     fanned_out = ~Event.fanned_out_at.is_null() & Event.refused.is_null()
     return Event.type.in_(list(EventType)) & (~Event.digest.is_null() | fanned_out)
 
 
 def counts_for_health(*whose: Any) -> Expression:
-    """The deliveries of what happened, and of tests; not of what is made on purpose, as samples
-    are. `whose` narrows down which events those may be.
+    """The deliveries of events that happened, and of tests, but not of samples and checks. `whose`
+    narrows down which events those can be.
     """
     on_purpose = Event.purpose.is_null(is_null=False)
     return Delivery.event.not_in(Event.select(Event.id).where(on_purpose, *whose))
 
 
 def of_no_check(attempt: Any) -> Expression:
-    """The attempts, `Attempt` or an alias of it, but for those of checks, which are mostly to be
+    """The attempts (`Attempt`, or an alias of it) that are not a check's: most of those should be
     refused.
     """
     pings = Delivery.select(Delivery.id).join(Event).where(Event.purpose.in_(sorted(CHECKS)))
@@ -404,14 +403,15 @@ def of_no_check(attempt: Any) -> Expression:
 
 
 def entitled() -> Expression:
-    """True for the businesses whose edition or option includes webhooks."""
+    """The businesses whose edition or option includes webhooks."""
     return Business.edition.in_(INCLUDED_EDITIONS) | (Business.option == SQL("TRUE"))
 
 
 def row_lock(query: Any, **how: Any) -> Any:
     """The query with its rows locked, where the engine locks rows; SQLite locks the database.
 
-    Against whoever changes or locks them, not against who inserts what refers to them: PostgreSQL's
-    strongest lock would have settling and fanning out wait for each other.
+    The lock is against those who change or lock the rows, but not against those who insert rows
+    that refer to them: under PostgreSQL's strongest lock, settling and fanning out would wait for
+    each other.
     """
     return query.for_update("FOR NO KEY UPDATE", **how) if is_postgres() else query

@@ -1,4 +1,4 @@
-"""What is known of outages: of each webhook's address, and of what was abandoned in one."""
+"""What we know about outages: of each webhook's address, and of what was abandoned in one."""
 
 import json
 from collections import defaultdict
@@ -18,11 +18,11 @@ _time = TimeField()
 
 
 class Address(NamedTuple):
-    """What is known of a webhook's address."""
+    """What we know about a webhook's address."""
 
     outage: Outage | None
-    is_recovering: bool  # it is back, and what was abandoned meanwhile waits to be queued again
-    lost_since: datetime | None  # something was abandoned, and nothing accepted since
+    is_recovering: bool  # it is back, and what was abandoned meanwhile is still to be queued again
+    lost_since: datetime | None  # something was abandoned, and nothing was accepted since
     look_at: datetime | None  # when to see whether its owner is to be told
 
 
@@ -76,15 +76,17 @@ def attempts_ended(delivery_ids: Collection[int], number: int) -> dict[int, date
 
 
 def mark_victims(delivery_ids: Collection[int]) -> None:
-    """Have these, which an outage had abandoned, queued again once it is over: each once."""
+    """Mark these deliveries, which an outage has abandoned, as to be queued again once it is over.
+    A delivery that was queued again before is not marked a second time.
+    """
     Delivery.update(recovery=Recovery.DUE).where(
         one_of(Delivery.id, delivery_ids) & Delivery.recovery.is_null()
     ).execute()
 
 
 def recovering_webhooks(limit: int) -> dict[int, datetime | None]:
-    """Up to so many webhooks whose address is back, and up to when each has been queued again
-    already. Their rows are locked; those that another worker has locked are left out.
+    """Up to `limit` webhooks whose address is back, and up to when each has had deliveries queued
+    again. Their rows are locked; those that another worker has locked are left out.
     """
     query = (
         Webhook.select(Webhook.id, Webhook.recovered_to)
@@ -101,8 +103,8 @@ def recovering_webhooks(limit: int) -> dict[int, datetime | None]:
 
 
 def victims(webhook_ids: Collection[int], limit: int, since: datetime) -> Mapping[int, list[int]]:
-    """Of each webhook up to `limit` deliveries that are to be queued again and were abandoned
-    after `since`, the longest abandoned first; locked.
+    """Up to `limit` deliveries of each webhook that are to be queued again and were abandoned after
+    `since`, the longest abandoned first. They are locked.
     """
     ids = list(webhook_ids)
     find, bound = (_FIND_LOCKED, ids) if is_postgres() else (_FIND, json.dumps(ids))
@@ -113,7 +115,7 @@ def victims(webhook_ids: Collection[int], limit: int, since: datetime) -> Mappin
     return found
 
 
-# The predicate is a literal: bound, its partial index is not used.
+# The predicate is a literal: with a bound value its partial index is not used.
 _FIND = """
     SELECT lost.webhook_id, lost.id
     FROM json_each(?) AS wanted CROSS JOIN delivery AS lost ON lost.id IN (
@@ -130,7 +132,9 @@ _FIND_LOCKED = """
 
 
 def queue_again(delivery_ids: Collection[int], due_at: datetime) -> None:
-    """Have these start anew, as failed ones, so that what is fresh goes first."""
+    """Have these deliveries begin their schedule again at `due_at`. They are queued as failed ones,
+    so that fresh ones go first.
+    """
     anew = {"attempts": 0, "interruptions": 0, "settled_at": None, "recovery": Recovery.MADE}
     Delivery.update(status=Status.FAILED, due_at=due_at, **anew).where(
         one_of(Delivery.id, delivery_ids) & (Delivery.recovery == Recovery.DUE)
@@ -138,10 +142,10 @@ def queue_again(delivery_ids: Collection[int], due_at: datetime) -> None:
 
 
 def recovered_to(webhook_ids: Collection[int], moment: datetime) -> None:
-    """What is queued again of these webhooks is due already up to this moment."""
+    """Note that what is queued again of these webhooks is spread up to this moment already."""
     Webhook.update(recovered_to=moment).where(one_of(Webhook.id, webhook_ids)).execute()
 
 
 def recovered(webhook_ids: Collection[int]) -> None:
-    """Nothing more of these webhooks is to be queued again."""
+    """Note that nothing more of these webhooks is to be queued again."""
     Webhook.update(is_recovering=False).where(one_of(Webhook.id, webhook_ids)).execute()

@@ -1,4 +1,4 @@
-"""The outbox: the events that are not fanned out yet, and the webhooks that are to have them."""
+"""The outbox: the events that are not fanned out yet, and the webhooks that are to get them."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -9,7 +9,7 @@ from peewee import JOIN, Case, fn
 from core.storage.database import one_of, proxy
 from core.storage.models import ENTITLED, Event, SelectedEvent, Webhook, row_lock
 
-# From one business that has events to the next, in steps along the outbox's index.
+# In steps along the index of the outbox, from one business that has events to the next.
 _PENDING_BUSINESSES = f"""
     WITH RECURSIVE pending(business_id) AS (
         SELECT * FROM (SELECT business_id FROM event
@@ -32,8 +32,8 @@ class Pending(NamedTuple):
 
     id: int
     business_id: int
-    webhook_id: int | None  # the only receiver of a test or sample
-    fanned_out_to: int  # the last webhook that has its delivery, 0 before the first
+    webhook_id: int | None  # the only receiver, of a test or sample
+    fanned_out_to: int  # the last webhook that has its delivery of it; 0 before the first
 
 
 class Receiver(NamedTuple):
@@ -44,12 +44,12 @@ class Receiver(NamedTuple):
     webhook_id: int
     format: str  # a choices.Format
     language: str
-    only: str | None  # its conditions, as its row holds them; None where the event is meant for it
+    only: str | None  # its conditions, as its row has them; None for an event meant for it alone
 
 
 def pending_businesses(after: int, limit: int) -> list[int]:
-    """Up to `limit` businesses that have events and may have them delivered: those beyond the
-    business `after` first, then from the first one on.
+    """Up to `limit` businesses that have events in the outbox and may have webhooks. Those after
+    the business `after` come first, then the others from the first one on.
     """
     query = _PENDING_BUSINESSES.format(after=proxy.param, limit=proxy.param)
     found = dict[int, None]()
@@ -60,7 +60,7 @@ def pending_businesses(after: int, limit: int) -> list[int]:
 
 
 def first_events(business_id: int, limit: int, latest: int) -> list[Pending]:
-    """The first events of a business, none beyond the event `latest`. They are locked, and those
+    """The first events of a business, none after the event `latest`. They are locked, and those
     that another worker is fanning out are left out.
     """
     pending = (
@@ -75,7 +75,7 @@ def first_events(business_id: int, limit: int, latest: int) -> list[Pending]:
 
 
 def webhooks_of(businesses: Collection[int]) -> dict[int, int]:
-    """How many webhooks each of these businesses has, where it has any."""
+    """How many webhooks each of these businesses has; those without any are left out."""
     count = (
         Webhook.select(Webhook.business, fn.COUNT(Webhook.id))
         .where(one_of(Webhook.business, businesses) & Webhook.deleted_at.is_null())
@@ -85,8 +85,8 @@ def webhooks_of(businesses: Collection[int]) -> dict[int, int]:
 
 
 def receivers(event_ids: Collection[int], limit: int) -> list[Receiver]:
-    """Each of these events with each webhook that selected it and was there before it, or with the
-    one webhook that a ping is meant for; up to `limit` of them.
+    """Up to `limit` pairs of one of these events and a webhook that is to get it: it selected the
+    event and was there before it, or is the one webhook that the event is meant for.
     """
     selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
     query = (
@@ -106,14 +106,16 @@ def receivers(event_ids: Collection[int], limit: int) -> list[Receiver]:
                 | (Event.webhook == Webhook.id)
             )
         )
-        .order_by(Webhook.id, Event.id)  # their foreign keys lock webhooks, in `ready`'s order
+        .order_by(Webhook.id, Event.id)  # inserting locks webhooks, in the order of `ready`
         .limit(limit)
     )
     return list(map(Receiver._make, query.tuples()))
 
 
 def keep_place(event_id: int, webhook_id: int) -> None:
-    """Note that this event has its deliveries up to this webhook, and stays in the outbox."""
+    """Note that the webhooks up to this one have their deliveries of this event, which stays in the
+    outbox.
+    """
     Event.update(fanned_out_to=webhook_id).where(Event.id == event_id).execute()
 
 

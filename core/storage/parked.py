@@ -1,4 +1,4 @@
-"""What waits for the end of a webhook's pause."""
+"""The deliveries that wait for the end of their webhook's pause."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -11,17 +11,19 @@ from core.storage.models import Delivery, Event
 
 
 class Parked(NamedTuple):
-    """What waits for a pause's end."""
+    """The parked deliveries of one webhook."""
 
     number: int
-    since: datetime | None  # when the oldest was made
+    since: datetime | None  # when the oldest of them was made
 
 
 NOTHING_PARKED = Parked(0, None)
 
 
 def parked_deliveries(webhook_ids: Collection[int]) -> dict[int, Parked]:
-    """What waits for each of these webhooks, paused ones, where there is anything."""
+    """The parked deliveries of each of these webhooks, which are paused; those without any are left
+    out.
+    """
     parked = (
         Delivery.select(Delivery.webhook, fn.COUNT(Delivery.id), fn.MIN(Delivery.created_at))
         .join(Event)

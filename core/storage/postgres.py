@@ -1,9 +1,9 @@
-"""PostgreSQL as operators have it: with defaults of its own, behind PgBouncer, or gone silent.
+"""PostgreSQL as operators have it: with defaults of their own, behind PgBouncer, or gone silent.
 
-What a session is like is ours to say: what the server, the role or the environment sets by default
-must change nothing. Connected directly it is said once for each connection. Behind a pooler in
-transaction mode each transaction may get another connection, with whatever the client before left
-there: so it is said in each transaction, nothing is prepared, and no statement is alone.
+We decide what a session is like: the defaults of the server, the role or the environment must not
+change anything. On a direct connection we set it once. Behind a pooler in transaction mode each
+transaction may get another connection, in the state in which its last client left it: there we set
+it in each transaction, prepare nothing, and run no statement outside of a transaction.
 """
 
 import threading
@@ -21,27 +21,27 @@ from psycopg.pq import TransactionStatus
 from core.errors import BadDatabase
 
 _CONNECT_TIMEOUT = 10  # seconds
-_STATEMENT_TIMEOUT = "20s"  # the server gives a statement up, and its locks with it
-_ANSWER_TIMEOUT = 25.0  # seconds: we give a server up that did not even do that
-_PING_TIMEOUT = 5.0  # seconds, for who has nothing to do but to say that it is there
+_STATEMENT_TIMEOUT = "20s"  # after this the server gives up a statement, and its locks
+_ANSWER_TIMEOUT = 25.0  # seconds: after this we give up a server that did not do so
+_PING_TIMEOUT = 5.0  # seconds, for an answer that takes no work at all
 _POOL_SIZE = 20
 _STALE_AFTER = 300  # seconds
 
-# A host that vanished is noticed whether or not something is on its way to it.
+# We notice that a host has vanished, whether or not data is on its way to it.
 _KEEPING_ALIVE = {
     "keepalives": 1,
-    "keepalives_idle": 10,  # seconds, as the next
+    "keepalives_idle": 10,  # seconds, as in the next line
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,  # milliseconds
 }
 
-# The worker's own: their loss repeats a POST, no more. And should its host vanish, others must not
-# find what it had locked passed over until the server's own TCP gives up, two hours later.
+# For the worker alone: losing these only repeats a POST. And if its host vanishes, others must not
+# be kept from what it had locked until the server's own TCP gives up, two hours later.
 _UNSYNCED = ("synchronous_commit = off", "idle_in_transaction_session_timeout = '60s'")
 
-# A pooler makes up the number of the process behind it. Where a session may have been left
-# by somebody else, its search path says less than where our tables are.
+# A pooler makes up the number of the process behind it. And where somebody else may have changed
+# the session, its search path does not tell where our tables are.
 _WHO_IS_THERE = r"""
 SELECT pg_backend_pid(), (
     SELECT quote_ident(name) FROM unnest(current_schemas(false)) WITH ORDINALITY AS path(name, nth)
@@ -55,11 +55,11 @@ SELECT pg_backend_pid(), (
 
 
 class NoAnswer(psycopg.OperationalError):
-    """The server holds the connection and says nothing."""
+    """The server keeps the connection open and says nothing."""
 
 
 class Connection(psycopg.Connection[Any]):
-    """One whose every wait for an answer has an end."""
+    """A connection on which every wait for an answer ends."""
 
     answer_timeout: float | None = _ANSWER_TIMEOUT
 
@@ -70,20 +70,20 @@ class Connection(psycopg.Connection[Any]):
             return super().wait(gen, interval, self.answer_timeout if timeout is None else timeout)
         except psycopg.OperationalError:
             if timeout is None and self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # what it may say yet would be taken for another's answer
+                self.pgconn.finish()  # a late answer would be taken for another one
                 raise NoAnswer(f"no answer within {self.answer_timeout:g} s") from None
             raise
 
 
 class Session:
-    """What a new connection turned out to be."""
+    """What we found out about a new connection."""
 
     def __init__(self, connection: Connection) -> None:
         [(pid, current, ours)] = connection.execute(_WHO_IS_THERE, prepare=False).fetchall()
         self.is_pooled = pid != connection.info.backend_pid
         schema = ((ours or current) if self.is_pooled else current) or "public"
         self.settings = (
-            f"search_path = {schema}, pg_temp",  # named, a temporary table comes last, not first
+            f"search_path = {schema}, pg_temp",  # named, temporary tables come last, not first
             "TimeZone = 'UTC'",
             "lock_timeout = 0",
             f"statement_timeout = '{_STATEMENT_TIMEOUT}'",
@@ -106,11 +106,11 @@ def _require_utf8(connection: Connection) -> None:
 
 
 def connect(url: str, **options: Any) -> tuple[Connection, Session]:
-    """A new connection, in autocommit; `options` are libpq's."""
+    """A new connection in autocommit mode; `options` are libpq's."""
     url = url.replace("postgres://", "postgresql://", 1)
     told = {"connect_timeout": _CONNECT_TIMEOUT, **_KEEPING_ALIVE, "client_encoding": "UTF8"}
     if "options" not in _parameters(url):
-        told["options"] = ""  # not the environment's, which a pooler refuses
+        told["options"] = ""  # not the environment's options, which a pooler refuses
     connection = Connection.connect(url, autocommit=True, **{**told, **options})
     try:
         return connection, Session(connection)
@@ -122,7 +122,7 @@ def connect(url: str, **options: Any) -> tuple[Connection, Session]:
 def _parameters(url: str) -> dict[str, Any]:
     try:
         return conninfo_to_dict(url)
-    except psycopg.ProgrammingError:  # its words quote what it could not read
+    except psycopg.ProgrammingError:  # the driver's message quotes what it could not read
         raise BadDatabase(
             "PostgreSQL's driver does not know what follows the question mark: check [database] "
             "url and [queue] url."
@@ -144,7 +144,7 @@ class _Manner(threading.local):
 
 
 class Postgres(PooledPostgresqlDatabase):
-    """A pool of connections, of which none that went silent is used again."""
+    """A pool of connections, which does not use one again that went silent."""
 
     psycopg3_adapter = _Adapter
 
@@ -161,13 +161,13 @@ class Postgres(PooledPostgresqlDatabase):
 
     @property
     def is_pooled(self) -> bool:
-        """Whether PgBouncer or its like stands between; connects to find out."""
+        """Whether a pooler such as PgBouncer stands between. Connects to find out."""
         self.connection()
         return self.session is not None and self.session.is_pooled
 
     @contextmanager
     def unhurried(self) -> Iterator[None]:
-        """For what may take as long as it takes: this thread's next transactions."""
+        """Let this thread's next transactions take as long as they need."""
         connection: Connection = self.connection()
         self.manner.patient, connection.answer_timeout = True, None
         try:
@@ -194,7 +194,9 @@ class Postgres(PooledPostgresqlDatabase):
             return super().execute_sql(sql, params)
 
     def _is_closed(self, conn: Connection) -> bool:
-        """Asked before one that lay idle is used again, while the others wait for theirs."""
+        """Whether a connection that lay idle is dead. It is asked before it is used again, while
+        others wait for theirs.
+        """
         conn.answer_timeout = _PING_TIMEOUT
         is_closed = bool(super()._is_closed(conn))
         conn.answer_timeout = _ANSWER_TIMEOUT
@@ -204,7 +206,9 @@ class Postgres(PooledPostgresqlDatabase):
         return bool(super()._can_reuse(conn)) or not self._distrust_idle()
 
     def _distrust_idle(self) -> bool:
-        """As one was found dead, so may all be that lie idle: each would cost a wait of its own."""
+        """Give up all idle connections: where one is dead the others may be too, and each would
+        cost a wait of its own.
+        """
         self.close_idle()
         return True
 
@@ -222,7 +226,7 @@ def told_by(error: BaseException) -> str | None:
 
 _BUSY = "The database was busy for too long: nothing was changed; try again."
 _MEANINGS = {
-    "57014": _BUSY,  # a statement's time was up
+    "57014": _BUSY,  # the statement took longer than allowed
     "55P03": _BUSY,
     "42501": "The role in the URL may not do that: `init`, `migrate` and `copy-from` need the one "
     "that owns the tables, so name its configuration with --config.",

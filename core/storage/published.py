@@ -1,4 +1,4 @@
-"""What was published, in order and page by page, and how far that order is final."""
+"""What was published, page by page and in order, and how far that order is final."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _FANNED_OUT_BEFORE = """
     WHERE fanned_out_at IS NOT NULL AND age(xmin) > age(CAST(CAST(%s AS TEXT) AS XID))
     ORDER BY id DESC LIMIT 1
 """
-# From there on only as far as no id is missing: one that is may be an open transaction's.
+# From there on, only as far as no id is missing: a missing one may belong to an open transaction.
 _WITHOUT_A_HOLE = """
     SELECT max(id) FROM (
         SELECT id, id - row_number() OVER (ORDER BY id) AS missing FROM event WHERE id > %s
@@ -60,8 +60,8 @@ class Published(NamedTuple):
     event: str
     created_us: int  # microseconds since 1970
     payload: bytes
-    digest: int | None  # as payload.is_intact has it
-    delivery_id: UUID | None = None  # with its status, of what a webhook did not get
+    digest: int | None  # see payload.is_intact
+    delivery_id: UUID | None = None  # this and the next one: of what a webhook did not get
     status: str | None = None
 
 
@@ -84,15 +84,15 @@ class Page:
 
 
 def final_to() -> int:
-    """The id up to which no event can turn up any more that cannot be seen now.
+    """The id up to which no event can appear any more that we do not see now.
 
-    SQLite's writers take turns. PostgreSQL draws ids before their transactions end, in whatever
-    order they do: up to this id each is committed, or never will be.
+    SQLite's writers take turns. PostgreSQL gives out ids before transactions end, which they do in
+    any order: up to this id each event is committed, or never will be.
     """
     if not is_postgres():
         return latest()
     oldest, next_one, last = proxy.execute_sql(_OPEN_TRANSACTIONS).fetchone()
-    if oldest == next_one:  # none is open
+    if oldest == next_one:  # no transaction is open
         return int(last)
     found = proxy.execute_sql(_FANNED_OUT_BEFORE, (oldest % _XIDS,)).fetchone()
     begin = found[0] if found is not None else 0
@@ -101,17 +101,17 @@ def final_to() -> int:
 
 
 def latest() -> int:
-    """The latest event's id. A fan-out asks for it before it locks anything, and takes none that
-    came after: so all that it fans out was committed before PostgreSQL gave its transaction a
-    number, and `final_to` counts on that.
+    """The id of the latest event. A fan-out asks for it before it locks anything, and takes no
+    later events. So everything that it fans out was committed before PostgreSQL gave its
+    transaction a number, on which `final_to` relies.
     """
     [event_id] = proxy.execute_sql("SELECT coalesce(max(id), 0) FROM event").fetchone()
     return int(event_id)
 
 
 def first_pending(business_id: int, *, checked_too: bool) -> int | None:
-    """The id of the business's first event that is not fanned out yet; without `checked_too`, of
-    those that came straight from another program, which nobody has looked at until then.
+    """The id of the business's first event that is not fanned out yet. Without `checked_too`, only
+    of those that came straight from another program, and that nobody has looked at.
     """
     pending = (Event.business == business_id) & Event.fanned_out_at.is_null()
     if not checked_too:
@@ -121,7 +121,7 @@ def first_pending(business_id: int, *, checked_too: bool) -> int | None:
 
 
 def first_since(moment: datetime) -> int:
-    """The id from which on events were published then or later, as far as ids go with time."""
+    """The id from which on events were published then or later, as far as ids rise with time."""
     return first_id_since(Event.created_at, moment)
 
 

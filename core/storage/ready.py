@@ -1,17 +1,19 @@
 """When each webhook is to be looked at: `webhook.ready_at`, which is all that a pass reads of it.
 
-It is never later than the earliest due time of the webhook's deliveries that wait and may be sent,
-and NULL where nothing is to be looked at: none waits, it was deleted, its business is switched off,
-or it is paused. While nothing may be sent before a moment, `webhook.not_before`, it is that moment
-where that is later than what is due. Of a paused webhook only what its owner sent on purpose may be
-sent, a test: what belongs to an event that was made for this webhook alone, and is no alert. Too
-early a time costs a look; too late a one would be a delivery forgotten. So anybody may lower it,
-and it is raised with care:
+It is never later than the earliest due time of the webhook's waiting deliveries that may be sent.
+It is NULL where there is nothing to look at: none waits, the webhook was deleted or paused, or its
+business is switched off. Where nothing may be sent before `webhook.not_before`, and that is later,
+it is that moment. To a paused webhook only what its owner sent on purpose may be sent, such as a
+test: a delivery of an event that was made for this webhook alone, and that is no alert.
 
-- Who makes a delivery due, or due earlier, holds the webhook's row against being raised: by the
-  foreign key where it inserts, by `pin` where it changes. In a later statement it lowers the time.
-- Who raises it locks the row against both, passing over what is held already. In a later statement,
-  which sees whatever was committed before that lock, it asks for the earliest due time.
+A time that is too early costs one look; with one that is too late a delivery would be forgotten. So
+anybody may lower the time, and raising it needs care:
+
+- Whoever makes a delivery due, or due earlier, keeps the webhook's row from being raised: by the
+  foreign key where it inserts, by `pin` where it changes. It lowers the time in a later statement.
+- Whoever raises the time locks the row against both, and skips rows that are locked already. In a
+  later statement, which sees all that was committed before that lock, it asks for the earliest due
+  time.
 
 Rows are locked in the order of their ids, webhooks before deliveries.
 """
@@ -25,7 +27,7 @@ from core.storage.database import is_postgres, one_of
 from core.storage.models import Business, Webhook, entitled, row_lock
 
 LAG = timedelta(seconds=1)
-"""How far the time may lag behind: so a webhook's row is written twice in this time at the most,
+"""How far the time may lag behind. So a webhook's row is written twice in this time at the most,
 however many deliveries it has.
 """
 
@@ -35,15 +37,15 @@ ON_PURPOSE = """event CROSS JOIN delivery AS due
     WHERE event.webhook_id = webhook.id AND due.event_id = event.id
     AND due.webhook_id = webhook.id AND due.due_at IS NOT NULL
     AND COALESCE(event.purpose, '') <> 'alert'"""
-"""SQL for the waiting deliveries, called `due`, of what the owner of `webhook` sent on purpose."""
+"""SQL for the waiting deliveries, named `due`, of what the owner of `webhook` sent on purpose."""
 
 
 def _earliest_due(since: str) -> str:
-    """SQL for the earliest due time, from `since` on, of the deliveries of `webhook` that wait and
+    """SQL for the earliest due time, from `since` on, of the waiting deliveries of `webhook` that
     may be sent.
 
-    Whatever was due before is not walked again: while somebody holds an old snapshot, PostgreSQL
-    must keep all that was ever in the index.
+    What was due before is not walked through again: while somebody holds an old snapshot,
+    PostgreSQL must keep everything that was ever in the index.
     """
     first = f"""SELECT * FROM (
         SELECT due_at FROM delivery WHERE webhook_id = webhook.id AND status = '{{0}}'
@@ -56,7 +58,7 @@ def _earliest_due(since: str) -> str:
 
 
 def _not_before(due: str) -> str:
-    """SQL for when what is due then may be sent."""
+    """SQL for when something that is due then may be sent."""
     return f"CASE WHEN webhook.not_before > {due} THEN webhook.not_before ELSE {due} END"
 
 
@@ -67,12 +69,12 @@ def next_start(since: str) -> str:
 
 
 DUE_FROM = "CASE WHEN webhook.not_before >= webhook.ready_at THEN 0 ELSE webhook.ready_at END"
-"""SQL for the time before which nothing of `webhook` is due: what may not be sent yet may have been
-due for long.
+"""SQL for the time from which on deliveries of `webhook` may be due. Where nothing could be sent
+for a while, they may have been due for long.
 """
 
 _NEXT = next_start(DUE_FROM)
-# The least of both, for somebody may lower the time while this waits for the row.
+# The earlier of both, since somebody may lower the time while this waits for the row.
 _SOONER = f"""(
     SELECT MIN(due) FROM (
         SELECT webhook.ready_at AS due UNION ALL SELECT {next_start("0")}
@@ -82,15 +84,15 @@ _LAGS = f"COALESCE({_NEXT} > webhook.ready_at + {LAG // timedelta(microseconds=1
 
 
 def pin(webhook_ids: Collection[int]) -> None:
-    """Keep everybody from raising these webhooks' times, until this transaction ends."""
+    """Keep everybody from raising the times of these webhooks until this transaction ends."""
     if is_postgres() and webhook_ids:
         held = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids))
         row_lock(held.order_by(Webhook.id)).tuples().execute()
 
 
 def lower(webhook_ids: Collection[int], due_at: datetime) -> None:
-    """Have these looked at by `due_at`: something of them has just been made due then. A paused one
-    only where that was sent on purpose.
+    """Have these webhooks looked at by `due_at`, since something of theirs has just been made due
+    then. Of a paused webhook, only where that was sent on purpose.
     """
     if not webhook_ids:
         return
@@ -109,9 +111,10 @@ def lower(webhook_ids: Collection[int], due_at: datetime) -> None:
 
 
 def raise_up(webhook_ids: Collection[int], due_by: datetime) -> None:
-    """Have these looked at when the next of them is due; never, where nothing waits.
+    """Have these webhooks looked at when their next delivery is due, or never where nothing waits.
 
-    Not those that hardly lag behind `due_by`, and not those whose rows are held: another time.
+    Leaves out those that hardly lag behind `due_by`, and those whose rows are locked: they have
+    their turn another time.
     """
     if not webhook_ids:
         return
@@ -128,14 +131,15 @@ def raise_up(webhook_ids: Collection[int], due_by: datetime) -> None:
 
 
 def rest(webhook_ids: Collection[int]) -> None:
-    """Have nothing of these looked at, whatever waits."""
+    """Have nothing of these webhooks looked at, whatever waits."""
     shut_out(webhook_ids)
     Webhook.update(ready_at=None).where(one_of(Webhook.id, webhook_ids)).execute()
 
 
 def shut_out(webhook_ids: Collection[int]) -> None:
-    """Let nobody else make something of these due until this transaction ends, and wait for whoever
-    is at it: what that lowers may have to be undone, and what it leaves as it is must be seen.
+    """Let nobody else make something of these webhooks due until this transaction ends, and wait
+    for those who are doing so. What they lower may have to be undone, and what they leave must be
+    seen.
     """
     which = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids)).order_by(Webhook.id)
     if is_postgres():
@@ -143,14 +147,14 @@ def shut_out(webhook_ids: Collection[int]) -> None:
 
 
 def reckon(webhook_ids: Collection[int]) -> None:
-    """Have these looked at when something of them may be sent next. Who made something due, or
-    might, must be shut out.
+    """Have these webhooks looked at when something of theirs may be sent next. Whoever could make
+    something of them due must be shut out.
     """
     Webhook.update(ready_at=SQL(next_start("0"))).where(one_of(Webhook.id, webhook_ids)).execute()
 
 
 def wake(webhook_ids: Collection[int]) -> None:
-    """Have what waits of these looked at, however long it has waited."""
+    """Have the waiting deliveries of these webhooks looked at, however long they have waited."""
     stands = one_of(Webhook.id, webhook_ids) & Webhook.deleted_at.is_null()
     Webhook.update(ready_at=SQL(_SOONER)).where(stands).execute()
 

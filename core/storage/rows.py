@@ -14,7 +14,8 @@ _LARGEST_ID = 2**31 - 1
 
 
 def row_of(table: type[Any], row_id: int, lock: str | None = None) -> Any:
-    """The row of that id; a number that no id can be is none, and no error of the engine's.
+    """The row with this id. For a number that cannot be an id there is none, without the engine's
+    error.
 
     `lock` is PostgreSQL's word for how the row is locked; SQLite locks the whole file.
     """

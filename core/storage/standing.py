@@ -1,4 +1,4 @@
-"""How webhooks stand: what is looked up of each right before something is sent to it."""
+"""How webhooks stand: what is looked up about each of them right before something is sent to it."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -11,12 +11,14 @@ _time = TimeField()
 
 
 class Terms(NamedTuple):
-    """What a webhook's claims are made on, and must not have changed when one is sent."""
+    """The terms on which a webhook's deliveries are claimed. They must not have changed when one is
+    sent.
+    """
 
     url: str
     sealed_secret: bytes
     standard_webhooks: bool
-    headers: str | None  # its own, as its row holds them
+    headers: str | None  # its own headers, as its row has them
     held_until: datetime | None
     pace: str | None
 
@@ -37,7 +39,7 @@ def standing(webhook_ids: Collection[int]) -> dict[int, Standing]:
     return {row[0]: _read(row[1:]) for row in rows.fetchall()}
 
 
-# As text: on SQLite, building a query takes ten times as long as running this one.
+# Written out: on SQLite, building this query takes ten times as long as running it.
 _STANDING = """
     SELECT webhook.id, webhook.url, webhook.secret, webhook.standard_webhooks, webhook.headers,
         webhook.held_until, webhook.pace, webhook.paused_at IS NOT NULL,

@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM under a key file that only its owner can read."""
+"""Secrets at rest: AES-256-GCM with keys from a file that only its owner can read."""
 
 import hmac
 import os
@@ -27,10 +27,16 @@ _HEADER = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Vault:
-    """Seals and opens secrets with a list of keys: the first seals, any of them opens.
+    """Seals and opens secrets with a list of keys: the first one seals, and any of them can open.
 
-    A sealed secret is `version | key id | nonce | ciphertext`. Its webhook, the business and what
-    it is for are authenticated with it, so one that is moved to another place does not open.
+    A sealed secret is `version
+
+    key id
+
+    nonce
+
+    ciphertext`. Its webhook, the business and what it is for are authenticated with it, so a secret
+    that was moved to another place does not open.
     """
 
     keys: tuple[tuple[bytes, bytes], ...]  # (key id, key), the current one first
@@ -38,7 +44,7 @@ class Vault:
     def queue_key(self) -> bytes:
         """The key that signs the queue's messages, which are pickled.
 
-        Made from the oldest key, so that a rotation does not part running processes.
+        It is made from the oldest key, so that a rotation does not separate running processes.
         """
         return hmac.digest(self.keys[-1][1], b"queue messages", "sha256")
 
@@ -51,15 +57,15 @@ class Vault:
         return f"{int.from_bytes(drawn) % 10**digits:0{digits}}"
 
     def knows(self, sealed: bytes) -> bool:
-        """Whether the key it was sealed with is here."""
+        """Whether the key that sealed it is here."""
         return _key_id(sealed) in dict(self.keys)
 
     def is_current(self, sealed: bytes) -> bool:
-        """Whether it was sealed with the current key."""
+        """Whether the current key sealed it."""
         return _key_id(sealed) == self.keys[0][0]
 
     def seal(self, secret: Secret, business_id: int, webhook_id: int, purpose: str = "") -> bytes:
-        """Seal what signs, or what is for another `purpose`."""
+        """Seal a secret that signs, or one that is for another `purpose`."""
         key_id, key = self.keys[0]
         nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(key).encrypt(
@@ -68,7 +74,7 @@ class Vault:
         return _VERSION + key_id + nonce + sealed
 
     def open(self, sealed: bytes, business_id: int, webhook_id: int, purpose: str = "") -> Secret:
-        """Raises BadKeyFile when no key here opens it."""
+        """The secret. Raises BadKeyFile when no key here opens it."""
         key = dict(self.keys).get(_key_id(sealed))
         if key is None or sealed[: len(_VERSION)] != _VERSION:
             raise BadKeyFile(
@@ -100,7 +106,9 @@ def _how_to_renew(purpose: str) -> str:
 
 
 def create_key_file(path: Path) -> None:
-    """Write a new key file, 0600 and on the disk before this returns; never over an old one."""
+    """Write a new key file with mode 0600. It is on the disk when this returns, and never replaces
+    one.
+    """
     try:
         with opened_folder(path.parent) as folder:
             _write_new(folder, path.name, _new_line())
@@ -111,10 +119,10 @@ def create_key_file(path: Path) -> None:
 
 
 def add_key(path: Path) -> Vault:
-    """Put a new key before those of a key file, which changes as a whole or not at all.
+    """Put a new key before those in a key file, which changes as a whole or not at all.
 
-    The older ones stay, so that what was sealed with them, in a backup too, still opens. Whoever
-    changes a key file holds `taking_turns` on its folder, until all is sealed with the new key.
+    The older keys stay, so that whatever they sealed still opens, also in a backup. Whoever changes
+    a key file keeps `taking_turns` on its folder until everything is sealed with the new key.
     """
     return _rewrite(path, lambda content: _new_line() + content)
 
@@ -130,8 +138,8 @@ def _new_line() -> bytes:
 
 
 def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> Vault:
-    """Everything by descriptor: root changes what an account owns, and the account may put a link
-    in place of any name meanwhile.
+    """Change the file, doing everything by descriptor: root changes what an account owns, and the
+    account may meanwhile put a link in place of any name.
     """
     new = f"{path.name}.new"
     try:
@@ -140,7 +148,7 @@ def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> Vault:
             content = change(before)
             vault = _parse(content, path)
             with suppress(FileNotFoundError):
-                os.unlink(new, dir_fd=folder)  # of a run that was killed
+                os.unlink(new, dir_fd=folder)  # left behind by a run that was killed
             _write_new(folder, new, content, owner)
             try:
                 os.replace(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -158,7 +166,9 @@ def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> Vault:
 
 
 def _write_new(folder: int, name: str, content: bytes, owner: os.stat_result | None = None) -> None:
-    """A file that was not there, of `owner` or our own; whole and on the disk, or not there."""
+    """Write a file that was not there, for this owner or ourselves: it is whole and on the disk, or
+    is not there.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(name, flags, 0o600, dir_fd=folder)
     try:
@@ -175,10 +185,11 @@ def _write_new(folder: int, name: str, content: bytes, owner: os.stat_result | N
 
 
 def load_vault(path: Path) -> Vault:
-    """The vault with the keys of a file: one a line, `ID KEY` in hex and base64url, current first.
+    """The vault with the keys of a file: each is a line `ID KEY`, in hex and base64url, the current
+    one first.
 
-    A link is followed, as Kubernetes makes them, to a file that is safe. Raises BadKeyFile when the
-    file is missing, readable by others, or not a key file.
+    A link to a file is followed, as Kubernetes makes them, if the file is safe. Raises BadKeyFile
+    when the file is missing, can be read by others, or is no key file.
     """
     try:
         return _parse(_read(path)[0], path)
@@ -196,8 +207,10 @@ def _missing(path: Path) -> BadKeyFile:
 
 
 def _read(path: Path, folder: int | None = None) -> tuple[bytes, os.stat_result]:
-    """What is in a key file, and whose it is; inside an open folder, to be changed, no link."""
-    flags = os.O_RDONLY | os.O_NONBLOCK  # a FIFO that nobody writes to is no reason to wait
+    """The content of a key file, and whose file it is. Inside an open folder, which is to be
+    changed, it must not be a link.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK  # so that we do not wait at a FIFO to which nobody writes
     if folder is None:
         descriptor = os.open(path, flags)
     else:
@@ -219,8 +232,9 @@ def _refuse_link(path: Path, folder: int) -> None:
 
 
 def _refuse_unsafe(path: Path, about: os.stat_result) -> None:
-    """What others can read is no secret. As PostgreSQL has it for its key files, root's may be
-    read by the group that it gives them to: so Kubernetes mounts a secret for an account.
+    """Raise BadKeyFile where others can read it: then it is no secret. As PostgreSQL allows it for
+    its own key files, a file of root's may be read by the group it belongs to: so Kubernetes mounts
+    a secret for an account.
     """
     if not stat.S_ISREG(about.st_mode):
         raise BadKeyFile(f"The key file {path} is not a file: mend [secrets] key_file.")
