@@ -40,12 +40,21 @@ def last_tick() -> datetime | None:
         return LastRun.select(fn.MAX(LastRun.at)).where(is_one).scalar()
 
 
+def consumers(now: datetime) -> list[str]:
+    """The names of those that ticked within the last two minutes and have not ended since."""
+    return [row.job.removeprefix(TICK) for row in _ticked_lately(now)]
+
+
 def settings_of_consumers(now: datetime) -> dict[str, dict[str, str]]:
-    """With what each consumer runs that ticked within the last two minutes, by its name."""
+    """With what each of them runs, by its name, where it has told that."""
+    rows = _ticked_lately(now)
+    return {row.job.removeprefix(TICK): json.loads(row.settings) for row in rows if row.settings}
+
+
+def _ticked_lately(now: datetime) -> list[LastRun]:
     is_one = LastRun.job.startswith(TICK) & (LastRun.at > now - TICK_WITHIN)
     with connection():
-        rows = list(LastRun.select().where(is_one & (LastRun.settings != "")))
-    return {row.job.removeprefix(TICK): json.loads(row.settings) for row in rows}
+        return list(LastRun.select().where(is_one).order_by(LastRun.job))
 
 
 def waiting_since(now: datetime) -> datetime | None:

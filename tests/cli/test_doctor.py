@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.config import load_config, settings_of
-from core.pipeline.heartbeat import record_tick
+from core.pipeline.heartbeat import record_end, record_tick
 from core.storage.clock import utc_now
 from core.storage.database import transaction
 from core.storage.models import Event, Webhook
@@ -45,6 +45,15 @@ def test_a_worker_that_was_killed_is_told_before_its_ticks_are_old(installed: In
         record_tick("till 1", utc_now(), settings)
     [told] = found(installed, "worker")
     assert told.startswith("ok      worker    the last tick was "), "another goes on"
+
+
+def test_a_worker_that_ended_in_order_is_told(installed: Installation) -> None:
+    with installed.tables():
+        record_tick("till 1", utc_now())
+        record_end("till 1", utc_now())
+    [told] = found(installed, "worker")
+    assert told.startswith("warning worker    The last one ended in order ")
+    assert "start `aurapos-webhooks worker`" in told
 
 
 @pytest.mark.files_only("is about files")

@@ -4,7 +4,7 @@ import os
 import shlex
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -329,17 +329,23 @@ def _worker() -> Iterator[_Told]:
         )
         yield Verdict.BAD, told
     else:
-        told = f"the last tick was {(now - last).total_seconds():.0f} s ago"
-        consumers = list(workers.settings_of_consumers(now))
-        if consumers and all(map(is_missing, consumers)):
-            told = (
-                f"T{told[1:]}, but there is no process {consumers[0].rpartition(' ')[2]} on this "
-                "machine any more: was it killed? Start `aurapos-webhooks worker`."
-            )
-            yield Verdict.WARNING, told
-        else:
-            yield Verdict.OK, told
+        yield _who_was_here(workers.consumers(now), (now - last).total_seconds())
     overdue = workers.waiting_since(now - TICK_WITHIN)
     if overdue is not None:
         told = f"Deliveries have been due since {overdue:%Y-%m-%d %H:%M} UTC: see the worker's log."
         yield Verdict.WARNING, told
+
+
+def _who_was_here(consumers: Sequence[str], seconds: float) -> _Told:
+    """Of those that ticked lately, so long ago; none of them where the last ended in order."""
+    if not consumers:
+        told = f"The last one ended in order {seconds:.0f} s ago: start `aurapos-webhooks worker`."
+        return Verdict.WARNING, told
+    if all(map(is_missing, consumers)):
+        told = (
+            f"The last tick was {seconds:.0f} s ago, but there is no process "
+            f"{consumers[0].rpartition(' ')[2]} on this machine any more: was it killed? Start "
+            "`aurapos-webhooks worker`."
+        )
+        return Verdict.WARNING, told
+    return Verdict.OK, f"the last tick was {seconds:.0f} s ago"
