@@ -130,7 +130,7 @@ def is_ticking(installed: Installation, **settings: str) -> None:
 def test_a_monitor_is_told_by_the_exit_code(installed: Installation) -> None:
     assert checked(installed)[0] == 2
     is_ticking(installed)
-    assert checked(installed) == (0, "OK: 1 consumers, 0 webhooks failing")
+    assert checked(installed) == (0, "OK: workers 1, failing webhooks 0")
     with receiving() as receiver:
         installed.add_webhook(receiver.url)
     installed.emit()

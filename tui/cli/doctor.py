@@ -321,7 +321,7 @@ def _settings(config: Config) -> Iterator[_Told]:
 def _worker() -> Iterator[_Told]:
     now, last = utc_now(), workers.last_tick()
     if last is None:
-        told = "No consumer has ticked yet: start `aurapos-webhooks worker`."
+        told = "No worker has ticked yet: start `aurapos-webhooks worker`."
         yield Verdict.BAD, told
     elif now - last > TICK_WITHIN:
         told = (

@@ -102,7 +102,7 @@ def _judge(found: Vitals, locked: int, differing: str, now: datetime) -> tuple[i
         return _WARNING, differing
     if found.mail.failed or found.mail.given_up:
         return _WARNING, f"mail for alerts: {told_of_mail(found.mail)}"
-    return _OK, f"{len(found.consumers)} consumers, {found.failing_webhooks} webhooks failing"
+    return _OK, f"workers {len(found.consumers)}, failing webhooks {found.failing_webhooks}"
 
 
 def _exit_with(code: int, told: str) -> NoReturn:
@@ -142,10 +142,10 @@ def _lines(found: Vitals, now: datetime) -> Iterator[str]:
         f"{found.failed_last_minute} failed"
     )
     if not found.consumers:
-        yield "consumers   none runs: start `aurapos-webhooks worker`"
+        yield "workers     none runs: start `aurapos-webhooks worker`"
     for name, at in found.consumers:
         gone = "; there is no such process here any more" if is_missing(name) else ""
-        yield f"consumer    {name}, last tick {_seconds(at, now)} s ago{gone}"
+        yield f"worker      {name}, last tick {_seconds(at, now)} s ago{gone}"
     yield f"failing     {found.failing_webhooks} webhooks"
     for failing in found.worst:
         yield f"            {failing.webhook_id}  {failing.url}  {failing.waiting} waiting"
