@@ -15,6 +15,7 @@ from core.domain.delivery import Schedule
 from core.outbound.sender import Sender
 from core.outbound.tls import tls_context
 from core.outbound.transport import GuardedTransport
+from core.pipeline.fan_out import set_aside_strays
 from core.pipeline.heartbeat import own_name, record_end, record_tick
 from core.pipeline.leases import LEASE
 from core.pipeline.retention import prune_daily
@@ -117,6 +118,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
 
     def sweep() -> None:
         rounds.step(clock())
+        set_aside_strays(clock())
 
     postman = make_postman(config, lease_for=lease_for, clock=clock)
 

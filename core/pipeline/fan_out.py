@@ -18,7 +18,7 @@ from core.errors import BadPayload
 from core.pipeline.decisions import Decisions, Undecided
 from core.pipeline.steps import Step, passed
 from core.storage import outbox, published
-from core.storage.database import insert_rows, is_about_a_value, transaction
+from core.storage.database import connection, insert_rows, is_about_a_value, transaction
 from core.storage.foreign_rows import foreign_rows, keep, set_aside
 from core.storage.kept_back import count_kept_back
 from core.storage.models import EPOCH, MICROSECOND, Delivery
@@ -31,6 +31,7 @@ ROWS = 1_000
 """Deliveries that one transaction makes at the most: others wait while it lasts."""
 
 _BUSINESSES = 50  # that take a turn in one transaction
+_STRAYS = 100  # a minute: each is a transaction, and a line in the log
 _Row = tuple[object, ...]
 
 
@@ -201,6 +202,15 @@ def _verdict(row: ForeignRow, now_us: int) -> Admitted | BadPayload:
         return admit(row, now_us)
     except BadPayload as error:
         return error
+
+
+def set_aside_strays(now: datetime) -> int:
+    """Set aside some of the events whose business does not exist; returns how many."""
+    with connection():
+        strays = outbox.events_of_no_business(_STRAYS)
+    for event_id in strays:
+        _set_aside(event_id, "There is no business with its business_id.", now)
+    return len(strays)
 
 
 def _set_aside(event_id: int, why: str, now: datetime) -> None:

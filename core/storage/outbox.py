@@ -10,10 +10,10 @@ from core.storage.database import one_of, proxy
 from core.storage.models import ENTITLED, Event, SelectedEvent, Webhook, row_lock
 
 # In steps along the index of the outbox, from one business that has events to the next.
-_PENDING_BUSINESSES = f"""
+_PENDING = """
     WITH RECURSIVE pending(business_id) AS (
         SELECT * FROM (SELECT business_id FROM event
-                       WHERE fanned_out_at IS NULL AND business_id > {{after}}
+                       WHERE fanned_out_at IS NULL AND business_id > {after}
                        ORDER BY business_id LIMIT 1) AS first
         UNION ALL
         SELECT (SELECT business_id FROM event
@@ -21,10 +21,21 @@ _PENDING_BUSINESSES = f"""
                 ORDER BY business_id LIMIT 1)
         FROM pending WHERE pending.business_id IS NOT NULL
     )
+"""
+_PENDING_BUSINESSES = f"""
+    {_PENDING}
     SELECT business.id FROM pending JOIN business ON business.id = pending.business_id
     WHERE {ENTITLED}
     LIMIT {{limit}}
 """
+_OF_NO_BUSINESS = f"""
+    {_PENDING}
+    SELECT event.id FROM pending
+    JOIN event ON event.business_id = pending.business_id AND event.fanned_out_at IS NULL
+    WHERE NOT EXISTS (SELECT 1 FROM business WHERE business.id = pending.business_id)
+    LIMIT {{limit}}
+"""
+_LEAST = -(2**63)
 
 
 class Pending(NamedTuple):
@@ -57,6 +68,14 @@ def pending_businesses(after: int, limit: int) -> list[int]:
         rows = proxy.execute_sql(query, (begin, limit - len(found))).fetchall()
         found |= {business_id: None for (business_id,) in rows}
     return list(found)
+
+
+def events_of_no_business(limit: int) -> list[int]:
+    """Up to `limit` events of the outbox whose business does not exist. SQLite lets programs write
+    those that do not switch its foreign keys on, and no fan-out finds them.
+    """
+    query = _OF_NO_BUSINESS.format(after=proxy.param, limit=proxy.param)
+    return [event_id for (event_id,) in proxy.execute_sql(query, (_LEAST, limit)).fetchall()]
 
 
 def first_events(business_id: int, limit: int, latest: int) -> list[Pending]:

@@ -24,7 +24,7 @@ from core.storage.models import (
     of_no_check,
 )
 from core.storage.parked import NOTHING_PARKED, parked_deliveries
-from core.use_cases.workers import waiting_since
+from core.use_cases.workers import set_aside, waiting_since
 
 MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
@@ -70,6 +70,7 @@ class Vitals:
     worst: tuple[FailingWebhook, ...]  # most waiting first
     paused: tuple[PausedWebhook, ...]  # the longest paused first; what is parked is in no number
     mail: MailVitals
+    set_aside: int  # events of other programs that cannot be sent to anybody
     consumers: tuple[tuple[str, datetime], ...]  # name and last tick, the latest first
 
 
@@ -82,6 +83,7 @@ def vitals(now: datetime) -> Vitals:
         )  # after it: what is fanned out between is in both
         delivered, failed = _last_minute(now)
         failing = _failing()
+        refused = set_aside()
         return Vitals(
             outbox=outbox,
             due=due,
@@ -95,6 +97,7 @@ def vitals(now: datetime) -> Vitals:
             worst=tuple(failing[:_WORST]),
             paused=tuple(paused_webhooks()),
             mail=mail_vitals(now),
+            set_aside=refused.count if refused is not None else 0,
             consumers=_consumers(now),
         )
 

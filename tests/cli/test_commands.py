@@ -401,7 +401,7 @@ def test_status_is_for_people_machines_and_prometheus(installed: Installation) -
     assert values["aurapos_webhooks_deliveries_due"] == "0"
     assert any(name.startswith("aurapos_webhooks_last_tick_timestamp_seconds{") for name in values)
     helps = sum(line.startswith("# HELP ") for line in metrics)
-    assert helps == sum(line.startswith("# TYPE ") for line in metrics) == 18
+    assert helps == sum(line.startswith("# TYPE ") for line in metrics) == 19
 
 
 def test_a_check_says_what_the_receiver_s_reactions_mean(installed: Installation) -> None:

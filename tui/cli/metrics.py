@@ -31,6 +31,7 @@ def _gauges(found: Vitals, locked: int, now: datetime) -> Iterator[_Family]:
     oldest = (now - found.oldest_due).total_seconds() if found.oldest_due else 0
     for name, told, samples in (
         ("outbox_events", "Events not yet fanned out.", {"": found.outbox}),
+        ("events_set_aside", "Events that cannot be sent to anybody.", {"": found.set_aside}),
         ("deliveries_due", "Deliveries that are due and wait.", {"": found.due}),
         ("deliveries_late", "Of those, due for more than a minute.", {"": found.late}),
         ("deliveries_in_flight", "Deliveries being attempted.", {"": found.in_flight}),

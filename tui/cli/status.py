@@ -137,6 +137,8 @@ def _lines(found: Vitals, now: datetime) -> Iterator[str]:
     yield f"in flight   {found.in_flight}"
     yield f"scheduled   {found.scheduled} for a later attempt"
     yield f"outbox      {found.outbox} events not yet fanned out"
+    if found.set_aside:
+        yield f"set aside   {found.set_aside} events that cannot be sent: see `doctor`"
     yield (
         f"last minute {found.delivered_last_minute} attempts delivered, "
         f"{found.failed_last_minute} failed"

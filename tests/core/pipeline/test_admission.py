@@ -2,6 +2,8 @@
 
 import json
 import logging
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from core.domain.events import SELECTABLE
 from core.domain.foreign import MOST_READ
 from core.domain.payload import digest
 from core.pipeline import retention
-from core.pipeline.fan_out import FannedOut, fan_out
+from core.pipeline.fan_out import FannedOut, fan_out, set_aside_strays
 from core.pipeline.subjects import cut_subjects
 from core.storage import foreign_rows
 from core.storage.database import proxy, transaction
@@ -21,6 +23,7 @@ from core.storage.vault import Vault
 from core.use_cases import queries, workers
 from core.use_cases.businesses import set_business
 from core.use_cases.finding import find
+from core.use_cases.installation_health import vitals
 from core.use_cases.trials import Trial, try_conditions
 from core.use_cases.webhook_health import overview
 from core.use_cases.workers import SetAside
@@ -186,6 +189,38 @@ def test_what_was_set_aside_is_counted_with_what_is_wrong_with_the_latest(busine
     assert workers.set_aside() == SetAside(2, bad, "It is not JSON: see line 1, column 2.")
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)
+def test_what_is_for_a_business_is_no_stray(business: int) -> None:
+    set_business(OPERATOR, business, NOON, edition="studio")
+    write(business)
+    assert set_aside_strays(NOON) == 0
+
+
+@ONLY_SQLITE
+@pytest.mark.fault(65, "another program writes rubbish into the outbox")
+@pytest.mark.parametrize("nobody", [0, 999, "nobody", b"1"])
+def test_what_is_for_no_business_is_set_aside_too(business: int, nobody: Any) -> None:
+    """SQLite keeps it where its foreign keys are off, as they are by default."""
+    good = write(business)
+    stray = write_without_foreign_keys(nobody)
+    assert fan_out(10, NOON).events == 1
+    assert set_aside_strays(NOON) == 1
+    assert refusals() == {stray: "There is no business with its business_id."}
+    assert vitals(NOON).set_aside == 1
+    assert set_aside_strays(NOON) == 0
+    assert good not in refusals()
+    retention.prune(NOON + DAY, NOON + 2 * DAY)
+    assert refusals() == {}
+
+
+def write_without_foreign_keys(business: Any) -> int:
+    with closing(sqlite3.connect(proxy.obj.database)) as shop, shop:
+        values = business, "ticket.created", b"{}", None, 0
+        written = shop.execute(_INSERT.format("?, ?, ?, ?, ?"), values).lastrowid
+    assert written is not None
+    return written
+
+
 @ONLY_SQLITE
 def test_text_in_place_of_bytes_is_taken(business: int, vault: Vault) -> None:
     """As drivers write what is not said to be bytes."""
@@ -205,6 +240,7 @@ def test_text_in_place_of_bytes_is_taken(business: int, vault: Vault) -> None:
         {"payload": "\\", "key": "k"},
         {"type": 7},
         {"type": b"ticket.created"},
+        {"type": b"\xff"},
         {"created_at": "now"},
         {"key": b"k"},
     ],

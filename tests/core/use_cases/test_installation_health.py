@@ -37,6 +37,7 @@ def test_an_empty_installation_has_nothing(database: str) -> None:
     found = vitals(NOON)
     assert (found.due, found.in_flight, found.scheduled, found.outbox) == (0, 0, 0, 0)
     assert (found.oldest_due, found.failing_webhooks, found.consumers) == (None, 0, ())
+    assert found.set_aside == 0
 
 
 def test_what_waits_is_told_by_why_it_waits(business: int, vault: Vault) -> None:
