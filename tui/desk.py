@@ -42,6 +42,7 @@ class Desk:
     recovery_window: timedelta
     keep: timedelta  # of what is settled, or parked
     most_webhooks: int = WEBHOOKS_LIMIT  # of one business
+    sends_mail: bool = False  # a server that takes it is configured
     business_id: int | None = None  # the one asked for; None lets the person choose
     place: Place = Place()
     read_only: bool = False  # nothing can be changed in this session

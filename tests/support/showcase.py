@@ -45,6 +45,7 @@ def make_desk(vault: Vault, actor: Actor = MARIE, *, now: datetime = NOON) -> De
         timeout=10 * SECOND,
         recovery_window=12 * HOUR,
         keep=90 * DAY,
+        sends_mail=True,
     )
 
 

@@ -15,6 +15,7 @@ from core.storage.database import proxy
 from core.storage.vault import Vault
 from core.use_cases import workers
 from core.use_cases.businesses import add_business, set_business
+from tests.support.addresses import add_address, ask
 from tests.support.scene import MINUTE, NOON, OPERATOR
 from tests.support.showcase import (
     OnePage,
@@ -79,6 +80,8 @@ pytestmark = pytest.mark.files_only("draws what queries find, which are tried on
         pytest.param(("F", typed("T-112"), "enter"), SMALL, id="find_small"),
         pytest.param(("F", typed("112"), "enter"), (80, 24), id="find_nothing"),
         pytest.param(("comma", "space", "space"), (80, 24), id="settings"),
+        pytest.param(("comma", "m"), (80, 24), id="mail"),
+        pytest.param(("comma", "m", typed("nobody"), "enter"), (80, 24), id="mail_wrong"),
         pytest.param(("question_mark",), (80, 24), id="help"),
     ],
 )
@@ -89,6 +92,21 @@ def test_screen(
     size: tuple[int, int],
 ) -> None:
     assert snap_compare(app, run_before=keys(*pressed), terminal_size=size)
+
+
+@pytest.mark.parametrize("size", [(80, 24), SMALL], ids=["", "small"])
+def test_mail_asked(
+    app: WebhooksApp, vault: Vault, snap_compare: Snap, size: tuple[int, int]
+) -> None:
+    """One address counts, and another one waits for its code."""
+    add_address(vault, 1)
+    ask(1, "shop@example.com")
+    assert snap_compare(app, run_before=keys("comma", "m"), terminal_size=size)
+
+
+def test_mail_without_a_server(app: WebhooksApp, snap_compare: Snap) -> None:
+    desk = replace(app.desk, sends_mail=False)
+    assert snap_compare(WebhooksApp(desk), run_before=keys("comma", "m"))
 
 
 def test_webhooks_empty(empty: Desk, snap_compare: Snap) -> None:

@@ -138,6 +138,7 @@ def make_desk(
         recovery_window=delivery.recovery_window,
         keep=program.config.history.keep,
         most_webhooks=program.config.limits.webhooks,
+        sends_mail=bool(program.config.mail.host),
         business_id=business_id,
         development=_development(delivery),
         worker_hint=start_worker if login is None else TELL,

@@ -8,9 +8,11 @@ from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core.use_cases.mail import mail_to
 from core.use_cases.settings import Theme, keep_theme, keep_zone
 from tui.desk import is_known
 from tui.page import GOOD, Page
+from tui.screens.mail import MailPage
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table
 
@@ -34,7 +36,10 @@ _ZONES: Sequence[tuple[str, str]] = (
 
 class SettingsPage(Page):
     crumbs = ("Webhooks", "Settings")
-    BINDINGS = [Binding("space,enter", "change", "change", key_display="space")]
+    BINDINGS = [
+        Binding("space,enter", "change", "change", key_display="space"),
+        Binding("m", "mail", "alerts by mail"),
+    ]
 
     def body(self) -> Iterable[Widget]:
         yield Table(_COLUMNS)
@@ -61,6 +66,10 @@ class SettingsPage(Page):
             case "clock":
                 zones = [each for each in _ZONES if is_known(each[0])]
                 self._next(zones, settings.zone, keep_zone, app.use_zone)
+
+    def action_mail(self) -> None:
+        actor, business_id = self.desk.actor, self._app.business_id
+        self.open(lambda: mail_to(actor, business_id), MailPage)
 
     def _next(
         self,
