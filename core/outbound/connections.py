@@ -1,5 +1,5 @@
-"""The connections that are kept, each for one webhook: what one receiver writes unasked reaches
-no other's, and what keeps a server's old address alive is bounded.
+"""The connections that are kept open, each of them for one webhook. So what one receiver writes
+unasked never reaches another one's request, and an old address of a server is not used for long.
 """
 
 from collections import defaultdict
@@ -9,29 +9,29 @@ from time import monotonic
 
 from core.outbound.conversation import READ_AT_ONCE, Conversation
 
-_OLDEST = 60.0  # seconds that one lasts: after that its host may be elsewhere
+_OLDEST = 60.0  # seconds that a connection lasts: later its host may be elsewhere
 
 Owner = tuple[int, str]
-"""Whose a connection is, and where it leads: a webhook's id, and its URL."""
+"""Whose a connection is, and where it leads: the id of a webhook, and its URL."""
 
 
 class Connections:
-    """Those that are open, and which of them are free."""
+    """The connections that are open, and which of them are free."""
 
     def __init__(self) -> None:
         self._buffer = memoryview(bytearray(READ_AT_ONCE))
         self._kept_for: Collection[int] = ()
-        self._born: dict[Conversation, float] = {}  # of all that are open, by the monotonic clock
+        self._born: dict[Conversation, float] = {}  # of all open ones, by the monotonic clock
         self._free: defaultdict[Owner, list[Conversation]] = defaultdict(list)
 
     def new(self, owner: Owner) -> Conversation:
-        """One to be connected."""
+        """A connection that the caller is to connect."""
         made = Conversation(self._buffer, partial(self._changed, owner))
         self._born[made] = monotonic()
         return made
 
     def take(self, owner: Owner) -> Conversation | None:
-        """A free one, the last that was used."""
+        """A free connection, the one that was used last; None where there is none."""
         free = self._free.get(owner)
         while free:
             taken = free.pop()
@@ -41,7 +41,9 @@ class Connections:
         return None
 
     def keep_for(self, webhook_ids: Collection[int]) -> None:
-        """Keep those of these webhooks until their next request; close all others that are free."""
+        """Keep the free connections of these webhooks until their next request, and close all
+        others.
+        """
         self._kept_for = webhook_ids
         for (webhook_id, _), free in list(self._free.items()):
             for each in list(free):

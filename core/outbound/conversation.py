@@ -28,10 +28,10 @@ from core.outbound.failures import AttemptFailed, KeptConnectionDied
 from core.outbound.tls import explain_tls
 
 ANSWER_LIMIT = 64 * 1024
-"""Bytes of one answer that are taken off the wire: framing, interim answers and trailers too."""
+"""How many bytes of one answer we read: its framing, interim answers and trailers included."""
 
 READ_AT_ONCE = 16 * 1024
-"""Bytes: a flood is read in portions, between which others have their turn."""
+"""How many bytes are read at once: while an answer floods in, others have their turn in between."""
 
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _LINE_ENDS = re.compile(rb"[\r\n]*")
@@ -43,14 +43,14 @@ _UNASKED = "it spoke before it was asked"
 
 
 class Answer(httpx.AsyncByteStream):
-    """What has come of one answer so far; its status decides, however the rest goes on.
+    """What has come of one answer so far. Its status decides, whatever becomes of the rest.
 
-    As a stream it is the body as it comes, never inflated. Whoever closes it before its end ends
-    its connection.
+    As a stream it yields the body as it comes, never inflated. Whoever closes it before its end
+    also ends its connection.
     """
 
     def __init__(self, conversation: "Conversation") -> None:
-        self.status = 0  # until its headers have ended
+        self.status = 0  # 0 until all headers have come
         self.headers: list[tuple[bytes, bytes]] = []
         self.is_complete = False
         self._conversation = conversation
@@ -59,13 +59,13 @@ class Answer(httpx.AsyncByteStream):
         self._news: asyncio.Future[None] | None = None
 
     async def wait_for_status(self) -> None:
-        """Raises AttemptFailed where none comes."""
+        """Wait until there is a status. Raises AttemptFailed where none comes."""
         while not self.status:
             if self._failure is not None:
                 raise self._failure
             await self._more()
 
-    def __aiter__(self) -> AsyncIterator[bytes]:  # no generator: the loop keeps account of each
+    def __aiter__(self) -> AsyncIterator[bytes]:  # no generator: the loop keeps a list of those
         return self
 
     async def __anext__(self) -> bytes:
@@ -89,20 +89,20 @@ class Answer(httpx.AsyncByteStream):
         self._body += data
 
     def end(self, failure: AttemptFailed | None = None) -> None:
-        """Nothing more comes; `failure` says why where there is no status either."""
+        """Nothing more comes. `failure` says why, where there is no status either."""
         self.is_complete = True
         self._failure = failure
 
     def tell(self) -> None:
-        """Have whoever waits look at what has come."""
+        """Wake whoever waits, to look at what has come."""
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
 
 class Conversation(asyncio.BufferedProtocol):
-    """Reads into a buffer that all of one event loop share: each read is taken out of it at once.
+    """Reads into a buffer that all connections of one event loop share, and empties it at once.
 
-    `on_change` is called when it is free again, and when it is closed.
+    `on_change` is called when the connection is free again, and when it is closed.
     """
 
     def __init__(self, buffer: memoryview, on_change: Callable[["Conversation"], None]) -> None:
@@ -111,13 +111,13 @@ class Conversation(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._parser = _new_parser(self)
         self._answer: Answer | None = None  # to the request that is open
-        self._taken = 0  # bytes of it
-        self._head = bytearray()  # of it, in case llhttp refuses that
-        self._interim = 0  # heads of interim answers that are in there
-        self._searched = 0  # of a refused head
-        self._is_odd = False  # llhttp cannot read on, or what comes was not asked for
-        self._stays = False  # the answer leaves it open
-        self._is_kept = False  # it has had an answer before
+        self._taken = 0  # bytes of that answer
+        self._head = bytearray()  # its first bytes, in case llhttp refuses them
+        self._interim = 0  # how many heads of interim answers are in there
+        self._searched = 0  # how much of a refused head was searched
+        self._is_odd = False  # llhttp cannot read on, or we did not ask for what comes
+        self._stays = False  # whether the answer leaves the connection open
+        self._is_kept = False  # whether it has brought an answer before
         self._end: AttemptFailed | None = None
 
     @property
@@ -125,7 +125,7 @@ class Conversation(asyncio.BufferedProtocol):
         return self._end is not None
 
     def ask(self, request: bytes) -> Answer:
-        """Send a whole request; raises AttemptFailed where the connection has ended already."""
+        """Send a whole request. Raises AttemptFailed where the connection has ended already."""
         if self._end is not None:
             raise self._end
         self._answer = Answer(self)
@@ -133,10 +133,10 @@ class Conversation(asyncio.BufferedProtocol):
         return self._answer
 
     def close(self) -> None:
-        """End it at once; what is open on it has no more of an answer than it has now."""
+        """End the connection at once; an open answer gets no more than it has now."""
         self._finish(AttemptFailed(ErrorKind.PROTOCOL, _CLOSED))
 
-    # What the event loop tells
+    # What the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -169,14 +169,14 @@ class Conversation(asyncio.BufferedProtocol):
             end = KeptConnectionDied(end.kind, end.detail)
         self._finish(end)
 
-    # What llhttp tells
+    # What llhttp calls
 
     def on_message_begin(self) -> None:
         if self._answer is not None and self._answer.is_complete:
             self._is_odd = True  # a second answer to one request
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._answer is not None and not self._answer.status:  # else it is a trailer
+        if self._answer is not None and not self._answer.status:  # otherwise it is a trailer
             self._answer.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -196,7 +196,7 @@ class Conversation(asyncio.BufferedProtocol):
     def on_message_complete(self) -> None:
         if self._answer is not None and self._answer.status:
             self._answer.end()
-            self._stays = self._parser.should_keep_alive()  # later it has forgotten
+            self._stays = self._parser.should_keep_alive()  # later llhttp has forgotten it
 
     # What follows from it
 
@@ -218,7 +218,7 @@ class Conversation(asyncio.BufferedProtocol):
             self._is_odd = True
 
     def _read_by_hand(self, answer: Answer) -> bool:
-        """Go on where llhttp does not; whether there is more to be read so."""
+        """Read on where llhttp does not; returns whether there is more to be read in this way."""
         status = self._parser.get_status_code()
         if not 100 <= status <= 999:
             self._finish(AttemptFailed(ErrorKind.PROTOCOL, _NO_HTTP))
@@ -237,7 +237,7 @@ class Conversation(asyncio.BufferedProtocol):
         return True
 
     def _cut_head(self) -> bool:
-        """Leave what follows the first empty line; whether there is one."""
+        """Keep only what follows the first empty line; returns whether there is one."""
         if not self._searched:
             del self._head[: cast("re.Match[bytes]", _LINE_ENDS.match(self._head)).end()]
         empty_line = _EMPTY_LINE.search(self._head, self._searched)
@@ -259,7 +259,7 @@ class Conversation(asyncio.BufferedProtocol):
         if self._end is not None:
             return
         self._end, answer, self._answer = end, self._answer, None
-        del self._parser  # they hold each other, and would wait for the garbage collector
+        del self._parser  # the two hold each other, and would wait for the garbage collector
         if answer is not None:
             answer.end(end)
             answer.tell()
@@ -285,7 +285,7 @@ def _new_parser(conversation: Conversation) -> HttpResponseParser:
 
 
 def _is_interim(status: int) -> bool:
-    """Whether another answer follows; 101 is the last: nobody asked for another protocol."""
+    """Whether another answer follows. 101 is the last one: nobody asked for another protocol."""
     return 100 <= status <= 199 and status != 101
 
 

@@ -1,7 +1,7 @@
 """One time limit for many tasks of one event loop.
 
-asyncio's own gives each task a timer, nearly always to cancel it: a twentieth of what an attempt
-costs, and tens of thousands of dead timers in the loop.
+asyncio's own limit makes a timer for each task, and nearly always cancels it. That is a twentieth
+of what an attempt costs, and leaves tens of thousands of dead timers in the loop.
 """
 
 import asyncio
@@ -11,30 +11,31 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 STANDSTILL = 1.0
-"""Seconds by which the loop is late when it stood still: it was stopped, or got no processor."""
+"""Seconds by which the loop is late when it stood still: it was stopped, or got no processor.
+"""
 
-_TURNS = 4  # of the loop, in which what has arrived is read and gets to whom it is for
+_TURNS = 4  # of the loop: in these what has arrived is read, and reaches whoever waits for it
 
 
 class StoodStill(TimeoutError):
-    """The time ran out while nothing here ran: nobody knows what would have been in time."""
+    """The time ran out while nothing ran here: nobody knows what would have been in time."""
 
 
 class Deadlines:
-    """Raises TimeoutError in what takes longer than so many seconds.
+    """Raises TimeoutError in what takes longer than this many seconds.
 
-    All have equally long, so whoever began first is due first: one timer is enough. What has
-    arrived by the time that it is called is read first.
+    All tasks have equally long, so the first to begin is the first to be due, and one timer is
+    enough. What has arrived by the time that it goes off is read before anybody is stopped.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._due: dict[asyncio.Task[Any], float] = {}  # by the loop's time, the earliest first
         self._handle: asyncio.Handle | None = None
-        self._error: type[TimeoutError] = TimeoutError  # for those who are cancelled now
+        self._error: type[TimeoutError] = TimeoutError  # for those that are being cancelled
 
     async def hold(self, work: Awaitable[T]) -> T:
-        """What `work` returns; its task is held to one deadline at a time."""
+        """What `work` returns. Its task can have only one deadline at a time."""
         loop = asyncio.get_running_loop()
         task = cast("asyncio.Task[Any]", asyncio.current_task(loop))
         cancelled_before = task.cancelling()
@@ -53,7 +54,9 @@ class Deadlines:
                 task.uncancel()
 
     def _look(self) -> None:
-        """Set the timer for the earliest, or see who is over it once the loop has caught up."""
+        """Set the timer for the earliest deadline, or see whose is over once the loop has caught
+        up.
+        """
         loop, self._handle = asyncio.get_running_loop(), None
         if not self._due:
             return

@@ -1,7 +1,7 @@
-"""From a host's name to a socket that is connected to it, with the guard at every step.
+"""From the name of a host to a connected socket, with the guard at every step.
 
-The guard stands in the name lookup and again in the socket's making, so that whatever is dialled
-was checked, and nothing is looked up twice.
+The guard checks the addresses that a lookup brings, and again the address that a socket is made
+for. So whatever is dialled was checked, and nothing is looked up twice.
 """
 
 import asyncio
@@ -24,18 +24,19 @@ from core.outbound.failures import (
     is_of_descriptors,
 )
 
-_LOOKUPS_AT_ONCE = 1024  # threads that mostly wait; lookups that hang must leave room for others
-_NEXT_ADDRESS_AFTER = 0.25  # seconds without a connection (RFC 8305)
-_SHORTAGE_LASTS = 2.0  # seconds in which a failed lookup is put down to a lack of descriptors
-_SILENCE = 10.0  # seconds in which no name was resolved: then that is this machine's trouble
+_LOOKUPS_AT_ONCE = 1024  # threads, which mostly wait: lookups that hang must leave room for others
+_NEXT_ADDRESS_AFTER = 0.25  # seconds until another address is tried as well (RFC 8305)
+_SHORTAGE_LASTS = 2.0  # seconds in which we take a failed lookup for a lack of descriptors
+_SILENCE = 10.0  # seconds in which no name was resolved: then this machine has the trouble
 _CHECKED_AT_DIALLING = "The webhook's URL"
 
 
 class Lookups:
-    """Name lookups in threads of their own, one at a time for a name, refused if not public.
+    """Name lookups in threads of their own, one at a time for each name. Raises where an address is
+    not public.
 
-    The event loop's default executor has a handful of threads: a few hanging lookups would hold
-    up every other webhook. A lookup cannot be cancelled, so its thread must not hold up exit.
+    The event loop's own executor has a handful of threads, so a few lookups that hang would hold up
+    all other webhooks. A lookup cannot be cancelled, so its thread must not hold up the exit.
     """
 
     def __init__(self, policy: UrlPolicy) -> None:
@@ -45,7 +46,8 @@ class Lookups:
         self._resolved_at = self._short_at = -_SILENCE
 
     async def addresses(self, host: str) -> list[str]:
-        """Where the host may be dialled, in the system's order; an address is its own.
+        """The addresses at which the host may be dialled, in the system's order. An address is its
+        own.
 
         Raises AttemptFailed, NoNameResolved or NoDescriptorLeft.
         """
@@ -60,17 +62,17 @@ class Lookups:
             if error.errno == socket.EAI_AGAIN and self._is_silent():
                 raise NoNameResolved from None
             raise AttemptFailed(ErrorKind.DNS, system_words(error)) from None
-        except asyncio.CancelledError:  # its time was over, and it still had no answer
+        except asyncio.CancelledError:  # its time was over, and there was still no answer
             if self._is_silent():
                 raise NoNameResolved from None
             raise
 
     def note_shortage(self) -> None:
-        """There was no descriptor for a socket: the resolver cannot have had one either."""
+        """Note that a socket got no descriptor: then the resolver cannot have got one either."""
         self._short_at = monotonic()
 
     def _is_silent(self) -> bool:
-        """Whether no name at all was resolved lately: then this one is not to blame."""
+        """Whether no name at all was resolved lately: then this name is not to blame."""
         return monotonic() - self._resolved_at >= _SILENCE
 
     async def _look_up_once(self, host: str) -> list[str]:
@@ -113,10 +115,10 @@ def _is_address(host: str) -> bool:
 
 
 def _getaddrinfo(host: str) -> list[str]:
-    """Every address of a name, in the system's order of preference.
+    """Every address of a name, in the order that the system prefers.
 
-    A resolver that gets no descriptor says that the name has no address, or nothing that helps:
-    so it is asked whether there is one.
+    A resolver that gets no descriptor says that the name has no address, or something as useless.
+    So we ask whether there is a descriptor.
     """
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -129,7 +131,7 @@ def _getaddrinfo(host: str) -> list[str]:
 def _hand_over(
     loop: asyncio.AbstractEventLoop, found: asyncio.Future[list[str]], answer: list[str] | OSError
 ) -> None:
-    """From a lookup's thread to whoever waits for it in the loop."""
+    """Hand a lookup's answer over from its thread to whoever waits for it in the loop."""
 
     def settle() -> None:
         if found.done():
@@ -139,16 +141,16 @@ def _hand_over(
         else:
             found.set_result(answer)
 
-    with suppress(RuntimeError):  # the loop was closed while it hung: nobody waits any more
+    with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
         loop.call_soon_threadsafe(settle)
 
 
 async def connect(
     addresses: Sequence[str], port: int, policy: UrlPolicy, lookups: Lookups
 ) -> socket.socket:
-    """A socket connected to the first of the addresses that answers.
+    """A socket that is connected to the first of these addresses that answers.
 
-    Raises AttemptFailed, or NoDescriptorLeft.
+    Raises AttemptFailed or NoDescriptorLeft.
     """
 
     def make(info: AddrInfoType) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The event loop that sends: uvloop's where there is one, which costs a third of asyncio's."""
+"""The event loop that sends: uvloop where it is installed, which costs a third of asyncio's."""
 
 import asyncio
 from collections.abc import Coroutine

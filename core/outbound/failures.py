@@ -11,7 +11,7 @@ _NO_DESCRIPTOR_LEFT = {errno.EMFILE, errno.ENFILE}
 
 
 class AttemptFailed(httpx.TransportError):
-    """No status arrived; `kind` says at which step, `detail` in words of ours what was seen."""
+    """No status arrived. `kind` says at which step, and `detail` in our own words what was seen."""
 
     def __init__(self, kind: ErrorKind, detail: str) -> None:
         super().__init__(detail)
@@ -20,7 +20,7 @@ class AttemptFailed(httpx.TransportError):
 
 
 class KeptConnectionDied(AttemptFailed):
-    """A kept connection ended before any of the answer: nobody knows whether the request came."""
+    """A kept connection ended before any answer came: nobody knows whether the request arrived."""
 
 
 class NotWanted(Exception):
@@ -28,7 +28,9 @@ class NotWanted(Exception):
 
 
 class OursToMend(Exception):
-    """This machine lacks what sending needs, so nothing was sent; says what its operator does."""
+    """This machine lacks something that sending needs, so nothing was sent. It says what the
+    operator can do.
+    """
 
 
 class NoDescriptorLeft(OursToMend):
@@ -42,7 +44,7 @@ class NoDescriptorLeft(OursToMend):
 
 
 class NoNameResolved(OursToMend):
-    """Name lookups fail, and none has succeeded for a while."""
+    """Name lookups fail, and none has succeeded for some time."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -29,16 +29,16 @@ from core.outbound.transport import ERRAND, Errand, GuardedTransport, Stage
 
 log = logging.getLogger(__name__)
 
-_BODY_BYTES = 8192  # read at most; what is shown is cut from it
+_BODY_BYTES = 8192  # the most that is read; what is shown is cut from it
 _DETAIL_LIMIT = 200
-_TOLD_FOR = 60.0  # seconds
+_TOLD_FOR = 60.0  # seconds, in which the same trouble is logged once
 
 
 class Sender:
-    """Makes attempts, each within `timeout` from its name lookup to its answer's headers.
+    """Makes attempts, each within `timeout` from the name lookup to the answer's headers.
 
-    Whatever happens inside an attempt is its outcome, never an exception, so that no receiver can
-    end the worker or its neighbours. It must be used and closed inside one event loop.
+    Whatever happens during an attempt becomes its outcome, never an exception: so no receiver can
+    end the worker, or disturb other attempts. It must be used and closed inside one event loop.
     """
 
     def __init__(self, transport: GuardedTransport, timeout: timedelta) -> None:
@@ -47,20 +47,20 @@ class Sender:
         self._told_until: dict[type[OursToMend], float] = {}
 
     def keep_for(self, webhook_ids: Collection[int]) -> None:
-        """Keep connections for these webhooks, to which more is due, and for no others."""
+        """Keep connections open for these webhooks, to which more is due, and for no others."""
         self._transport.keep_for(webhook_ids)
 
     async def post(
         self, errand: Errand, headers: Sequence[tuple[str, str]], body: bytes
     ) -> Outcome:
-        """POST `body`; the errand's last look is taken just before the first byte leaves."""
+        """POST `body`. The errand's last look is taken right before the first byte leaves."""
         attempt = _Attempt(errand)
         try:
             request = httpx.Request(
                 "POST",
                 _parsed(errand.url),
                 headers=headers,
-                stream=httpx.ByteStream(body),  # `content` takes longer to say how long it is
+                stream=httpx.ByteStream(body),  # `content` takes longer to find its length
                 extensions={ERRAND: errand},
             )
             await self._deadlines.hold(attempt.run(self._transport, request))
@@ -69,7 +69,7 @@ class Sender:
         return attempt.outcome() or Unreachable(ErrorKind.PROTOCOL, "no status")
 
     def _outcome_of(self, error: Exception, stage: Stage) -> Outcome:
-        """What it is to the delivery that no status came."""
+        """The outcome of an attempt that got no status."""
         match error:
             case NotWanted():
                 return Withdrawn()
@@ -82,7 +82,7 @@ class Sender:
                 return Unreachable(error.kind, error.detail[:_DETAIL_LIMIT])
             case StoodStill():
                 return Interrupted()
-            case TimeoutError() if stage is Stage.LAST_LOOK:  # our database has kept it waiting
+            case TimeoutError() if stage is Stage.LAST_LOOK:  # our own database kept it waiting
                 return Withdrawn()
             case TimeoutError() if stage is Stage.HANDSHAKE:
                 detail = f"the server did not answer the handshake in {self._deadlines.seconds:g} s"
@@ -94,7 +94,7 @@ class Sender:
                 return _unforeseen(error)
 
     def _tell(self, trouble: OursToMend) -> None:
-        """Once for the many attempts that it meets."""
+        """Log it once for the many attempts that run into it."""
         if monotonic() >= self._told_until.get(type(trouble), 0.0):
             self._told_until[type(trouble)] = monotonic() + _TOLD_FOR
             log.error("%s", trouble)
@@ -104,7 +104,7 @@ class Sender:
 
 
 class _Attempt:
-    """What has come back so far: once there is a status, it decides, however the body goes on."""
+    """What has come back so far. Once there is a status, it decides, whatever the body does."""
 
     def __init__(self, errand: Errand) -> None:
         self._own_headers = errand.own_headers
@@ -115,7 +115,7 @@ class _Attempt:
         self._response = await transport.handle_async_request(request)
         stream = cast("httpx.AsyncByteStream", self._response.stream)
         try:
-            async for chunk in stream:  # as it came: nothing is inflated
+            async for chunk in stream:  # as it comes, not inflated
                 self._body += chunk[: _BODY_BYTES - len(self._body)]
                 if len(self._body) >= _BODY_BYTES:
                     break
@@ -140,7 +140,7 @@ class _Attempt:
 
 
 def _header(response: httpx.Response, name: bytes) -> str:
-    """A header's value, empty where there is none; httpx's own way guesses an encoding first."""
+    """A header's value, or "" where there is none; httpx's own way guesses an encoding first."""
     for given, value in response.headers.raw:
         if given.lower() == name:
             return value.decode("utf-8", "replace")
@@ -148,13 +148,17 @@ def _header(response: httpx.Response, name: bytes) -> str:
 
 
 def _only(response: httpx.Response, name: bytes) -> str:
-    """A header's value where it is there once, cut; else nothing, for which of two would count?"""
+    """The value of a header that is there once, cut; else "", since of two nobody knows which
+    counts.
+    """
     values = [value for given, value in response.headers.raw if given.lower() == name]
     return values[0].decode("ascii", "replace")[:_DETAIL_LIMIT] if len(values) == 1 else ""
 
 
 def _unforeseen(error: Exception) -> Unreachable:
-    """A fault of ours that this one receiver brings out; its traceback could quote its answer."""
+    """A fault of ours that only this receiver causes. Its traceback could quote the answer, so it
+    is not logged.
+    """
     log.error("attempt failed in an unforeseen way: %s", type(error).__name__)
     return Unreachable(ErrorKind.INTERNAL, type(error).__name__)
 

@@ -1,4 +1,4 @@
-"""Whom TLS trusts here, and what its failures mean in an owner's words."""
+"""Whom TLS trusts here, and what its failures mean in words for an owner."""
 
 import ssl
 from collections.abc import Mapping
@@ -32,25 +32,26 @@ _REASONS = {
     "DH_KEY_TOO_SMALL": "the server's key exchange is too weak",
     "UNEXPECTED_EOF_WHILE_READING": "the server ended the connection in the middle of it",
 }
-"""OpenSSL's own names for what is commonly seen."""
+"""OpenSSL's names for the failures that are most often seen."""
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """For HTTP: as `trusting` has it."""
+    """A context for HTTP, which trusts whom `trusting` says."""
     context = trusting(ca_file, "[delivery]")
     context.set_alpn_protocols(["http/1.1"])
     return context
 
 
 def trusting(ca_file: str, section: str) -> ssl.SSLContext:
-    """Verifies certificates against certifi's authorities, and those in `ca_file` if it names one;
-    `section` of the configuration does.
+    """Verifies certificates against certifi's authorities, and those in `ca_file` if one is named;
+    `section` is the part of the configuration that names it.
 
-    Made by hand because the standard library's way heeds the environment: SSLKEYLOGFILE would
-    write down every session's keys, SSL_CERT_FILE replace who is trusted.
-    Raises BadConfig when that file is not one of PEM certificates.
+    It is made by hand, because the standard library heeds the environment: SSLKEYLOGFILE would
+    write the keys of every session to a file, and SSL_CERT_FILE would replace who is trusted.
+
+    Raises BadConfig when the file does not hold PEM certificates.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificates and names
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # it checks certificates and host names
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
     context.load_verify_locations(certifi.where())
@@ -75,7 +76,7 @@ def _trust(context: ssl.SSLContext, ca_file: str, section: str) -> None:
 
 
 def certificate_until(certificate: Mapping[str, Any] | None) -> datetime | None:
-    """When a peer's certificate ends, as the handshake has it; None where there was none."""
+    """When a peer's certificate ends, as the handshake showed it; None where there was none."""
     try:
         seconds = ssl.cert_time_to_seconds((certificate or {})["notAfter"])
         return datetime.fromtimestamp(seconds, UTC)
@@ -86,7 +87,7 @@ def certificate_until(certificate: Mapping[str, Any] | None) -> datetime | None:
 def explain_tls(error: Exception) -> str:
     """Why the handshake failed, for whoever runs the server.
 
-    OpenSSL's reason is a name of its own making, so nothing that the server wrote is quoted.
+    OpenSSL's reason is a name that it made itself, so nothing that the server wrote is quoted.
     """
     match error:
         case ssl.SSLCertVerificationError():

@@ -1,7 +1,7 @@
-"""httpx's transport interface over connections that are one webhook's own.
+"""httpx's transport interface over connections that belong to one webhook each.
 
-httpx's own pool rescans every connection at each request, which makes it the bottleneck of a
-sender with many addresses; and a pool that webhooks share would hand what one receiver writes
+httpx's own pool looks at every connection at each request, which makes it the bottleneck of a
+sender with many addresses. And a pool that webhooks share would hand what one receiver writes
 unasked to the next one's request.
 """
 
@@ -26,16 +26,16 @@ from core.outbound.failures import AttemptFailed, NotWanted
 from core.outbound.tls import certificate_until, explain_tls
 
 LastLook = Callable[[], Awaitable[bool]]
-"""Asked once connected, before the first byte leaves: may this still be sent?"""
+"""Asked once we are connected, before the first byte leaves: may this still be sent?"""
 
 ERRAND = "aurapos_errand"
-"""The request extension that carries an Errand."""
+"""The name of the request's extension that carries an Errand."""
 
-_PLACES = 4096  # that are remembered
+_PLACES = 4096  # how many are remembered
 
 
 class Stage(Enum):
-    """What an attempt waits for."""
+    """What an attempt is waiting for."""
 
     ADDRESS = auto()
     CONNECTION = auto()
@@ -46,30 +46,31 @@ class Stage(Enum):
 
 @dataclass(slots=True)
 class Errand:
-    """What one attempt is about beside its bytes, and how far it has come."""
+    """What an attempt needs beside its bytes, and how far it has come."""
 
     webhook_id: int
-    url: str  # as it is stored: what goes over the wire is this
+    url: str  # as it is stored, which is what goes over the wire
     last_look: LastLook
-    own_headers: tuple[OwnHeader, ...] = ()  # whose values are blotted out of the answer
+    own_headers: tuple[OwnHeader, ...] = ()  # their values are blotted out of the answer
     stage: Stage = Stage.ADDRESS
     certificate_until: datetime | None = None  # the server's, where there was a handshake
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A URL by the rules of now, and how each request to it begins."""
+    """A URL, checked by the rules of now, and how each request to it begins."""
 
     target: Target
     head: bytes
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """POSTs to public addresses only, each request with an Errand among its extensions.
+    """Sends POSTs to public addresses only; each request has an Errand among its extensions.
 
-    Bodies are sent whole, from memory. A connection is used again by its own webhook alone, while
-    more is due to that (`keep_for`), for a minute, and as long as the answers are 2xx.
-    Raises AttemptFailed where no status arrives, NotWanted where the last look said no, and
+    Bodies are sent whole, from memory. A connection is used again only by its own webhook, as long
+    as more is due to that (`keep_for`) and the answers are 2xx, and for a minute at the most.
+
+    Raises AttemptFailed where no status arrives, NotWanted where the last look says no, and
     OursToMend. It must be used and closed inside one event loop.
     """
 
@@ -81,7 +82,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._places: dict[str, _Place] = {}
 
     def keep_for(self, webhook_ids: Collection[int]) -> None:
-        """More is due to these webhooks, and to no others."""
+        """Note that more is due to these webhooks, and to no others."""
         self._connections.keep_for(webhook_ids)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -100,10 +101,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         self._connections.close()
         await self._lookups.close()
-        await asyncio.sleep(0)  # in which the loop closes their sockets
+        await asyncio.sleep(0)  # so that the loop closes their sockets
 
     def _place(self, url: str) -> _Place:
-        """By the rules of now: those that the URL was saved by may have been others."""
+        """The place of a URL by the rules of now, which may differ from those it was saved by."""
         place = self._places.get(url)
         if place is None:
             if len(self._places) >= _PLACES:
@@ -116,7 +117,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         return place
 
     async def _ready(self, errand: Errand, target: Target) -> Conversation:
-        """A connection, and the last look's consent."""
+        """A connection that the last look has consented to use."""
         owner = errand.webhook_id, errand.url
         while True:
             kept = self._connections.take(owner)
@@ -162,13 +163,15 @@ async def _take_last_look(errand: Errand, conversation: Conversation) -> None:
 
 
 def _head(target: Target) -> bytes:
-    """A request's first lines: its target is the one that is stored, and nothing is inflated."""
+    """The first lines of a request. Its target is the one that is stored, and the answer is not to
+    be compressed.
+    """
     lines = f"POST {target.path} HTTP/1.1", f"Host: {target.authority}", "Accept-Encoding: identity"
     return "\r\n".join(lines).encode()
 
 
 def _message(place: _Place, request: httpx.Request) -> bytes:
-    """The request's bytes."""
+    """The bytes of a request."""
     body = b"".join(cast("httpx.SyncByteStream", request.stream))
     headers = map(b": ".join, request.headers.raw)
     return b"\r\n".join((place.head, *headers, b"Content-Length: %d" % len(body), b"", body))

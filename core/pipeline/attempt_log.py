@@ -28,7 +28,7 @@ _FIELDS = (
     Attempt.recovery,
     Attempt.abandoned,
 )
-_LONGEST = timedelta(microseconds=2**31 - 1)  # what the column holds: 35 minutes
+_LONGEST = timedelta(microseconds=2**31 - 1)  # the longest that the column holds: 35 minutes
 AttemptRow = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool, bool]
 
 
@@ -66,7 +66,7 @@ def _told(outcome: Outcome) -> tuple[int | None, ErrorKind | None, str, str]:
 
 
 def prepare_log(rows: Iterable[AttemptRow]) -> list[Prepared]:
-    """What writes these into the log."""
+    """The statements that write these rows into the log."""
     return prepare_inserts(Attempt, _FIELDS, list(rows))
 
 

@@ -1,8 +1,8 @@
-"""What the choices of webhooks make of events, found outside fan-out's transaction: others wait
-while that lasts.
+"""What the choices of webhooks make of an event. It is decided outside of fan-out's transaction,
+since others wait while that lasts.
 
-A transaction that meets what has not been decided ends with nothing written, and is tried again
-once it has.
+A transaction that needs a decision which was not taken yet ends without writing anything. It is
+tried again once the decision has been taken.
 """
 
 from collections import defaultdict
@@ -23,14 +23,14 @@ _AT_ONCE = 50  # events whose payloads are read together
 
 class Decision(NamedTuple):
     is_wanted: bool
-    body: bytes | None = None  # where it is not the event in JSON
+    body: bytes | None = None  # None where the body is the event in JSON
 
 
 _AS_IT_COMES = Decision(is_wanted=True)
 
 
 class Undecided(Exception):
-    """What these receivers are to have has to be decided first."""
+    """Raised where it must first be decided what these receivers are to get."""
 
     def __init__(self, receivers: Collection[Receiver]) -> None:
         super().__init__(receivers)
@@ -38,13 +38,13 @@ class Undecided(Exception):
 
 
 class Decisions:
-    """What each receiver is to have, each found once."""
+    """What each receiver is to get; each decision is taken once."""
 
     def __init__(self) -> None:
         self._decided: dict[Receiver, Decision] = {}
 
     def of(self, receivers: Sequence[Receiver]) -> list[Decision]:
-        """The decision for each; raises Undecided."""
+        """The decision for each receiver. Raises Undecided."""
         choosy = [each for each in receivers if each.only is not None or each.format == Format.CHAT]
         if not choosy:
             return [_AS_IT_COMES] * len(receivers)
@@ -66,7 +66,7 @@ class Decisions:
 
 
 class _Event:
-    """An event, looked into once however many webhooks there are."""
+    """An event, which is parsed once, however many webhooks there are."""
 
     def __init__(self, event_type: str, payload: bytes) -> None:
         self._type, self._payload = event_type, payload

@@ -1,6 +1,6 @@
-"""From the outbox to deliveries: an event becomes one for each webhook that is to have it.
+"""From the outbox to deliveries: an event becomes one delivery for each webhook that is to get it.
 
-In transactions of bounded size, in which the businesses that have events take turns.
+The transactions are small, and the businesses that have events take turns in them.
 """
 
 import logging
@@ -28,9 +28,9 @@ from core.storage.ready import lower
 log = logging.getLogger(__name__)
 
 ROWS = 1_000
-"""Deliveries that one transaction makes at the most: others wait while it lasts."""
+"""The most deliveries that one transaction makes: others wait while it lasts."""
 
-_BUSINESSES = 50  # that take a turn in one transaction
+_BUSINESSES = 50  # that take turns in one transaction
 _STRAYS = 100  # a minute: each is a transaction, and a line in the log
 _Row = tuple[object, ...]
 
@@ -39,10 +39,10 @@ _Row = tuple[object, ...]
 class FannedOut:
     """What one transaction did."""
 
-    events: int  # that have all their deliveries now
+    events: int  # which have all their deliveries now
     deliveries: int
-    is_all: bool = field(default=True, compare=False)  # nothing is known to be left
-    last_business: int = field(default=0, compare=False)  # whose turn it was last
+    is_all: bool = field(default=True, compare=False)  # whether nothing more is known to be left
+    last_business: int = field(default=0, compare=False)  # the last one that had its turn
 
 
 def fan_out(
@@ -52,14 +52,14 @@ def fan_out(
     *,
     after: int = 0,
 ) -> FannedOut:
-    """Turn up to `limit` events of the outbox, and up to `ROWS` deliveries, into deliveries due at
-    `due_at`, which is when the pass began; they are made at what `clock` says once it is our turn
-    to write, by default the same.
+    """Turn up to `limit` events of the outbox into up to `ROWS` deliveries. They are due at
+    `due_at`, when the pass began, and made at what `clock` says once it is our turn to write, by
+    default the same.
 
-    The businesses that have events get equal parts, those beyond the business `after` first. An
-    event that has more webhooks than one transaction makes deliveries keeps the place. Events of a
-    business without webhooks stay in the outbox until it has them again. What the database or this
-    program refuses of an event sets that event aside, and no other.
+    The businesses that have events get equal parts, those after the business `after` first. An
+    event with more webhooks than fit into one transaction keeps its place. Events of a business
+    that may not have webhooks stay in the outbox until it may again. An event that the database or
+    this program refuses is set aside, and no other is.
     """
     decisions = Decisions()
     while True:
@@ -78,7 +78,7 @@ def fan_out(
 
 
 class _Refused(Exception):
-    """One of these events, at least, cannot be fanned out."""
+    """At least one of these events cannot be fanned out."""
 
     def __init__(self, events: Sequence[Pending]) -> None:
         super().__init__(events)
@@ -86,7 +86,7 @@ class _Refused(Exception):
 
 
 class _Unseen(Exception):
-    """Another program wrote these, and nobody has looked at them yet."""
+    """Another program wrote these events, and nobody has looked at them yet."""
 
     def __init__(self, rows: Sequence[ForeignRow]) -> None:
         super().__init__(rows)
@@ -101,7 +101,7 @@ def _fan_out_some(
     decisions: Decisions,
 ) -> FannedOut:
     with transaction():
-        latest = published.latest()  # before anything is locked: see there
+        latest = published.latest()  # before anything is locked: see `latest`
         businesses = outbox.pending_businesses(after, _BUSINESSES)
         part = -(-limit // max(1, len(businesses)))
         queues = [outbox.first_events(each, part, latest) for each in businesses]
@@ -121,14 +121,14 @@ def _fan_out_some(
 
 
 def _in_turn(queues: Iterable[list[Pending]]) -> Iterable[Pending]:
-    """One of each, then the next of each."""
+    """One event of each business, then the next one of each."""
     turns = zip_longest(*queues)
     return (each for each in chain.from_iterable(turns) if each is not None)
 
 
 def _as_many_as_fit(events: list[Pending], limit: int) -> list[Pending]:
-    """Of these, in their order, those whose deliveries one transaction can make; the first in any
-    case, though it be a part of it.
+    """As many of these events, in their order, as one transaction can make the deliveries of. The
+    first is always among them, even if only a part of its deliveries fits.
     """
     webhooks = outbox.webhooks_of({each.business_id for each in events})
     chosen, rows = list[Pending](), 0
@@ -157,7 +157,7 @@ def _make(
     lower({receiver.webhook_id for receiver, _ in wanted}, due_at)
     if len(wanted) < len(decided):
         count_kept_back((each.webhook_id for each, found in decided if not found.is_wanted), now)
-    if place is not None:  # of more webhooks than fit, so it is the only event
+    if place is not None:  # it has more webhooks than fit, so it is the only event
         outbox.keep_place(events[0].id, place)
         return 0, len(wanted)
     outbox.take_out([each.id for each in events], now)
@@ -184,8 +184,8 @@ def _row(receiver: Receiver, body: bytes | None, due_at: datetime, now: datetime
 
 
 def _admit(rows: Sequence[ForeignRow], now: datetime) -> None:
-    """Look at what another program wrote: it becomes what `publish` would have written, or is set
-    aside. Whoever is at it too finds the same, and the first one's word counts.
+    """Look at what another program wrote. It becomes what `publish` would have written, or is set
+    aside. Another worker that looks at the same time finds the same, and whoever is first writes.
     """
     now_us = (now - EPOCH) // MICROSECOND
     verdicts = [(row.id, _verdict(row, now_us + number)) for number, row in enumerate(rows)]

@@ -1,4 +1,4 @@
-"""That a consumer lives, and when what runs now and then last ran."""
+"""That a consumer lives, and when jobs last ran."""
 
 import json
 import os
@@ -10,11 +10,11 @@ from core.storage.database import transaction
 from core.storage.models import LastRun
 
 TICK = "tick "
-"""What a consumer's row in LastRun begins with; the consumer's name follows."""
+"""How the row of a consumer in LastRun begins; the consumer's name follows."""
 TICK_WITHIN = timedelta(minutes=2)
-"""A consumer that lives has ticked so recently."""
+"""A consumer that lives has ticked within this time."""
 ENDED = "ended"
-"""Of the row that says when the latest of those that ended in order did."""
+"""The row that says when a consumer last ended in order."""
 
 
 def own_name() -> str:
@@ -46,14 +46,14 @@ def record_tick(consumer: str, now: datetime, settings: Mapping[str, str] | None
 
 
 def record_end(consumer: str, now: datetime) -> None:
-    """A consumer ended in order, and is no more to be looked for."""
+    """A consumer ended in order: nobody is to look for it any more."""
     with transaction():
         LastRun.delete().where(LastRun.job == TICK + consumer).execute()
         record_run(ENDED, now)
 
 
 def record_run(job: str, now: datetime, settings: str = "", event_id: int = 0) -> None:
-    """Write down when a job last ran, and how far it went where that counts."""
+    """Write down when a job last ran and, where that counts, how far it went."""
     with transaction():
         LastRun.insert(job=job, at=now, settings=settings, event_id=event_id).on_conflict(
             conflict_target=[LastRun.job],

@@ -9,10 +9,10 @@ from core.storage.standing import Standing, standing
 
 
 def still_sendable(claims: Sequence[Claim]) -> list[bool]:
-    """Whether each claim may still be sent, in the order of the claims.
+    """Whether each of these claims may still be sent, in their order.
 
-    Nothing is sent on old terms, nor to a webhook that was deleted, nor for a business whose
-    option was switched off. To a webhook that was paused only what its owner sends on purpose is.
+    Nothing is sent on old terms, to a webhook that was deleted, or for a business whose option was
+    switched off. To a webhook that was paused only what its owner sends on purpose may be sent.
     """
     with connection():
         known = standing({claim.webhook_id for claim in claims})

@@ -1,4 +1,4 @@
-"""Recording what attempts came to, whatever the database thinks of one of them."""
+"""Recording what attempts came to, even if the database refuses one of them."""
 
 import logging
 from collections.abc import Sequence
@@ -19,11 +19,13 @@ _Settled = list[tuple[Settlement, Verdict]]
 
 
 def settle_all(settlements: Sequence[Settlement], schedule: Schedule, now: datetime) -> _Settled:
-    """As `settle`, but what the database refuses is set aside alone, and the others are settled.
+    """The same as `settle`, but what the database refuses is set aside alone, and the others are
+    settled.
 
-    Of an outcome that was refused everything is recorded but what came back. Where even that is
-    refused its lease runs out, as after a crash, and after too many of those it is abandoned.
-    Raises what says that the database is away, busy or full: then nothing more was settled.
+    Of an outcome that was refused, everything is recorded except what came back. Where even that is
+    refused, the lease runs out as it does after a crash, and the delivery is abandoned after too
+    many of these. Raises the error where the database is away, busy or full: then nothing more was
+    settled.
     """
     try:
         return settling.settle(settlements, schedule, now)
@@ -40,7 +42,7 @@ def settle_all(settlements: Sequence[Settlement], schedule: Schedule, now: datet
 def _set_aside(
     settlement: Settlement, error: Exception, schedule: Schedule, now: datetime
 ) -> _Settled:
-    # Of the error only what it is: its text may quote the value, and so an answer.
+    # Only the type of the error: its text may quote the value, and so an answer.
     told = {"delivery": settlement.claim.uuid, "exception": type(error).__name__}
     bare = settlement._replace(outcome=_bare(settlement.outcome))
     if bare.outcome != settlement.outcome:

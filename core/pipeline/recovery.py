@@ -1,7 +1,7 @@
-"""After an outage, what was abandoned in it goes out once more, by itself.
+"""After an outage, what was abandoned in it is sent once more, by itself.
 
-`settle` notes when addresses go down and come back, and which deliveries were abandoned meanwhile;
-a pass then queues those again, batch by batch.
+`settle` notes when addresses go down and come back, and which deliveries were abandoned meanwhile.
+A pass then queues those again, batch by batch.
 """
 
 from collections import defaultdict
@@ -18,12 +18,12 @@ from core.storage.models import EPOCH
 from core.storage.outages import Address
 from core.storage.ready import lower
 
-_AT_ONCE = 20  # deliveries of one webhook that are queued again together
-_APART = timedelta(milliseconds=50)  # of one webhook's, on average
+_AT_ONCE = 20  # deliveries of one webhook that are queued again at a time
+_APART = timedelta(milliseconds=50)  # between two deliveries of one webhook, on average
 
 
 class Ended(NamedTuple):
-    """How one attempt ended, as far as outages go."""
+    """How one attempt ended, as far as it matters for outages."""
 
     webhook_id: int
     delivery_id: int
@@ -32,12 +32,13 @@ class Ended(NamedTuple):
     attempt: int  # counted from 1
     accepted: bool
     abandoned: bool
-    is_theirs: bool = True  # says how the address is; else only that something was abandoned
+    is_theirs: bool = True  # it says how the address is; else only that it was abandoned
 
 
 def note_outages(ended: Collection[Ended]) -> None:
-    """Note which addresses went down, which came back and what was abandoned meanwhile: part of
-    settling these attempts, given in the order in which they ended, their log written.
+    """Note which addresses went down, which came back, and what was abandoned meanwhile. This is
+    part of settling these attempts: they are in the order in which they ended, and their log is
+    written.
     """
     if _are_well(ended):
         return
@@ -47,7 +48,7 @@ def note_outages(ended: Collection[Ended]) -> None:
     for each in ended:
         known = after[each.webhook_id]
         outage = _outage_after(each, known.outage)
-        # Its attempts were made in the outage, so they failed with all the others.
+        # All its attempts were made in the outage, so they failed with all the others.
         is_victim = outage is not None and begun_at.get(each.delivery_id, EPOCH) >= outage.since
         victims += [each.delivery_id] * is_victim
         is_over = outage is not None and outage.until is not None
@@ -67,7 +68,7 @@ def _outage_after(each: Ended, outage: Outage | None) -> Outage | None:
 def _trouble_after(
     each: Ended, known: Address, outage: Outage | None
 ) -> tuple[datetime | None, datetime | None]:
-    """Since when something is lost, and when to look at the webhook."""
+    """Since when something has been lost, and when to look at the webhook."""
     lost_since = known.lost_since or (each.ended_at if each.abandoned else None)
     lost_since = None if each.accepted else lost_since
     looks = [known.look_at] if known.look_at is not None else []
@@ -79,16 +80,16 @@ def _trouble_after(
 
 
 def _are_well(ended: Collection[Ended]) -> bool:
-    """Nearly always: everything was accepted, no address was down, and nothing was lost."""
+    """Whether everything was accepted, no address was down and nothing was lost: nearly always."""
     if not all(each.accepted for each in ended):
         return False
     return outages.all_well({each.webhook_id for each in ended})
 
 
 def _begun_at(abandoned: Collection[Ended]) -> dict[int, datetime]:
-    """When the attempt of each, in its present round, ended from which on all must have been made
-    in an outage: the first; or of three and more the second, for a single failure before an outage
-    says nothing, and two in it do.
+    """When, in the present round of each delivery, the attempt ended from which on all must have
+    been made in an outage. That is the first attempt, or of three and more the second: a single
+    failure before an outage says nothing, and two failures in it do.
     """
     begun_at = dict[int, datetime]()
     for number in (1, 2):
@@ -106,11 +107,12 @@ def _write(changed: dict[int, Address], victims: Collection[int]) -> None:
 
 
 def recover_some(limit: int, window: timedelta, now: datetime) -> bool:
-    """Queue again up to `limit` deliveries of webhooks whose addresses are back; False when there
-    is no such webhook. Only what was abandoned within `window` before `now`, each once, in order.
+    """Queue again up to `limit` deliveries of webhooks whose addresses are back; returns False when
+    there is no such webhook. Only what was abandoned within `window` before `now` is queued, each
+    delivery once, and in order.
 
-    What is queued of one webhook is due bit by bit, so that whoever has just come back is not hit
-    by all of it at once.
+    The deliveries of one webhook are due bit by bit, so that a receiver that has just come back is
+    not hit by all of them at once.
     """
     with transaction():
         recovered_to = outages.recovering_webhooks(limit)

@@ -1,4 +1,4 @@
-"""What an owner redelivers, or recovers, starts again."""
+"""How deliveries start again that an owner redelivers or recovers."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -19,15 +19,16 @@ _RENDERED_AT_ONCE = 100  # deliveries whose payloads are read together
 
 def start_again(webhook_ids: Collection[int], which: Any, status: Status, now: datetime) -> int:
     """Give those of these deliveries that are settled a whole schedule again, and have those that
-    wait attempted now; returns how many there are. `webhook_ids` are the webhooks they belong to.
+    wait attempted now; returns how many there are. `webhook_ids` are the webhooks that they belong
+    to.
 
-    Settled ones start with this status: fresh ones go before failed ones, so where there are many
-    they start as failed.
+    Settled ones start with the given status. Fresh deliveries go before failed ones, so where there
+    are many they start as failed.
     """
     pin(webhook_ids)
     anew = {"attempts": 0, "interruptions": 0, "settled_at": None, "recovery": None}
     is_settled = which & Delivery.status.not_in(WAITING)
-    # Two recoveries of the same deliveries must lock them in one order.
+    # Two recoveries of the same deliveries must lock them in the same order.
     in_order = row_lock(Delivery.select(Delivery.id).where(is_settled).order_by(Delivery.id))
     ids = [row[0] for row in in_order.tuples()]
     _render_anew(webhook_ids, ids)

@@ -1,11 +1,12 @@
-"""Webhooks that are not sent to as fast as can be: paused ones, those with a pace, and those whose
-receiver has asked to be left alone for a while.
+"""Webhooks that are not sent to as fast as possible: paused ones, those with a pace, and those
+whose receiver has asked to be left alone for a while.
 
-Of a pace the starts are reserved on the webhook's row, by whoever claims, up to two seconds ahead.
+Whoever claims for a webhook with a pace reserves the starts on the webhook's row, up to two seconds
+ahead.
 
-A hold begins with an answer. Until it is over nothing is sent; from then on one delivery at a time,
-until one is accepted: each claim of one takes the webhook out of all passes for as long as its
-lease lasts, and its settlement brings it back.
+A hold begins with an answer. Until it is over nothing is sent. After that one delivery at a time is
+sent, until one is accepted: each claim of one takes the webhook out of all passes for as long as
+the lease lasts, and settling it brings the webhook back.
 """
 
 from collections import Counter
@@ -21,27 +22,27 @@ from core.storage.models import Webhook, row_lock
 
 
 class Restraint(NamedTuple):
-    """What restrains a webhook when it is claimed for."""
+    """What restrains a webhook while it is claimed for."""
 
     is_paused: bool
     held_until: datetime | None
     pace: str | None
     paced_to: datetime | None
-    room: int  # how many may be claimed
+    room: int  # how many deliveries may be claimed
 
 
 class Heard(NamedTuple):
-    """What one attempt says of the hold of its webhook."""
+    """What one attempt says about the hold of its webhook."""
 
     webhook_id: int
-    held_until: datetime | None  # as it was when the attempt was claimed
-    asked_until: datetime | None  # what its answer asked for
+    held_until: datetime | None  # the webhook's, when the attempt was claimed
+    asked_until: datetime | None  # until when the answer asked for nothing more
     accepted: bool
 
 
 def restraints(wanted: Mapping[int, int], now: datetime) -> dict[int, Restraint]:
-    """What restrains these webhooks, of each of which up to `wanted` are to be claimed. Their rows
-    are locked; those that another worker has locked are left out.
+    """What restrains these webhooks, of each of which up to `wanted` deliveries are to be claimed.
+    Their rows are locked; those that another worker has locked are left out.
     """
     if not wanted:
         return {}
@@ -79,8 +80,8 @@ def _restraint(
 def reserve(
     known: Mapping[int, Restraint], due: Iterable[Due], now: datetime, until: datetime
 ) -> dict[int, Sequence[Start]]:
-    """These have been claimed: of a webhook with a pace their starts are taken, which are returned,
-    and of one that is held no other goes before this one's lease ends.
+    """Note that these deliveries have been claimed. Where the webhook has a pace, their starts are
+    taken, and returned. Where it is held, no other one goes before the lease of this one ends.
     """
     starts = dict[int, Sequence[Start]]()
     claimed = Counter(each.webhook_id for each in due if each.webhook_id in known)
@@ -100,7 +101,7 @@ def reserve(
 
 def heed(heard: Collection[Heard], now: datetime) -> None:
     """Begin the holds that were asked for, and end those that an accepted delivery has shown to be
-    over; part of settling these attempts.
+    over. This is part of settling these attempts.
     """
     asked = {each.webhook_id: each.asked_until for each in heard if each.asked_until is not None}
     for webhook_id in sorted(asked):

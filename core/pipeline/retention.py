@@ -1,6 +1,6 @@
-"""Forgetting: old deliveries, old events and what deleted webhooks leave behind.
+"""Forgetting: old deliveries, old events, and what deleted webhooks leave behind.
 
-In small batches, each a transaction of its own, so that no pass waits for long.
+It is done in small batches, each of which is a transaction, so that no pass waits for long.
 """
 
 from collections.abc import Callable
@@ -39,11 +39,12 @@ _EXPORT = "export"
 
 
 def prune_daily(keep: timedelta, now: datetime, is_stopping: IsStopping = never) -> int | None:
-    """Prune if a day has passed since anyone did; returns the deliveries removed, None if not.
+    """Prune, if a day has passed since anybody did; returns how many deliveries were removed, or
+    None.
 
-    The day counts from the database, since a scheduler's own daily job is missed by every
-    consumer that is restarted at that minute. Told to stop, it ends after its batch; cut short in
-    whatever way, it is gone on with an hour later.
+    The database says when a day has passed: a daily job of the scheduler would be missed by every
+    consumer that is restarted at that minute. Told to stop, it ends after its batch. However it was
+    cut short, it goes on an hour later.
     """
     if not _is_ours_to_prune(now):
         return None
@@ -55,7 +56,7 @@ def prune_daily(keep: timedelta, now: datetime, is_stopping: IsStopping = never)
 
 
 def _is_ours_to_prune(now: datetime) -> bool:
-    """Whether a day has passed, or the clock was ahead; if so, nobody else is told that for an
+    """Whether a day has passed, or the clock was ahead. If so, nobody else gets this answer for an
     hour.
     """
     with transaction():
@@ -72,12 +73,14 @@ def _is_ours_to_prune(now: datetime) -> bool:
 
 
 def prune(before: datetime, now: datetime, is_stopping: IsStopping = never) -> int:
-    """Remove what was settled and created before `before`, and all deliveries of deleted webhooks.
+    """Remove what was created and settled before `before`, and all deliveries of deleted webhooks.
 
-    What is parked and as old is abandoned, and removed when it has been so for as long.
+    What is parked and as old as that is abandoned, and removed once it has been abandoned for as
+    long.
 
-    Of a deleted webhook the row stays that says when: screens, scripts and the trail know webhooks
-    by their ids, and SQLite gives the highest to the next one once its row is gone.
+    The row of a deleted webhook stays, and says when it was deleted: screens, scripts and the trail
+    know webhooks by their ids, and SQLite gives the highest id to the next webhook once its row is
+    gone.
     """
     removed = _prune_deleted_webhooks(is_stopping)
     _give_up_parked(before, now, is_stopping)
@@ -94,7 +97,7 @@ def prune(before: datetime, now: datetime, is_stopping: IsStopping = never) -> i
 
 
 def record_export(event_id: int, now: datetime) -> None:
-    """Write down up to which event one went: whoever has its cursor goes on from there."""
+    """Write down up to which event an export went: whoever has its cursor goes on from there."""
     record_run(_EXPORT, now, event_id=event_id)
 
 
@@ -107,7 +110,7 @@ def _prune_deleted_webhooks(is_stopping: IsStopping) -> int:
             removed += batch
         if is_stopping():
             break
-        with transaction():  # what its owner sent on purpose
+        with transaction():  # the events that its owner sent on purpose
             Event.delete().where((Event.webhook == webhook_id) & _is_no_mark()).execute()
     return removed
 
@@ -124,7 +127,7 @@ def _remove_deliveries_of(webhook_id: int) -> int:
 
 
 def _remove(ids: list[int]) -> int:
-    """Deliveries and their attempts, which stay counted."""
+    """Remove deliveries and their attempts, which stay counted."""
     if not ids:
         return 0
     keep_counts_of(ids)
@@ -143,7 +146,7 @@ def _give_up_parked(before: datetime, now: datetime, is_stopping: IsStopping) ->
 
 
 def _give_up_some(webhook_id: int, before: datetime, now: datetime) -> bool:
-    """Whether there were any, so that there may be more."""
+    """Abandon some of them; returns whether there were any, so that there may be more."""
     with transaction():
         if not _is_still_paused(webhook_id):
             return False
@@ -175,7 +178,7 @@ def _give_up_some(webhook_id: int, before: datetime, now: datetime) -> bool:
 
 
 def _is_still_paused(webhook_id: int) -> bool:
-    """And nobody resumes it meanwhile."""
+    """Whether it is still paused; nobody resumes it during this transaction."""
     still = Webhook.select(Webhook.id).where(
         (Webhook.id == webhook_id) & ~Webhook.paused_at.is_null()
     )
@@ -189,11 +192,11 @@ def _walk(
     now: datetime,
     is_stopping: IsStopping,
 ) -> int:
-    """Offer a table's rows that are old enough, oldest first, to `remove`, batch by batch.
+    """Offer the rows of a table that are old enough to `remove`, batch by batch, the oldest first.
 
-    Ids go with time, so the walk ends at the first batch that holds a younger row; one from the
-    future says nothing, for a clock was ahead when it was made. Times are compared by the engine:
-    another program may have written what is none.
+    Ids rise with time, so the walk ends at the first batch with a younger row. A row from the
+    future does not count: a clock was ahead when it was made. The engine compares the times, since
+    another program may have written what is no time.
     """
     removed, last_id = 0, 0
     while not is_stopping():
@@ -215,7 +218,9 @@ def _walk(
 
 
 def _prune_deliveries(before: datetime, ids: list[int]) -> int:
-    """Those that are settled; of what was given up parked, only what has been so since `before`."""
+    """Remove those that are settled; of those that were parked and given up, only what was given up
+    before `before`.
+    """
     given_up = Attempt.select(Attempt.id).where(
         (Attempt.delivery == Delivery.id) & (Attempt.error == ErrorKind.PARKED)
     )
@@ -234,8 +239,8 @@ def _prune_deliveries(before: datetime, ids: list[int]) -> int:
 
 
 def _fill_in_times(now: datetime, is_stopping: IsStopping) -> None:
-    """Of what other programs wrote with 0 for its time, and which waits for its business to be
-    served: it would be old as soon as it is written.
+    """Give a time to events that other programs wrote with a time of 0, and that wait until their
+    business may have webhooks. Without it they would be old as soon as they are written.
     """
     without = Event.fanned_out_at.is_null() & (Event.created_at == EPOCH)
     is_done = False
@@ -247,8 +252,9 @@ def _fill_in_times(now: datetime, is_stopping: IsStopping) -> None:
 
 
 def _prune_events(ids: list[int]) -> int:
-    """An event stays as long as a delivery needs it, or the outbox of a business that is served:
-    what was switched off for so long does not want it any more.
+    """Remove the events that no delivery needs any more, and that do not wait in the outbox of a
+    business that may have webhooks. A business whose webhooks were off for so long wants them no
+    more.
     """
     needed = Delivery.select(Delivery.event).where(one_of(Delivery.event, ids))
     served = Business.select(Business.id).where(entitled())
@@ -261,9 +267,9 @@ def _prune_events(ids: list[int]) -> int:
 
 
 def _is_no_mark() -> Expression:
-    """Of the events that webhooks know to be older than they are, and exports to be behind them,
-    the latest stays: SQLite gives the highest id anew once its row is gone, and a new event would
-    be taken for an old one.
+    """The events that nothing refers to as a mark. Webhooks and exports note the latest event
+    before them, and that one stays: SQLite gives the highest id again once its row is gone, and a
+    new event would be taken for an old one.
     """
     of_webhooks = Webhook.select(fn.COALESCE(fn.MAX(Webhook.after_event), 0))
     of_exports = LastRun.select(fn.COALESCE(fn.MAX(LastRun.event_id), 0))

@@ -1,4 +1,4 @@
-"""Settling: what attempts came to is recorded, and their leases are given up.
+"""Settling: the outcomes of attempts are recorded, and their leases given up.
 
 Every write states its condition, and losing is normal: another worker was there first.
 """
@@ -44,17 +44,17 @@ class Settlement(NamedTuple):
     outcome: Outcome
     started_at: datetime
     duration: timedelta
-    asked_until: datetime | None = None  # the answer asked for nothing more to be sent until then
+    asked_until: datetime | None = None  # until when the answer asked for nothing more to be sent
     certificate_until: datetime | None = None  # the server's, where there was a handshake
 
 
 def settle(
     settlements: Iterable[Settlement], schedule: Schedule, now: datetime
 ) -> list[tuple[Settlement, Verdict]]:
-    """Record outcomes and give the leases up; returns those that were still ours to settle.
+    """Record these outcomes and give the leases up; returns those that were still ours to settle.
 
-    A lease that ran out, or a delivery deleted meanwhile, changes nothing: whoever claimed it
-    since decides.
+    Where a lease ran out, or a delivery was deleted meanwhile, nothing changes: whoever has claimed
+    it since decides.
     """
     by_verdict = defaultdict(list)
     for settlement in settlements:
@@ -70,7 +70,8 @@ def settle(
         interrupted = isinstance(settlement.outcome, Interrupted)
         by_verdict[verdict, claimed.lease, interrupted].append((settlement, verdict))
     judged = [pair for group in by_verdict.values() for pair in group]
-    # As if all were still ours, which is nearly always so: others wait while a transaction lasts.
+    # Prepared as if all were still ours, which is nearly always so: others wait during a
+    # transaction.
     log, ended = _attempt_log(judged), _ended(judged)
     certificates = _ending_certificates(judged, now)
     with transaction():
@@ -99,15 +100,15 @@ _ONCE = Schedule((), 1)
 
 
 def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
-    """A check asks what a receiver does, and not again. Where a kept connection ended, it was not
-    asked yet.
+    """The schedule that counts. A check is to find out what a receiver does, so it asks once. Where
+    a kept connection ended, it has not asked yet.
     """
     is_answered = not isinstance(settlement.outcome, Lapsed)
     return _ONCE if settlement.claim.purpose in CHECKS and is_answered else schedule
 
 
 def _held_in_settling(judged: Collection[tuple[Settlement, Verdict]]) -> set[int]:
-    """The webhooks of what is due again, or of which a hold begins or ends."""
+    """The webhooks of which something is due again, or whose hold begins or ends."""
     return {
         each.claim.webhook_id
         for each, verdict in judged
@@ -118,7 +119,7 @@ def _held_in_settling(judged: Collection[tuple[Settlement, Verdict]]) -> set[int
 def _ending_certificates(
     judged: Iterable[tuple[Settlement, Verdict]], now: datetime
 ) -> dict[int, datetime]:
-    """Of which webhooks a certificate was seen that ends soon, and when."""
+    """The webhooks whose server showed a certificate that ends soon, and when it ends."""
     return {
         each.claim.webhook_id: each.certificate_until
         for each, _ in judged
@@ -154,13 +155,15 @@ def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared
 
 
 def _number(ended: Settlement) -> int:
-    """What the log calls this attempt; one that was cut short is made again, and is none yet."""
+    """The number of this attempt in the log. One that was cut short is made again, so it is not
+    beside the schedule yet.
+    """
     is_beside = ended.claim.resume_at is not None and not isinstance(ended.outcome, Interrupted)
     return BESIDE if is_beside else ended.claim.attempt
 
 
 def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
-    """What these attempts say of their addresses, in the order in which they ended."""
+    """What these attempts say about their addresses, in the order in which they ended."""
     return [
         Ended(
             each.claim.webhook_id,
@@ -185,7 +188,7 @@ def _is_theirs(ended: Settlement) -> bool:
 def _apply(
     verdict: Verdict, lease: int, ids: Sequence[int], now: datetime, *, interruptions: int
 ) -> set[int]:
-    """Returns which deliveries were still ours."""
+    """Write this verdict; returns the ids of the deliveries that were still ours."""
     changes: dict[str, object] = {"due_at": verdict.due_at}
     if verdict.status is not None:
         changes["status"] = verdict.status

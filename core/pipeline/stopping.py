@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 IsStopping = Callable[[], bool]
-"""Asked between two steps; where it says yes, the next step is not begun."""
+"""Asked between two steps; where the answer is yes, the next step is not begun."""
 
 
 def never() -> bool:
-    """Nobody ends it: it goes on until it is done."""
+    """Never: the work goes on until it is done."""
     return False

@@ -1,4 +1,4 @@
-"""Subjects of events that were published before there were any."""
+"""The subjects of events that were published before subjects existed."""
 
 from peewee import Case
 
@@ -11,10 +11,11 @@ _STEP = 200  # events in one transaction: their payloads are in memory meanwhile
 
 
 def cut_subjects(limit: int, is_stopping: IsStopping = never) -> int:
-    """Cut the subjects of up to `limit` events that have none yet, the newest first, since those
-    are looked for; returns how many were looked at.
+    """Cut the subjects of up to `limit` events that have none yet, the newest first, since people
+    look for those; returns how many events were looked at.
 
-    In small steps, so that nobody waits while it lasts. Whoever else is at it writes the same.
+    It is done in small steps, so that nobody waits for long. Another worker that does it at the
+    same time writes the same.
     """
     done = 0
     while done < limit and not is_stopping() and (step := _cut_some(min(_STEP, limit - done))):

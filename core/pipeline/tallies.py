@@ -1,9 +1,9 @@
 """What has happened since the beginning, counted from the tables: numbers that only rise.
 
-The attempts themselves are pruned, and there are too many to count at each look. So a chore moves
-them into the tallies, once a minute and beside the deliveries, and whoever asks adds those that are
-not in there yet. Whatever removes attempts moves theirs first. Any number of workers write the same
-rows, so their numbers add up by themselves.
+Attempts are pruned, and there are too many to count them at each look. So once a minute a chore
+moves them into the tallies, beside the deliveries, and whoever asks adds those that were not moved
+yet. Whatever removes attempts moves theirs first. All workers write the same rows, so their numbers
+add up by themselves.
 """
 
 from collections import Counter
@@ -17,26 +17,26 @@ from core.storage.database import connection, is_postgres, one_of, transaction
 from core.storage.models import EPOCH, Attempt, Tally, TallyProgress, row_lock
 
 _ALL_COMMITTED_AFTER = timedelta(minutes=2)
-"""No transaction that writes attempts lasts as long, so no lower id turns up after it."""
-_AT_ONCE = 1_000_000  # attempts that are moved at the most: a statement has 20 s
+"""No transaction that writes attempts lasts as long as this, so no lower id turns up after it."""
+_AT_ONCE = 1_000_000  # attempts that are moved at a time: a statement has only 20 s
 _LOOKS = 5
 
 
 def totals() -> Counts:
-    """Everything that was counted up to now. Costs what the last few minutes were."""
+    """Everything that was counted up to now. It costs what the last few minutes come to."""
     for _ in range(_LOOKS):
         with connection():
             progress = _progress()
             found = Counter({(row.name, row.label): row.value for row in Tally.select()})
             found.update(counted(Attempt.id > progress.counted_to))
-            if _progress().version == progress.version:  # nothing moved meanwhile
+            if _progress().version == progress.version:  # nothing was moved meanwhile
                 break
     return found
 
 
 def fold(now: datetime) -> None:
-    """Move into the tallies what was there two minutes ago. Where somebody else was faster, nothing
-    is moved.
+    """Move into the tallies what was there two minutes ago. Where another worker was faster,
+    nothing is moved.
     """
     with connection():
         progress = _progress()
@@ -53,17 +53,19 @@ def fold(now: datetime) -> None:
 
 
 def keep_counts_of(delivery_ids: Sequence[int]) -> None:
-    """Move what was not yet counted of these, in the transaction that removes them."""
+    """Move those attempts of these deliveries that are not counted yet. It is called in the
+    transaction that removes them.
+    """
     progress = _progress(for_change=True)
     which = (Attempt.id > progress.counted_to) & one_of(Attempt.delivery, delivery_ids)
-    if Attempt.select().where(which).exists():  # rarely: what is pruned is old
+    if Attempt.select().where(which).exists():  # rarely so, since what is pruned is old
         counts = counted(which)
         _move(progress)
         _add(counts)
 
 
 def reuse_ids() -> None:
-    """After attempts were removed: SQLite gives the ids of the last ones to the next."""
+    """After attempts were removed: SQLite gives the ids of the last ones to the next ones."""
     if is_postgres():
         return
     latest = Attempt.select(fn.MAX(Attempt.id)).scalar() or 0
@@ -80,7 +82,7 @@ def _progress(*, for_change: bool = False) -> TallyProgress:
 
 
 def _move(progress: TallyProgress, **changes: object) -> bool:
-    """Whether it was still as it was read."""
+    """Write these changes; returns whether the row was still as it was read."""
     if progress.version == 0:
         TallyProgress.insert(
             id=1, version=0, counted_to=0, seen_to=0, seen_at=EPOCH
