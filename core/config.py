@@ -1,4 +1,4 @@
-"""TOML → one frozen `Config`. Read only at the roots; everyone else is handed values."""
+"""TOML → one frozen `Config`. Only the roots read it; everyone else is handed values."""
 
 import re
 import tomllib
@@ -24,15 +24,17 @@ _MOST_CONCURRENT = 10_000
 _MOST_ATTEMPTS = 100
 _MOST_WEBHOOKS = 100_000
 _LONGEST = "3650d"
-_LONGEST_ATTEMPT = "20s"  # shorter than a lease, or a second worker would send what one is sending
+_LONGEST_ATTEMPT = "20s"  # shorter than a lease, or a second worker would send it too
 
 
 class _Bad(Exception):
-    """What would be right instead of a bad value."""
+    """Says what would be right in place of a bad value."""
 
 
 def parse_duration(text: object) -> timedelta:
-    """`"10s"`, `"5m"`, `"2h"`, `"90d"`; fractions are allowed. Raises ValueError."""
+    """A duration such as `"10s"`, `"5m"`, `"2h"` or `"90d"`, also with a fraction. Raises
+    ValueError.
+    """
     matched = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if matched is None:
         raise ValueError('a duration such as "10s", "5m", "2h" or "90d"')
@@ -53,7 +55,7 @@ def _duration(longest: str) -> Callable[[object], timedelta]:
 
 
 def _duration_or_none(value: object) -> timedelta:
-    """`"0s"` too, which turns off what it is for."""
+    """The same, and `"0s"` as well, which turns off what it is for."""
     duration = parse_duration(value)
     return duration and _duration(_LONGEST)(value)
 
@@ -95,7 +97,7 @@ def _text(value: object) -> str:
 
 
 def _url(pattern: re.Pattern[str], right: str) -> Callable[[object], str]:
-    """What is refused is never quoted: it may hold a password."""
+    """A check of a URL. A value that it refuses is never quoted, since it may hold a password."""
 
     def parse(value: object) -> str:
         if not isinstance(value, str) or not pattern.fullmatch(value):
@@ -206,7 +208,7 @@ class LogConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that can be configured, in the file's own sections; see config.example.toml."""
+    """Everything that can be configured, in the sections of the file; see config.example.toml."""
 
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
@@ -233,7 +235,7 @@ _SECTIONS: Mapping[str, type[Any]] = {
 def load_config(path: Path) -> Config:
     """The configuration in a TOML file; relative paths in it are relative to the file.
 
-    Raises BadConfig naming the file, the key and what would be right.
+    Raises BadConfig, which names the file, the key and what would be right.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -320,7 +322,8 @@ def _relative_to(folder: Path, config: Config) -> Config:
 
 
 def settings_of(config: Config) -> dict[str, str]:
-    """What a worker does, by `section.key`: what must be the same for all that share a database.
+    """What a worker does, by `section.key`: whatever must be the same for all that share a
+    database.
 
     Where files are, who logs in and how the log looks may differ from machine to machine.
     """

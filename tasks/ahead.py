@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from core.pipeline.leases import Claim
 from tasks.gates import Recipient
 
-_MOST_BYTES = 8 * 2**20  # of payloads
-_LEAST_MEAN = 1024  # bytes a payload
+_MOST_BYTES = 8 * 2**20  # of all payloads together
+_LEAST_MEAN = 1024  # the least that we reckon with, in bytes a payload
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A claim in our hands; times are of the monotonic clock."""
+    """A claim that this worker holds; its times are by the monotonic clock."""
 
     claim: Claim
     recipient: Recipient
-    start_by: float  # later its lease might not last for the whole attempt
+    start_by: float  # after this its lease might not last for a whole attempt
     leased_until: float
 
 
 class Ahead:
-    """Claims by webhook, the first claimed first."""
+    """Claims by webhook, the one claimed first at the front."""
 
     def __init__(self) -> None:
         self._held: defaultdict[int, deque[Held]] = defaultdict(deque)
         self._bytes = 0
-        self._mean = float(_LEAST_MEAN)  # bytes a payload, of late
+        self._mean = float(_LEAST_MEAN)  # how many bytes a payload has had lately
 
     def __bool__(self) -> bool:
         return bool(self._held)
@@ -39,7 +39,7 @@ class Ahead:
         return frozenset(self._held)
 
     def room(self) -> int:
-        """How many more claims there is memory for, as large as they were of late."""
+        """How many more claims there is memory for, if they are as large as lately."""
         return max(1, int((_MOST_BYTES - self._bytes) / self._mean))
 
     def put(self, held: Held) -> None:
@@ -57,16 +57,16 @@ class Ahead:
         return held
 
     def overdue(self, now: float) -> list[Held]:
-        """Those that were not started in time; they are ahead no more."""
+        """Take out those that were not started in time."""
         late = [each for each, held in self._held.items() if held[0].start_by <= now]
         return [held for each in late for held in self._take_while(each, now)]
 
     def all_of(self, webhook_id: int) -> list[Held]:
-        """All of this webhook, of which nothing is ahead any more."""
+        """Take out all claims of this webhook."""
         return list(self._take_while(webhook_id, float("inf")))
 
     def all(self) -> list[Held]:
-        """All; nothing is ahead any more."""
+        """Take out all claims."""
         return self.overdue(float("inf"))
 
     def _take_while(self, webhook_id: int, now: float) -> Iterable[Held]:

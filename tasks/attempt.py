@@ -1,4 +1,4 @@
-"""One attempt: a claim becomes a signed request, and what comes back of it an outcome."""
+"""One attempt: a claim becomes a signed request, and what comes back becomes an outcome."""
 
 import logging
 from collections.abc import Callable
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class OpenedOnce:
-    """A vault that opens each webhook's secret once, for as long as a pass lasts."""
+    """A vault that opens the secret of each webhook only once, for as long as a pass lasts."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -30,7 +30,7 @@ class OpenedOnce:
         self._headers: dict[tuple[int, str], tuple[OwnHeader, ...]] = {}
 
     def open(self, claim: Claim) -> Secret:
-        """Raises BadKeyFile when no key here opens it."""
+        """The secret of the webhook. Raises BadKeyFile when no key here opens it."""
         which = claim.webhook_id, claim.sealed_secret
         secret = self._opened.get(which)
         if secret is None:
@@ -39,7 +39,7 @@ class OpenedOnce:
         return secret
 
     def headers(self, claim: Claim) -> tuple[OwnHeader, ...]:
-        """The headers that the webhook's owner added; raises BadKeyFile as well."""
+        """The headers that the owner of the webhook added. Raises BadKeyFile as well."""
         if claim.headers is None:
             return ()
         which = claim.webhook_id, claim.headers
@@ -51,7 +51,7 @@ class OpenedOnce:
 
 
 class Attempts:
-    """Makes attempts with one sender, each after its last look."""
+    """Makes attempts with one sender, each of them after its last look."""
 
     def __init__(
         self, sender: Sender, last_looks: LastLooks, clock: Callable[[], datetime]
@@ -84,7 +84,7 @@ class Attempts:
     def _headers(
         self, claim: Claim, secret: Secret, own: tuple[OwnHeader, ...], body: bytes
     ) -> list[tuple[str, str]]:
-        """Those that say what the body is and sign it, and then the owner's own."""
+        """The headers that name and sign the body, followed by those that the owner added."""
         signing = signing_for(claim.purpose, secret, body, self._clock())
         headers = build_headers(claim.event_type, claim.uuid, signing.secret.sign(signing.signed))
         if claim.standard_webhooks:

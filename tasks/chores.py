@@ -20,8 +20,9 @@ Work = Callable[[], float | None]
 
 
 class Chore:
-    """Work on the database, done at each tick and after a minute without one: a queue gives its
-    ticks to any one of its consumers. Its thread is its own, so nothing waits for it.
+    """Work on the database that is done at each tick, and after a minute without one, since a queue
+    gives each tick to any one of its consumers. It has a thread of its own, so nothing waits for
+    it.
 
     Work that returns a number is wanted again in so many seconds. A chore must be used inside one
     event loop.
@@ -34,7 +35,7 @@ class Chore:
         self._thread = DatabaseThread("chore")
 
     def call(self) -> None:
-        """Do it now."""
+        """Do the work now."""
         self._called.set()
 
     def stop(self) -> None:
@@ -42,7 +43,7 @@ class Chore:
         self._called.set()
 
     async def run(self) -> None:
-        """Until it is stopped."""
+        """Do the work again and again, until it is stopped."""
         seconds = _MINUTE
         while True:
             with suppress(TimeoutError):
@@ -57,6 +58,6 @@ class Chore:
                     seconds = min(_MINUTE, max(_SHORTEST, wanted))
             except PeeweeException as error:
                 log.error("a chore waits for the next minute: %s", explain(error))
-            except Exception:  # a fault of ours in one chore ends neither it nor deliveries
+            except Exception:  # a fault in one chore ends neither the chore nor the deliveries
                 log.exception("a chore broke off; it is tried again in a minute")
         await self._thread.close()

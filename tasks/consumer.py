@@ -45,7 +45,7 @@ from tasks.writer import Rules
 
 log = logging.getLogger(__name__)
 
-_SUBJECTS_A_MINUTE = 20_000  # of events of an older version: some seconds of a processor
+_SUBJECTS_A_MINUTE = 20_000  # of events of an older version: some seconds of processor time
 
 
 def make_dispatcher(
@@ -56,7 +56,7 @@ def make_dispatcher(
     on_mail: Callable[[], None] = lambda: None,
     clock: Callable[[], datetime] = utc_now,
 ) -> Dispatcher:
-    """A dispatcher for the event loop it is first used in."""
+    """A dispatcher, which belongs to the event loop that uses it first."""
     delivery = config.delivery
     transport = GuardedTransport(make_policy(delivery), tls_context(delivery.ca_file))
     return Dispatcher(
@@ -88,12 +88,12 @@ def _schedule(config: Config) -> Schedule:
 
 
 def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Engine]:
-    """The Huey whose consumer delivers, and its engine, started and stopped with the consumer."""
+    """The Huey whose consumer delivers, and its engine, which starts and stops with that."""
     open_database(config.database.url)
     require_current()
     clock = DatabaseClock(utc_now)
     clock.set()
-    tls_context(config.delivery.ca_file)  # a mistake in it is told now
+    tls_context(config.delivery.ca_file)  # so that a mistake in it shows now
     huey = open_configured_queue(config)
     name = own_name()
 
@@ -142,7 +142,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
 
     @huey.on_startup()
     def start() -> None:
-        proxy.dispose()  # a forked worker must not use its parent's connections
+        proxy.dispose()  # a forked worker must not use the connections of its parent
         engine.start()
         listener.start()
 
@@ -151,14 +151,14 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
         listener.stop()
         engine.stop()
 
-    # A wake is taken by one consumer only: with a backlog each calls the next.
+    # Only one consumer takes a wake. While there is a backlog, each calls the next.
     bells = register(huey, engine.tick, engine.look, engine.help)
     call_for_help = aside(unfailing(bells.call_for_help))
     return huey, engine
 
 
 def __getattr__(name: str) -> Any:
-    """`huey`, configured when it is first asked for, so that importing this does nothing."""
+    """`huey`, which is configured when it is first asked for: importing this does nothing."""
     if name != "huey":
         raise AttributeError(name)
     path = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))

@@ -12,10 +12,11 @@ T = TypeVar("T")
 
 
 class DatabaseThread:
-    """Where calls to the database run, one after the other, over a connection that stays open.
+    """A thread that makes calls to the database, one after the other, over a connection that stays
+    open.
 
-    Not `synced`, what they commit is safe from crashes but not from a loss of power: for a worker's
-    claims and outcomes, whose loss only repeats a POST.
+    Where it is not `synced`, what they commit survives a crash, but perhaps not a loss of power.
+    That is for a worker's claims and outcomes: losing those only repeats a POST.
     """
 
     def __init__(self, name: str, *, synced: bool = True) -> None:
@@ -23,8 +24,8 @@ class DatabaseThread:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `call` returns or raises, or what opening the connection does: then it is tried
-        anew at the next call.
+        """What `call` returns or raises. Where opening the connection fails, that error is raised,
+        and opening is tried again at the next call.
         """
 
         def connected() -> T:

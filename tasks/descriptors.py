@@ -1,18 +1,18 @@
-"""How many POSTs in flight the descriptors of this process allow."""
+"""How many POSTs may be in flight with the descriptors that this process has."""
 
 import logging
 import resource
 
 log = logging.getLogger(__name__)
 
-_KEPT = 128  # for databases, the queue, the log, name lookups and connections that are kept
+_KEPT = 128  # for databases, the queue, the log, name lookups and kept connections
 
 
 def affordable(wanted: int) -> int:
-    """As many as wanted, or as there are descriptors for: told where that is fewer.
+    """As many as wanted, or as there are descriptors for; it is logged where that is fewer.
 
-    With fewer descriptors than places, what is claimed could neither be sent nor looked at last,
-    and would be claimed and given back for ever.
+    With fewer descriptors than places, a claim could be neither sent nor looked at a last time, and
+    would be claimed and given back for ever.
     """
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed == resource.RLIM_INFINITY or wanted <= allowed - _KEPT:

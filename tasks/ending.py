@@ -1,7 +1,7 @@
-"""An end that comes: whatever a worker waits for, once it was told to end it is gone in time.
+"""A sure end: whatever a worker is waiting for, once told to end it is gone in time.
 
-A database that fell silent or stays locked, a resolver, a log that nobody reads: any of them could
-keep a thread that somebody waits for. What was in flight then is sent again, as after a crash.
+A database that says nothing or stays locked, a resolver, a log that nobody reads: each of them can
+keep a thread for which somebody waits. What was in flight is then sent again, as after a crash.
 """
 
 import logging
@@ -14,17 +14,17 @@ import time
 log = logging.getLogger(__name__)
 
 WITHIN = 25.0
-"""Seconds: systemd's TimeoutStopSec in README is 30, and an attempt and its settling need 10."""
+"""Seconds. systemd's TimeoutStopSec in README is 30, and an attempt and its settling need 10."""
 
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _LAST_WORDS = 2.0  # seconds
 
 
 def end_in_time(within: float = WITHIN) -> None:
-    """From the first signal that ends this worker on, let it live so much longer at the most.
+    """Give this worker so many seconds to live, from the first signal on that tells it to end.
 
-    Python's own handlers wait for the main thread, which may wait itself; the descriptor that
-    signals are written to does not. Only the main thread may ask for this.
+    Python's own handlers wait for the main thread, which may itself be waiting. The descriptor to
+    which signals are written does not. Only the main thread may call this.
     """
     told, teller = socket.socketpair()
     teller.settimeout(0)
@@ -34,13 +34,13 @@ def end_in_time(within: float = WITHIN) -> None:
 
 
 def _watch(told: socket.socket, _teller: socket.socket, within: float) -> None:
-    """With the other end of the pair, which must stay open."""
+    """Wait for a signal; the other end of the pair must stay open."""
     while told.recv(1)[0] not in _ENDING:
         pass
     time.sleep(within)
     words = threading.Thread(target=_last_words, args=(within,), daemon=True)
     words.start()
-    words.join(_LAST_WORDS)  # another's log may hang
+    words.join(_LAST_WORDS)  # another thread's log may hang
     os._exit(1)
 
 
@@ -50,6 +50,6 @@ def _last_words(within: float) -> None:
 
 
 def flush_log() -> None:
-    """What was logged last, before a process ends in a way that asks nobody."""
+    """Write out what was logged last, before the process ends without asking anybody."""
     for handler in logging.getLogger().handlers:
         handler.flush()

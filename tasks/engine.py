@@ -1,7 +1,7 @@
 """The consumer's own thread: one event loop for its whole life, woken by ticks and wakes.
 
-Huey says when; this says what. Between two ticks it also wakes by itself for the deliveries that
-become due meanwhile, so that a retry starts at its time and not up to a minute after.
+Huey says when to work, and this says what to do. Between two ticks it also wakes by itself for the
+deliveries that become due, so that a retry starts at its time, and not up to a minute later.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ from tasks.ending import flush_log
 log = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds: a tick is never further away
-_PAUSES = (0.05, 1.0)  # seconds after a pass that did nothing of what is due, at first and at most
+_PAUSES = (0.05, 1.0)  # seconds after a pass that did nothing of what is due: at first, at most
 _PAUSE_AFTER_ERROR = 2.0
 _FAREWELL = 2.0
-_ALLOCATIONS_A_LOOK = 50_000  # twice what a full load in flight holds
-_TURN_OF_A_THREAD = 0.0005  # seconds that it keeps Python while another waits for it
-_FILES = 16_384  # open at once, sockets among them: more than the most POSTs in flight need
+_ALLOCATIONS_A_LOOK = 50_000  # twice as many as a full load in flight makes
+_TURN_OF_A_THREAD = 0.0005  # seconds that it keeps Python while another one waits for it
+_FILES = 16_384  # open files and sockets: more than the largest number of POSTs in flight needs
 
 
 class Engine:
-    """Runs passes, and its chores beside them, until it is stopped; it can be started again.
+    """Runs passes, and its chores beside them, until it is stopped. It can be started again.
 
-    The farewell is said once everything else has ended.
+    The farewell is said after everything else has ended.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Engine:
         self._call(self._look)
 
     def help(self) -> None:
-        """Look for work because another worker has more than it can start."""
+        """Look for work, because another worker has more than it can start."""
         self._call(self._help)
 
     def tick(self) -> None:
@@ -102,7 +102,7 @@ class Engine:
 
     def _call(self, what: Callable[[], None]) -> None:
         if self._loop is not None:
-            with suppress(RuntimeError):  # closed: the thread has ended meanwhile
+            with suppress(RuntimeError):  # the loop is closed: its thread has ended meanwhile
                 self._loop.call_soon_threadsafe(what)
 
     def _look(self) -> None:
@@ -131,7 +131,7 @@ class Engine:
             run(self._main())
             self._say_farewell()
         except Exception as error:
-            # A worker that goes on without its engine would only look alive.
+            # A worker that went on without its engine would only seem to live.
             log.exception("the engine broke, so this worker ends")
             self.failure = error
             flush_log()
@@ -140,7 +140,9 @@ class Engine:
             self._started.set()
 
     def _say_farewell(self) -> None:
-        """Not for long, should the database hang: then it is seen later that nobody ticks."""
+        """Say the farewell, but not for long: if the database hangs, others will notice later that
+        nobody ticks.
+        """
         thread = threading.Thread(target=self._try_farewell, name="farewell", daemon=True)
         thread.start()
         thread.join(_FAREWELL)
@@ -170,7 +172,7 @@ class Engine:
             await asyncio.gather(*running)
 
     async def _pass(self, dispatcher: Dispatcher) -> None:
-        """One pass, and the pause until the next."""
+        """Make one pass, and the pause until the next one."""
         try:
             tally = await dispatcher.drain(self._clock)
             due = await dispatcher.next_due()
@@ -180,7 +182,7 @@ class Engine:
             return
         except PeeweeException as error:
             log.error("the pass was cut short: %s", explain(error))
-            await _wait(self._stopped, _PAUSE_AFTER_ERROR)  # whoever rings meanwhile
+            await _wait(self._stopped, _PAUSE_AFTER_ERROR)  # even if somebody rings meanwhile
             return
         if tally.attempts:
             log.info(
@@ -193,25 +195,25 @@ class Engine:
             )
         seconds = _PATIENCE if due is None else (due - self._clock()).total_seconds()
         was_of_use = bool(tally.attempts or tally.events) or seconds > 0
-        first, longest = _PAUSES  # others are at what is due, or it cannot be had yet
+        first, longest = _PAUSES  # others do what is due, or it cannot be had yet
         self._pause = 0.0 if was_of_use else min(longest, max(first, 2 * self._pause))
         await _wait(self._woken, min(_PATIENCE, max(self._pause, seconds)))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Until it is set, or so long."""
+    """Wait until the event is set, or for so many seconds."""
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
 
 
 def suit_a_worker() -> None:
-    """Give this process's Python the settings that suit a busy worker.
+    """Give this process the settings that suit a busy worker.
 
-    The garbage collector looks at what a pass makes, not at what was imported, and not at what is
-    merely in flight: at its usual pace it takes a fifth of the time and finds nothing, for only an
-    attempt without an answer leaves cycles. The thread that holds the database's lock waits less
-    for its turn at the interpreter, so other workers wait less for the lock. And a socket for each
-    POST in flight is more than most shells allow, though the system would.
+    The garbage collector then looks at what passes make, and not at what was imported, nor at what
+    is merely in flight: at its usual pace it takes a fifth of the time and finds nothing, since
+    only an attempt without an answer leaves cycles. The thread that holds the lock of the database
+    waits less for its turn at the interpreter, so other workers wait less for the lock. And each
+    POST in flight needs a socket, which is more than most shells allow, though the system would.
     """
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS_A_LOOK)

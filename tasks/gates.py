@@ -3,32 +3,32 @@
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-_AHEAD_FOR = 0.5  # seconds' worth that is claimed ahead: many times what claiming it takes
+_AHEAD_FOR = 0.5  # seconds' worth that is claimed ahead: many times what claiming takes
 _SAMPLE = 0.05  # seconds over which a rate is measured
-_HOLDS_FOR = 2.0  # seconds that it is good for where nothing ends
+_HOLDS_FOR = 2.0  # seconds for which a rate is believed while nothing ends
 
 
 class Recipient(NamedTuple):
-    """A webhook, as far as fairness goes."""
+    """A webhook, as far as sharing fairly is concerned."""
 
     webhook_id: int
     business_id: int
-    host: str  # and port
+    host: str  # with its port
 
 
 class Ticket(NamedTuple):
-    """A webhook's place in the order: of two the lower is served first."""
+    """The place of a webhook in the order: of two tickets the lower one is served first."""
 
-    is_beyond_first: bool  # it has something in flight already
+    is_beyond_first: bool  # whether the webhook has something in flight already
     date: int
-    number: int  # no two are equal
+    number: int  # so that no two tickets are equal
     recipient: Recipient
 
 
 class Gate:
-    """Lets so many be in flight at once, and has as much claimed ahead as it lets through soon.
+    """Lets so many be in flight at once, and has as much claimed ahead as it will soon let through.
 
-    Of a gate that is `shared`, an eighth is kept for webhooks that have nothing in flight.
+    A gate that is `shared` keeps an eighth of its places for webhooks that have nothing in flight.
     """
 
     __slots__ = (
@@ -46,7 +46,7 @@ class Gate:
         self.limit = limit
         self.kept = limit // 8 if shared else 0
         self.in_flight = 0
-        self.ahead = 0  # claimed, and not started
+        self.ahead = 0  # claimed and not started yet
         self._waiting: list[Ticket] = []  # a heap
         self._per_second = 0.0
         self._since = self._ends = 0.0
@@ -67,12 +67,12 @@ class Gate:
             self._since, self._ends = now, 0.0
 
     def spare(self, now: float) -> int:
-        """How much more may be claimed for it: what can start now, and within half a second."""
+        """How much more may be claimed for it: what can start now and within half a second."""
         window = round(self._rate(now) * _AHEAD_FOR)
         return max(0, self.limit - self.in_flight) + window - self.ahead
 
     def _rate(self, now: float) -> float:
-        """How many end a second."""
+        """How many attempts end in a second."""
         lasted = now - self._since
         return self._per_second if lasted <= _HOLDS_FOR else self._ends / lasted
 
@@ -80,7 +80,7 @@ class Gate:
         heappush(self._waiting, ticket)
 
     def call(self) -> Ticket | None:
-        """The first that waits, who waits here no more, if there is room."""
+        """The first one that waits here, if there is room for it; then it waits here no more."""
         if self._waiting and self.lets_through(self._waiting[0]):
             return heappop(self._waiting)
         return None

@@ -1,11 +1,11 @@
-"""Which webhooks this worker leaves alone because their receiver has just asked for it.
+"""The webhooks that this worker leaves alone because their receiver has just asked for it.
 
-Once the answer has been settled the tables say so to all workers: this is for the meantime.
+Once the answer is settled the tables tell this to all workers; this is for the time until then.
 """
 
 
 class Holds:
-    """Webhooks and until when, by the monotonic clock."""
+    """Webhooks, and until when they are left alone, by the monotonic clock."""
 
     def __init__(self) -> None:
         self._until: dict[int, float] = {}

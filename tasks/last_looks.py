@@ -1,4 +1,4 @@
-"""The last look: may this still be sent? Asked once connected, before the first byte leaves."""
+"""The last look, taken once we are connected and before the first byte leaves: may this be sent?"""
 
 import asyncio
 import logging
@@ -17,8 +17,8 @@ from tasks.holds import Holds
 log = logging.getLogger(__name__)
 
 _PAUSE_AFTER_ERROR = 1.0  # seconds
-_SLOW = 0.005  # seconds: longer than that nothing may hold the event loop up
-_DISTRUSTED_FOR = 10.0  # seconds, after a look that was slow or failed
+_SLOW = 0.005  # seconds for which the event loop may be held up at the most
+_DISTRUSTED_FOR = 10.0  # seconds for which a thread looks, after a look that was slow or failed
 
 Ask = Callable[[list[Claim]], Awaitable[list[bool]]]
 
@@ -26,14 +26,14 @@ Ask = Callable[[list[Claim]], Awaitable[list[bool]]]
 class LastLooks:
     """Decides for each attempt whether its first byte may leave.
 
-    What the tables say of it counts (`core/pipeline/last_look.py`), whether its lease is still
-    ours, and whether its receiver has asked this worker for less meanwhile.
+    Three things count: what the tables say about it (`core/pipeline/last_look.py`), whether its
+    lease is still ours, and whether its receiver has meanwhile asked this worker for less.
 
-    The tables are asked about many attempts in one query at a time, which a thread makes. On SQLite
-    the event loop looks itself first: an indexed read takes less than crossing to a thread and
-    back, and with write-ahead logging neither writers nor checkpoints make a reader wait. Where it
-    fails all the same, or the disk was slow, the thread is asked, which may wait. It must be used
-    and closed inside one event loop.
+    One query at a time asks the tables about many attempts, in a thread. On SQLite the event loop
+    first looks itself: an indexed read takes less time than going to a thread and back, and with
+    write-ahead logging a reader waits neither for writers nor for checkpoints. Where that fails all
+    the same, or the disk was slow, the thread is asked, which may wait. It must be used and closed
+    inside one event loop.
     """
 
     def __init__(self, ask: Ask, holds: Holds) -> None:
@@ -45,8 +45,8 @@ class LastLooks:
         self._answering: asyncio.Task[None] | None = None
 
     async def may_send(self, held: Held) -> bool:
-        """Whether it may. After a process stood still, another one may have sent it: the lease is
-        compared after the tables were asked, which may have taken long.
+        """Whether it may be sent. The lease is compared after the tables were asked, which may have
+        taken long: after a standstill of this process another worker may have sent it.
         """
         is_wanted = await self._is_wanted(held.claim)
         now = monotonic()
@@ -81,7 +81,9 @@ class LastLooks:
             self._answering = None
 
     def _look_here(self, claims: list[Claim]) -> list[bool] | None:
-        """None where it is not for the event loop to look."""
+        """What the tables say, as the event loop reads it; None where it is not for the event loop
+        to look.
+        """
         begin = monotonic()
         if is_postgres() or begin < self._looks_itself_from:
             return None
@@ -97,7 +99,9 @@ class LastLooks:
                 self._looks_itself_from = begin + _DISTRUSTED_FOR
 
     async def _look(self, claims: list[Claim]) -> list[bool]:
-        """What cannot be asked is not sent: it could not be recorded either."""
+        """What the tables say, as a thread reads it. Where they cannot be asked nothing is sent: it
+        could not be recorded either.
+        """
         try:
             return await self._ask(claims)
         except PeeweeException as error:

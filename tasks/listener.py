@@ -16,7 +16,7 @@ _FAREWELL = 1.0
 
 
 class Listener:
-    """Listens at a database until it is stopped; can be started again, as after a fork."""
+    """Listens at a database until it is stopped. It can be started again, as after a fork."""
 
     def __init__(self, url: str, on_ring: Callable[[], None]) -> None:
         self._url, self._on_ring = url, on_ring
@@ -31,7 +31,7 @@ class Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Not for long, should the database hang."""
+        """Stop it, but do not wait for long if the database hangs."""
         if self._thread is not None and self._stop is not None:
             self._stop.close()
             self._thread.join(_FAREWELL)
@@ -44,7 +44,7 @@ class Listener:
                     return
 
     def _was_told_to_stop(self, ended: socket.socket) -> bool:
-        """Listen; False where the database went away."""
+        """Listen; returns False where the database went away."""
         try:
             listen(self._url, self._on_ring, ended)
         except Exception as error:  # noqa: BLE001 - each engine's driver raises its own

@@ -12,8 +12,8 @@ from core.storage.database import sqlite_path
 from core.storage.folders import make_private
 
 _NAME = "aurapos-webhooks"
-_CONNECT_TIMEOUT = 2  # seconds, the least that PostgreSQL's driver takes
-_RING_TIMEOUT = 0.5  # seconds; a consumer's own must outlast its wait for a message
+_CONNECT_TIMEOUT = 2  # seconds: the least that PostgreSQL's driver accepts
+_RING_TIMEOUT = 0.5  # seconds; that of a consumer must outlast its wait for a message
 _POSTGRES_RING = {
     "connect_timeout": _CONNECT_TIMEOUT,
     "tcp_user_timeout": round(_RING_TIMEOUT * 1000),  # milliseconds
@@ -21,8 +21,9 @@ _POSTGRES_RING = {
 
 
 class _UnsyncedFile(SqliteStorage):
-    """A wake may be lost, so none is synced. SQLite's OFF, as Huey has it for that, would sync no
-    checkpoint either: after a loss of power the whole file could be lost, and every wake with it.
+    """SQLite without syncing, since a wake may be lost. SQLite's OFF, which Huey uses for that,
+    would not sync checkpoints either: a loss of power could then break the whole file, and lose
+    every wake with it.
     """
 
     def _create_connection(self) -> Any:
@@ -41,16 +42,18 @@ def open_queue(
     """The queue at `url`: `sqlite:///FILE`, `redis://…`, `unix:///SOCKET` (Redis) or
     `postgresql://…`.
 
-    Huey pickles its messages, so they are signed; they carry nothing, and results are off.
+    Huey pickles its messages, so they are signed; they carry nothing, and results are switched off.
     `create` makes PostgreSQL's tables, which several consumers must not do at once. `to_ring` is
-    for who only puts wakes on it, and soon gives up an engine that does not answer. Raises
-    BadConfig when the engine's driver is missing, and whatever the engine does when it is away.
+    for whoever only puts wakes on the queue: it soon gives up on an engine that does not answer.
+
+    Raises BadConfig when the driver of the engine is missing, and whatever the engine raises when
+    it is away.
     """
     serializer = SignedSerializer(secret=signing_key, salt=_NAME)
     options: dict[str, Any] = {"results": False, "utc": True, "serializer": serializer}
     path = sqlite_path(url)
     if path is not None:
-        with suppress(OSError):  # SQLite says it in words that are explained elsewhere
+        with suppress(OSError):  # SQLite's error is explained elsewhere
             make_private(path)
         return _FileHuey(_NAME, filename=str(path), **options)
     if url.startswith(("redis", "unix")):
@@ -69,7 +72,7 @@ def _postgres_queue(url: str, options: dict[str, Any], *, create: bool, to_ring:
         connection, session = connect(url, **timeouts)
         if to_ring:
             connection.answer_timeout = _CONNECT_TIMEOUT
-        huey.storage.blocking = not session.is_pooled  # there nothing hears a NOTIFY
+        huey.storage.blocking = not session.is_pooled  # behind a pooler nothing hears a NOTIFY
         if not session.is_pooled:
             connection.execute("SET synchronous_commit = off")  # a wake may be lost
         return connection
@@ -91,8 +94,8 @@ def _redis_pool(url: str, *, to_ring: bool) -> Any:
         timeouts = {"socket_connect_timeout": _CONNECT_TIMEOUT}
     try:
         pool = redis.ConnectionPool.from_url(url, **timeouts)
-        pool.connection_class(**pool.connection_kwargs)  # which connects to nothing yet
-    except (TypeError, ValueError):  # their words quote what was not understood
+        pool.connection_class(**pool.connection_kwargs)  # which does not connect yet
+    except (TypeError, ValueError):  # their messages quote what was not understood
         raise BadConfig(
             "Redis's driver does not know what follows the question mark: check [queue] url."
         ) from None

@@ -1,14 +1,15 @@
 """Who may have how many POSTs in flight, whose turn it is, and how much to claim for whom.
 
-The discipline is start-time fair queueing between businesses, behind a gate (`tasks/gates.py`) for
-each thing that no one may fill. A webhook with something to send takes a ticket dated today, or the
-day after its business last started something; the date of what starts is today from then on. A
-place goes to the earliest ticket that every gate lets through, and to a webhook with nothing in
-flight before any gets its second. Who does not get through a gate waits there and holds up nobody.
+The method is start-time fair queueing between businesses, behind a gate (`tasks/gates.py`) for each
+thing that nobody may fill. A webhook with something to send takes a ticket. Its date is today, or
+the day after its business last started something; whatever starts next moves today to the date of
+its ticket. A place goes to the earliest ticket that every gate lets through, and to a webhook with
+nothing in flight before any other gets its second. A ticket that does not get through a gate waits
+there, and holds up nobody.
 
-Hence the bound: while a webhook with nothing in flight waits that every gate would let through, and
-its business starts nothing else, no other business starts more than two of its own, however many
-webhooks it has and however slow they are.
+This gives a bound. While a webhook with nothing in flight waits that every gate would let through,
+and its business starts nothing else, no other business starts more than two of its own, however
+many webhooks it has and however slow they are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,13 +20,13 @@ from itertools import count
 from core.domain.delivery import Answered, Outcome, Unreachable
 from tasks.gates import Gate, Recipient, Ticket
 
-_EASED_BY = 8  # accepted in a row: one more at a time for a webhook that was held
-_REMEMBERED = 2000  # webhooks whose rate is, though nothing is in flight to them
+_EASED_BY = 8  # so many accepted in a row allow a webhook that was held one more at a time
+_REMEMBERED = 2000  # webhooks whose rate we remember although nothing is in flight to them
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """POSTs in flight: in this process, and of those to any one webhook and to any one host."""
+    """The most POSTs in flight: in this process, to any one webhook, and to any one host."""
 
     concurrency: int
     per_webhook: int
@@ -33,23 +34,23 @@ class Limits:
 
     @property
     def unproven(self) -> int:
-        """Of the process's, those to webhooks that have not answered: the rest is kept for those
-        that have, so that they find room however many of the others hang.
+        """Of those in this process, the most to webhooks that have not answered yet. The rest is
+        kept for webhooks that have, so that they find room however many others hang.
         """
         return max(1, self.concurrency * 3 // 4)
 
     @property
     def silent(self) -> int:
-        """Of those, the ones to webhooks that left an attempt without an answer: the rest is kept
-        for those that nobody knows yet.
+        """Of those, the most to webhooks that left an attempt without an answer. The rest is kept
+        for webhooks that nobody knows yet.
         """
         return max(1, self.concurrency * 5 // 8)
 
 
 class _Eased:
-    """How much a webhook may have in flight that was held: at first one, and one more with every
-    eight that are accepted in a row, since a receiver that takes one a second answers the first
-    ones after each hold.
+    """How much a webhook that was held may have in flight: one at first, and one more with every
+    eight that are accepted in a row. A receiver that takes one a second answers the first ones
+    after each hold, so one answer must not be enough.
     """
 
     def __init__(self) -> None:
@@ -64,10 +65,10 @@ class _Eased:
 
 
 class Load:
-    """What is in flight and what is claimed ahead, to each webhook, each host and altogether.
+    """What is in flight and what is claimed ahead, to each webhook, to each host, and altogether.
 
-    A webhook that leaves an attempt without an answer gets half as much at a time, down to one,
-    and its whole share back with its first answer. Times are seconds of the monotonic clock.
+    A webhook that leaves an attempt without an answer gets half as many at a time, down to one.
+    With its first answer it gets its whole share back. Times are seconds of the monotonic clock.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -77,10 +78,10 @@ class Load:
         self._silent = Gate(limits.silent)
         self._hosts: dict[str, Gate] = {}
         self._webhooks: dict[int, Gate] = {}
-        self._silences: dict[int, int] = {}  # since the last answer, of all known
-        self._eased: dict[int, _Eased] = {}  # webhooks that were held of late
-        self._open: list[Ticket] = []  # a heap of those that no gate is known to stop
-        self._tickets: dict[int, Ticket] = {}  # of each webhook that waits the one that is good
+        self._silences: dict[int, int] = {}  # since the last answer, where there are any
+        self._eased: dict[int, _Eased] = {}  # webhooks that were held lately
+        self._open: list[Ticket] = []  # a heap of the tickets that no gate is known to stop
+        self._tickets: dict[int, Ticket] = {}  # the valid ticket of each webhook that waits
         self._started: dict[int, int] = {}  # the day on which each business last started something
         self._today = 0
         self._numbers = count()
@@ -90,14 +91,15 @@ class Load:
         return self._all.in_flight
 
     def assume_silent(self, webhook_ids: Iterable[int]) -> None:
-        """What others have seen of webhooks that this process has not called yet."""
+        """Take over what other workers have seen of webhooks that this one has not called yet."""
         for webhook_id in webhook_ids:
             if webhook_id not in self._silences:
                 self._learn(webhook_id, self._most_silences)
 
     def assume_held(self, webhook_ids: Iterable[int], *, anew: bool = False) -> None:
-        """Their receivers have asked for less: one at a time, and one more with each eight that are
-        accepted in a row. `anew` where one has just asked; else where this process knows nothing.
+        """Give webhooks whose receivers have asked for less one at a time, and one more with every
+        eight that are accepted in a row. `anew` where a receiver has just asked; otherwise only
+        where this process knows nothing about the webhook.
         """
         for webhook_id in webhook_ids:
             if anew or webhook_id not in self._eased:
@@ -108,10 +110,10 @@ class Load:
 
     def wanted(self, recipients: Iterable[Recipient], now: float, most: int) -> dict[int, int]:
         """How many deliveries to claim for each webhook: equal parts of what can start now or soon,
-        and no more than `most` altogether.
+        and not more than `most` altogether.
 
-        Nothing for one that has more ahead already than it is short of, so that what is claimed is
-        claimed together.
+        Nothing is claimed for a webhook that has more ahead than it is short of, so that claims are
+        larger and fewer.
         """
         self._forget_the_idle()
         spare: dict[Gate, int] = {}
@@ -137,22 +139,22 @@ class Load:
             gate.ahead += number
 
     def given_back(self, recipient: Recipient) -> None:
-        """What was claimed and will not be started."""
+        """Note that a claim will not be started."""
         self.claimed(recipient, -1)
 
     # Whose turn it is
 
     def wait(self, recipient: Recipient) -> None:
-        """It has something to start."""
+        """Note that this webhook has something to start."""
         if recipient.webhook_id not in self._tickets:
             self._issue(recipient, self._today, next(self._numbers))
 
     def leave(self, webhook_id: int) -> None:
-        """It has nothing to start any more."""
+        """Note that it has nothing to start any more."""
         self._tickets.pop(webhook_id, None)
 
     def next(self) -> Recipient | None:
-        """Whose turn it is, which has the place from now on; None when nobody gets through."""
+        """Whose turn it is; the place is taken from now on. None when nobody gets through."""
         while self._open:
             ticket = heappop(self._open)
             recipient = ticket.recipient
@@ -167,7 +169,7 @@ class Load:
                 return recipient
             if is_good and full is not None:
                 full.wait(ticket)
-            for gate in gates:  # it has left to another the room that it was called for
+            for gate in gates:  # it has left the room that it was called for to another one
                 self._call(gate)
         return None
 
@@ -207,13 +209,13 @@ class Load:
         heappush(self._open, ticket)
 
     def _issue_again(self, webhook_id: int) -> None:
-        """Its gates are others now, or its place in the order is."""
+        """Give it a new ticket, since its gates or its place in the order have changed."""
         ticket = self._tickets.get(webhook_id)
         if ticket is not None:
             self._issue(ticket.recipient, ticket.date, ticket.number)
 
     def _call(self, gate: Gate) -> None:
-        """Let whoever waits there first try again, if there is room."""
+        """Let whoever waits first at this gate try again, if there is room."""
         while (ticket := gate.call()) is not None:
             if self._tickets.get(ticket.recipient.webhook_id) is ticket:
                 heappush(self._open, ticket)
@@ -222,7 +224,7 @@ class Load:
     # What there are gates for
 
     def _gates(self, recipient: Recipient) -> Sequence[Gate]:
-        """Those that it has to pass, its own first."""
+        """The gates that it has to pass, its own first."""
         host = self._hosts.get(recipient.host)
         if host is None:
             host = self._hosts[recipient.host] = Gate(self._limits.per_host)
@@ -264,11 +266,13 @@ class Load:
 
     @property
     def _most_silences(self) -> int:
-        """That make a difference: after so many a webhook's share is down to one."""
+        """As many as make a difference: after so many the share of a webhook is down to one."""
         return self._limits.per_webhook.bit_length()
 
     def _learn(self, webhook_id: int, silences: int) -> None:
-        """What it has in flight and ahead passes by other gates from now on."""
+        """Note how often it has not answered: what it has in flight and ahead counts at other gates
+        now.
+        """
         if self._silences.get(webhook_id) == silences:
             return
         before = self._classes(webhook_id)
@@ -294,8 +298,8 @@ class Load:
 
 
 def _short(gates: Sequence[Gate], spare: Mapping[Gate, int]) -> int:
-    """How much more may be claimed for the webhook of the first of these gates. Of what is kept for
-    those with nothing in flight, one.
+    """How much more may be claimed for the webhook of the first of these gates; of what is kept for
+    those with nothing in flight, only one.
     """
     beyond_first = min(spare[gate] - gate.kept for gate in gates)
     if gates[0].in_flight or gates[0].ahead:

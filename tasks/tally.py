@@ -1,4 +1,4 @@
-"""What a pass came to: its counts, and a line in the log for each attempt."""
+"""What a pass came to: its counts, and a log line for each attempt."""
 
 import logging
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 class Tally:
     """What a pass did."""
 
-    events: int = 0  # fanned out
+    events: int = 0  # that were fanned out
     attempts: int = 0
     delivered: int = 0
-    failed: int = 0  # and will be tried again
+    failed: int = 0  # and will be attempted again
     abandoned: int = 0
 
     def count(self, settlement: Settlement, verdict: Verdict) -> None:

@@ -1,4 +1,4 @@
-"""What is claimed with a time of its own to start at, for the pace of its webhook."""
+"""What is claimed with a time of its own to start at, because its webhook has a pace."""
 
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -9,12 +9,12 @@ _Appointment = tuple[float, int, Held]
 
 
 class Timetable:
-    """Claims by when they start, by the monotonic clock; the earliest first."""
+    """Claims by when they start, on the monotonic clock, the earliest first."""
 
     def __init__(self) -> None:
         self._appointments: list[_Appointment] = []  # a heap
         self._numbers = count()
-        self._started: dict[int, float] = {}  # when each webhook's last one was
+        self._started: dict[int, float] = {}  # when the last one of each webhook started
 
     def __bool__(self) -> bool:
         return bool(self._appointments)
@@ -30,15 +30,15 @@ class Timetable:
         heappush(self._appointments, (start_at, next(self._numbers), held))
 
     def take(self, now: float) -> list[Held]:
-        """Those whose time has come, which are here no more."""
+        """Take out those whose time has come."""
         come = []
         while self._appointments and self._appointments[0][0] <= now:
             come.append(heappop(self._appointments)[-1])
         return come
 
     def may_start(self, held: Held, now: float) -> bool:
-        """Whether it may, in which case it does: not too soon after the one before it. Else it is
-        put off, where there is still time.
+        """Whether it may start, which it then does: not too soon after the one before it. If it may
+        not, it is put off, where there is still time.
         """
         start, webhook_id = held.claim.start, held.recipient.webhook_id
         if start is None:
@@ -56,12 +56,12 @@ class Timetable:
         return any(each is held for *_, each in self._appointments)
 
     def all_of(self, webhook_id: int) -> list[Held]:
-        """All of this webhook, of which nothing is here any more."""
+        """Take out all claims of this webhook."""
         taken = [each for each in self._appointments if each[-1].recipient.webhook_id == webhook_id]
         self._appointments = [each for each in self._appointments if each not in taken]
         heapify(self._appointments)
         return [held for *_, held in taken]
 
     def all(self) -> list[Held]:
-        """All; nothing is here any more."""
+        """Take out all claims."""
         return self.take(float("inf"))

@@ -1,7 +1,7 @@
-"""The tasks on the Huey: doorways, of a line or two each.
+"""The tasks on the Huey: doorways, a line or two each.
 
-A message that is lost, doubled or late changes only when something happens: what must survive is
-a row in the tables.
+A message that is lost, doubled or late changes only when something happens: what must survive is a
+row in the tables.
 """
 
 import logging
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ENOUGH_WAKES = 10  # on the queue: they become one pass, and with no consumer none helps
-_TICK_EXPIRES = 50  # seconds: a backlog of ticks is dropped, one is as good as many
+_ENOUGH_WAKES = 10  # on the queue: they become one pass, and without a consumer more do not help
+_TICK_EXPIRES = 50  # seconds: of a backlog of ticks one is as good as many
 
 
 class Bells(NamedTuple):
-    """What puts a message on the queue."""
+    """What puts messages on the queue."""
 
-    wake: Callable[[], None]  # there is something new
-    call_for_help: Callable[[], None]  # there is more than one worker can start
+    wake: Callable[[], None]  # says that there is something new
+    call_for_help: Callable[[], None]  # says that there is more than one worker can start
 
 
 def register(
@@ -33,9 +33,9 @@ def register(
     wake: Callable[[], None],
     help_out: Callable[[], None],
 ) -> Bells:
-    """Register what is run for the minute's tick, a wake and a call for help.
+    """Register what runs for the minute's tick, for a wake and for a call for help.
 
-    A call may come back to the worker that called, which then must not take it for a wake.
+    A call may come back to the worker that called, and that worker must not take it for a wake.
     """
 
     @huey.periodic_task(lambda _: True, expires=_TICK_EXPIRES, name="tick")
@@ -61,7 +61,7 @@ def register(
 
 
 def bell(open_queue: Callable[[], "Huey"]) -> Callable[[], None]:
-    """What rings a consumer: opened at its first ring, and never an error to who rings it.
+    """What rings a consumer. The queue is opened when it first rings, and it never fails.
 
     A wake that is lost costs at most a minute: the next tick finds the row.
     """
@@ -77,7 +77,7 @@ def bell(open_queue: Callable[[], "Huey"]) -> Callable[[], None]:
 
 
 def unfailing(ring: Callable[[], None]) -> Callable[[], None]:
-    """What rings, and only tells the log when it cannot."""
+    """The same ring, which only logs where it fails."""
 
     def wake() -> None:
         try:
@@ -90,8 +90,8 @@ def unfailing(ring: Callable[[], None]) -> Callable[[], None]:
 
 
 def aside(ring: Callable[[], None]) -> Callable[[], None]:
-    """What has a thread of its own ring, which nobody waits for: a queue may hang. Calls while it
-    rings become one.
+    """The same ring in a thread of its own, for which nobody waits: a queue may hang. Calls that
+    come while it rings become one ring.
     """
     called = threading.Event()
     thread: threading.Thread | None = None
@@ -103,7 +103,7 @@ def aside(ring: Callable[[], None]) -> Callable[[], None]:
 
     def call() -> None:
         nonlocal thread
-        if thread is None or not thread.is_alive():  # the first time, and after a fork
+        if thread is None or not thread.is_alive():  # at the first ring, and after a fork
             thread = threading.Thread(target=serve, name="bell", daemon=True)
             thread.start()
         called.set()

@@ -1,6 +1,6 @@
 """What every root makes from the configuration: the URL policy, the queue, the wake.
 
-Light on purpose: a command that sends nothing must not wait for what sends to be imported.
+It is light on purpose: a command that sends nothing must not wait for the imports of what sends.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a pass has the database do, in a thread of its own that is the only one to write."""
+"""What a pass has the database do, in a thread of its own: no other thread of a pass writes."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ _RECOVER_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How deliveries are treated, as the configuration says."""
+    """How deliveries are treated, as the configuration says it."""
 
     schedule: Schedule
-    recovery_window: timedelta = timedelta()  # how long ago something was abandoned at the most
-    keep: timedelta = timedelta(days=90)  # how long what is parked is kept
+    recovery_window: timedelta = timedelta()  # of what was abandoned to be recovered
+    keep: timedelta = timedelta(days=90)  # how long parked deliveries are kept
     lease_for: timedelta = LEASE
 
 
@@ -36,57 +36,57 @@ class Rules:
 class Wish:
     """What is to be claimed."""
 
-    wanted: Mapping[int, int]  # of each webhook so many
-    until: datetime  # what is due by then
+    wanted: Mapping[int, int]  # how many deliveries of each webhook
+    until: datetime  # when they must be due
     held: Collection[int]  # deliveries that are in flight here
-    restrained: Collection[int]  # webhooks
+    restrained: Collection[int]  # by their ids
 
 
 class Found(NamedTuple):
-    """What a look around came to."""
+    """What a look around has found."""
 
-    events: int  # that were fanned out, alerts among them
-    has_more: bool  # there may be more to do at once
+    events: int  # events that were fanned out, alerts among them
+    has_more: bool  # whether there may be more to do at once
     waiting: list[Waiting]
     has_mail: bool  # something is to be mailed now
 
 
 class Written(NamedTuple):
-    """What one call came to."""
+    """What one call has written."""
 
     settled: list[tuple[Settlement, Verdict]]
     claims: list[Claim]
-    at: float  # by the monotonic clock, before the claim: the leases last from then at the least
+    at: float  # the monotonic clock before the claim: leases last from then at the least
 
 
 class Writer:
-    """Each call runs alone, and the next one after it.
+    """Makes each call alone, one after the other.
 
-    It raises what the database raises; what had been written by then stays written.
+    A call raises what the database raises; what was written by then stays written.
     """
 
     def __init__(self, rules: Rules, clock: Callable[[], datetime]) -> None:
         self._rules = rules
         self._clock = clock
         self._thread = DatabaseThread("writer", synced=False)
-        self._fanned_out_last = 0  # the business whose turn it was
+        self._fanned_out_last = 0  # the business that had its turn last
 
     async def look_around(self, until: datetime) -> Found:
-        """Tell owners what they have to be told, have the outbox give up its next events, recover,
-        and see which webhooks have something due by `until`.
+        """Tell owners what they must be told, fan out the next events of the outbox, recover, and
+        find the webhooks that have something due by `until`.
         """
         return await self._thread.run(self._look_around, until)
 
     async def write(self, ended: list[Settlement], back: list[Claim], wish: Wish | None) -> Written:
-        """Settle what has ended, give back what is not to be started, and claim what is wanted.
+        """Settle what has ended, give back what will not be started, and claim what is wanted.
 
-        All in one call: each crossing between the threads costs as much as a few deliveries.
+        All of it is one call: going from thread to thread costs as much as a few deliveries.
         """
         return await self._thread.run(self._write, ended, back, wish)
 
     async def next_due(self) -> datetime | None:
-        """When the earliest waiting delivery is due, or a webhook is to be looked at; in the past
-        if there is work now, None if there is none at all.
+        """When the earliest waiting delivery is due, or a webhook is to be looked at. In the past
+        if there is work now, and None if there is none at all.
         """
         return await self._thread.run(self._next_due)
 
@@ -109,7 +109,7 @@ class Writer:
         return bool(window) and recover_some(_RECOVER_BATCH, window, self._clock())
 
     def _write(self, ended: list[Settlement], back: list[Claim], wish: Wish | None) -> Written:
-        """Where claiming fails and the same outcomes come once more, settling changes nothing."""
+        """Where claiming fails, the same outcomes come again: settled twice they change nothing."""
         settled = settle_all(ended, self._rules.schedule, self._clock()) if ended else []
         if back:
             leases.give_back(back, self._clock())

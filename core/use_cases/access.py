@@ -10,10 +10,11 @@ from core.storage.rows import no_business, row_of
 
 
 def authorize(actor: Actor, business_id: int) -> Business:
-    """The business, if this actor may see and change its webhooks: its owners and the operator.
+    """The business, if this actor may see and change its webhooks: only its owners and the operator
+    may.
 
-    Raises NotFound for a business that does not exist or that the member does not belong to, so
-    that neither can be told from the other; NotAllowed for a member with another role.
+    Raises NotFound both for a business that does not exist and for one that the member does not
+    belong to, so that nobody can tell them apart; and NotAllowed for a member with another role.
     """
     business = row_of(Business, business_id)
     role = _role(actor, business_id) if business is not None else None
@@ -40,7 +41,7 @@ def require_included(business: Business) -> None:
 
 
 def find_webhook(actor: Actor, webhook_id: int) -> Webhook:
-    """The webhook, if this actor may see and change it; raises as `authorize` does."""
+    """The webhook, if this actor may see and change it. Raises what `authorize` raises."""
     webhook = row_of(Webhook, webhook_id)
     missing = NotFound(
         f"There is no webhook {webhook_id} here: see `aurapos-webhooks webhook list`."
@@ -55,7 +56,7 @@ def find_webhook(actor: Actor, webhook_id: int) -> Webhook:
 
 
 def usable_webhook(actor: Actor, webhook_id: int) -> Webhook:
-    """The same where its business has webhooks; raises NotIncluded as well."""
+    """The same, if its business may have webhooks. Raises NotIncluded as well."""
     webhook = find_webhook(actor, webhook_id)
     require_included(webhook.business)
     return webhook

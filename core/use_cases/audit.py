@@ -6,7 +6,7 @@ from core.domain.actors import Actor
 from core.storage.models import AuditEntry
 
 CREATED, SECRET_REGENERATED = "created", "secret regenerated"
-"""Of what may be done to a webhook, what its card tells."""
+"""The actions that the card of a webhook tells about."""
 
 
 def note(
@@ -19,7 +19,7 @@ def note(
     subject: str = "",
     detail: str = "",
 ) -> None:
-    """Write one line of the trail, in the transaction of what it tells."""
+    """Write one line of the trail, in the transaction of what it is about."""
     AuditEntry.insert(
         at=now,
         business_id=business_id,

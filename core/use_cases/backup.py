@@ -1,4 +1,4 @@
-"""A copy of an SQLite database, taken while others write to it."""
+"""A copy of an SQLite database, made while others write to it."""
 
 import os
 import shlex
@@ -13,16 +13,19 @@ from core.errors import BadDatabase, BadInput
 from core.storage.database import connection, proxy, sqlite_path
 from core.storage.flush import sync
 
-_PAGES = 1000  # copied between two calls of `tell`
+_PAGES = 1000  # that are copied between two calls of `tell`
 
 
 def back_up(path: Path, tell: Callable[[int, int], None], *, compact: bool = False) -> int:
-    """Copy the bound SQLite database to a new file, 0600; returns its bytes.
+    """Copy the bound SQLite database to a new file with mode 0600; returns how many bytes it has.
 
-    `tell` is given the pages copied so far and all of them. The copy is of one moment, and no
-    writer waits for it; nothing is at `path` before it is whole and on the disk. Compact, it is
-    written anew without what lies free, and can give that back by itself from then on. Raises
-    BadInput where there is a file already or none can be made, BadDatabase when either side fails.
+    `tell` is given how many pages are copied so far, and how many there are. The copy is of one
+    moment, and no writer waits for it. Nothing is at `path` before the copy is whole and on the
+    disk. A compact one is written anew without free space, and can give space back by itself from
+    then on.
+
+    Raises BadInput where there is a file already or none can be made, and BadDatabase when either
+    side fails.
     """
     _refuse_existing(path)
     try:
@@ -61,7 +64,7 @@ def _write_anew(new: Path) -> None:
 
 
 def refuse_other_engines(url: str, path: Path) -> None:
-    """Raise BadInput for PostgreSQL, with the command that backs it up instead."""
+    """Raise BadInput for PostgreSQL, with the command that backs it up."""
     if sqlite_path(url) is None:
         where = f"--dbname={without_password(url)}"
         command = shlex.join(["pg_dump", "--format=custom", f"--file={path}", where])
@@ -77,7 +80,9 @@ def _refuse_existing(path: Path) -> None:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A new file in the same folder that only its owner can read; gone at the end if it is left."""
+    """A new file in the same folder that only its owner can read. If it is still there at the end
+    it is removed.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
     os.close(descriptor)
     try:
@@ -90,10 +95,11 @@ def _beside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _one_moment() -> Iterator[sqlite3.Connection]:
-    """The database's connection, reading what was committed at this moment and nothing later.
+    """The connection of the database, which reads what was committed at this moment and nothing
+    later.
 
-    Without a transaction around it, a copy would begin anew at each commit of another process,
-    and under load never end.
+    Without a transaction around it a copy would begin again at each commit of another process, and
+    under load it would never end.
     """
     with connection():
         source: sqlite3.Connection = proxy.connection()

@@ -1,4 +1,4 @@
-"""The operators' set-up: businesses, members and their SSH keys."""
+"""What operators set up: businesses, members and their SSH keys."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ _KEY_TYPES = (
 def add_business(
     actor: Actor, name: str, edition: str, owner: str | None, now: datetime, *, option: bool = False
 ) -> int:
-    """A new business, with its first owner where one is named; returns its id."""
+    """Add a business, with its first owner where one is named; returns its id."""
     checked = _printable(name, "A business's name", _NAME_LIMIT), parse_edition(edition)
     with transaction():
         business = Business.create(
@@ -52,7 +52,7 @@ def set_business(
     edition: str | None = None,
     option: bool | None = None,
 ) -> None:
-    """Change what is given of a business; the option takes effect at the next attempt."""
+    """Change what is given of a business. The option takes effect at the next attempt."""
     changes: dict[str, object] = {}
     if name is not None:
         changes["name"] = _printable(name, "A business's name", _NAME_LIMIT)
@@ -91,8 +91,9 @@ def add_member(
     key: str | None = None,
     may_export: bool | None = None,
 ) -> str | None:
-    """Make `login` a member, or give one who is the role and the SSH public key; returns the
-    key's fingerprint. `may_export` grants the key what it may ask over SSH, or takes it back.
+    """Make `login` a member, or change the role and add the SSH public key of one who is; returns
+    the fingerprint of the key. `may_export` grants the key what it may ask over SSH, or takes that
+    back.
     """
     if key is None and may_export is not None:
         raise BadInput("--allow belongs to a key: name the key with --key-file.")
@@ -118,7 +119,7 @@ def add_member(
 
 
 def remove_member(actor: Actor, business_id: int, login: str, now: datetime) -> None:
-    """End a membership; keys and settings go with the login's last one."""
+    """End a membership. Keys and settings go with the login's last one."""
     with transaction():
         find_business(business_id)
         removed = Member.delete().where((Member.business == business_id) & (Member.login == login))
@@ -146,14 +147,14 @@ def _add_key(login: str, public_key: str, fingerprint: str, now: datetime) -> No
 
 
 def parse_public_key(text: str) -> tuple[str, str]:
-    """A line of a .pub file as (type and base64, SHA256 fingerprint); raises BadInput."""
+    """A line of a .pub file as (type and base64, SHA256 fingerprint). Raises BadInput."""
     kind, _, rest = text.removeprefix("\ufeff").strip().partition(" ")
     encoded = rest.split(" ", 1)[0]
     try:
         blob = base64.b64decode(encoded, validate=True)
     except (Base64Error, ValueError):
         blob = b""
-    # The blob begins with the type's length and the type again (RFC 4253, section 6.6).
+    # The blob begins with the length of the type, and the type again (RFC 4253, section 6.6).
     if kind not in _KEY_TYPES or blob[4 : 4 + len(kind)] != kind.encode():
         raise BadInput("That is not an SSH public key: give the whole line of a .pub file.")
     digest = base64.b64encode(hashlib.sha256(blob).digest()).rstrip(b"=").decode()
@@ -161,7 +162,7 @@ def parse_public_key(text: str) -> tuple[str, str]:
 
 
 def standing_urls() -> list[tuple[int, str]]:
-    """Id and URL of every webhook, of whatever business, that has not been deleted."""
+    """The id and URL of every webhook, in all businesses, that was not deleted."""
     with connection():
         standing = Webhook.select(Webhook.id, Webhook.url).where(Webhook.deleted_at.is_null())
         return list(standing.order_by(Webhook.id).tuples())

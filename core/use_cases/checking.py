@@ -1,4 +1,4 @@
-"""Checking a receiver: pings that it should take or refuse are queued, and what it did is read."""
+"""Checking a receiver: queue pings that it should accept or refuse, then read what it did."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,24 +29,24 @@ _REST = timedelta(seconds=10)
 
 
 def longest(timeout: timedelta) -> timedelta:
-    """How long a check takes at the most, where a worker runs: two attempts, the second after the
-    first has ended, and what is between them.
+    """The longest that a check takes where a worker runs: two attempts, the second one after the
+    first has ended, and the time between them.
     """
     return 2 * timeout + _REST
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One that is under way: the ids of its events. `Ping.AGAIN` is the good one's, sent again."""
+    """A check that is going on: the ids of its events. `Ping.AGAIN` is the good one, sent again."""
 
     webhook_id: int
     events: Mapping[Ping, int]
 
 
 def begin_check(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> Check:
-    """Queue the pings of a check for this one webhook; each is attempted once.
+    """Queue the pings of a check for this webhook; each of them is attempted once.
 
-    Raises BadInput for a webhook that is told in chat lines: chat programs verify nothing.
+    Raises BadInput for a webhook that gets chat lines: chat programs verify nothing.
     """
     with transaction():
         webhook = usable_webhook(actor, webhook_id)
@@ -63,8 +63,8 @@ def begin_check(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> 
 
 
 def go_on(actor: Actor, under_way: Check, now: datetime, *, wake: Wake) -> Report | None:
-    """The report, once every ping has ended. None until then: ask again. The good one is sent once
-    more, by this, when it has been accepted.
+    """The report, once every ping has ended; None until then, so ask again. When the good ping has
+    been accepted, this sends it once more.
     """
     ended = [(ping, _ended(actor, under_way, ping)) for ping in under_way.events]
     known = {ping: detail for ping, detail in ended if detail is not None}
@@ -83,7 +83,7 @@ def go_on(actor: Actor, under_way: Check, now: datetime, *, wake: Wake) -> Repor
 
 
 def _ended(actor: Actor, under_way: Check, ping: Ping) -> DeliveryDetail | None:
-    """What became of a ping, once nothing more will by itself."""
+    """What became of a ping, once nothing more will happen to it by itself."""
     row = queries.delivery_of_event(actor, under_way.webhook_id, under_way.events[ping])
     if row is None or row.status in WAITING:
         return None

@@ -1,4 +1,4 @@
-"""An SQLite database copied into an empty PostgreSQL one: everything, or nothing."""
+"""Copying an SQLite database into an empty PostgreSQL one: everything, or nothing."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,20 +16,20 @@ from core.storage.database import is_postgres, proxy, transaction
 from core.storage.models import TABLES, Table, TallyProgress, TimeField
 from core.storage.schema import applied_migrations
 
-_EVERY = 10_000  # rows between two calls of `tell`
+_EVERY = 10_000  # rows that are copied between two calls of `tell`
 _MADE_BY_MIGRATIONS = {TallyProgress}
 
 Tell = Callable[[str, int, int], None]
-"""A table's name, how many of its rows are copied, and how many there are."""
+"""Told the name of a table, how many of its rows are copied, and how many there are."""
 
 
 def copy_from(path: Path, now: datetime, tell: Tell) -> dict[str, int]:
-    """Copy what is in an SQLite file, at one moment, into the bound PostgreSQL database; returns
-    how many rows each table has, as counted there afterwards.
+    """Copy what an SQLite file holds at one moment into the bound PostgreSQL database; returns how
+    many rows each table has, counted there afterwards.
 
-    One transaction: cut short, nothing is there. Ids, and so what the key file opens, stay as they
-    are. Raises BadInput where the file is none or in use, or the target is not empty; BadDatabase
-    where the schemas differ or the counts do.
+    It is one transaction: if it is cut short, nothing is there. Ids stay as they are, and so does
+    what the key file opens. Raises BadInput where the file is no database or in use, or the target
+    is not empty; and BadDatabase where the schemas or the counts differ.
     """
     if not is_postgres():
         raise BadInput("The configured database is SQLite: name the PostgreSQL in [database] url.")
@@ -109,7 +109,9 @@ def _copy(source: sqlite3.Connection, table: type[Table], tell: Tell) -> None:
 
 
 def _from_source(field: Field) -> str:
-    """SQLite keeps text where bytes belong; PostgreSQL would read escapes in it."""
+    """How to read a column of the source: SQLite keeps text where bytes belong, in which PostgreSQL
+    would read escapes.
+    """
     name = f'"{field.column_name}"'
     return f"CAST({name} AS BLOB)" if isinstance(field, BlobField) else name
 
@@ -122,7 +124,7 @@ def _as_booleans(row: tuple[Any, ...], flags: list[int]) -> list[Any]:
 
 
 def _go_on_counting(table: type[Table]) -> None:
-    """New ids come after those that were copied."""
+    """Have new ids come after those that were copied."""
     latest = table.select(fn.MAX(table.id)).scalar()
     if latest is not None:
         proxy.execute_sql(

@@ -1,4 +1,6 @@
-"""Deliveries and their attempts as they are shown: frozen rows, for who may see them."""
+"""Deliveries and their attempts as people see them: frozen rows. The caller checks who may see
+them.
+"""
 
 import json
 from dataclasses import dataclass
@@ -22,31 +24,31 @@ class DeliveryRow:
     uuid: UUID
     webhook_id: int
     event: EventType
-    headline: str  # what a person reads of the event
+    headline: str  # what a person reads about the event
     status: Status
     attempts: int
-    http_status: int | None  # of the last attempt, like what follows up to duration_us
+    http_status: int | None  # of the last attempt, like all that follows up to duration_us
     error: ErrorKind | None
     detail: str
     response: str
     duration_us: int
     attempted_at: datetime | None  # when the last attempt began
-    created_at: datetime  # of the event
-    next_attempt_at: datetime | None  # never of what is parked
-    resume_at: datetime | None  # when the schedule goes on, after the attempt beside it
+    created_at: datetime  # when the event happened
+    next_attempt_at: datetime | None  # None where it is parked
+    resume_at: datetime | None  # when the schedule goes on, after an attempt beside it
     settled_at: datetime | None  # when it was delivered or abandoned
     recovery: Recovery | None
-    purpose: Purpose | None = None  # of what had not happened
-    is_parked: bool = False  # it waits for the end of its webhook's pause
+    purpose: Purpose | None = None  # of an event that has not happened
+    is_parked: bool = False  # whether it waits for the end of its webhook's pause
 
     @property
     def what(self) -> str:
-        """Its event, and whether that is only a sample of it."""
+        """Its event, and what it was made as where nothing had happened."""
         return f"{self.event} ({self.made_as})" if self.made_as else self.event
 
     @property
     def made_as(self) -> str:
-        """What an owner had it made as, though nothing had happened."""
+        """What an owner had it made as although nothing had happened; else ""."""
         return "" if self.purpose in {None, Purpose.ALERT} else str(self.purpose)
 
     @property
@@ -63,11 +65,11 @@ class AttemptRow:
     error: ErrorKind | None
     detail: str
     response: str
-    recovery: bool  # made by itself, because the address was back after an outage
+    recovery: bool  # whether it was made because the address was back after an outage
 
 
 def delivery_rows(ids: list[int]) -> list[DeliveryRow]:
-    """Those deliveries, the newest first; for who may see them."""
+    """The deliveries with these ids, the newest first."""
     last_attempts = _last_attempts(ids)
     rows = (
         Delivery.select(
@@ -104,7 +106,7 @@ SHORT_PAYLOAD = Case(None, [(fn.LENGTH(Event.payload) <= 8192, Event.payload)])
 
 def headline(event: str, subject: str | None, payload: bytes | None) -> str:
     """One line that a person reads: `Ticket 4711 · 55.10 € · Bancontact`. Without the payload it
-    says no more than what happened to what.
+    only says what happened to what.
     """
     told = (
         json.dumps({"id": subject})
@@ -126,7 +128,7 @@ def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
         .where(one_of(Attempt.delivery, delivery_ids))
         .group_by(Attempt.delivery)
     )
-    # Asked for in one statement, PostgreSQL may well read the whole log to find these few.
+    # In one statement, PostgreSQL may well read the whole log to find these few.
     ids = [row[0] for row in last_of_each.tuples()]
     rows = Attempt.select(Attempt.delivery, *_LOGGED).where(one_of(Attempt.id, ids)).tuples()
     return {delivery_id: _attempt_row(*logged) for delivery_id, *logged in rows}
@@ -181,6 +183,6 @@ def _attempt_row(
     error: str | None,
     *told: Any,
 ) -> AttemptRow:
-    """From what `_LOGGED` selects; `told` is what follows the error there."""
+    """An attempt from the columns of `_LOGGED`; `told` are those after the error."""
     kind = ErrorKind(error) if error else None
     return AttemptRow(number, started_at, duration_us, http_status, kind, *told)

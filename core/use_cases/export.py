@@ -1,4 +1,4 @@
-"""Everything that was published, in order and in flat memory: what a weekly job pulls again."""
+"""Everything that was published, in order and in little memory: for a job that fetches it again."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ from core.storage.published import Page
 from core.use_cases.access import authorize, find_webhook
 from core.use_cases.audit import note
 
-_OVERLAP = timedelta(days=1)  # ids go with time but for clocks that were off, by less than this
+_OVERLAP = timedelta(days=1)  # ids rise with time, except by clocks that were off by less than this
 
 _MERGED_AT_ONCE = 500  # events
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which events are exported: those that meet all that is given."""
+    """Which events are exported: those that meet everything given here."""
 
     since: datetime | None = None
     until: datetime | None = None  # exclusive
     after: int | None = None  # a cursor
     event: EventType | None = None
-    undelivered: int | None = None  # the id of a webhook that never answered them with a 2xx
+    undelivered: int | None = None  # the id of a webhook; what it never answered with a 2xx
 
     def __str__(self) -> str:
         told = {
@@ -54,14 +54,15 @@ def export(
     *,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Page]:
-    """The events of these businesses, or of that of the webhook that did not get them, that lie in
-    `span`: by cursor, in pages; noted in the audit trail.
+    """The events in `span` of these businesses, or of the business whose webhook did not get them.
+    They come by cursor, in pages, and the audit trail notes the export.
 
-    It ends with what was published when it began, and before the oldest transaction that is open
-    then: what is exported later after the last cursor has no gap to it and repeats nothing. Between
-    two pages no transaction is open, and each begins with `check` and with a look whether the actor
-    may still see it. Raises BadInput without a beginning, NotFound, NotAllowed, or what `check`
-    raises.
+    It ends with what was published when it began, and before the oldest transaction that was open
+    then. So an export that goes on after the last cursor leaves no gap and repeats nothing. Between
+    two pages no transaction is open; each page begins with `check`, and with a look whether the
+    actor may still see it.
+
+    Raises BadInput where no beginning is given, NotFound, NotAllowed, and whatever `check` raises.
     """
     if span.since is None and span.after is None:
         raise BadInput("Say where to begin: --since 8d, or --after with the last cursor you have.")
@@ -108,7 +109,7 @@ def _pages(
 
 
 def _begin(span: Span) -> int:
-    """The id that the first page follows."""
+    """The id after which the first page begins."""
     begin = span.after or 0
     if span.since is None or span.since <= EPOCH:
         return begin
@@ -119,7 +120,7 @@ def _begin(span: Span) -> int:
 def _page(
     actor: Actor, business_id: int, span: Span, after: int, to: int
 ) -> tuple[Page, int | None]:
-    """The next page, and the id that the one after it follows; None after the last."""
+    """The next page, and the id after which the one behind it begins; None after the last page."""
     if span.undelivered is not None:
         find_webhook(actor, span.undelivered)
     pending = published.first_pending(business_id, checked_too=span.undelivered is not None)

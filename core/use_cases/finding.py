@@ -1,4 +1,4 @@
-"""What a person looks for, by the name they have for it: an event, and where it went."""
+"""What a person looks for, by whatever they call it: an event, and where it went."""
 
 import re
 from collections import defaultdict
@@ -21,14 +21,14 @@ from core.use_cases.deliveries import SHORT_PAYLOAD, DeliveryRow, delivery_rows,
 from core.use_cases.queries import WebhookRow, webhooks
 
 FOUND_AT_MOST = 20
-"""Events; a customer's number is the subject of each of the customer's changes."""
+"""How many events are found; each change of a customer has the customer's number as its subject."""
 
 _START_OF_UUID = re.compile(r"[0-9a-f]{12,32}")
 _LARGEST_ID = 2**63 - 1
 
 
 class WentTo(NamedTuple):
-    """A delivery, and the webhook it is for."""
+    """A delivery of an event, and the webhook that it is for."""
 
     webhook: WebhookRow
     delivery: DeliveryRow
@@ -39,18 +39,18 @@ class FoundEvent:
     id: int
     event: EventType
     subject: str
-    headline: str  # what a person reads of it
+    headline: str  # what a person reads about it
     created_at: datetime
-    is_fanned_out: bool  # else it is to go out yet
-    deliveries: tuple[WentTo, ...]  # in the order of the webhooks
+    is_fanned_out: bool  # otherwise it is still to be fanned out
+    deliveries: tuple[WentTo, ...]  # in the order of their webhooks
 
 
 def find(actor: Actor, business_id: int, text: str, limit: int = FOUND_AT_MOST) -> list[FoundEvent]:
-    """The events of a business that `text` stands for: their subject, their key, their id, or the
-    id of one of their deliveries, of which the first 13 characters suffice. Those with the subject
-    come first, and the newest of each kind.
+    """The events of a business that `text` can mean: by their subject, their key, their id, or the
+    id of one of their deliveries, whose first 13 characters suffice. Those with that subject come
+    first, and of each kind the newest.
 
-    Raises BadInput for a text without a character, and as `authorize` does.
+    Raises BadInput for an empty text, and what `authorize` raises.
     """
     wanted = as_subject(text)
     if not wanted:
@@ -94,7 +94,7 @@ def _found(
 
 
 def _ids(business_id: int, wanted: str, limit: int) -> list[int]:
-    """Each by an index of its own: one statement with OR would read the whole history."""
+    """Each kind by its own index: a single statement with OR would read the whole history."""
     asked = [Event.subject == wanted, Event.key == wanted]
     if wanted.isascii() and wanted.isdecimal() and int(wanted) <= _LARGEST_ID:
         asked.append(Event.id == int(wanted))
@@ -116,7 +116,7 @@ def _latest(business_id: int, which: Any, limit: int) -> Iterable[int]:
 
 
 def _of_deliveries(business_id: int, wanted: str, limit: int) -> Iterable[int]:
-    """The events whose deliveries have an id that begins so: they lie side by side."""
+    """The events that have a delivery whose id begins so; such ids lie side by side."""
     digits = wanted.lower().replace("-", "")
     if not _START_OF_UUID.fullmatch(digits):
         return []
@@ -136,7 +136,7 @@ def _of_deliveries(business_id: int, wanted: str, limit: int) -> Iterable[int]:
 
 
 def _deliveries(actor: Actor, business_id: int, event_ids: list[int]) -> dict[int, list[WentTo]]:
-    """Where these events went, of the webhooks that still stand."""
+    """The deliveries of these events to webhooks that were not deleted."""
     standing = {row.id: row for row in webhooks(actor, business_id)}
     rows = (
         Delivery.select(Delivery.id, Delivery.event, Delivery.webhook)

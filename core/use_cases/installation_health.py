@@ -29,14 +29,14 @@ from core.use_cases.workers import set_aside, waiting_since
 MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 _WORST = 10
-_LIVES_WITHIN = 5 * MINUTE  # of its last tick
+_LIVES_WITHIN = 5 * MINUTE  # a consumer whose last tick was so recent
 
 
 @dataclass(frozen=True, slots=True)
 class FailingWebhook:
     webhook_id: int
     url: str
-    waiting: int  # deliveries that failed and will be tried again
+    waiting: int  # deliveries that failed and will be attempted again
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class PausedWebhook:
     webhook_id: int
     url: str
     paused_at: datetime
-    parked: int  # deliveries that wait for the pause's end
-    parked_since: datetime | None  # when the oldest of those was made
+    parked: int  # deliveries that wait for the end of the pause
+    parked_since: datetime | None  # when the oldest of them was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +58,29 @@ class MailVitals:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    outbox: int  # events not yet fanned out
+    outbox: int  # events that are not fanned out yet
     due: int
-    late: int  # of those, by more than a minute
+    late: int  # of those, more than a minute overdue
     oldest_due: datetime | None
     in_flight: int
-    scheduled: int  # for a later attempt
-    delivered_last_minute: int  # attempts by when they started
+    scheduled: int  # that wait for a later attempt
+    delivered_last_minute: int  # attempts, by when they started, like the next number
     failed_last_minute: int
     failing_webhooks: int
-    worst: tuple[FailingWebhook, ...]  # most waiting first
-    paused: tuple[PausedWebhook, ...]  # the longest paused first; what is parked is in no number
+    worst: tuple[FailingWebhook, ...]  # the one with the most waiting deliveries first
+    paused: tuple[PausedWebhook, ...]  # the longest paused first; no number counts what is parked
     mail: MailVitals
     set_aside: int  # events of other programs that cannot be sent to anybody
-    consumers: tuple[tuple[str, datetime], ...]  # name and last tick, the latest first
+    consumers: tuple[tuple[str, datetime], ...]  # name and last tick, the latest tick first
 
 
 def vitals(now: datetime) -> Vitals:
-    """For the operator. Costs what is waiting, not what has been."""
+    """For the operator. Its cost grows with what is waiting, not with the history."""
     with connection():
         outbox = Event.select().where(Event.fanned_out_at.is_null()).count()
         due, late, in_flight, scheduled = _waiting(
             now
-        )  # after it: what is fanned out between is in both
+        )  # counted after it: what is fanned out in between is in both numbers
         delivered, failed = _last_minute(now)
         failing = _failing()
         refused = set_aside()
@@ -103,8 +103,9 @@ def vitals(now: datetime) -> Vitals:
 
 
 def _waiting(now: datetime) -> tuple[int, int, int, int]:
-    """Due and not leased, those late, leased, and due later; of webhooks that are sent to, and but
-    for what waits because its receiver asked for it.
+    """How many deliveries are due and not leased, how many of those are late, how many are leased,
+    and how many are due later. Webhooks that are not sent to are left out, and so is what waits
+    because its receiver asked for it.
     """
     is_leased = Delivery.lease.is_null(is_null=False) & (Delivery.due_at > now)
     is_held = Delivery.lease.is_null() & fn.COALESCE(Webhook.held_until > now, FALSE)
@@ -132,7 +133,7 @@ def _is_sent_to() -> Expression:
 
 
 def paused_webhooks() -> list[PausedWebhook]:
-    """All that are paused, the longest paused first."""
+    """All webhooks that are paused, the longest paused first."""
     is_paused = Webhook.deleted_at.is_null() & ~Webhook.paused_at.is_null()
     with connection():
         rows = (
@@ -149,7 +150,7 @@ def paused_webhooks() -> list[PausedWebhook]:
 
 
 def held_webhooks(now: datetime) -> list[tuple[int, datetime]]:
-    """All that are sent nothing because their receiver asked for it, and until when."""
+    """All webhooks whose receivers asked to be sent nothing, and until when."""
     with connection():
         rows = Webhook.select(Webhook.id, Webhook.held_until).where(
             Webhook.deleted_at.is_null() & (Webhook.held_until > now)
@@ -174,9 +175,11 @@ def mail_vitals(now: datetime) -> MailVitals:
 
 
 def _last_minute(now: datetime) -> tuple[int, int]:
-    """Attempts that were delivered and that were not, by when they started; none of a check."""
+    """How many attempts that started in the last minute were delivered, and how many were not,
+    without those of checks.
+    """
     since = now - MINUTE
-    # Ids are given when attempts end, so those of the last minute begin within one more.
+    # Attempts get their ids when they end, so the first of these began within the minute before.
     first = first_id_since(Attempt.started_at, since - MINUTE)
     is_delivered = accepted(Attempt)
     total, delivered = (
@@ -198,7 +201,7 @@ def _failing() -> list[FailingWebhook]:
             Delivery.due_at.is_null(is_null=False)
             & (Delivery.status == Status.FAILED)
             & counts_for_health()
-            & (Delivery.attempts > 0)  # none yet where it was queued again
+            & (Delivery.attempts > 0)  # it has none yet where it was queued again
             & _is_sent_to()
         )
         .group_by(Webhook.id, Webhook.url)
@@ -209,7 +212,7 @@ def _failing() -> list[FailingWebhook]:
 
 
 def _consumers(now: datetime) -> tuple[tuple[str, datetime], ...]:
-    """Those that live, and where none does the one that was the last to."""
+    """The consumers that live; where none does, the one that was the last to tick."""
     rows = LastRun.select().where(LastRun.job.startswith(TICK)).order_by(LastRun.at.desc())
     return tuple(
         (row.job.removeprefix(TICK), row.at)

@@ -1,4 +1,4 @@
-"""Who is who: businesses, their members, and the SSH keys of those."""
+"""Who belongs to which business: businesses, their members, and the SSH keys of those."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class MemberRow:
     login: str
     role: Role
     fingerprints: tuple[str, ...]
-    exporting: frozenset[str]  # those of them that may export
+    exporting: frozenset[str]  # those that may export
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class KeyRow:
 
 
 def businesses(actor: Actor) -> list[BusinessRow]:
-    """Those whose webhooks this actor may see, by id."""
+    """The businesses whose webhooks this actor may see, by id."""
     rows = Business.select().order_by(Business.id)
     if actor.login is not None:
         owned = (Member.login == actor.login) & (Member.role == Role.OWNER)
@@ -46,7 +46,7 @@ def businesses(actor: Actor) -> list[BusinessRow]:
 
 
 def members(business_id: int) -> list[MemberRow]:
-    """The members of a business by login, each with the fingerprints of its keys. Raises NotFound
+    """The members of a business by login, each with the fingerprints of their keys. Raises NotFound
     for a business that does not exist.
     """
     with connection():
@@ -78,7 +78,7 @@ def members(business_id: int) -> list[MemberRow]:
 
 
 def find_key(fingerprint: str) -> KeyRow | None:
-    """The SSH key with this fingerprint, if a member has it."""
+    """The SSH key with this fingerprint; None if no member has it."""
     with connection():
         row = MemberKey.get_or_none(MemberKey.fingerprint == fingerprint)
     return KeyRow(row.login, row.may_export) if row is not None else None

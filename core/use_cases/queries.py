@@ -1,7 +1,7 @@
 """What the screens and listings read: frozen rows, no models.
 
-Whoever asks is checked here as in `services`; what a business has is shown to its owners and to
-the operator only, with or without the option.
+Every call checks who asks, as `services` does. Only the owners of a business and the operator see
+what it has, whether or not it has the option.
 """
 
 from collections.abc import Collection, Iterator
@@ -36,7 +36,7 @@ from core.use_cases.access import authorize, find_delivery, find_webhook
 from core.use_cases.deliveries import AttemptRow, DeliveryRow, attempts_of, delivery_rows
 
 HISTORY_LENGTH = 50
-"""Deliveries of one webhook that are shown, the newest first (the product's page)."""
+"""How many deliveries of a webhook are shown, the newest first (the product's page)."""
 
 ABANDONED_SHOWN = 1000
 TRAIL_LENGTH = 200
@@ -49,21 +49,21 @@ class WebhookRow:
     url: str
     events: tuple[EventType, ...]
     created_at: datetime
-    updated_at: datetime  # when it was last edited, or given a new secret
+    updated_at: datetime  # when it was last edited or given a new secret
     choices: Choices
-    paused_at: datetime | None  # since when nothing is sent but what its owner sends on purpose
-    parked: int  # deliveries that wait for the pause's end
-    parked_since: datetime | None  # when the oldest of those was made
-    held_until: datetime | None  # the receiver asked for nothing until then; it may be over
+    paused_at: datetime | None  # since when only what its owner sends on purpose is sent
+    parked: int  # deliveries that wait for the end of the pause
+    parked_since: datetime | None  # when the oldest of them was made
+    held_until: datetime | None  # the receiver asked for nothing until then, which may be over
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which deliveries of a history; as it comes, all of them."""
+    """Which deliveries of a history are wanted; by default all of them."""
 
-    statuses: frozenset[Status] = frozenset()  # empty: any
+    statuses: frozenset[Status] = frozenset()  # when empty, those with any status
     event: EventType | None = None
-    text: str = ""  # part of the event, the status, or what its last attempt brought
+    text: str = ""  # a part of the event, of the status, or of what the last attempt brought
     since: datetime | None = None
 
 
@@ -84,12 +84,12 @@ class TrailRow:
 @dataclass(frozen=True, slots=True)
 class DeliveryDetail:
     delivery: DeliveryRow
-    attempts: tuple[AttemptRow, ...]  # every one, in order
-    body: bytes  # as signed and sent
+    attempts: tuple[AttemptRow, ...]  # all of them, in order
+    body: bytes  # as it was signed and sent
 
 
 def webhooks(actor: Actor, business_id: int) -> list[WebhookRow]:
-    """A business's webhooks, in the order of their creation."""
+    """The webhooks of a business, in the order in which they were made."""
     with connection():
         authorize(actor, business_id)
         return _webhook_rows(Webhook.business == business_id)
@@ -135,8 +135,8 @@ def deliveries(
     wanted: Wanted = ALL,
     before: int | None = None,
 ) -> list[DeliveryRow]:
-    """A webhook's latest deliveries that are wanted, the newest first; older than the row with the
-    id `before`, if that is given.
+    """The latest deliveries of a webhook that are wanted, the newest first; where `before` is
+    given, only those older than the row with that id.
     """
     with connection():
         find_webhook(actor, webhook_id)
@@ -152,7 +152,7 @@ def deliveries_of_business(
         standing = Webhook.select(Webhook.id).where(
             (Webhook.business == business_id) & Webhook.deleted_at.is_null()
         )
-        # One webhook at a time: asked for all, the engine would sort their whole histories.
+        # One webhook at a time: asked for all at once, the engine would sort their whole histories.
         latest = [_wanted_ids(row[0], wanted, limit) for row in standing.tuples()]
         return delivery_rows(nlargest(limit, chain.from_iterable(latest)))
 
@@ -180,8 +180,9 @@ def _wanted_ids(
 
 
 def _undelivered(which: Any, statuses: Collection[Status], limit: int) -> Iterator[list[int]]:
-    """By the indexes that hold few rows, where a look through the history would pass all those
-    that were delivered; the predicates are literals, since bound ones leave these unused.
+    """The ids by the indexes that hold few rows: looking through the history would pass everything
+    that was delivered. The predicates are literals, since with bound values these indexes are not
+    used.
     """
     if Status.ABANDONED in statuses:
         yield _latest_ids(which & has_status(Status.ABANDONED), limit, _NOT_BY_INDEX)
@@ -192,9 +193,9 @@ def _undelivered(which: Any, statuses: Collection[Status], limit: int) -> Iterat
 
 
 def _says(text: str) -> Any:
-    """Whether a delivery's row holds that text, in whichever case."""
+    """Whether the row of a delivery contains this text, in upper or lower case."""
     last = Attempt.alias()
-    # As in webhook_health: without the +, PostgreSQL may read the whole log backwards for it.
+    # As in webhook_health: without the +, PostgreSQL may read the whole log backwards for this.
     last_id = (
         last.select(last.id)
         .where(last.delivery == Delivery.id)
@@ -227,7 +228,7 @@ def _latest_ids(which: Any, limit: int, by: Any = Delivery.id) -> list[int]:
 
 
 def delivery_of_event(actor: Actor, webhook_id: int, event_id: int) -> DeliveryRow | None:
-    """What became of one event at one webhook; None until it was fanned out."""
+    """What became of one event at one webhook; None until it is fanned out."""
     with connection():
         find_webhook(actor, webhook_id)
         rows = _latest((Delivery.event == event_id) & (Delivery.webhook == webhook_id), 1)
@@ -237,7 +238,7 @@ def delivery_of_event(actor: Actor, webhook_id: int, event_id: int) -> DeliveryR
 def abandoned(
     actor: Actor, webhook_id: int, since: datetime, limit: int = ABANDONED_SHOWN
 ) -> list[DeliveryRow]:
-    """A webhook's deliveries that were abandoned since, the newest first."""
+    """The deliveries of a webhook that were abandoned since then, the newest first."""
     with connection():
         find_webhook(actor, webhook_id)
         which = (
@@ -250,7 +251,7 @@ def abandoned(
 
 
 def trail(actor: Actor, business_id: int, limit: int = TRAIL_LENGTH) -> list[TrailRow]:
-    """Who did what in a business, the latest first."""
+    """Who did what in a business, the latest action first."""
     with connection():
         authorize(actor, business_id)
         rows = (

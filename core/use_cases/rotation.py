@@ -1,4 +1,4 @@
-"""Sealing every stored secret anew after the key file got a new key."""
+"""Sealing every stored secret again, after the key file got a new key."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ _BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What was sealed anew, and the webhooks whose secret no key here opens."""
+    """What was sealed again, and the webhooks whose secret no key here opens."""
 
     sealed: int
     lost: tuple[int, ...]
 
 
 def seal_anew(vault: Vault, tell: Callable[[int], None]) -> Rotation:
-    """Seal with the current key what another one sealed, in short transactions, telling how many
-    were looked at; may be run again at any time.
+    """Seal with the current key what another key sealed, in short transactions. `tell` is given how
+    many webhooks were looked at. It may be run again at any time.
     """
     sealed, lost, looked_at, last = 0, [], 0, 0
     while True:
@@ -48,19 +48,19 @@ def _all_sealed(row: Webhook) -> list[bytes]:
 
 
 def _seal_secret_anew(vault: Vault, row: Webhook) -> int:
-    """How many were."""
+    """How many secrets of this webhook were sealed again."""
     before = bytes(row.secret)
     if vault.is_current(before) or not vault.knows(before):
         return 0
     secret = vault.open(before, row.business_id, row.id)
     anew = vault.seal(secret, row.business_id, row.id)
-    # Regenerated meanwhile, the newer secret stays.
+    # If it was regenerated meanwhile, the newer secret stays.
     unchanged = (Webhook.id == row.id) & (Webhook.secret == before)
     return int(Webhook.update(secret=anew).where(unchanged).execute())
 
 
 def _seal_headers_anew(vault: Vault, row: Webhook) -> int:
-    """How many were; whatever no key here opens stays as it is."""
+    """How many headers were sealed again; what no key here opens stays as it is."""
     before = sealed_headers(row.headers)
     anew = dict(before)
     for name, value in before.items():
@@ -75,8 +75,8 @@ def _seal_headers_anew(vault: Vault, row: Webhook) -> int:
 
 
 def lost_secrets(vault: Vault | None, business_id: int | None = None) -> list[int]:
-    """The webhooks (of a business) of which something was sealed with a key that is not here;
-    without a vault all of them.
+    """The webhooks, of all businesses or of one, of which something was sealed with a key that is
+    not here. Without a vault these are all webhooks.
     """
     which = Webhook.secret.is_null(is_null=False)
     if business_id is not None:

@@ -1,6 +1,6 @@
-"""What an owner can do, each one transaction; the only module the screens write through.
+"""What an owner can do, each thing in one transaction. The screens write through nothing else.
 
-Role, edition and option are read again in every one of these, never remembered from a login.
+Each of these reads the role, the edition and the option again, and remembers nothing of a login.
 """
 
 import secrets
@@ -49,7 +49,7 @@ class NewWebhook:
     id: int
     url: str
     events: tuple[EventType, ...]
-    secret: Secret  # shown once
+    secret: Secret  # which is shown only this once
     created_at: datetime
     choices: Choices
 
@@ -66,10 +66,10 @@ def create_webhook(
     at_most: int = WEBHOOKS_LIMIT,
     chosen: Chosen = NOTHING,
 ) -> NewWebhook:
-    """Register a URL for some events; returns the one showing of its secret.
+    """Register a URL for some events; returns the secret, which is shown only this once.
 
-    Raises BlockedUrl, BadInput for the events, for what is chosen or where the business has
-    `at_most` already, NotAllowed, NotIncluded, NotFound.
+    Raises BlockedUrl; BadInput for these events or choices, or where the business has `at_most`
+    webhooks already; NotAllowed, NotIncluded and NotFound.
     """
     chosen = for_a_new_one(chosen)
     choices = choose(AS_IT_COMES, chosen)
@@ -127,11 +127,11 @@ def edit_webhook(
     chosen: Chosen = NOTHING,
     open_vault: Callable[[], Vault] = no_vault,
 ) -> None:
-    """Change what is given of a webhook; waiting deliveries go to the new URL. The vault is opened
-    where what is chosen has to do with secrets.
+    """Change what is given of a webhook. Waiting deliveries go to the new URL. The vault is opened
+    only where the choices have to do with secrets.
 
-    Raises Changed where the webhook is no longer what was `seen`, by its `updated_at`; BadInput
-    for what cannot be chosen.
+    Raises Changed where the webhook is no longer as it was `seen`, by its `updated_at`, and
+    BadInput for what cannot be chosen.
     """
     target = policy.check_url(url).url if url is not None else None
     selected = _selection(events) if events is not None else None
@@ -149,7 +149,8 @@ def edit_webhook(
         values |= columns_of(after, chosen)
         if "headers" in chosen:
             values["headers"] = _sealed(chosen, webhook, open_vault)
-        # First, so that of two edits at once the second waits, and sees the first one's events.
+        # First of all, so that of two edits at once the second waits, and sees the events of the
+        # first.
         update = Webhook.update(values).where(_standing(webhook_id))
         if seen is not None:
             update = update.where(Webhook.updated_at == seen)
@@ -164,14 +165,16 @@ def edit_webhook(
 
 
 def _pace_anew(webhook_id: int) -> None:
-    """By another pace other starts are free; only a hold goes on. Others are shut out."""
+    """Free the starts that were taken at another pace; only a hold goes on. Others must be shut
+    out.
+    """
     anew = {"paced_to": None, "not_before": Webhook.held_until}
     Webhook.update(anew).where(Webhook.id == webhook_id).execute()
     reckon([webhook_id])
 
 
 def _sealed(chosen: Chosen, webhook: Webhook, open_vault: Callable[[], Vault]) -> str | None:
-    """What the row is to hold of its own headers."""
+    """What the row is to store for the webhook's own headers."""
     headers, before = chosen.get("headers", ()), webhook.headers
     if not headers:
         return None
@@ -188,7 +191,7 @@ def _require_standard_secret(webhook: Webhook, vault: Vault) -> None:
 
 
 def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Vault) -> Secret:
-    """A new secret, shown once; the old one signs nothing from the commit on."""
+    """Draw a new secret, shown only this once. After the commit the old one signs nothing."""
     secret = Secret.draw(secrets.token_bytes)
     with transaction():
         webhook = usable_webhook(actor, webhook_id)
@@ -199,9 +202,9 @@ def regenerate_secret(actor: Actor, webhook_id: int, now: datetime, *, vault: Va
 
 
 def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
-    """Delete a webhook for good: once this commits no new POST to it starts.
+    """Delete a webhook for good: once this commits, no new POST to it starts.
 
-    Allowed without the option too. Its rows are pruned later, in small batches.
+    This is allowed without the option too. The rows are pruned later, in small batches.
     """
     with transaction():
         webhook = find_webhook(actor, webhook_id)
@@ -212,14 +215,14 @@ def delete_webhook(actor: Actor, webhook_id: int, now: datetime) -> None:
 
 
 def pause_webhook(actor: Actor, webhook_id: int, now: datetime) -> bool:
-    """Send this webhook nothing but what its owner sends on purpose: once this commits no other
-    POST to it starts. What happens meanwhile is parked. False where it was paused already.
+    """Send this webhook only what its owner sends on purpose: once this commits, no other POST to
+    it starts. What happens meanwhile is parked. Returns False where it was paused already.
     """
     return _pause_or_resume(actor, webhook_id, now, paused_at=now)
 
 
 def resume_webhook(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> bool:
-    """Send what was parked, the longest due first. False where the webhook was not paused."""
+    """Send what was parked, the longest due first. Returns False where it was not paused."""
     with transaction():
         is_resumed = _pause_or_resume(actor, webhook_id, now, paused_at=None)
         if is_resumed:
@@ -230,7 +233,7 @@ def resume_webhook(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) 
 def _pause_or_resume(
     actor: Actor, webhook_id: int, now: datetime, *, paused_at: datetime | None
 ) -> bool:
-    """Due times stay as they are: only whether the webhook is looked at changes."""
+    """Due times stay as they are; only whether the webhook is looked at changes."""
     with transaction():
         webhook = usable_webhook(actor, webhook_id)
         shut_out([webhook_id])
@@ -246,7 +249,7 @@ def _pause_or_resume(
 
 
 def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> int:
-    """Queue a `ping` for this one webhook, whatever it selected; returns the event's id."""
+    """Queue a `ping` for this webhook, whatever it selected; returns the id of the event."""
     with transaction():
         webhook = usable_webhook(actor, webhook_id)
         event_id = queue_for(webhook, EventType.PING, GENUINE_PAYLOAD, now)
@@ -258,9 +261,9 @@ def send_test(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> in
 def send_sample(
     actor: Actor, webhook_id: int, event_type: str, now: datetime, *, wake: Wake
 ) -> int:
-    """Queue a sample of that event for this one webhook, whatever it selected; returns the event's
-    id. It is the catalogue's example, and says first that it is none. Raises BadInput for an event
-    type that nobody can select.
+    """Queue a sample of this event for this webhook, whatever it selected; returns the id of the
+    event. The sample is the catalogue's example, and begins by saying so. Raises BadInput for an
+    event type that nobody can select.
     """
     selected = selectable_type(event_type)
     payload = CATALOGUE[selected].sample
@@ -275,10 +278,10 @@ def send_sample(
 def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> None:
     """Attempt a delivery again, now, with the same id.
 
-    One that is settled gets a whole schedule, and its bytes anew where it is or was a chat line, in
-    today's format and language. One that failed and waits is attempted beside its
-    schedule, which then goes on as if nothing had been; one that was never attempted is only
-    brought forward, and one in flight is left alone.
+    A settled delivery gets a whole schedule. Where it is or was a chat line, its bytes are made
+    anew, in today's format and language. One that failed and waits is attempted beside its
+    schedule, which goes on afterwards as if nothing had happened. One that was never attempted is
+    only brought forward, and one in flight is left alone.
     """
     with transaction():
         delivery = find_delivery(actor, delivery_uuid)
@@ -297,7 +300,9 @@ def recover(
     webhook_id: int | None = None,
     wake: Wake,
 ) -> int:
-    """Redeliver everything that happened and was abandoned since; returns how many there are."""
+    """Redeliver everything that happened, and was abandoned since then; returns how many
+    deliveries.
+    """
     with transaction():
         business = authorize(actor, business_id)
         require_included(business)
@@ -353,7 +358,7 @@ def _standing(webhook_id: int) -> object:
 
 
 def _selection(events: Iterable[str]) -> tuple[EventType, ...]:
-    """The event types named, in the product's order, each once."""
+    """The event types with these names, each once, in the order of the product's page."""
     named = {selectable_type(name) for name in events}
     if not named:
         raise BadInput("Select at least one event: a webhook without events would never be called.")

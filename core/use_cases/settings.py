@@ -1,4 +1,4 @@
-"""How each login likes its terminal UI: kept with the login, on whatever machine it sits.
+"""How each login likes its terminal UI. It is kept with the login, on whatever machine that sits.
 
 Over SSH nothing else could be asked: the forced command clears the client's environment.
 """
@@ -26,9 +26,9 @@ class Theme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    theme: Theme | None = None  # None: as the terminal's environment says
+    theme: Theme | None = None  # None: as the environment of the terminal says
     zone: str = ""  # whose clocks show the time, by its IANA name; empty: this machine's
-    lost: str = ""  # what was left unfinished when the last session's connection ended
+    lost: str = ""  # what was left unfinished when the connection of the last session ended
 
 
 AS_IT_COMES = Settings()
@@ -55,7 +55,7 @@ def keep_zone(login: str | None, zone: str) -> None:
 
 
 def keep_lost(login: str | None, what: str) -> None:
-    """Remember, for the next session, a sentence about what this one lost; empty forgets it."""
+    """Remember for the next session, in a sentence, what this one lost; "" forgets it."""
     _keep(login, _LOST, what)
 
 

@@ -1,4 +1,4 @@
-"""What conditions would have done, before they are saved, and what they did."""
+"""What conditions would have done before they were saved, and what they have done since."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from core.storage.models import Delivery, Event, KeptBack, Webhook, was_admitted
 from core.use_cases.access import authorize, find_webhook
 
 TRIED_ON = 50
-"""Events that conditions are tried on."""
+"""How many events conditions are tried on."""
 
-_LOOKED_THROUGH = 1_000  # of the latest, to find those that the webhook selects
+_LOOKED_THROUGH = 1_000  # of the latest events, to find those that the webhook selects
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Of the latest events of the selected types, how many would have gone."""
+    """How many of the latest events of the selected types would have been sent."""
 
     events: int
     would_have_gone: int
@@ -30,7 +30,9 @@ class Trial:
 def try_conditions(
     actor: Actor, business_id: int, events: Collection[str], only: Sequence[str]
 ) -> Trial:
-    """Try conditions on what a business published lately; raises BadInput for what is none."""
+    """Try conditions on what a business has published lately. Raises BadInput for what is no
+    condition.
+    """
     conditions = parse_conditions(only)
     with connection():
         authorize(actor, business_id)
@@ -50,14 +52,16 @@ def try_conditions(
 
 @dataclass(frozen=True, slots=True)
 class Silenced:
-    """A webhook whose conditions kept everything back for some time."""
+    """A webhook whose conditions have kept everything back for some time."""
 
     webhook_id: int
     kept_back: int
 
 
 def silenced_webhooks(since: datetime) -> list[Silenced]:
-    """Those that got nothing in the hours that began since, though something happened."""
+    """The webhooks that got nothing in the hours that began since then, although something
+    happened.
+    """
     count = fn.SUM(KeptBack.events)
     rows = (
         KeptBack.select(KeptBack.webhook, count)
@@ -78,7 +82,7 @@ def _got_something(webhook_id: int, since: datetime) -> bool:
 
 
 def kept_back(actor: Actor, webhook_id: int, since: datetime) -> int:
-    """How many events a webhook's conditions kept back in the hours that began since."""
+    """How many events a webhook's conditions kept back in the hours that began since then."""
     with connection():
         find_webhook(actor, webhook_id)
         return kept_back_since(webhook_id, since)

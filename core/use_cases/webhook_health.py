@@ -1,4 +1,4 @@
-"""Health at a glance: what a webhook's latest deliveries say, and its last 24 hours."""
+"""Health at a glance: what the latest deliveries of a webhook say, and its last 24 hours."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -35,28 +35,28 @@ from core.use_cases.workers import last_tick, waiting_since
 HOURS = 24
 JUST_NOW = 12  # events
 COUNTED_TO = 1_000
-"""Deliveries: of more it is enough to know that they are more."""
+"""Deliveries are counted up to this number: of more it is enough to know that there are more."""
 
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _HOUR_US = 3_600_000_000
 
-# The + keeps PostgreSQL from reading the whole log backwards for the last attempt of a delivery.
+# The + keeps PostgreSQL from reading the whole log backwards to find a delivery's last attempt.
 _NOT_BY_INDEX = off_index(Attempt.id)
 
 
 class State(StrEnum):
-    """How a webhook is, by its latest deliveries."""
+    """How a webhook is, judging by its latest deliveries."""
 
     OK = "ok"
-    FAILING = "FAILING"  # the latest that is judged failed
-    NEVER = "never"  # nothing was attempted yet
-    PAUSED = "paused"  # nothing is sent, whatever its latest deliveries say
+    FAILING = "FAILING"  # the latest one that counts has failed
+    NEVER = "never"  # nothing has been attempted yet
+    PAUSED = "paused"  # nothing is sent, whatever the latest deliveries say
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """Deliveries created within one hour."""
+    """The deliveries that were created within one hour."""
 
     delivered: int = 0
     not_delivered: int = 0
@@ -71,45 +71,45 @@ class Health:
     webhook: WebhookRow
     state: State
     failed_in_a_row: int
-    latest: DeliveryRow | None  # that was attempted
+    latest: DeliveryRow | None  # the latest one that was attempted
     next_attempt_at: datetime | None
-    waiting: int  # deliveries that are to be attempted, counted up to one more than `COUNTED_TO`
-    given_up: int  # deliveries of the last day, counted in the same manner
-    failing_since: datetime | None  # when the outage that lasts began
-    hours: tuple[Hour, ...]  # 24 of them by the clock, the last one being the one it is now
+    waiting: int  # deliveries to be attempted, counted up to one more than `COUNTED_TO`
+    given_up: int  # deliveries abandoned in the last day, counted in the same way
+    failing_since: datetime | None  # when the outage began that still lasts
+    hours: tuple[Hour, ...]  # 24 of them by the clock; the last one is the present hour
     hours_begin: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What is known of one webhook besides its health."""
+    """What is known about one webhook besides its health."""
 
     webhook_id: int
     latest: tuple[DeliveryRow, ...]  # as many as its history shows first
-    made_by: str  # "" where the trail does not say
+    made_by: str  # "" where the trail does not say it
     secret_renewed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One of a business's latest events, and where it is."""
+    """One of the latest events of a business, and where it went."""
 
     event_id: int
     headline: str
     created_at: datetime
     is_fanned_out: bool
-    became: tuple[tuple[int, Status], ...]  # of each webhook it went to
+    became: tuple[tuple[int, Status], ...]  # at each webhook that it went to
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What the first screen shows of a business."""
+    """What the first screen shows about a business."""
 
-    is_included: bool  # whether anything is sent for this business
+    is_included: bool  # whether anything is sent for it
     webhooks: tuple[Health, ...]
-    just_now: tuple[Happened, ...]  # the latest first
+    just_now: tuple[Happened, ...]  # the latest event first
     last_tick: datetime | None
-    due_since: datetime | None  # the earliest due time of what is waiting to be attempted
+    due_since: datetime | None  # the earliest due time of what waits to be attempted
 
     @property
     def longest_paused(self) -> Health | None:
@@ -128,7 +128,7 @@ def _paused_at(health: Health) -> datetime:
 
 
 def overview(actor: Actor, business_id: int, now: datetime) -> Overview:
-    """Every webhook of a business and how it is; raises as `authorize` does."""
+    """Every webhook of a business, and how it is. Raises what `authorize` raises."""
     with connection():
         business = authorize(actor, business_id)
         is_included = includes_webhooks(business.edition, option=business.option)
@@ -143,7 +143,7 @@ def overview(actor: Actor, business_id: int, now: datetime) -> Overview:
 
 
 def details(actor: Actor, webhook_id: int) -> Details:
-    """Raises as `authorize` does."""
+    """What is known about a webhook besides its health. Raises what `authorize` raises."""
     with connection():
         latest = tuple(deliveries(actor, webhook_id))
         done = {
@@ -164,7 +164,7 @@ def details(actor: Actor, webhook_id: int) -> Details:
 
 
 def _just_now(business_id: int, webhook_ids: list[int]) -> tuple[Happened, ...]:
-    """The business's latest events, and what became of them at these webhooks."""
+    """The latest events of a business, and what became of them at these webhooks."""
     rows = list(
         Event.select(
             Event.id,
@@ -201,7 +201,7 @@ def _just_now(business_id: int, webhook_ids: list[int]) -> tuple[Happened, ...]:
 
 
 def pulse() -> tuple[int | None, ...]:
-    """What differs once anything was attempted, queued or changed: cheap enough to ask often."""
+    """Something that differs once anything was attempted, queued or changed; asked often."""
     with connection():
         return tuple(
             table.select(fn.MAX(table.id)).scalar()
@@ -210,7 +210,7 @@ def pulse() -> tuple[int | None, ...]:
 
 
 class _Glance(NamedTuple):
-    """Of a delivery what its webhook's health is read from."""
+    """What the health of a webhook is read from: one of its deliveries."""
 
     id: int
     due_at: datetime | None
@@ -239,7 +239,7 @@ def _healths(rows: list[WebhookRow], now: datetime) -> tuple[Health, ...]:
 
 
 def _latest_attempted(glances: Iterable[list[_Glance]]) -> list[int]:
-    """The id of the first of each list that was attempted."""
+    """The ids of the first delivery of each list that was attempted."""
     return [
         each.id
         for seen in glances
@@ -250,7 +250,7 @@ def _latest_attempted(glances: Iterable[list[_Glance]]) -> list[int]:
 def _judged(
     row: WebhookRow, seen: list[_Glance], latest: DeliveryRow | None
 ) -> tuple[State, int, DeliveryRow | None]:
-    """How a webhook is, how many failed in a row, and the latest that was attempted."""
+    """How a webhook is, how many deliveries failed in a row, and the latest that was attempted."""
     judged = (each for each in seen if each.is_judged)
     in_a_row = sum(1 for _ in takewhile(lambda each: not each.was_accepted, judged))
     if row.paused_at is not None:
@@ -260,7 +260,7 @@ def _judged(
 
 
 def _waiting(row: WebhookRow, seen: list[_Glance]) -> tuple[datetime | None, int]:
-    """When the next attempt is, by the latest deliveries, and how many wait altogether."""
+    """When the next attempt is, of the latest deliveries, and how many deliveries wait in all."""
     if row.paused_at is not None:
         return None, row.parked
     due = [each.due_at for each in seen if each.due_at is not None]
@@ -272,13 +272,15 @@ def _given_up_since(since: datetime) -> Any:
 
 
 def _count(webhook_id: int, which: Any) -> int:
-    """How many deliveries, by an index that holds few; a backlog is not counted to its end."""
+    """How many deliveries there are, by an index that holds few; a long backlog is not counted to
+    its end.
+    """
     some = Delivery.select(ONE).where((Delivery.webhook == webhook_id) & which)
     return int(some.limit(COUNTED_TO + 1).count())
 
 
 def _failing_since(webhook_ids: list[int]) -> dict[int, datetime]:
-    """Of those whose address has an outage that lasts."""
+    """Since when the outages of these webhooks' addresses have lasted, where one does."""
     rows = Webhook.select(Webhook.id, Webhook.down_since).where(
         Webhook.id.in_(webhook_ids)
         & Webhook.down_since.is_null(is_null=False)
@@ -288,10 +290,10 @@ def _failing_since(webhook_ids: list[int]) -> dict[int, datetime]:
 
 
 def _glances(webhook_id: int) -> list[_Glance]:
-    """At a webhook's latest deliveries, the newest first.
+    """The latest deliveries of a webhook, the newest first.
 
-    Each is judged by its last attempt, so that sending it again changes nothing until that ends;
-    what was queued again after an outage is not, since its address has been seen to be back.
+    Each is judged by its last attempt, so sending it again changes nothing until that has ended.
+    What was queued again after an outage does not count, since its address was seen to be back.
     """
     last_status = (
         Attempt.select(fn.COALESCE(Attempt.http_status, 0))
@@ -327,12 +329,12 @@ def _glances(webhook_id: int) -> list[_Glance]:
 
 
 def _first_hour(now: datetime) -> datetime:
-    """When the first of the hours by the clock begins."""
+    """When the first of these hours begins, by the clock."""
     return now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * _HOUR
 
 
 def _strips(webhook_ids: list[int], now: datetime) -> dict[int, tuple[Hour, ...]]:
-    """For each webhook its deliveries by hour, the oldest hour first; without those that were not
+    """The deliveries of each webhook by hour, the oldest hour first, without those that were not
     attempted yet.
     """
     since = _first_hour(now)

@@ -1,4 +1,4 @@
-"""What is known of the workers: when one ticked, its settings, what waits and was set aside."""
+"""What is known about the workers: their ticks and settings, what waits, what was set aside."""
 
 import json
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class SetAside:
     """Events that cannot be sent to anybody."""
 
     count: int
-    latest: int  # the id of the latest, and what is wrong with it
+    latest: int  # the id of the latest of them, and what is wrong with it
     why: str
 
 
 def set_aside() -> SetAside | None:
-    """What fan-out has refused and is still kept; None when there is nothing."""
+    """What fan-out has refused and is still kept; None where there is nothing."""
     with connection():
         rows = Event.select(fn.COUNT(Event.id), fn.MAX(Event.id)).where(is_refused()).tuples()
         [(count, latest)] = rows
@@ -34,19 +34,19 @@ def set_aside() -> SetAside | None:
 
 
 def last_tick() -> datetime | None:
-    """When any consumer last ticked, or ended in order."""
+    """When a consumer last ticked or ended in order."""
     is_one = LastRun.job.startswith(TICK) | (LastRun.job == ENDED)
     with connection():
         return LastRun.select(fn.MAX(LastRun.at)).where(is_one).scalar()
 
 
 def consumers(now: datetime) -> list[str]:
-    """The names of those that ticked within the last two minutes and have not ended since."""
+    """The names of those that have ticked within the last two minutes and not ended since."""
     return [row.job.removeprefix(TICK) for row in _ticked_lately(now)]
 
 
 def settings_of_consumers(now: datetime) -> dict[str, dict[str, str]]:
-    """With what each of them runs, by its name, where it has told that."""
+    """The settings of each of them by its name, where it has told them."""
     rows = _ticked_lately(now)
     return {row.job.removeprefix(TICK): json.loads(row.settings) for row in rows if row.settings}
 
@@ -58,6 +58,6 @@ def _ticked_lately(now: datetime) -> list[LastRun]:
 
 
 def waiting_since(now: datetime) -> datetime | None:
-    """The earliest due time of the deliveries that are due; None when none is."""
+    """The earliest due time of the deliveries that are due now; None when none is."""
     first_due = next_due(now)
     return first_due if first_due is not None and first_due <= now else None

@@ -12,7 +12,9 @@ from core.domain.signing import Secret
 from core.verification.history import History, Post, Row
 
 COMMITTING = timedelta(seconds=1)
-"""From a deletion's time to its commit, and from a last look to the receiver's clock."""
+"""How long after its time a deletion commits, and how long after a last look the receiver's clock
+tells.
+"""
 
 
 NOT_ATTEMPTED = {ErrorKind.CORRUPT, ErrorKind.PARKED}
@@ -23,12 +25,12 @@ class Evidence:
     posts: Sequence[Post]
     schedule: Schedule
     published: Collection[str] = ()  # the keys of what was committed
-    older: Mapping[int, Collection[str]] = field(default_factory=dict)  # those before a webhook was
+    older: Mapping[int, Collection[str]] = field(default_factory=dict)  # published before a webhook
     secrets: Mapping[int, Sequence[Secret]] = field(default_factory=dict)  # a webhook's, ever
-    places: Mapping[str, bytes] = field(default_factory=dict)  # to look for secrets in
-    deletions: Mapping[int, datetime] = field(default_factory=dict)  # when each had returned
+    places: Mapping[str, bytes] = field(default_factory=dict)  # where else to look for secrets
+    deletions: Mapping[int, datetime] = field(default_factory=dict)  # when each call had returned
     healthy: Collection[str] = ()  # URLs that always answer
-    set_back: timedelta = timedelta()  # the sum of the clock's steps back
+    set_back: timedelta = timedelta()  # how far the clock was set back in all
     keep: timedelta | None = None  # how long what is settled or parked is kept
     history: History = field(default_factory=History)
 
@@ -40,12 +42,12 @@ class Evidence:
         return found
 
     def known(self) -> Iterator[tuple[Row, list[Post], list[Row]]]:
-        """Each delivery, its POSTs and its attempt log."""
+        """Each delivery, with its POSTs and its attempt log."""
         for uuid, delivery in self.history.deliveries.items():
             yield delivery, self.posts_of.get(uuid, []), self.history.attempts[delivery.id]
 
     def unknown(self) -> Iterator[Post]:
-        """The POSTs of deliveries that are not in the tables."""
+        """The POSTs whose deliveries are not in the tables."""
         for uuid, posts in self.posts_of.items():
             if uuid not in self.history.deliveries:
                 yield from posts

@@ -1,4 +1,4 @@
-"""What happened: the tables of the bound database, and what receivers saw."""
+"""What has happened: the tables of the bound database, and what receivers saw."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ Row = Any  # a named tuple of a table's columns, foreign keys by their ids
 
 @dataclass(frozen=True)
 class Post:
-    """One POST as its receiver saw it; `status` None: it gave no answer."""
+    """One POST as its receiver saw it. Its `status` is None where the receiver gave no answer."""
 
     at: datetime
     url: str
@@ -53,7 +53,7 @@ class Post:
 
 
 class History:
-    """The tables at one moment."""
+    """The tables as they are at one moment."""
 
     def __init__(self) -> None:
         with connection():
@@ -67,7 +67,7 @@ class History:
 
     @cached_property
     def counted(self) -> Counter[tuple[int, int]]:
-        """How many deliveries there are of each event to each webhook."""
+        """How many deliveries of each event there are to each webhook."""
         return Counter((row.event, row.webhook) for row in self.deliveries.values())
 
     @cached_property
@@ -75,20 +75,20 @@ class History:
         return _grouped(self.webhooks.values(), "business")
 
     def selects(self, webhook: Row, event: Row) -> bool:
-        """Whether the webhook, as it is now, should have the event."""
+        """Whether the webhook, as it is now, should get this event."""
         if event.webhook is not None:
             return bool(event.webhook == webhook.id)
         return (webhook.id, event.type) in self._selected
 
     def keeps_back(self, webhook: Row, event: Row) -> bool:
-        """Whether the webhook's conditions, as they are now, do."""
+        """Whether the conditions of the webhook, as they are now, keep this event back."""
         if webhook.only is None or event.webhook is not None:
             return False
         return not are_met(conditions_in(webhook.only), bytes(event.payload))
 
     @cached_property
     def selecting_since(self) -> dict[int, datetime]:
-        """Since when each webhook has selected what it selects."""
+        """Since when each webhook has selected what it selects now."""
         since = {row.id: row.created_at for row in self.webhooks.values()}
         edits = (row for row in self._audit if row.action == "edited")
         return since | {row.webhook_id: row.at for row in edits}
@@ -104,7 +104,7 @@ class History:
 
     @cached_property
     def pauses(self) -> dict[int, list[tuple[datetime, datetime]]]:
-        """From when until when each webhook was paused; the last pause may still last."""
+        """From when until when each webhook was paused; its last pause may go on."""
         found = defaultdict[int, list[tuple[datetime, datetime]]](list)
         for row in self._audit:
             if row.action == "paused":
@@ -115,23 +115,23 @@ class History:
         return found
 
     def is_on_purpose(self, delivery: Row) -> bool:
-        """Whether its webhook's owner sent it on purpose, as a test."""
+        """Whether the owner of the webhook sent it on purpose, such as a test."""
         event = self.events[delivery.event]
         return event.webhook is not None and event.purpose != Purpose.ALERT
 
     def may_be_sent_to(self, webhook: Row) -> bool:
-        """It stands, and its business has what webhooks are part of."""
+        """Whether it was not deleted, and its business may have webhooks."""
         business = self._businesses[webhook.business]
         included = includes_webhooks(business.edition, option=business.option)
         return webhook.deleted_at is None and included
 
     @cached_property
     def deleted(self) -> dict[int, datetime]:
-        """When each deleted webhook was, also of those whose rows are gone."""
+        """When each deleted webhook was deleted, also where its row is gone."""
         return {row.webhook_id: row.at for row in self._audit if row.action == "deleted"}
 
     def has_chosen_format(self, webhook_id: int) -> bool:
-        """Whether it ever chose what its bodies are."""
+        """Whether the webhook has ever chosen what its bodies are."""
         return any(row.webhook_id == webhook_id and "format" in row.detail for row in self._audit)
 
     @cached_property
@@ -143,18 +143,18 @@ class History:
         return [row for row in self._audit if row.action == "recovered"]
 
     def restarts(self, delivery: Row) -> int:
-        """How often the delivery may have got a whole schedule again."""
+        """How often the delivery may have been given a whole schedule again."""
         return self.by_owners(delivery) + self.recoveries(delivery)
 
     def recoveries(self, delivery: Row) -> int:
-        """How often that was because its address came back from an outage."""
+        """How often that was because its address came back after an outage."""
         begun = sum(log[0].recovery for log in rounds(self.attempts[delivery.id]))
         log = self.attempts[delivery.id]
         not_begun = delivery.recovery == Recovery.MADE and not (log and log[-1].recovery)
         return begun + not_begun
 
     def by_owners(self, delivery: Row) -> int:
-        """How often an owner may have done it."""
+        """How often an owner may have done that."""
         business = self.webhooks[delivery.webhook].business
         recoveries = sum(
             row.business_id == business and row.webhook_id in {None, delivery.webhook}
@@ -176,12 +176,12 @@ def _grouped(rows: Iterable[Row], column: str) -> dict[int, list[Row]]:
 
 
 def used_up(log: Sequence[Row]) -> int:
-    """How many of the allowed attempts these were."""
+    """How many of the allowed attempts these used up."""
     return sum(row.error not in _USE_UP_NOTHING and row.number != BESIDE for row in log)
 
 
 def beside(log: Sequence[Row]) -> int:
-    """How many of them were beside the schedule."""
+    """How many of these were beside the schedule."""
     return sum(row.number == BESIDE for row in log)
 
 

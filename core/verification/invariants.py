@@ -1,7 +1,7 @@
-"""What must be true after any run, whatever went wrong during it, by the tables and by receivers.
+"""What must be true after any run, whatever went wrong in it, by the tables and by the receivers.
 
-`check` says what is not, in plain sentences; it is told what only who ran it can know: what was
-published, the secrets, where else to look for them.
+`check` says in plain sentences what is not true. It is given what only whoever ran it can know:
+what was published, the secrets, and where else to look for them.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from core.verification.requests import changed, leaked, repeated, unlogged, unna
 
 
 class Rule(StrEnum):
-    """What a violation breaks."""
+    """The rule that a violation breaks."""
 
     LOST = "nothing is lost"
     REPEATED = "only a crash, or an owner, repeats what was accepted"
@@ -44,7 +44,7 @@ class Violation(NamedTuple):
 
 
 def check(evidence: Evidence) -> list[Violation]:
-    """Everything that is not as it must be; nothing, after a run that went well."""
+    """Everything that is not as it must be: nothing, after a run that went well."""
     return [
         Violation(rule, sentence)
         for rule, finders in _FINDERS.items()

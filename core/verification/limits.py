@@ -11,7 +11,7 @@ from core.verification.evidence import COMMITTING, NOT_ATTEMPTED, Evidence, is_i
 from core.verification.history import Row, beside, interrupted, rounds, used_up
 
 _CLOCKS = timedelta(milliseconds=5)
-"""How well the clocks of two workers on one machine agree with each one's own steps."""
+"""How well the clocks of two workers on one machine agree, apart from steps of the clock."""
 
 
 def posted_after_deletion(evidence: Evidence) -> Iterator[str]:
@@ -46,7 +46,7 @@ def attempted_in_a_pause(evidence: Evidence) -> Iterator[str]:
 
 
 def too_close(evidence: Evidence) -> Iterator[str]:
-    """By what each webhook has chosen since it was last edited."""
+    """Starts that were closer together than the pace that a webhook has had since its last edit."""
     begun = defaultdict[int, list[datetime]](list)
     for delivery, _, log in evidence.known():
         not_begun = {ErrorKind.INTERRUPTED, *NOT_ATTEMPTED}

@@ -32,7 +32,7 @@ def missing(evidence: Evidence) -> Iterator[str]:
 
 
 def _was_there_before(webhook: Row, event: Row, evidence: Evidence) -> bool:
-    """Whether the event may have been committed before the webhook selected what it selects."""
+    """Whether the event may have been committed before the webhook selected what it selects now."""
     since = evidence.history.selecting_since[webhook.id]
     return bool(event.created_at <= since) or event.key in evidence.older.get(webhook.id, ())
 
@@ -53,7 +53,9 @@ def stuck(evidence: Evidence) -> Iterator[str]:
 
 
 def forgotten(evidence: Evidence) -> Iterator[str]:
-    """By passes, which look at a webhook when its row says so and not at its deliveries."""
+    """Deliveries that passes would forget: those look at a webhook when its row says so, and not at
+    its deliveries.
+    """
     history = evidence.history
     for delivery in history.deliveries.values():
         webhook = history.webhooks[delivery.webhook]

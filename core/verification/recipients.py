@@ -15,10 +15,10 @@ from core.verification.evidence import COMMITTING, Evidence
 from core.verification.history import Post, Row
 
 PROMPT = timedelta(seconds=60)
-"""How soon after it is due a POST to a healthy address starts."""
+"""How soon after its due time a POST to a healthy address must start."""
 
 
-_SHOWN_OF_A_PATH = 4  # characters, at its end
+_SHOWN_OF_A_PATH = 4  # characters at the end of it
 
 
 def misdirected(evidence: Evidence) -> Iterator[str]:
@@ -69,7 +69,9 @@ def late(evidence: Evidence) -> Iterator[str]:
 def _due_and_started(
     event: Row, posts: Sequence[Post], log: Sequence[Row], evidence: Evidence
 ) -> Iterator[tuple[datetime, datetime]]:
-    """The first POST, and the attempts whose predecessor ended with an outcome."""
+    """When the first POST was due and started, and each attempt whose predecessor ended with an
+    outcome.
+    """
     if posts and not (log and log[0].error == ErrorKind.INTERRUPTED):
         yield event.created_at, min(post.at for post in posts)
     for before, row in pairwise(log):

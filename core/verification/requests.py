@@ -42,7 +42,9 @@ def repeated(evidence: Evidence) -> Iterator[str]:
 
 
 def _excuses(delivery: Row, log: Sequence[Row]) -> int:
-    """Attempts whose answer never reached the log: crashes, lost answers, one in flight now."""
+    """How many attempts may have an answer that never reached the log: crashes, lost answers, and
+    one that is in flight now.
+    """
     unanswered = sum(row.error in _UNANSWERED for row in log)
     return interrupted(log) + unanswered + (delivery.lease is not None)
 
@@ -74,7 +76,7 @@ def changed(evidence: Evidence) -> Iterator[str]:
 
 
 def _bodies(delivery: Row, event: Row, history: History) -> set[bytes]:
-    """What it may be sent as; redelivered, a chat line is made anew."""
+    """The bodies that it may be sent with; where it was redelivered, a chat line is made anew."""
     payload = bytes(event.payload)
     as_json = build_body(event.type, delivery.uuid, event.created_at, payload)
     if history.by_owners(delivery) and history.has_chosen_format(delivery.webhook):
