@@ -13,7 +13,7 @@ from tasks.database_thread import DatabaseThread
 log = logging.getLogger(__name__)
 
 _MINUTE = 60.0  # seconds
-_SHORTEST = 0.05  # another worker is at it, and has not written it yet
+_SHORTEST = 0.05  # another worker is doing it, and has not written it yet
 
 
 Work = Callable[[], float | None]

@@ -1,4 +1,4 @@
-"""Handing in what is to be mailed, one after the other."""
+"""Handing in the mails that are due, one after the other."""
 
 import logging
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from core.pipeline.leases import LEASE
 from core.pipeline.mail import next_mail
 from core.pipeline.mail_claims import MailClaim, claim_mail, settle_failed, settle_sent
 from core.pipeline.steps import Step, passed
+from core.pipeline.stopping import IsStopping, never
 from core.storage.vault import Vault
 from core.use_cases.mail import code_of
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Postman:
-    """Without a server nothing is claimed: another worker's may have one."""
+    """Hands in mails. Without a server it claims none: another worker may have one."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class Postman:
         self._clock = clock
         self._lease_for = lease_for
 
-    def go(self, is_stopping: Callable[[], bool] = lambda: False) -> float | None:
+    def go(self, is_stopping: IsStopping = never) -> float | None:
         """Hand in all that is due; returns in how many seconds the next one will be."""
         server = self._server
         if server is None:
@@ -64,7 +65,7 @@ class Postman:
             log.info("mailed", extra={"mail": claim.id, "kind": claim.kind})
 
     def _letter(self, claim: MailClaim) -> Letter:
-        """Raises BadKeyFile where a code cannot be told."""
+        """The letter of this mail. Raises BadKeyFile where a code cannot be read."""
         if claim.kind != CODE:
             return claim.letter
         code = code_of(claim.reader, self._open_vault())

@@ -1,4 +1,4 @@
-"""Alerts by mail: which addresses there may be, and what is written to them. Pure."""
+"""Alerts by mail: which addresses are possible, and what is written to them. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -19,10 +19,14 @@ CODE_DIGITS = 6
 CODE_LASTS = timedelta(minutes=10)
 CODE_TRIES = 5
 CODES_AN_HOUR = 3
-"""To one address, and of one login: nobody can have others mailed to again and again."""
+"""How many codes an hour may go to one address, and be asked for by one login: nobody can have
+others mailed to again and again.
+"""
 
 ALERT_LASTS = timedelta(days=1)
-"""An alert that could not be handed in for so long would only tell of the past."""
+"""How long an alert is of use: one that could not be handed in for so long would only tell of the
+past.
+"""
 
 _LONGEST = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 _LONGEST_LOCAL = 64
@@ -33,10 +37,10 @@ _SUBJECT = 200  # characters
 
 
 def parse_address(text: str) -> str:
-    """A mail address, its domain as the name system has it. Raises BadInput.
+    """A mail address, with its domain as the name system has it. Raises BadInput.
 
-    Quoted names, comments and groups are lawful and nobody's: what is taken here cannot be read in
-    two ways, by whichever server.
+    Quoted names, comments and groups are lawful, but nobody has them. What is accepted here cannot
+    be read in two ways by any server.
     """
     local, _, domain = text.strip().rpartition("@")
     try:
@@ -51,7 +55,7 @@ def parse_address(text: str) -> str:
 
 
 class Letter(NamedTuple):
-    """What is written, in one line and in some."""
+    """What is written: a subject, and a text of several lines."""
 
     subject: str
     text: str
@@ -65,7 +69,7 @@ class _Words:
 
 
 def code_letter(code: str, business: str, language: Language) -> Letter:
-    """Asks whoever reads it to type the code."""
+    """The letter that asks its reader to type the code."""
     words, business = _WORDS[language], clean(business)
     text = words.code.format(code=code, business=business, minutes=CODE_LASTS // _MINUTE)
     return Letter(_one_line(words.subject.format(business=business)), text)
@@ -74,7 +78,7 @@ def code_letter(code: str, business: str, language: Language) -> Letter:
 def alert_letter(
     sentence: str, webhook_id: int, since: datetime, business: str, language: Language
 ) -> Letter:
-    """Tells what a chat is told in the sentence alone."""
+    """The letter that tells what a chat is told in one sentence."""
     sentence, business = clean(sentence), clean(business)
     moment = f"{since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     text = _WORDS[language].alert.format(

@@ -1,6 +1,6 @@
 """The only outbound mail: handed in over SMTP, encrypted, to a server that proves its name.
 
-The standard library's client blocks, so it belongs into a thread.
+The standard library's client blocks, so it belongs in a thread.
 """
 
 import os
@@ -23,34 +23,36 @@ from core.errors import system_words
 from core.outbound.tls import explain_tls
 
 TLS_AT_ONCE = 465
-"""The port at which TLS begins at once (RFC 8314); at any other STARTTLS is insisted on."""
+"""The port at which TLS begins at once (RFC 8314); at all other ports we insist on STARTTLS."""
 
 WITHIN = 20.0
-"""Seconds that handing in one mail takes at the most."""
+"""The most seconds that handing in one mail takes."""
 
 _NAME = "AuraPOS Webhooks"
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail is handed in, and as whom; without a user there is no login."""
+    """The server where mail is handed in, and as whom; without a user there is no login."""
 
     host: str
     port: int
     user: str
-    password: Callable[[], str]  # raises BadConfig
+    password: Callable[[], str]  # it raises BadConfig
     sender: str
     tls: ssl.SSLContext
 
 
 class MailFailed(Exception):
-    """Why it was not handed in, in words of ours: nothing that the server wrote is quoted."""
+    """Why a mail was not handed in, in our own words: nothing that the server wrote is quoted."""
 
 
 def compose(
     letter: Letter, sender: str, recipient: str, number: int, created_at: datetime
 ) -> EmailMessage:
-    """The message that this letter is, at each attempt the same; `number` is its own."""
+    """The message that this letter becomes: the same one at each attempt. `number` identifies the
+    mail.
+    """
     domain = sender.rpartition("@")[2]
     message = EmailMessage(policy.SMTP)
     message["From"] = Address(_NAME, addr_spec=sender)
@@ -58,19 +60,19 @@ def compose(
     message["Subject"] = letter.subject
     message["Date"] = created_at
     message["Message-ID"] = f"<{number}.{created_at:%Y%m%d%H%M%S%f}@{domain}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: so that no automatic reply answers it
     message.set_content(letter.text, cte="quoted-printable")
     return message
 
 
 def hand_in(server: MailServer, message: EmailMessage, recipient: str) -> None:
-    """Raises MailFailed, and BadConfig where there is no password."""
+    """Hand a message in. Raises MailFailed, and BadConfig where there is no password."""
     with _logged_in(server) as line:
         line.sendmail(server.sender, [recipient], message.as_bytes())
 
 
 def check(server: MailServer) -> None:
-    """Log in and go again; raises as `hand_in` does."""
+    """Log in and leave again. Raises what `hand_in` raises."""
     with _logged_in(server):
         return
 
@@ -94,7 +96,7 @@ def _logged_in(server: MailServer) -> "Iterator[_Line]":
 
 
 class _Limit:
-    """Ends a connection when its time is over, whatever somebody waits for then."""
+    """Ends a connection when its time is over, whatever somebody is waiting for then."""
 
     def __init__(self, seconds: float) -> None:
         self._timer = threading.Timer(seconds, self._end)
@@ -115,7 +117,7 @@ class _Limit:
             self._connection.close()
 
     def watch(self, connection: socket.socket) -> None:
-        """By a descriptor of its own, which stays when TLS takes the other one over."""
+        """Watch a descriptor of our own, which stays when TLS takes the other one over."""
         self._connection = socket.socket(fileno=os.dup(connection.fileno()))
         if self.is_over:
             raise TimeoutError
@@ -128,12 +130,12 @@ class _Limit:
 
 
 class _Line(smtplib.SMTP):
-    """A conversation with the server, within a limit."""
+    """A conversation with the server, within a limit of time."""
 
     def __init__(self, server: MailServer, limit: _Limit) -> None:
         self._server = server
         self._limit = limit
-        us = server.sender.rpartition("@")[2]  # asking the resolver who we are may take its time
+        us = server.sender.rpartition("@")[2]  # asking the resolver who we are could take long
         super().__init__(server.host, server.port, local_hostname=us, timeout=WITHIN)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
@@ -144,7 +146,7 @@ class _Line(smtplib.SMTP):
         return self._server.tls.wrap_socket(connection, server_hostname=host)
 
     def secure(self) -> None:
-        """Never go on in the clear, whatever somebody on the way leaves out of its offer."""
+        """Begin TLS. Never go on in the clear, whatever is cut out of the offer on the way."""
         if self._server.port == TLS_AT_ONCE:
             return
         self.ehlo_or_helo_if_needed()
@@ -153,7 +155,9 @@ class _Line(smtplib.SMTP):
         self.starttls(context=self._server.tls)
 
     def leave(self) -> None:
-        """A mail that was taken is taken, however they say goodbye."""
+        """End the conversation. A mail that was accepted is accepted, however the server says
+        goodbye.
+        """
         with suppress(OSError, smtplib.SMTPException):
             self.quit()
         self.close()
@@ -183,7 +187,7 @@ _REFUSED: Mapping[type[Exception], str] = {
     smtplib.SMTPSenderRefused: "sender",
     smtplib.SMTPDataError: "mail",
 }
-_MEANINGS: Sequence[tuple[type[Exception], str]] = (  # the first that fits
+_MEANINGS: Sequence[tuple[type[Exception], str]] = (  # the first one that fits counts
     (_NoStartTls, "it offers no STARTTLS, and nothing is sent in the clear"),
     (smtplib.SMTPServerDisconnected, "it ended the connection"),
     (ConnectionResetError, "it ended the connection"),

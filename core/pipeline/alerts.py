@@ -1,9 +1,9 @@
-"""Telling owners of one webhook at another, and by mail, as `domain.alerts` decides it.
+"""Telling owners about one webhook at another one, and by mail, as `domain.alerts` decides it.
 
-Whatever changes writes `webhook.look_at`, with the change and in its transaction. A pass looks at
-the webhooks whose time has come, and what is to be told of each becomes an event for each webhook
-that hears of the others, and a mail for each address, in the transaction that notes it as told: so
-no death of a worker loses a message, and none is made twice.
+Whatever changes writes `webhook.look_at` in its own transaction. A pass looks at the webhooks whose
+time has come. What is to be told about each becomes an event for every webhook that hears about the
+others, and a mail for every address, in the transaction that notes it as told. So no message is
+lost when a worker dies, and none is made twice.
 """
 
 from collections import defaultdict
@@ -51,17 +51,17 @@ from core.storage.models import (
 from core.storage.parked import NOTHING_PARKED, Parked, parked_deliveries
 
 _AT_ONCE = 100  # webhooks
-_ATTEMPTS = 1_000  # the latest, by which it is known whether anybody answers
-_OFF = timedelta(minutes=5)  # clocks that are right differ by far less
-_AGAIN = timedelta(minutes=1)  # after a look at which nobody answered
+_ATTEMPTS = 1_000  # the latest ones, which show whether anybody answers
+_OFF = timedelta(minutes=5)  # clocks that are right differ by far less than this
+_AGAIN = timedelta(minutes=1)  # after a look when nobody answered
 _TIMES = (Webhook.down_since, Webhook.up_since, Webhook.lost_since)
 _NO_ANSWER = {ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.TIMEOUT}
 _AN_ANSWER = {ErrorKind.STATUS, ErrorKind.REDIRECT, ErrorKind.TLS, ErrorKind.PROTOCOL}
 
 
 def note_certificates(ends: Mapping[int, datetime], now: datetime) -> None:
-    """Note until when the certificates of these webhooks' servers are good; part of settling, and
-    of no consequence before they end soon. Their rows are locked.
+    """Note until when the certificates of these webhooks' servers are good. This is part of
+    settling, and matters only where one ends soon. The rows are locked.
     """
     for webhook_id, until in sorted(ends.items()):
         is_news = Webhook.certificate_until.is_null() | (Webhook.certificate_until < until)
@@ -76,7 +76,7 @@ def ends_soon(until: datetime, now: datetime) -> bool:
 
 
 def next_look() -> datetime | None:
-    """When a webhook is to be looked at next, None where none is."""
+    """When a webhook is to be looked at next; None where none is."""
     earliest = (
         Webhook.select(Webhook.look_at)
         .where(~Webhook.look_at.is_null())
@@ -89,8 +89,8 @@ def next_look() -> datetime | None:
 
 
 def tell_some(keep: timedelta, now: datetime) -> bool:
-    """Look at some of the webhooks whose time has come, and queue what their owners are to be told;
-    False where that were all of them. `keep` is how long what is parked is kept.
+    """Look at some of the webhooks whose time has come, and queue what their owners are to be told.
+    Returns False when those were all. Parked deliveries are kept for as long as `keep`.
     """
     with connection():
         if not _due(now).exists():
@@ -109,8 +109,9 @@ def tell_some(keep: timedelta, now: datetime) -> bool:
 
 
 def pull_back_alerts(webhook_ids: Collection[int], keep: timedelta, now: datetime) -> int:
-    """What was noted of these by a clock that was ahead is as if it had come about just now: else
-    nothing more would be told before that time has come. Returns how many webhooks those were.
+    """Put right what a clock that was ahead has noted about these webhooks: it counts as if it had
+    come about just now. Otherwise nothing more would be told before that time has come. Returns how
+    many webhooks that were.
     """
     is_ahead = _is_noted_ahead(keep, now)
     told_ahead = one_of(Alert.webhook, webhook_ids) & (Alert.told_at > now + _OFF)
@@ -125,8 +126,8 @@ def pull_back_alerts(webhook_ids: Collection[int], keep: timedelta, now: datetim
 
 
 def _is_noted_ahead(keep: timedelta, now: datetime) -> Expression:
-    """Of a webhook that is paused it may be known early when its owner is to be told; of others it
-    is known an hour before at the most.
+    """Whether `look_at` is further ahead than it can be: for a paused webhook it may be known long
+    before, for the others at most an hour before.
     """
     is_looked_at_late = (Webhook.look_at > now + keep) | (
         (Webhook.look_at > now + APART + _OFF) & Webhook.paused_at.is_null()
@@ -136,7 +137,9 @@ def _is_noted_ahead(keep: timedelta, now: datetime) -> Expression:
 
 
 def _pull_back_what_was_noted(ids: list[int], is_ahead: Expression, now: datetime) -> None:
-    """Also when a certificate ends that by another clock was to end soon."""
+    """Note the present instead of the future, also where a certificate ended soon only by that
+    clock.
+    """
     these = one_of(Webhook.id, ids)
     row_lock(Webhook.select(Webhook.id).where(these).order_by(Webhook.id)).tuples().execute()
     Webhook.update(look_at=now).where(these & is_ahead).execute()
@@ -148,7 +151,7 @@ def _pull_back_what_was_noted(ids: list[int], is_ahead: Expression, now: datetim
 
 
 def _pull_back_what_was_told(ahead: Expression, now: datetime) -> None:
-    """It stays in its order, from which it is known whether a webhook is known to fail."""
+    """The messages keep their order, which shows whether a webhook is known to fail."""
     rows = Alert.select(Alert.webhook, Alert.kind).where(ahead).order_by(Alert.told_at.desc())
     for position, (webhook_id, kind) in enumerate(list(rows.tuples())):
         Alert.update(told_at=now - position * MICROSECOND).where(
@@ -179,7 +182,9 @@ def _due(now: datetime) -> Any:
 
 
 class _Scene:
-    """What is known beside the rows that are looked at; read where it is asked for."""
+    """What is known beside the rows that are looked at; each part is read when it is first asked
+    for.
+    """
 
     def __init__(self, rows: Collection[_Row], now: datetime) -> None:
         self._ids = [each.id for each in rows]
@@ -220,8 +225,8 @@ class _Scene:
         return parked_deliveries(self._paused) if self._paused else {}
 
     def anybody_answers(self, since: datetime) -> bool:
-        """Whether any address has answered since, or in the last half-hour, or only one was asked:
-        one alone says nothing of our own line.
+        """Whether any address has answered since then, or in the last half-hour, or only one was
+        asked: one alone says nothing about our own line.
         """
         asked = [each for each in self._attempts if each.ended_at >= since]
         is_answered = any(each.is_answer for each in asked)
@@ -248,7 +253,7 @@ class _Asked(NamedTuple):
 
 
 def _look_at(row: _Row, scene: _Scene, keep: timedelta, now: datetime) -> datetime | None:
-    """Tell what is to be told of a webhook; returns when to look at it again."""
+    """Tell what there is to tell about a webhook; returns when to look at it again."""
     if row.deleted_at is not None:
         return None
     if row.business_id not in scene.served:

@@ -18,11 +18,11 @@ from core.storage.models import (
     Member,
 )
 
-NOT_WANTED = ""  # why it was given up, where nothing went wrong
+NOT_WANTED = ""  # why it was given up where nothing went wrong
 
 
 def readers_of(business_ids: Collection[int]) -> dict[int, list[MailAddress]]:
-    """By business, the addresses that are told by mail, each once."""
+    """The addresses that are told by mail, each once, by business."""
     found = defaultdict[int, dict[str, MailAddress]](dict)
     confirmed = one_of(MailAddress.business, business_ids) & ~MailAddress.confirmed_at.is_null()
     rows = MailAddress.select().where(confirmed & is_an_owners(MailAddress))
@@ -34,15 +34,15 @@ def readers_of(business_ids: Collection[int]) -> dict[int, list[MailAddress]]:
 def queue_alert(
     reader: MailAddress, edge: Edge, webhook_id: int, sentence: str, now: datetime
 ) -> None:
-    """Part of the transaction that notes it as told."""
+    """Queue an alert by mail, in the transaction that notes it as told."""
     language, name = Language(reader.language), reader.business.name
     letter = alert_letter(sentence, webhook_id, edge.since, name, language)
     _queue(reader, edge.kind, letter, now, ALERT_LASTS)
 
 
 def queue_code(reader: MailAddress, now: datetime) -> None:
-    """A code's letter is written when it is sent, so that the code is kept nowhere. Those before it
-    would have the same one: they are given up.
+    """Queue the mail with a code. The letter is written only when it is sent, so the code is kept
+    nowhere. Earlier mails would have the same code: they are given up.
     """
     older = _of_address(reader) & (Mail.kind == CODE) & ~Mail.due_at.is_null()
     Mail.update(given_up(NOT_WANTED)).where(older).execute()
@@ -64,7 +64,7 @@ def _queue(reader: MailAddress, kind: str, letter: Letter, now: datetime, lasts:
 
 
 def next_mail() -> datetime | None:
-    """When a mail is due next, None where none waits."""
+    """When a mail is due next; None where none waits."""
     waiting = Mail.select(Mail.due_at).where(~Mail.due_at.is_null()).order_by(Mail.due_at).limit(1)
     with connection():
         moment: datetime | None = waiting.scalar()
@@ -72,7 +72,7 @@ def next_mail() -> datetime | None:
 
 
 def is_an_owners(whose: Any) -> Expression:
-    """Or the operator's."""
+    """Whether the address is an owner's, or the operator's."""
     owner = Member.select(Member.id).where(
         (Member.business == whose.business)
         & (Member.login == whose.login)
@@ -83,7 +83,7 @@ def is_an_owners(whose: Any) -> Expression:
 
 
 def given_up(why: str) -> dict[str, Any]:
-    """The columns of a mail that is not handed in; `why` is of what went wrong."""
+    """The columns of a mail that will not be handed in; `why` says what went wrong."""
     return {"due_at": None, "lease": None, "error": why}
 
 
@@ -97,8 +97,8 @@ def _of_address(reader: MailAddress) -> Expression:
 
 
 def pull_back_mail(now: datetime) -> int:
-    """What waits for longer than a mail is of use was queued by a clock that was ahead: it is due
-    now. Returns how many those are.
+    """Have a mail be due now that would wait for longer than it is of use: a clock that was ahead
+    has queued it. Returns how many mails that were.
     """
     latest = now + ALERT_LASTS
     with transaction():
@@ -107,6 +107,6 @@ def pull_back_mail(now: datetime) -> int:
 
 
 def forget_mail(before: datetime) -> None:
-    """What was made before then and waits no more."""
+    """Forget the mails that were made before then and wait no more."""
     with transaction():
         Mail.delete().where(Mail.due_at.is_null() & (Mail.created_at < before)).execute()

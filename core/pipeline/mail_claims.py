@@ -1,7 +1,7 @@
-"""Mails leased to one worker at a time until they were handed in.
+"""Mails, each leased to one worker at a time until it was handed in.
 
-As with deliveries, a worker that dies between handing in and noting it has the mail handed in once
-more, with the same Message-ID, and nothing else repeats one.
+As with deliveries, where a worker dies between handing a mail in and noting that, the mail is
+handed in once more, with the same Message-ID. Nothing else repeats a mail.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class MailClaim:
     lease: int
     kind: str
     letter: Letter
-    attempts: int  # that failed
+    attempts: int  # those that failed
     until: datetime
     created_at: datetime
     business: str
@@ -38,8 +38,8 @@ class MailClaim:
 
 
 def claim_mail(now: datetime, lease_for: timedelta = LEASE) -> MailClaim | None:
-    """The mail that has been due for longest, if any is; what nobody wants any more is given up.
-    Handing in takes less than the lease.
+    """The mail that has been due for longest, if there is one; what nobody wants any more is given
+    up. Handing it in takes less time than the lease.
     """
     claim = _claim(now, lease_for)
     if claim is not None:
@@ -76,7 +76,9 @@ def _why_not(mail: Mail, interruptions: int, now: datetime) -> str:
 
 
 def _reader(mail: Mail) -> MailAddress | None:
-    """Whose address it still is: rights, and what a business has, are read again for each."""
+    """The address, if it is still somebody's who may be told: rights, and what a business has, are
+    read again for each mail.
+    """
     is_open = MailAddress.nonce if mail.kind == CODE else MailAddress.confirmed_at
     reader: MailAddress | None = (
         MailAddress.select()
@@ -109,12 +111,12 @@ def _claimed(mail: Mail, lease: int, reader: MailAddress) -> MailClaim:
 
 
 def settle_sent(claim: MailClaim, now: datetime) -> None:
-    """It was handed in."""
+    """Note that it was handed in."""
     _settle(claim, {"sent_at": now, "due_at": None, "lease": None, "error": ""})
 
 
 def settle_failed(claim: MailClaim, why: str, schedule: Schedule, now: datetime) -> None:
-    """It was not; it is tried again on the schedule, while it is of use."""
+    """Note that it was not handed in. It is tried again on the schedule while it is of use."""
     attempts = claim.attempts + 1
     wait = schedule.wait_after(attempts)
     due_at = None if wait is None or now + wait >= claim.until else now + wait
@@ -122,6 +124,8 @@ def settle_failed(claim: MailClaim, why: str, schedule: Schedule, now: datetime)
 
 
 def _settle(claim: MailClaim, changes: dict[str, Any]) -> None:
-    """Where the lease is lost, somebody else hands it in and this changes nothing."""
+    """Write these changes. Where the lease is lost somebody else hands it in, and nothing is
+    changed.
+    """
     with transaction():
         Mail.update(changes).where((Mail.id == claim.id) & (Mail.lease == claim.lease)).execute()

@@ -1,7 +1,8 @@
-"""Putting right what no statement of ours would leave behind: what another program changed, and
+"""Putting right what no statement of ours would leave behind: what another program has changed, and
 times from a clock that was ahead.
 
-Slowly, some webhooks at a time, since passes rely on `webhook.ready_at` and would never notice.
+It is done slowly, some webhooks at a time. Passes rely on `webhook.ready_at`, and would never
+notice.
 """
 
 import logging
@@ -27,10 +28,10 @@ _DELIVERIES = 1_000  # that are due too late, in one transaction
 
 
 class Sweep:
-    """Goes round all webhooks, a step at each call."""
+    """Goes round all webhooks, one step at each call."""
 
     def __init__(self, schedule: Schedule, keep: timedelta = timedelta(days=90)) -> None:
-        """`keep` is how long what is parked is kept."""
+        """Parked deliveries are kept for as long as `keep`."""
         self._schedule = schedule
         self._keep = keep
         self._place = 0
@@ -63,8 +64,8 @@ class _TooLate(NamedTuple):
 
 
 def _pull_back(webhook_ids: list[int], schedule: Schedule, now: datetime) -> int:
-    """No delivery waits for longer than the schedule's longest wait: its clock was ahead. It waits
-    as if it had come to where it is just now.
+    """Where a delivery waits for longer than the schedule's longest wait, a clock was ahead. Have
+    it wait as if it had come to where it is just now.
     """
     latest = now + max(schedule.retry_after) + LEASE
     columns = [getattr(Delivery, name) for name in _TooLate._fields]
@@ -93,7 +94,7 @@ def _pull_back(webhook_ids: list[int], schedule: Schedule, now: datetime) -> int
 
 
 def _end_long_holds(webhook_ids: list[int], now: datetime) -> int:
-    """No receiver is left alone for longer than the limit: its clock was ahead."""
+    """Where a receiver is left alone for longer than the limit, a clock was ahead: end the hold."""
     with transaction():
         ended = Webhook.update(held_until=now, not_before=None, paced_to=None).where(
             one_of(Webhook.id, webhook_ids) & (Webhook.not_before > now + HOLD_LIMIT + LEASE)
@@ -110,7 +111,7 @@ def _wait_of(each: _TooLate, schedule: Schedule) -> timedelta:
 
 
 def _wake_the_forgotten(webhook_ids: list[int]) -> int:
-    """Those that passes would look at too late, or never."""
+    """Wake the webhooks that passes would look at too late, or never."""
     with transaction():
         ids = ready.looked_at_too_late(webhook_ids)
         ready.wake(ids)
@@ -118,7 +119,7 @@ def _wake_the_forgotten(webhook_ids: list[int]) -> int:
 
 
 def _rest_strays(webhook_ids: list[int]) -> int:
-    """Those that passes look at, and whose business is switched off."""
+    """Let the webhooks rest that passes look at although their business is switched off."""
     off = Business.select(Business.id).where(~entitled())
     is_stray = one_of(Webhook.id, webhook_ids) & Webhook.business.in_(off)
     strays = Webhook.select(Webhook.id, Webhook.business).where(
@@ -129,7 +130,7 @@ def _rest_strays(webhook_ids: list[int]) -> int:
         by_business[business_id].append(webhook_id)
     for business_id, ids in by_business.items():
         with transaction():
-            business = find_business(business_id, lock="FOR SHARE")  # it stays off meanwhile
+            business = find_business(business_id, lock="FOR SHARE")  # it must stay off meanwhile
             if not includes_webhooks(business.edition, option=business.option):
                 ready.rest(ids)
     return sum(map(len, by_business.values()))

@@ -1,4 +1,4 @@
-"""Where owners are told by mail: an address counts once the code mailed to it was typed."""
+"""Where owners are told by mail: an address counts once the code mailed to it has been typed."""
 
 import hmac
 import os
@@ -34,10 +34,10 @@ _NONCE_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class MailTo:
-    """What somebody gave as their address for a business's alerts."""
+    """The addresses that somebody gave for the alerts of a business."""
 
-    address: str  # that counts, "" where none does yet
-    asked: str  # that waits for its code, "" where none does
+    address: str  # the one that counts, "" where none does yet
+    asked: str  # the one that waits for its code, "" where none does
     language: Language
 
 
@@ -45,7 +45,7 @@ NO_MAIL = MailTo("", "", Language.ENGLISH)
 
 
 def mail_to(actor: Actor, business_id: int) -> MailTo:
-    """This actor's own."""
+    """The addresses that this actor gave."""
     with connection():
         authorize(actor, business_id)
         rows = list(MailAddress.select().where(_own(actor, business_id)))
@@ -59,8 +59,9 @@ def mail_to(actor: Actor, business_id: int) -> MailTo:
 def give_address(
     actor: Actor, business_id: int, address: str, language: Language, now: datetime, *, wake: Wake
 ) -> str:
-    """Mail a code to an address; one that counts goes on to, until another one was confirmed.
-    Returns the address as it will be used. Raises BadInput for what is none, or too many codes.
+    """Mail a code to an address. One that counts already goes on counting until the new one is
+    confirmed. Returns the address as it will be used. Raises BadInput for what is no address, or
+    where too many codes were asked for.
     """
     address = parse_address(address)
     with transaction():
@@ -111,8 +112,9 @@ def _refuse_too_many(actor: Actor, address: str, now: datetime) -> None:
 def confirm_address(
     actor: Actor, business_id: int, code: str, now: datetime, *, vault: Vault
 ) -> str:
-    """The address counts from now on, and the one before it no more; returns it. Raises BadInput
-    for a code that is wrong, tried too often or too old, NotFound where none was asked for.
+    """Have the address count from now on, and the one before it no more; returns it. Raises
+    BadInput for a code that is wrong, tried too often or too old, and NotFound where none was asked
+    for.
     """
     with transaction():
         require_included(authorize(actor, business_id))
@@ -134,7 +136,9 @@ def confirm_address(
 
 
 def forget_address(actor: Actor, business_id: int, now: datetime) -> None:
-    """Nothing more is mailed to this actor about the business. Raises NotFound for no address."""
+    """Mail nothing more to this actor about the business. Raises NotFound where there is no
+    address.
+    """
     with transaction():
         authorize(actor, business_id)
         rows = list(MailAddress.select().where(_own(actor, business_id)))
@@ -146,13 +150,13 @@ def forget_address(actor: Actor, business_id: int, now: datetime) -> None:
 
 
 def code_of(reader: MailAddress, vault: Vault) -> str:
-    """The code that was drawn for it. Raises BadKeyFile where the key is another one."""
+    """The code that was drawn for this address. Raises BadKeyFile where the key is another one."""
     about = f"mail {reader.business_id} {reader.login} {reader.address} ".encode()
     return vault.code(about + bytes(reader.nonce), CODE_DIGITS)
 
 
 def _asked(actor: Actor, business_id: int) -> MailAddress:
-    """The one whose code is out, locked: tries are counted one after the other."""
+    """The address whose code is out, locked, so that tries are counted one after the other."""
     query = MailAddress.select().where(_own(actor, business_id) & ~MailAddress.nonce.is_null())
     reader: MailAddress | None = row_lock(query.order_by(MailAddress.asked_at.desc())).first()
     if reader is None:

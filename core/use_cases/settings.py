@@ -18,7 +18,7 @@ _LOST = "lost"
 class Theme(StrEnum):
     """Which colours the screens have."""
 
-    TERMINAL = "terminal"  # text in the terminal's own, on its own ground
+    TERMINAL = "terminal"  # text in the terminal's own colour, on its own ground
     DARK = "dark"
     LIGHT = "light"
     NONE = "none"
@@ -27,7 +27,7 @@ class Theme(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Settings:
     theme: Theme | None = None  # None: as the environment of the terminal says
-    zone: str = ""  # whose clocks show the time, by its IANA name; empty: this machine's
+    zone: str = ""  # the IANA name of the zone whose time is shown; empty: this machine's
     lost: str = ""  # what was left unfinished when the connection of the last session ended
 
 
@@ -42,7 +42,7 @@ def settings_of(login: str | None) -> Settings:
 
 
 def _known(theme: str) -> Theme | None:
-    """None too where another version of the program knows a theme that this one does not."""
+    """The theme; None also where only another version of the program knows it."""
     return Theme(theme) if theme in set(Theme) else None
 
 
