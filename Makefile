@@ -11,7 +11,7 @@ MODULES := $(if $(shell command -v npm 2>/dev/null),$(NODE)/.ready)
 PROCESSES ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick busy screens gallery backlog soak debian13 check fmt bench pictures lock clean
+.PHONY: help setup demo test quick busy screens gallery backlog soak debian13 check fmt bench pictures recording lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,11 +103,14 @@ SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README
 	@$(SCREENS) --snapshot-update
 	@mkdir -p docs/screens
-	@cp "$(SNAPSHOTS)/test_screen[webhooks].svg" docs/screens/webhooks.svg
+	@cp "$(SNAPSHOTS)/test_screen[webhooks_wide].svg" docs/screens/webhooks.svg
 	@cp "$(SNAPSHOTS)/test_screen[edit].svg" docs/screens/edit.svg
 	@cp "$(SNAPSHOTS)/test_secret_shown.svg" docs/screens/secret.svg
-	@cp "$(SNAPSHOTS)/test_screen[history].svg" docs/screens/history.svg
-	@cp "$(SNAPSHOTS)/test_screen[delivery_failed].svg" docs/screens/delivery.svg
+	@cp "$(SNAPSHOTS)/test_screen[history_wide].svg" docs/screens/history.svg
+	@cp "$(SNAPSHOTS)/test_screen[delivery_wide].svg" docs/screens/delivery.svg
+
+recording: $(READY) ## Take the README's minute of the terminal UI anew
+	@$(BIN)/python -m tests.support.film
 
 lock: $(READY) ## Lock the dependencies anew; fails if one has no wheel for a machine we promise
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-header --no-emit-index-url -q -U -o requirements-dev.lock

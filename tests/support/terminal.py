@@ -42,9 +42,12 @@ class Terminal:
 
     def colours(self) -> set[tuple[str, str]]:
         """The colours there are on the screen: of the letters and of the ground."""
+        return {(cell.fg, cell.bg) for row in self.cells() for cell in row}
+
+    def cells(self) -> list[list[pyte.screens.Char]]:
+        """What is on the screen now, row by row."""
         rows, columns = range(self._screen.lines), range(self._screen.columns)
-        cells = (self._screen.buffer[row][column] for row in rows for column in columns)
-        return {(cell.fg, cell.bg) for cell in cells}
+        return [[self._screen.buffer[row][column] for column in columns] for row in rows]
 
     def press(self, *keys: str) -> int:
         """Press these one by one; how many bytes the answer to the last one had."""

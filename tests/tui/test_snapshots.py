@@ -54,6 +54,7 @@ pytestmark = pytest.mark.files_only("draws what queries find, which are tried on
         pytest.param(("g", "h", "f", "e"), (80, 24), id="history_nothing_like_that"),
         pytest.param(("G", "h"), (80, 24), id="history_empty"),
         pytest.param((*HISTORY, "down", "enter"), (80, 24), id="delivery_failed"),
+        pytest.param((*HISTORY, "down", "enter"), WIDE, id="delivery_wide"),
         pytest.param((*HISTORY, "enter"), (80, 24), id="delivery_pending"),
         pytest.param(
             (*HISTORY, "down", "down", "down", "enter"), (80, 24), id="delivery_abandoned"
@@ -221,11 +222,11 @@ def test_delivery_sent_again_after_an_outage(app: WebhooksApp, snap_compare: Sna
 @pytest.mark.parametrize(
     ("picture", "snapshot"),
     [
-        ("webhooks", "test_screen[webhooks]"),
+        ("webhooks", "test_screen[webhooks_wide]"),
         ("edit", "test_screen[edit]"),
         ("secret", "test_secret_shown"),
-        ("history", "test_screen[history]"),
-        ("delivery", "test_screen[delivery_failed]"),
+        ("history", "test_screen[history_wide]"),
+        ("delivery", "test_screen[delivery_wide]"),
     ],
 )
 def test_the_readme_shows_the_screens_as_they_are(picture: str, snapshot: str) -> None:

@@ -1,0 +1,1 @@
+"""The minute of the terminal UI that README shows: `make recording` takes it anew."""
