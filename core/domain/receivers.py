@@ -23,6 +23,7 @@ class Answer:
     body: str  # what its body contains; empty where any body will do
     advice: str
     wants_chat: bool = False  # whether the mending is to send it chat lines
+    source: str = ""  # where it is documented, if not with the receiver's others
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class KnownReceiver:
     name: str
     hosts: str  # a regular expression that the whole host must match
     paths: str  # one that the beginning of the path must match
-    source: str  # where its answers are documented
+    source: str  # where its answers are documented, but for those that say where
     answers: tuple[Answer, ...]  # the first one that fits counts
     takes_chat: bool = False  # whether it takes the format `chat` and nothing else
     chat_behind: str = ""  # what its URL must end with so that it takes chat lines
@@ -51,6 +52,10 @@ class KnownReceiver:
                 return answer
         return None
 
+    def source_of(self, answer: Answer) -> str:
+        """Where that answer is documented."""
+        return answer.source or self.source
+
     def told_of(self, answer: Answer, fmt: Format) -> str:
         """What this answer means to a webhook of that format, and what to do about it."""
         return f"{answer.advice} {self.how_to_chat(fmt)}" if answer.wants_chat else answer.advice
@@ -68,6 +73,22 @@ def _in_between(name: str) -> str:
     )
 
 
+_GOOGLE_S_ERRORS = "https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto"
+_DISCORD_S_ERRORS = "https://docs.discord.com/developers/topics/opcodes-and-status-codes"
+_UNKNOWN_TO_DISCORD = Answer(
+    {401, 404},
+    "",
+    "Discord does not know this address. Copy it anew from the channel's settings, and put /slack "
+    "behind it.",
+    source=_DISCORD_S_ERRORS,
+)
+_TOO_OFTEN_FOR_DISCORD = Answer(
+    {429},
+    "",
+    "Discord is asked too often, and tells nobody how often it may be. Set the pace to 20/min.",
+    source="https://docs.discord.com/developers/topics/rate-limits",
+)
+
 KNOWN_RECEIVERS = (
     KnownReceiver(
         name="Slack",
@@ -82,6 +103,7 @@ KNOWN_RECEIVERS = (
                 "missing_text_or_fallback_or_attachments",
                 "Slack found no text in it.",
                 wants_chat=True,
+                source="https://github.com/slackapi/slack-github-action/issues/117",
             ),
             Answer({400}, "invalid_payload", "Slack did not understand it.", wants_chat=True),
             Answer(
@@ -104,7 +126,12 @@ KNOWN_RECEIVERS = (
                 "channel_",  # channel_not_found, channel_is_archived
                 "The Slack channel is gone or archived. Make a new address for another channel.",
             ),
-            Answer({429}, "", "Slack takes one message a second. Set the pace to 1/s."),
+            Answer(
+                {429},
+                "",
+                "Slack takes one message a second. Set the pace to 1/s.",
+                source="https://docs.slack.dev/apis/web-api/rate-limits",
+            ),
         ),
     ),
     KnownReceiver(
@@ -114,12 +141,19 @@ KNOWN_RECEIVERS = (
         source="https://developers.google.com/workspace/chat/quickstart/webhooks",
         takes_chat=True,
         answers=(
-            Answer({400}, "", "Google Chat did not understand it.", wants_chat=True),
+            Answer(
+                {400},
+                "",
+                "Google Chat did not understand it.",
+                wants_chat=True,
+                source=_GOOGLE_S_ERRORS,
+            ),
             Answer(
                 {401, 403, 404},
                 "",
-                "Google Chat does not know this address. Copy it anew from the space's settings, "
-                "with its key and token.",
+                "Google Chat takes nothing at this address. Copy it anew from the space's "
+                "settings, with its key and token.",
+                source=_GOOGLE_S_ERRORS,
             ),
             Answer({429}, "", "A space takes one message a second. Set the pace to 1/s."),
         ),
@@ -131,14 +165,15 @@ KNOWN_RECEIVERS = (
         source="https://docs.discord.com/developers/resources/webhook",
         takes_chat=True,
         answers=(
-            Answer({400}, "", "Discord found no text in it.", wants_chat=True),
             Answer(
-                {401, 403, 404},
+                {400},
                 "",
-                "Discord does not know this address. Copy it anew from the channel's settings, and "
-                "put /slack behind it.",
+                "Discord did not understand it.",
+                wants_chat=True,
+                source=_DISCORD_S_ERRORS,
             ),
-            Answer({429}, "", "Discord is asked too often. Set the pace to 20/min."),
+            _UNKNOWN_TO_DISCORD,
+            _TOO_OFTEN_FOR_DISCORD,
         ),
     ),
     KnownReceiver(
@@ -150,16 +185,20 @@ KNOWN_RECEIVERS = (
         answers=(
             Answer(
                 {400},
-                "",
+                "50006",
                 "Discord found no text in it.",
                 wants_chat=True,
+                source="https://github.com/discord/discord-api-docs/issues/5424",
             ),
             Answer(
-                {401, 403, 404},
+                {400},
                 "",
-                "Discord does not know this address. Copy it anew from the channel's settings, and "
-                "put /slack behind it.",
+                "Discord did not understand it.",
+                wants_chat=True,
+                source=_DISCORD_S_ERRORS,
             ),
+            _UNKNOWN_TO_DISCORD,
+            _TOO_OFTEN_FOR_DISCORD,
         ),
     ),
     KnownReceiver(
@@ -175,11 +214,11 @@ KNOWN_RECEIVERS = (
                 "It learns the fields from what comes first, so send it a sample.",
             ),
             Answer(
-                {404, 410},
+                {429},
                 "",
-                "Zapier does not know this address any more. Copy it anew from the Zap's trigger.",
+                "Zapier is asked too often. Set a pace.",
+                source="https://help.zapier.com/hc/en-us/articles/29972220283789",
             ),
-            Answer({429}, "", "Zapier is asked too often. Set a pace."),
         ),
     ),
     KnownReceiver(
@@ -195,13 +234,14 @@ KNOWN_RECEIVERS = (
             ),
             Answer(
                 {400},
-                "ueue is full",
+                "Queue is full",
                 "The queue of this webhook at Make is full. Switch its scenario on, or empty it.",
             ),
             Answer(
-                {404, 410},
+                {410},
                 "",
-                "No scenario at Make uses this address. Add it to one, and switch that on.",
+                "No scenario at Make has used this address for five days, so it was switched off. "
+                "Add it to one, and switch that on.",
             ),
             Answer({429}, "", "Make takes 300 requests in 10 seconds. Set the pace to 20/s."),
         ),
@@ -218,11 +258,11 @@ KNOWN_RECEIVERS = (
                 "Pipedream answers before the workflow runs: look into its event history.",
             ),
             Answer(
-                {404, 410},
+                {429},
                 "",
-                "No workflow at Pipedream has this address. Copy it anew from the trigger.",
+                "Pipedream is asked too often. Set a pace.",
+                source="https://pipedream.com/docs/workflows/limits",
             ),
-            Answer({429}, "", "Pipedream is asked too often. Set a pace."),
         ),
     ),
     KnownReceiver(

@@ -111,7 +111,7 @@ def test_whoever_has_chosen_chat_is_not_told_to_choose_it(response: str) -> None
 
 
 def test_discord_is_told_where_chat_lines_go_whichever_format_was_chosen() -> None:
-    asked = "Discord found no text in it. Put /slack behind Discord's URL"
+    asked = "Discord did not understand it. Put /slack behind Discord's URL"
     assert advice(DISCORD, Format.JSON, 400, "") == f"{asked}, and choose the format chat."
     assert advice(DISCORD, Format.CHAT, 400, "") == f"{asked}."
     assert advice_before(DISCORD, Format.CHAT) == "Put /slack behind Discord's URL."
@@ -150,12 +150,15 @@ def test_where_chat_lines_should_go_is_known(
         (SLACK, 429, "rate_limited", "1/s"),
         (GOOGLE, 400, '{"error":{"code":400,"status":"INVALID_ARGUMENT"}}', "the format chat"),
         (GOOGLE, 403, "", "key and token"),
-        (DISCORD, 400, '{"message": "Cannot send an empty message", "code": 50006}', "/slack"),
+        (DISCORD, 400, '{"message": "Cannot send an empty message", "code": 50006}', "no text"),
+        (DISCORD, 400, '{"message": "Invalid Form Body", "code": 50035}', "/slack"),
+        (DISCORD, 401, '{"message": "Invalid Webhook Token", "code": 50027}', "anew"),
         (f"{DISCORD}/slack", 400, '{"message": "Cannot send an empty message"}', "the format chat"),
         (f"{DISCORD}/slack", 404, '{"message": "Unknown Webhook", "code": 10015}', "anew"),
         (ZAPIER, 200, '{"status":"success"}', "whether or not a Zap is on"),
         (MAKE, 200, "Accepted", "which has to be on"),
-        (MAKE, 410, "Gone", "No scenario"),
+        (MAKE, 410, "", "No scenario"),
+        (MAKE, 429, "Too many requests", "20/s"),
         (MAKE, 400, "Queue is full", "full"),
         (PIPEDREAM, 200, "Success!", "event history"),
         (N8N, 404, 'The requested webhook "POST abc" is not registered.', "Publish"),
@@ -182,6 +185,9 @@ def test_what_they_answer_is_explained(url: str, status: int, response: str, wor
         (f"{DISCORD}/slack", 200, "ok"),
         (N8N, 200, '{"message":"Workflow was started"}'),
         (N8N, 404, "<h1>Not Found</h1>"),
+        (MAKE, 404, ""),
+        (ZAPIER, 404, ""),
+        (PIPEDREAM, 404, ""),
         ("https://example.com/hook", 400, "no_text"),
     ],
 )
@@ -202,14 +208,13 @@ def test_what_must_be_known_before_is_said_before(url: str, words: str) -> None:
 def test_the_document_says_the_same() -> None:
     """Copy what is missing there from here."""
     rows = [
-        f"| {receiver.name} | {_written(answer)} | {receiver.told_of(answer, Format.JSON)} |"
+        f"| {receiver.name} | {_written(answer)} | {receiver.told_of(answer, Format.JSON)} "
+        f"| [source]({receiver.source_of(answer)}) |"
         for receiver in KNOWN_RECEIVERS
         for answer in receiver.answers
     ]
-    sources = [f"- {each.name}: <{each.source}>" for each in KNOWN_RECEIVERS]
     document = DOCUMENT.read_text().splitlines()
     assert [line for line in document if line.startswith("| ")][1:] == rows
-    assert [line for line in document if line.startswith("- ")] == sources
 
 
 def _written(answer: Answer) -> str:
