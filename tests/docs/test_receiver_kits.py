@@ -17,8 +17,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.domain.signing import Secret
-from tests.support.kits import RECEIVERS, Kit, NewKit, delivery, for_brevo, for_slack
-from tests.support.programs import needs
+from tests.support.kits import (
+    RECEIVERS,
+    FpmKit,
+    NewKit,
+    delivery,
+    for_brevo,
+    for_slack,
+    needs_fpm,
+)
 from tests.support.services import Brevo, Slack
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -118,19 +125,21 @@ def test_the_answer_does_not_wait_for_the_work(kit: NewKit, brevo: Brevo) -> Non
     assert set(brevo.contacts) == {"amelie@example.com", "b@example.com"}
 
 
-@needs("php", "php-cli")
-def test_where_php_can_answer_before_it_ends_nobody_waits_for_cron(
+@needs_fpm()
+def test_under_php_fpm_it_answers_first_and_works_without_cron(
     slack: Slack, tmp_path: Path
 ) -> None:
-    """As under PHP-FPM; here its function is there, but the answer goes when all is done."""
-    has = "function fastcgi_finish_request(): void {}"
-    script = tmp_path / "under_fpm.php"
-    script.write_text(f"<?php {has} require '{RECEIVERS}/php/receiver.php';")
-    receiver = Kit("php", "slack", tmp_path, **for_slack(slack))
-    receiver.php_alone = str(script)
-    with receiver:
-        receiver.take_and_do(delivery(1, "ticket.created", TICKET))
-        assert len(slack.messages) == 1
+    body = delivery(1, "ticket.created", TICKET)
+    with FpmKit("slack", tmp_path, **for_slack(slack)) as receiver:
+        assert receiver.post(body, Secret("whsec_another").sign(body)) == 401
+        assert receiver.post(b"5", receiver.secret.sign(b"5")) == 400
+        with slack.standing_still("before", "POST") as reached:
+            receiver.take(body)
+            assert reached.wait(PATIENCE)
+            assert slack.messages == []
+        receiver.await_work()
+        receiver.take_and_do(body)
+    assert len(slack.messages) == 1
 
 
 def test_what_was_done_is_known_after_a_restart(kit: NewKit, slack: Slack) -> None:

@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Self
+from uuid import uuid4
 
 import pytest
 
 from core.domain.identity import delivery_id
 from core.domain.signing import SIGNATURE_HEADER, Secret, build_body
-from tests.support.programs import needs
+from tests.support.fastcgi import ask
+from tests.support.programs import find_program, needs
 from tests.support.scene import NOON
 from tests.support.services import Brevo, Mailchimp, Produits, Shopify, Slack, WooCommerce
 from tests.support.waiting import PATIENCE, wait_until
@@ -50,7 +53,6 @@ class Kit(AbstractContextManager["Kit"]):
         self.language, self.handler = language, handler
         self.folder = folder / "aurapos"
         self.secret = SECRET
-        self.php_alone = ""  # the script of a web server that has no cron beside it
         self._env = env
         self._log_path = folder / "kit.log"
         self._held = _reserved()
@@ -75,7 +77,7 @@ class Kit(AbstractContextManager["Kit"]):
         argv = {
             "python": [sys.executable, "receiver.py", self.handler],
             "node": ["node", "receiver.js", self.handler],
-            "php": ["php", "-S", f"127.0.0.1:{self._port}", self.php_alone or "receiver.php"],
+            "php": ["php", "-S", f"127.0.0.1:{self._port}", "receiver.php"],
         }[self.language]
         if sys.platform != "linux":
             self._held.close()
@@ -83,7 +85,7 @@ class Kit(AbstractContextManager["Kit"]):
         self._processes.append(process := self._popen(argv))
         wait_until(lambda: _LISTENS.search(self._log(), begin) or process.poll() is not None)
         assert process.poll() is None, self._log()
-        if self.language == "php" and not self.php_alone:
+        if self.language == "php":
             self._cron = _Cron(lambda: self._popen(["php", "receiver.php", "work"]))
 
     def kill(self) -> None:
@@ -165,6 +167,60 @@ class Kit(AbstractContextManager["Kit"]):
             "SHOP_TIMEZONE": "Europe/Brussels",
             **self._env,
         }
+
+
+class FpmKit(Kit):
+    """PHP's kit under PHP-FPM, with no cron beside it; what a web server would be asks for it."""
+
+    def __init__(self, handler: str, folder: Path, **env: str) -> None:
+        super().__init__("php", handler, folder, **env)
+        self._socket = Path(gettempdir()) / f"aurapos-fpm-{uuid4().hex[:12]}"  # a short path
+        self._config = folder / "fpm.conf"
+
+    def start(self) -> None:
+        account = "user = root\n" if os.geteuid() == 0 else ""
+        self._config.write_text(
+            f"[global]\nerror_log = {self._log_path}\n"
+            f"[shop]\nlisten = {self._socket}\n{account}clear_env = no\n"
+            "pm = static\npm.max_children = 2\n"
+        )
+        fpm = find_fpm()
+        assert fpm is not None, "install php-fpm"
+        argv = [fpm, "--nodaemonize", "--allow-to-run-as-root", "--fpm-config", str(self._config)]
+        self._processes.append(process := self._popen(argv))
+        wait_until(lambda: self._socket.exists() or process.poll() is not None)
+        assert process.poll() is None, self._log()
+
+    def kill(self) -> None:
+        for process in self._processes:
+            process.terminate()  # it ends its children too
+            process.wait(PATIENCE)
+        self._processes = []
+        self._socket.unlink(missing_ok=True)
+
+    def post(self, body: bytes, signature: str | None = "") -> int:
+        variables = {
+            "GATEWAY_INTERFACE": "CGI/1.1",
+            "REQUEST_METHOD": "POST",
+            "SCRIPT_FILENAME": str(RECEIVERS / "php" / "receiver.php"),
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(body)),
+        }
+        if signature is not None:
+            variables["HTTP_X_AURAPOS_SIGNATURE"] = signature or self.secret.sign(body)
+        return ask(self._socket, variables, body)
+
+
+def find_fpm() -> str | None:
+    """PHP-FPM, which Debian calls by its version."""
+    named = find_program("php-fpm") or max(map(str, Path("/usr/sbin").glob("php-fpm*")), default="")
+    return named or None
+
+
+def needs_fpm() -> pytest.MarkDecorator:
+    """As `needs`."""
+    is_missing = find_fpm() is None and "CI" not in os.environ
+    return pytest.mark.skipif(is_missing, reason="there is no php-fpm here: install php-fpm")
 
 
 def _reserved() -> socket.socket:
