@@ -18,6 +18,7 @@ from core.use_cases.queries import WebhookRow
 from core.use_cases.webhook_health import Details, Health, State
 from tui.desk import Desk
 from tui.failures import explain, outcome_of, readable
+from tui.first_steps import in_lines, steps_of
 from tui.states import many, of_delivery, of_webhook
 from tui.timeline import span
 from tui.untrusted import untrusted
@@ -34,8 +35,8 @@ _SECOND = timedelta(seconds=1)
 def card(health: Health, known: Details, desk: Desk, width: int, height: int) -> list[Content]:
     gap = [_GAP] if height >= _ROOMY else []
     lines = [_title(health, width), *gap, *_matter(health, desk, width)]
-    latest = _latest(known, desk, width)
-    lines += [*gap, *latest][: max(0, height - len(lines))] if latest else []
+    for part in (_first_steps(known, width), _latest(known, desk, width)):
+        lines += [*gap, *part][: max(0, height - len(lines))] if part else []
     for part in (_day(health, known, desk, width), _settings(health.webhook, known, desk, width)):
         if part and len(lines) + len(gap) + len(part) <= height:  # a part of a chart is none
             lines += [*gap, *part]
@@ -118,6 +119,14 @@ def _said(health: Health) -> str:
         return ""
     quoted = latest.response or latest.detail
     return f"it said: {outcome_of(latest)}" + (f" “{quoted}”" if quoted else "")
+
+
+def _first_steps(known: Details, width: int) -> list[Content]:
+    if known.first_steps is None:
+        return []
+    steps = steps_of(known.first_steps)
+    done = sum(step.is_done for step in steps)
+    return [heading("FIRST STEPS", f"{done} of {len(steps)} done", width), *in_lines(steps, width)]
 
 
 def _latest(known: Details, desk: Desk, width: int) -> list[Content]:

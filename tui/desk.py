@@ -19,12 +19,13 @@ TELL = "tell whoever runs AuraPOS Webhooks."
 
 @dataclass(frozen=True)
 class Place:
-    """Where the screens open; at most one of the three is given."""
+    """Where the screens open: at one of these at most, but for what narrows down the first."""
 
     webhook_id: int | None = None  # its history
     only_failed: bool = False
     delivery_id: str = ""
     find: str = ""
+    activity: bool = False
 
 
 @dataclass(frozen=True)

@@ -256,6 +256,14 @@ Delivery.add_index(
 Delivery.add_index(
     Delivery.index(
         Delivery.webhook,
+        Delivery.id,
+        name="delivery_given_up",
+        where=SQL("status = 'abandoned'"),
+    ),
+)
+Delivery.add_index(
+    Delivery.index(
+        Delivery.webhook,
         Delivery.settled_at,
         Delivery.id,
         name="delivery_recovery",

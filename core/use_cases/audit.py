@@ -5,7 +5,7 @@ from datetime import datetime
 from core.domain.actors import Actor
 from core.storage.models import AuditEntry
 
-CREATED, SECRET_REGENERATED = "created", "secret regenerated"
+CREATED, SECRET_REGENERATED, SECRET_STORED = "created", "secret regenerated", "secret stored"
 """The actions that the card of a webhook tells about."""
 
 

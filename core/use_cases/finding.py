@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from peewee import fn
@@ -17,21 +17,14 @@ from core.errors import BadInput
 from core.storage.database import connection, one_of
 from core.storage.models import Delivery, Event, Webhook, was_admitted
 from core.use_cases.access import authorize
-from core.use_cases.deliveries import SHORT_PAYLOAD, DeliveryRow, delivery_rows, headline
-from core.use_cases.queries import WebhookRow, webhooks
+from core.use_cases.deliveries import SHORT_PAYLOAD, delivery_rows, headline
+from core.use_cases.queries import WentTo, webhooks
 
 FOUND_AT_MOST = 20
 """How many events are found; each change of a customer has the customer's number as its subject."""
 
 _START_OF_UUID = re.compile(r"[0-9a-f]{12,32}")
 _LARGEST_ID = 2**63 - 1
-
-
-class WentTo(NamedTuple):
-    """A delivery of an event, and the webhook that it is for."""
-
-    webhook: WebhookRow
-    delivery: DeliveryRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from peewee import fn
 
@@ -69,6 +69,13 @@ class Wanted:
 
 ALL = Wanted()
 UNDELIVERED = frozenset(Status) - {Status.DELIVERED}
+
+
+class WentTo(NamedTuple):
+    """A delivery, and the webhook it is for."""
+
+    webhook: WebhookRow
+    delivery: DeliveryRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +147,16 @@ def deliveries(
     """
     with connection():
         find_webhook(actor, webhook_id)
-        return delivery_rows(_wanted_ids(webhook_id, wanted, limit, before))
+        return delivery_rows(_wanted_ids(webhook_id, wanted, limit, _Span(before)))
 
 
 def deliveries_of_business(
-    actor: Actor, business_id: int, limit: int = HISTORY_LENGTH, *, wanted: Wanted = ALL
+    actor: Actor,
+    business_id: int,
+    limit: int = HISTORY_LENGTH,
+    *,
+    wanted: Wanted = ALL,
+    before: int | None = None,
 ) -> list[DeliveryRow]:
     """The same over all webhooks of a business."""
     with connection():
@@ -152,17 +164,25 @@ def deliveries_of_business(
         standing = Webhook.select(Webhook.id).where(
             (Webhook.business == business_id) & Webhook.deleted_at.is_null()
         )
+        latest: list[int] = []
         # One webhook at a time: asked for all at once, the engine would sort their whole histories.
-        latest = [_wanted_ids(row[0], wanted, limit) for row in standing.tuples()]
-        return delivery_rows(nlargest(limit, chain.from_iterable(latest)))
+        # Once a page is full, only what is newer than its last row is asked of the others.
+        for (webhook_id,) in standing.tuples():
+            after = latest[-1] if len(latest) == limit else None
+            found = _wanted_ids(webhook_id, wanted, limit, _Span(before, after))
+            latest = nlargest(limit, chain(latest, found))
+        return delivery_rows(latest)
 
 
-def _wanted_ids(
-    webhook_id: int, wanted: Wanted, limit: int, before: int | None = None
-) -> list[int]:
+class _Span(NamedTuple):
+    """Between which deliveries to look, by their ids and without these two."""
+
+    before: int | None = None
+    after: int | None = None
+
+
+def _wanted_ids(webhook_id: int, wanted: Wanted, limit: int, span: _Span) -> list[int]:
     which = Delivery.webhook == webhook_id
-    if before is not None:
-        which &= Delivery.id < before
     if wanted.since is not None:
         which &= Delivery.created_at >= wanted.since
     if wanted.event is not None:
@@ -175,21 +195,23 @@ def _wanted_ids(
     if not wanted.statuses or Status.DELIVERED in wanted.statuses:
         if wanted.statuses:
             which &= Delivery.status.in_(wanted.statuses)
-        return _latest_ids(which, limit)
-    return nlargest(limit, chain.from_iterable(_undelivered(which, wanted.statuses, limit)))
+        return _latest_ids(which, limit, span)
+    return nlargest(limit, chain.from_iterable(_undelivered(which, wanted.statuses, limit, span)))
 
 
-def _undelivered(which: Any, statuses: Collection[Status], limit: int) -> Iterator[list[int]]:
+def _undelivered(
+    which: Any, statuses: Collection[Status], limit: int, span: _Span
+) -> Iterator[list[int]]:
     """The ids by the indexes that hold few rows: looking through the history would pass everything
     that was delivered. The predicates are literals, since with bound values these indexes are not
     used.
     """
     if Status.ABANDONED in statuses:
-        yield _latest_ids(which & has_status(Status.ABANDONED), limit, _NOT_BY_INDEX)
+        yield _latest_ids(which & has_status(Status.ABANDONED), limit, span)
     waiting = [status for status in WAITING if status in statuses]
     if waiting:
         is_waiting = Delivery.due_at.is_null(is_null=False) & Delivery.status.in_(waiting)
-        yield _latest_ids(which & is_waiting, limit, _NOT_BY_INDEX)
+        yield _latest_ids(which & is_waiting, limit, span, _NOT_BY_INDEX)
 
 
 def _says(text: str) -> Any:
@@ -222,7 +244,16 @@ def _latest(which: Any, limit: int) -> list[DeliveryRow]:
 _NOT_BY_INDEX = off_index(Delivery.id)
 
 
-def _latest_ids(which: Any, limit: int, by: Any = Delivery.id) -> list[int]:
+_ANYWHERE = _Span()
+
+
+def _latest_ids(
+    which: Any, limit: int, span: _Span = _ANYWHERE, by: Any = Delivery.id
+) -> list[int]:
+    if span.before is not None:
+        which &= by < span.before
+    if span.after is not None:
+        which &= by > span.after
     latest = Delivery.select(Delivery.id).where(which).order_by(by.desc()).limit(limit)
     return [row[0] for row in latest.tuples()]
 

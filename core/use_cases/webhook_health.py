@@ -27,8 +27,9 @@ from core.storage.models import (
     was_admitted,
 )
 from core.use_cases.access import authorize
-from core.use_cases.audit import CREATED, SECRET_REGENERATED
+from core.use_cases.audit import CREATED, SECRET_REGENERATED, SECRET_STORED
 from core.use_cases.deliveries import SHORT_PAYLOAD, DeliveryRow, delivery_rows, headline
+from core.use_cases.first_steps import FirstSteps, first_steps
 from core.use_cases.queries import HISTORY_LENGTH, WebhookRow, deliveries, webhook, webhooks
 from core.use_cases.workers import last_tick, waiting_since
 
@@ -88,6 +89,7 @@ class Details:
     latest: tuple[DeliveryRow, ...]  # as many as its history shows first
     made_by: str  # "" where the trail does not say it
     secret_renewed_at: datetime | None
+    first_steps: FirstSteps | None  # until they are over
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ def overview(actor: Actor, business_id: int, now: datetime) -> Overview:
 def details(actor: Actor, webhook_id: int) -> Details:
     """What is known about a webhook besides its health. Raises what `authorize` raises."""
     with connection():
+        row = webhook(actor, webhook_id)
         latest = tuple(deliveries(actor, webhook_id))
         done = {
             action: (at, login)
@@ -153,14 +156,17 @@ def details(actor: Actor, webhook_id: int) -> Details:
             )
             .where(
                 (AuditEntry.webhook_id == webhook_id)
-                & (AuditEntry.business_id == webhook(actor, webhook_id).business_id)
-                & AuditEntry.action.in_((CREATED, SECRET_REGENERATED))
+                & (AuditEntry.business_id == row.business_id)
+                & AuditEntry.action.in_((CREATED, SECRET_REGENERATED, SECRET_STORED))
             )
             .order_by(AuditEntry.id)
             .tuples()
         }
+    _, made_by = done.get(CREATED, (None, ""))
     renewed_at, _ = done.get(SECRET_REGENERATED, (None, ""))
-    return Details(webhook_id, latest, done.get(CREATED, (None, ""))[1], renewed_at)
+    stored_at, _ = done.get(SECRET_STORED, (None, ""))
+    steps = first_steps(row, latest, stored_at, renewed_at)
+    return Details(webhook_id, latest, made_by, renewed_at, steps)
 
 
 def _just_now(business_id: int, webhook_ids: list[int]) -> tuple[Happened, ...]:

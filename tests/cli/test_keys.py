@@ -123,23 +123,24 @@ class TestAuthorizedKeys:
         assert line.startswith('restrict,pty,command="exec /usr/bin/env -i ')
         assert line.endswith(f'" {TYPE} {KEY}\n')
         assert " -I -m tui.cli --config /" in line
-        assert "tui --as marie --key SHA256:" in line
+        assert "ssh --as marie --key SHA256:" in line
+        assert line.split('" ssh-')[0].endswith(" --ui-only")
+        assert 'SSH_ORIGINAL_COMMAND=\\"$SSH_ORIGINAL_COMMAND\\"' in line
 
-    def test_a_key_that_may_export_is_listed_and_has_what_was_asked(
+    def test_a_key_that_may_export_is_listed_and_has_more_than_the_ui(
         self, installed: Installation
     ) -> None:
         (installed.folder / "marie.pub").write_text(f"{TYPE} {KEY} books@till")
         key = ("member", "add", "marie", "--key-file", "marie.pub")
-        assert "SSH_ORIGINAL_COMMAND" not in installed.ok("authorized-keys", TYPE, KEY)
         fingerprint = installed.json(*key, "--allow", "export")["fingerprint"]
         [line] = installed.ok("authorized-keys", TYPE, KEY).splitlines()
         assert f"ssh --as marie --key {fingerprint}" in line
-        assert 'SSH_ORIGINAL_COMMAND=\\"$SSH_ORIGINAL_COMMAND\\"' in line
+        assert "--ui-only" not in line
         assert f"{fingerprint} (export)" in installed.ok("member", "list")
         [member] = installed.json("member", "list")
         assert member["exporting"] == [fingerprint]
         installed.ok(*key, "--allow", "nothing")
-        assert "SSH_ORIGINAL_COMMAND" not in installed.ok("authorized-keys", TYPE, KEY)
+        assert "--ui-only" in installed.ok("authorized-keys", TYPE, KEY)
         [member] = installed.json("member", "list")
         assert "exporting" not in member
 

@@ -22,11 +22,13 @@ from tests.support.scene import (
     OPERATOR,
     add_webhook,
     close_database,
+    only_delivery,
     publish_ticket,
 )
 from tui.cli import exporting
 from tui.cli.main import main
 from tui.cli.ssh_grammar import LONGEST, USAGE, Asked, NotInGrammar, parse
+from tui.desk import Desk, Place
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 _STARTS = {
@@ -70,9 +72,10 @@ class Client:
         self._config = folder / "c.toml"
         self._config.write_text(f'[database]\nurl = "{database}"\n')
 
-    def ask(self, command: str) -> Result:
+    def ask(self, command: str, *options: str) -> Result:
         """The way that sshd takes, from the forced command on."""
         args = ["--config", str(self._config), "ssh", "--as", "marie", "--key", self.fingerprint]
+        args += options
         close_database()
         try:
             return CliRunner().invoke(main, args, env={"SSH_ORIGINAL_COMMAND": command})
@@ -170,6 +173,10 @@ PLACES = (
     "status {}",
     "status{}",
     "find 1 {}",
+    "open {}",
+    "open 1{}",
+    "open 1 {}",
+    "activity {}",
 )
 COMMANDS = [
     "sh",
@@ -211,7 +218,13 @@ COMMANDS = [
     "export --after 1 --json",
     "export --event ping",
     "export --event ticket",
-    "open 1",
+    "open",
+    "open x",
+    "open 1 2",
+    "open 7f3a0000-0000-4000-8000-00000000000g",
+    "open 1 --json",
+    "activity 1",
+    "activity --failed",
 ]
 
 
@@ -315,7 +328,7 @@ def test_a_key_that_was_granted_nothing_is_answered_nothing(business: int, clien
     allow(business, may_export=None)
     assert client.ok("export --after 0"), "whoever says nothing of it changes nothing"
     allow(business, may_export=False)
-    for command in ("export --after 0", "history 1", "status", "find 1"):
+    for command in ("export --after 0", "history 1", "status", "find 1", "find 1 --json"):
         assert "This key may not do that" in client.refused(command)
 
 
@@ -355,7 +368,78 @@ def test_a_key_that_is_taken_away_in_the_middle_ends_it_at_the_next_page(
     assert len(ids) == 5
 
 
-def test_without_a_command_it_is_the_terminal_ui_that_it_asks_for(client: Client) -> None:
-    done = client.ask("")
+@pytest.mark.parametrize("command", ["", "open 1", "activity"])
+def test_without_a_command_or_with_a_place_it_asks_for_the_terminal_ui(
+    client: Client, command: str
+) -> None:
+    done = client.ask(command)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "needs a terminal" in done.stderr
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Desk]:
+    """At a terminal, each desk at which the UI is opened."""
+    desks: list[Desk] = []
+    for module in ("terminal", "over_ssh"):
+        monkeypatch.setattr(f"tui.cli.{module}.is_on_terminal", lambda: True)
+    monkeypatch.setattr("tui.cli.terminal.run", desks.append)
+    return desks
+
+
+UI_ONLY = "--ui-only"
+
+
+@pytest.mark.parametrize("options", [(), (UI_ONLY,)], ids=["may export", "ui only"])
+def test_with_a_terminal_a_key_opens_the_ui_where_it_asks(
+    business: int, client: Client, vault: Vault, opened: list[Desk], options: tuple[str, ...]
+) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    fan_out(1, NOON)
+    delivery = str(only_delivery(webhook.id).uuid)
+    for command, place in {
+        "": Place(),
+        "find 12": Place(find="12"),
+        f"open {webhook.id}": Place(webhook.id),
+        f"open --failed {webhook.id}": Place(webhook.id, only_failed=True),
+        f"open {delivery}": Place(delivery_id=delivery),
+        "activity --read-only": Place(activity=True),
+    }.items():
+        done = client.ask(command, *options)
+        assert (done.exit_code, done.stdout, done.stderr) == (0, "", ""), command
+        desk = opened.pop()
+        assert (desk.place, desk.read_only) == (place, "--read-only" in command)
+        assert (desk.actor.login, desk.actor.origin) == ("marie", f"tui {client.fingerprint}")
+
+
+def test_what_is_not_its_own_it_does_not_open(
+    business: int, client: Client, vault: Vault, opened: list[Desk]
+) -> None:
+    theirs = add_webhook_of(add_business(OPERATOR, "Chez Paul", "group", "paul", NOON), vault)
+    for options in ((), (UI_ONLY,)):
+        refused = client.ask(f"open {theirs}", *options)
+        assert refused.exit_code == 1
+        nothing = client.ask("open 77", *options).stderr
+        assert refused.stderr == nothing.replace("77", str(theirs))
+    assert opened == []
+
+
+@pytest.mark.parametrize(
+    "command", ["export --after 0", "history 1", "status", "find 1 --json", "sh -i", "touch owned"]
+)
+def test_a_key_for_the_ui_only_opens_the_ui_whatever_else_it_asks(
+    business: int, client: Client, opened: list[Desk], started: list[str], command: str
+) -> None:
+    publish_ticket(business)
+    done = client.ask(command, UI_ONLY)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    assert [desk.place for desk in opened] == [Place()]
+    assert started == []
+
+
+def test_asked_for_json_a_terminal_has_the_answer(
+    business: int, client: Client, opened: list[Desk]
+) -> None:
+    assert json.loads(client.ok("find 12 --json")) == []
+    assert opened == []

@@ -54,7 +54,7 @@ def test_a_secret_is_found_nowhere(tmp_path: Path, database_url: str) -> None:
             secrets.append(t.wait_for(r"whsec_[A-Za-z0-9]{44}").group())
             t.press("\t", "aaaaaa", "\r", "q", "q")
             shown = len(t.written)
-            t.press("h", "q", "?", "q", "a", "q", "q")
+            t.press("h", "q", "?", "q", "a", "q", "A", "q", "q")
             t.wait_for_end()
             told["the screens after it"] = t.written[shown:].decode()
         with installed.worker() as worker:

@@ -124,7 +124,7 @@ def test_each_key_opens_its_own_business(sshd: Sshd) -> None:
         marie.wait_for("No webhooks yet")
         marie.press("n", "https://hooks.example.org/aurapos", "\x13")
         marie.wait_for("whsec_")
-        marie.press("q", "q", "a")
+        marie.press("q", "q", "A")
         marie.wait_for(r"created +https://hooks")
         marie.wait_for(r"tui SHA256:\S{43} 127.0.0.1 · created · https://hooks.example.org/aurapos")
         assert "hooks.example.org" not in paul.text
@@ -174,6 +174,18 @@ def test_a_key_that_may_export_has_the_answer_without_a_terminal(
 
 def books_key(sshd: Sshd) -> tuple[str | Path, ...]:
     return "--business", "1", "--key-file", sshd.folder / "books.pub"
+
+
+@pytest.mark.parametrize("key", ["marie", "books"])
+def test_with_a_terminal_it_opens_where_it_asks(
+    installed: Installation, sshd: Sshd, key: str
+) -> None:
+    installed.ok("emit", "ticket.created", "--business", "1", stdin=b'{"numero": "4711"}')
+    with sshd.session(key, "-o", "RemoteCommand=find 4711") as terminal:
+        terminal.wait_for("Webhooks › Find")
+        terminal.wait_for("Ticket 4711")
+    with sshd.session(key, "-o", "RemoteCommand=activity --read-only") as terminal:
+        terminal.wait_for("Webhooks › Activity .*read only")
 
 
 def test_its_terminal_ui_is_the_same(sshd: Sshd) -> None:

@@ -182,6 +182,52 @@ def test_so_do_the_list_and_its_card(
         assert t.bytes_during(2) == 0
 
 
+@pytest.mark.slow
+@of_the_terminal
+@pytest.mark.parametrize(
+    ("columns", "rows", "opening", "rest", "new"),
+    [
+        pytest.param(80, 24, 8_000, 2_500, 3_000, id="80x24"),
+        pytest.param(120, 40, 24_000, 3_500, 8_000, id="120x40"),
+    ],
+)
+def test_so_does_activity(
+    busy: Installation,
+    receiver: Scripted,
+    columns: int,
+    rows: int,
+    opening: int,
+    rest: int,
+    new: int,
+) -> None:
+    """What lies beside the list comes once, at the end of a run of keys."""
+    busy.add_webhook(f"{receiver.url}/2")
+    busy.push(20, first=100)
+    busy.ok("tick")
+    as_marie = ("--config", str(busy.config), "tui", "--as", "marie")
+    with terminal(busy.folder, *as_marie, columns=columns, rows=rows) as t:
+        t.wait_for("LAST DELIVERIES")
+        t.press("")
+        before = len(t.written)
+        t.press("a")
+        t.wait_for("of 50")
+        if columns >= 100:
+            t.wait_for("── payload ──")
+        t.press("")
+        assert len(t.written) - before <= opening
+        assert t.bytes_during(2) == 0
+        before = len(t.written)
+        run = [*"jjjkkkjjj"]
+        for key in run:
+            t.process.send(key)
+            t.bytes_during(0.05)
+        t.press("")
+        assert len(t.written) - before <= 500 * len(run) + rest
+        assert t.bytes_during(2) == 0
+        t.press("g")
+        assert min(cost_of_a_new_row(busy, t) for _ in range(3)) <= new
+
+
 def cost_of_a_new_row(busy: Installation, marie: Terminal) -> int:
     before = len(marie.written)
     busy.emit('{"numero": "the new one"}')
@@ -352,6 +398,8 @@ def test_it_opens_at_a_place_and_to_look_only(busy: Installation) -> None:
         t.wait_for("Read only: nothing is changed")
     with terminal(busy.folder, *as_marie, "--find", "17") as t:
         t.wait_for("New customer 17")
+    with terminal(busy.folder, *as_marie, "--activity") as t:
+        t.wait_for("Webhooks › Activity")
     with terminal(busy.folder, *as_marie, "--webhook", "7") as t:
         t.wait_for("There is no webhook 7 here")
         assert t.wait_for_end() == 1

@@ -349,8 +349,8 @@ class TestMakingAWebhook:
 
 @of_the_screen
 class TestTheSecret:
-    def test_what_is_pasted_back_is_compared(self, empty: Desk) -> None:
-        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+    def test_what_is_pasted_back_is_compared(self, desk: Desk) -> None:
+        app = OnePage(desk, ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "tab", typed("wrong1"))
@@ -374,9 +374,9 @@ class TestTheSecret:
 
     @pytest.mark.parametrize("focus", [(), ("tab",)])
     def test_what_is_pasted_is_checked_wherever_the_focus_is(
-        self, empty: Desk, focus: tuple[str, ...]
+        self, desk: Desk, focus: tuple[str, ...]
     ) -> None:
-        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+        app = OnePage(desk, ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, *focus)
@@ -402,8 +402,8 @@ class TestTheSecret:
         play(app, script)
         assert app.return_code == 0
 
-    def test_confirmed_it_is_left_at_once(self, empty: Desk) -> None:
-        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+    def test_confirmed_it_is_left_at_once(self, desk: Desk) -> None:
+        app = OnePage(desk, ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             app.post_message(Paste(SECRET.reveal()))
@@ -413,8 +413,8 @@ class TestTheSecret:
         play(app, script)
         assert app.return_code == 0
 
-    def test_control_c_ends_nothing_and_says_so(self, empty: Desk) -> None:
-        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+    def test_control_c_ends_nothing_and_says_so(self, desk: Desk) -> None:
+        app = OnePage(desk, ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "ctrl+c", "ctrl+c")

@@ -48,7 +48,7 @@ def test_a_ticket_and_what_became_of_it(sold: WebhooksApp) -> None:
         assert says(sold, "pay.example.net/…/aurapos waits, try 3 of 5")
         assert says(sold, "ci.example.com/in arrived")
         await press(pilot, "j", "enter")
-        assert "History › 7f3a…" in crumbs_of(sold)
+        assert "Find › 7f3a…" in crumbs_of(sold)
         await press(pilot, "q")
         assert says(sold, "Ticket 4711")
         await press(pilot, "q")
@@ -67,7 +67,7 @@ def test_enter_on_the_event_itself_opens_its_first_delivery(sold: WebhooksApp) -
 
 @pytest.mark.files_only("is about the screen")
 @pytest.mark.parametrize(
-    "pressed", [("h",), ("h", "enter"), ("a",), ("n", "tab"), ("question_mark",)]
+    "pressed", [("h",), ("h", "enter"), ("a",), ("A",), ("n", "tab"), ("question_mark",)]
 )
 def test_it_is_there_from_anywhere(sold: WebhooksApp, pressed: tuple[str, ...]) -> None:
     async def script(pilot: Pilot[None]) -> None:

@@ -68,6 +68,18 @@ def test_what_is_found(desk: Desk) -> None:
     play(app, script)
 
 
+def test_what_all_webhooks_were_sent(desk: Desk) -> None:
+    app = opened_at(desk, Place(activity=True))
+
+    async def script(pilot: Pilot[None]) -> None:
+        assert crumbs_of(app).startswith("Webhooks › Activity")
+        assert says(app, "T-113")
+        await press(pilot, "q")
+        assert crumbs_of(app).startswith("Webhooks  ")
+
+    play(app, script)
+
+
 def test_it_is_gone_to_once(desk: Desk) -> None:
     add_business(OPERATOR, "Chez Marie 2", "group", "marie", NOON)
     app = opened_at(desk, Place(find="T-112"))

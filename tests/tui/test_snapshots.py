@@ -9,21 +9,27 @@ import pytest
 
 from core.domain.actors import Actor
 from core.domain.checking import Ping, Reaction, report
-from core.domain.delivery import Recovery
+from core.domain.delivery import Recovery, Status
+from core.domain.events import EventType
 from core.domain.signing import Secret
 from core.storage.database import proxy
 from core.storage.vault import Vault
 from core.use_cases import workers
 from core.use_cases.businesses import add_business, set_business
+from core.use_cases.first_steps import note_secret_stored
 from tests.support.addresses import add_address, ask
-from tests.support.scene import MINUTE, NOON, OPERATOR
+from tests.support.scene import MARIE, MINUTE, NOON, OPERATOR
 from tests.support.showcase import (
+    CI,
+    OK,
     OnePage,
     abandoned_in_outage,
+    add_delivery,
     forget_the_past,
     keys,
     make_desk,
     register_three,
+    tick,
     typed,
 )
 from tui.app import WebhooksApp
@@ -76,7 +82,11 @@ pytestmark = pytest.mark.files_only("draws what queries find, which are tried on
         pytest.param(("n", "tab", "down", "down", "w"), (80, 24), id="catalogue"),
         pytest.param(("r", "space"), (80, 24), id="recover"),
         pytest.param(("g", "r"), (80, 24), id="recover_empty"),
-        pytest.param(("a",), (80, 24), id="trail"),
+        pytest.param(("a",), (80, 24), id="activity"),
+        pytest.param(("a",), SMALL, id="activity_small"),
+        pytest.param(("a",), WIDE, id="activity_wide"),
+        pytest.param(("a", "f", "slash", typed("refused")), (80, 24), id="activity_filtered"),
+        pytest.param(("A",), (80, 24), id="trail"),
         pytest.param(("F", typed("T-112"), "enter"), (80, 24), id="find"),
         pytest.param(("F", typed("T-112"), "enter"), SMALL, id="find_small"),
         pytest.param(("F", typed("112"), "enter"), (80, 24), id="find_nothing"),
@@ -126,13 +136,23 @@ def test_webhooks_without_a_worker(empty: Desk, vault: Vault, snap_compare: Snap
     assert snap_compare(WebhooksApp(empty), run_before=keys())
 
 
+@pytest.mark.parametrize("size", [(80, 24), WIDE, SMALL], ids=["usual", "wide", "small"])
+def test_first_steps(empty: Desk, vault: Vault, snap_compare: Snap, size: tuple[int, int]) -> None:
+    register_three(vault, 1)
+    note_secret_stored(MARIE, CI, NOON)
+    add_delivery(900, CI, EventType.PING, Status.DELIVERED, NOON, OK)
+    tick()
+    assert snap_compare(WebhooksApp(empty), run_before=keys(), terminal_size=size)
+
+
 @pytest.mark.parametrize(
     ("pressed", "table"),
     [
         pytest.param(("n", "escape"), "attempt", id="webhooks"),
         pytest.param(HISTORY, "attempt", id="history"),
         pytest.param("r", "attempt", id="recover"),
-        pytest.param("a", "audit_entry", id="trail"),
+        pytest.param("a", "attempt", id="activity"),
+        pytest.param("A", "audit_entry", id="trail"),
     ],
 )
 def test_database_that_fails(
@@ -190,6 +210,16 @@ def test_not_an_owner(desk: Desk, snap_compare: Snap) -> None:
 
 def test_trail_empty(empty: Desk, snap_compare: Snap) -> None:
     forget_the_past()
+    assert snap_compare(WebhooksApp(empty), run_before=keys("A"))
+
+
+@pytest.mark.parametrize("size", [(80, 24), WIDE], ids=["usual", "wide"])
+def test_activity_empty(empty: Desk, snap_compare: Snap, size: tuple[int, int]) -> None:
+    assert snap_compare(WebhooksApp(empty), run_before=keys("a"), terminal_size=size)
+
+
+def test_activity_before_the_first_delivery(empty: Desk, vault: Vault, snap_compare: Snap) -> None:
+    register_three(vault, 1)
     assert snap_compare(WebhooksApp(empty), run_before=keys("a"))
 
 

@@ -10,16 +10,16 @@ from core.use_cases import businesses, membership
 from core.use_cases.membership import KeyRow
 from tui.cli.program import Program, pass_program
 
-# From the client come only what sshd itself says of it and the terminal's name; nothing that is
-# read as code, a path or a locale. What it asks for reaches a key alone that may ask.
+# From the client come only what sshd itself says of it, the terminal's name and what it asks for,
+# which is held against a closed grammar; nothing that is read as code, a path or a locale.
 _ENVIRONMENT = (
     'TERM="$TERM"',
     'SSH_CONNECTION="$SSH_CONNECTION"',
     'SSH_USER_AUTH="$SSH_USER_AUTH"',
     "PATH=/usr/bin:/bin",
     "LC_ALL=C.UTF-8",
+    'SSH_ORIGINAL_COMMAND="$SSH_ORIGINAL_COMMAND"',
 )
-_ASKED = 'SSH_ORIGINAL_COMMAND="$SSH_ORIGINAL_COMMAND"'
 
 
 @click.command("authorized-keys", short_help="For sshd: what a key opens.")
@@ -49,8 +49,8 @@ def _forced(program: Program, key: KeyRow, fingerprint: str) -> str:
         sys.executable,
         "-I",  # neither the client's environment nor a folder's files are read as code
         *("-m", "tui.cli", "--config", str(program.config_path.resolve())),
-        *("ssh" if key.may_export else "tui", "--as", key.login, "--key", fingerprint),
+        *("ssh", "--as", key.login, "--key", fingerprint),
+        *([] if key.may_export else ["--ui-only"]),
     ]
-    environment = [*_ENVIRONMENT, *[_ASKED] * key.may_export]
-    told = f"exec /usr/bin/env -i {' '.join(environment)} {shlex.join(command)}"
+    told = f"exec /usr/bin/env -i {' '.join(_ENVIRONMENT)} {shlex.join(command)}"
     return told.replace('"', '\\"')

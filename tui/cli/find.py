@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
-from core.use_cases.finding import FoundEvent, WentTo
+from core.use_cases.finding import FoundEvent
 from core.use_cases.finding import find as find_events
+from core.use_cases.queries import WentTo
 from tui.cli.delivery import next_of
 from tui.cli.output import print_json, print_table
 from tui.cli.program import (

@@ -1,9 +1,9 @@
-"""`ssh`: what a key that may export asked sshd for, answered for its own businesses."""
+"""`ssh`: what a key asked sshd for: a place in the UI, or an answer for its own businesses."""
 
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import click
@@ -23,7 +23,8 @@ from tui.cli.find import print_found
 from tui.cli.output import print_json, print_table, say
 from tui.cli.program import Program, actor_as, pass_program
 from tui.cli.ssh_grammar import Asked, NotInGrammar
-from tui.cli.terminal import tui
+from tui.cli.terminal import is_on_terminal, tui
+from tui.desk import Place
 from tui.failures import titled
 
 
@@ -53,26 +54,55 @@ class _Session:
         return rows
 
 
-@click.command(short_help="For sshd: answer what a key that may export asks for.")
+@click.command(short_help="For sshd: open the UI where a key asks for, or answer it.")
 @click.option("--as", "login", metavar="LOGIN", required=True, help="Whose key it is.")
 @click.option("--key", metavar="FINGERPRINT", required=True, help="Which key it is.")
+@click.option("--ui-only", is_flag=True, help="The key may open the terminal UI and no more.")
 @click.pass_context
-def ssh(ctx: click.Context, login: str, key: str) -> None:
-    """For sshd: answer what a key that may export asks for, and nothing else.
+def ssh(ctx: click.Context, login: str, key: str, *, ui_only: bool) -> None:
+    """For sshd: open the UI where a key asks for, or answer what one that may export asks.
 
-    It stands in SSH_ORIGINAL_COMMAND: export, history ID, find TEXT or status. Without one the
-    terminal UI opens.
+    It stands in SSH_ORIGINAL_COMMAND: find TEXT, open ID or activity, with a terminal; export,
+    history ID, find TEXT or status. Without one the UI opens at its list.
     """
-    raw = os.environb.get(b"SSH_ORIGINAL_COMMAND", b"")
-    if not raw:
-        ctx.invoke(tui, login=login, key=key, business_id=None)
-        return
+    asked = _asked(os.environb.get(b"SSH_ORIGINAL_COMMAND", b""), ui_only=ui_only)
+    place = _place(asked)
+    if ui_only or place is not None:
+        at = asdict(place or Place())  # the options of `tui` are called the same
+        read_only = ssh_grammar.READ_ONLY in asked.options
+        ctx.invoke(tui, login=login, key=key, business_id=None, read_only=read_only, **at)
+    else:
+        ctx.invoke(_answer, session=_Session(login, key), asked=asked)
+
+
+def _asked(raw: bytes, *, ui_only: bool) -> Asked:
+    """What it is; of a key that may open the UI alone, whatever is no place in it is nothing."""
     try:
-        asked = ssh_grammar.parse(raw)
+        return ssh_grammar.parse(raw) if raw else _NOTHING
     except NotInGrammar:
+        if ui_only:
+            return _NOTHING
         click.echo(ssh_grammar.USAGE, err=True)
         sys.exit(2)
-    ctx.invoke(_answer, session=_Session(login, key), asked=asked)
+
+
+def _place(asked: Asked) -> Place | None:
+    """Where the UI is to open; None where what was asked is answered without one."""
+    match asked:
+        case Asked(word=""):
+            return Place()
+        case Asked(word="activity"):
+            return Place(activity=True)
+        case Asked(word="open", argument=number) if number.isdecimal():
+            return Place(int(number), only_failed=ssh_grammar.FAILED in asked.options)
+        case Asked(word="open", argument=delivery_id):
+            return Place(delivery_id=delivery_id)
+        case Asked(word="find", argument=text) if is_on_terminal() and not asked.as_json:
+            return Place(find=text)
+    return None
+
+
+_NOTHING = Asked("")
 
 
 @pass_program

@@ -25,7 +25,11 @@ _MOMENT = re.compile(
 _EVENT = re.compile("|".join(map(re.escape, SELECTABLE)))
 _FORMAT = re.compile("ndjson|csv")
 _TEXT = re.compile(r"[^-'\"`$\\<>|&;*?~!{}()\[\]][^'\"`$\\<>|&;*?~!{}()\[\]]{0,63}")
+_PLACE = re.compile(
+    r"[0-9]{1,10}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII
+)
 _JSON = "--json"
+FAILED, READ_ONLY = "--failed", "--read-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class _Rule:
 
 
 _RULES: Mapping[str, _Rule] = {
+    "activity": _Rule(flags=frozenset({READ_ONLY})),
     "export": _Rule(
         options={
             "--since": _MOMENT,
@@ -48,15 +53,17 @@ _RULES: Mapping[str, _Rule] = {
             "--format": _FORMAT,
         }
     ),
-    "find": _Rule(argument=_TEXT, flags=frozenset({_JSON})),
+    "find": _Rule(argument=_TEXT, flags=frozenset({_JSON, READ_ONLY})),
     "history": _Rule(argument=_NUMBER, flags=frozenset({_JSON})),
+    "open": _Rule(argument=_PLACE, flags=frozenset({FAILED, READ_ONLY})),
     "status": _Rule(flags=frozenset({_JSON})),
 }
 
 USAGE = (
     "This key may ask for: export [--since T] [--until T] [--after CURSOR] [--event E] "
     "[--undelivered ID] [--format ndjson|csv], history ID [--json], find TEXT [--json], "
-    "status [--json]; without a command it opens the terminal UI."
+    "status [--json]; with a terminal (ssh -t) it opens the UI at find TEXT, open ID [--failed] or "
+    "activity, each with [--read-only] too; without a command at the list."
 )
 """What is said to whatever is none of it; of that nothing is said again."""
 

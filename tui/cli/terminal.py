@@ -56,6 +56,7 @@ _MORE_COLOURS = {"truecolor", "24bit"}
     type=click.Choice([each.value for each in Theme]),
     help="In these colours, this time.",
 )
+@click.option("--activity", is_flag=True, help="Open the deliveries of all webhooks.")
 @click.option("--read-only", is_flag=True, help="Change nothing in this session.")
 @pass_program
 def tui(
@@ -69,10 +70,11 @@ def tui(
     theme: str | None,
     *,
     only_failed: bool,
+    activity: bool,
     read_only: bool,
 ) -> None:
     """Manage webhooks in the terminal."""
-    place = Place(webhook_id, only_failed, delivery_id, find)
+    place = Place(webhook_id, only_failed, delivery_id, find, activity)
     _refuse_two_places(place)
     if not is_on_terminal():
         told = "The terminal UI needs a terminal: run it from one (ssh -t)."
@@ -96,9 +98,9 @@ def _in_theme(asked: str | None, desk: Desk) -> Desk:
 
 
 def _refuse_two_places(place: Place) -> None:
-    given = (place.webhook_id is not None, bool(place.delivery_id), bool(place.find))
-    if sum(given) > 1:
-        raise click.UsageError("Give one of --webhook, --delivery and --find.")
+    given = (place.webhook_id is not None, place.delivery_id, place.find, place.activity)
+    if sum(map(bool, given)) > 1:
+        raise click.UsageError("Give one of --webhook, --delivery, --find and --activity.")
     if place.only_failed and place.webhook_id is None:
         raise click.UsageError("--failed needs a webhook: add --webhook ID.")
 

@@ -15,7 +15,7 @@ from core.domain.own_headers import variable_of
 from core.domain.signing import build_headers
 from core.use_cases import queries, services
 from core.use_cases.deliveries import DeliveryRow
-from core.use_cases.queries import DeliveryDetail, WebhookRow
+from core.use_cases.queries import DeliveryDetail, WebhookRow, WentTo
 from tui.delivery_text import attempts, contents, exact, title, when, why
 from tui.failures import name_of
 from tui.page import GOOD, Page
@@ -27,7 +27,7 @@ _COUNT = 1.0  # seconds between two looks at the countdown
 
 
 class DeliveryPage(Page):
-    """Walks the rows of the history it was opened from with j and k."""
+    """Walks the rows of the list it was opened from with j and k."""
 
     BINDINGS = [
         Binding("R", "redeliver", "redeliver"),
@@ -42,19 +42,26 @@ class DeliveryPage(Page):
         Binding("pageup", "scroll(-1)", "Further up", show=False),
     ]
 
-    def __init__(self, webhook: WebhookRow, uuids: Sequence[str], detail: DeliveryDetail) -> None:
+    def __init__(self, went: Sequence[WentTo], detail: DeliveryDetail, came_from: str = "") -> None:
+        """`went` is what was listed where it was opened, `came_from` that page's crumb."""
         super().__init__()
-        self._webhook = webhook
-        self._uuids = tuple(uuids)
+        self._went = tuple(went)
+        self._uuids = tuple(str(each.delivery.uuid) for each in went)
         self._at = self._uuids.index(str(detail.delivery.uuid))
+        self._came_from = came_from
         self._detail: DeliveryDetail | None = detail  # None until what was walked to is read
         self._is_exact = False  # the bytes are shown as they went over the wire
         self._told: dict[str, Content] = {}
 
     @property
+    def _webhook(self) -> WebhookRow:
+        return self._went[self._at].webhook
+
+    @property
     def crumbs(self) -> tuple[str, ...]:  # type: ignore[override]
         uuid = self._uuids[self._at]
-        return ("Webhooks", name_of(self._webhook), "History", f"{uuid[:4]}…{uuid[-4:]}")
+        here = (name_of(self._webhook), self._came_from, f"{uuid[:4]}…{uuid[-4:]}")
+        return ("Webhooks", *filter(None, here))
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="state", classes="said")
@@ -159,14 +166,12 @@ def _lines(lines: Sequence[Content]) -> Content:
     return Content("\n").join(lines)
 
 
-def open_delivery(
-    page: Page, webhook: WebhookRow, rows: Sequence[DeliveryRow], chosen: DeliveryRow
-) -> None:
+def open_delivery(page: Page, went: Sequence[WentTo], chosen: DeliveryRow) -> None:
     """From a list of deliveries to one of them; j and k then walk the list."""
-    actor, uuids = page.desk.actor, [str(row.uuid) for row in rows]
+    actor = page.desk.actor
     page.open(
         lambda: queries.delivery(actor, str(chosen.uuid)),
-        lambda detail: DeliveryPage(webhook, uuids, detail),
+        lambda detail: DeliveryPage(went, detail, page.crumbs[-1]),
     )
 
 

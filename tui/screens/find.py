@@ -9,7 +9,8 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core.use_cases.finding import FoundEvent, WentTo, find
+from core.use_cases.finding import FoundEvent, find
+from core.use_cases.queries import WentTo
 from tui.failures import name_of
 from tui.page import Page
 from tui.screens.delivery import open_delivery
@@ -123,5 +124,5 @@ class Find(Page):
         for event in self._events:
             for to in event.deliveries:
                 if key in {str(to.delivery.uuid), f"event {event.id}"}:
-                    open_delivery(self, to.webhook, [to.delivery], to.delivery)
+                    open_delivery(self, [to], to.delivery)
                     return

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from core.use_cases import queries, services
 from core.use_cases.deliveries import DeliveryRow
-from core.use_cases.queries import WebhookRow
+from core.use_cases.queries import WebhookRow, WentTo
 from tui.failures import name_of, outcome_of
 from tui.page import GOOD, Page
 from tui.ping import send_test
@@ -120,7 +120,8 @@ class Recover(Page):
         key = self.query_one(Table).at_key
         for row in self._rows:
             if str(row.uuid) == key:
-                open_delivery(self, self._webhook, self._rows, row)
+                went = [WentTo(self._webhook, each) for each in self._rows]
+                open_delivery(self, went, row)
 
     def action_test(self) -> None:
         send_test(self, self._webhook.id, self._webhook.url, self._say_now)

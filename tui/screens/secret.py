@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 
 from core.domain.hosts import host_of
 from core.domain.signing import Secret
+from core.use_cases.first_steps import note_secret_stored
 from tui.failures import label_of
 from tui.page import BAD, GOOD, Page
 from tui.ping import send_test
@@ -95,10 +96,16 @@ class ShownSecret(Page):
         ending = self._revealed()[-_CHECKED:]
         given = pasted[-_CHECKED:].encode("utf-8", "replace")
         if hmac.compare_digest(given, ending.encode()):
-            self._is_confirmed = True
-            self.flash("✓ That is the secret: it is stored.", GOOD)
+            self._confirm()
         else:
             self.flash("! That is not how it ends: copy it again.", BAD)
+
+    def _confirm(self) -> None:
+        self.flash("✓ That is the secret: it is stored.", GOOD)
+        if not self._is_confirmed:
+            self._is_confirmed = True
+            actor, webhook_id, now = self.desk.actor, self.webhook_id, self.desk.clock()
+            self.act("stored", lambda: note_secret_stored(actor, webhook_id, now), lambda _: None)
 
     @on(Input.Submitted, "#check")
     def _checked(self) -> None:

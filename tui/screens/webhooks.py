@@ -12,25 +12,27 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.use_cases import queries
-from core.use_cases.deliveries import DeliveryRow
-from core.use_cases.queries import DeliveryDetail, WebhookRow
+from core.use_cases.queries import DeliveryDetail, WebhookRow, WentTo
 from core.use_cases.settings import keep_lost
 from core.use_cases.webhook_health import Details, Health, Overview, details, overview, pulse
 from tui.card import card
 from tui.desk import Desk, Place
 from tui.failures import name_of, readable, titled
+from tui.first_steps import BEFORE_THE_FIRST, in_lines
 from tui.just_now import just_now
 from tui.list_page import ListPage
 from tui.page import BAD, LOW, WIDE
 from tui.pausing import pause_or_resume
 from tui.ping import send_test
+from tui.screens.activity import Activity, activity_of
 from tui.screens.catalogue import Sample
 from tui.screens.check import CheckPage
 from tui.screens.confirm import DeleteWebhook, RegenerateSecret
+from tui.screens.deliveries import FAILED_ONLY, Question
 from tui.screens.delivery import DeliveryPage
 from tui.screens.edit import EditWebhook, NewWebhook
 from tui.screens.find import Find
-from tui.screens.history import FAILED_ONLY, History
+from tui.screens.history import History, history_of
 from tui.screens.recover import Recover
 from tui.screens.settings import SettingsPage
 from tui.screens.trail import Trail
@@ -48,6 +50,13 @@ _COLUMNS = (
     Column("STATE", 16, from_width=50),
     Column("24 H", _STRIP, from_width=50),
 )
+_EMPTY = (
+    Content("No webhooks yet. Press n to create one."),
+    Content(""),
+    Content("A webhook is an address of yours that AuraPOS calls when something happens:"),
+    Content("a ticket is validated, a customer changes, a product gets a new price."),
+    Content(""),
+)
 _REFRESH = 30.0  # seconds until what only time changes is read again
 _AT_REST = 0.15  # seconds that the cursor stands still before the card is drawn: a run is cheap
 _CARD_LEAST = 7  # rows that a long list leaves to the card, with the line between them
@@ -63,6 +72,7 @@ class Webhooks(ListPage):
         Binding("t", "test", "test"),
         Binding("h", "history", "history", show=False),
         Binding("P", "pause", "pause"),
+        Binding("a", "activity", "activity"),
         Binding("s", "secret", "New secret", show=False),
         Binding("d", "delete", "Delete", show=False),
         Binding("slash", "filter", "Filter", show=False, key_display="/"),
@@ -71,7 +81,7 @@ class Webhooks(ListPage):
         Binding("r", "recover", "Recover what was abandoned", show=False),
         Binding("V", "check", "Check that the server verifies", show=False),
         Binding("T", "sample", "Send a sample of an event", show=False),
-        Binding("a", "trail", "Audit trail", show=False),
+        Binding("A", "trail", "Audit trail", show=False),
         Binding("comma", "settings", "Settings", show=False),
         Binding("b", "businesses", "Switch business", show=False),
     ]
@@ -91,10 +101,7 @@ class Webhooks(ListPage):
                 yield Lines(id="just-now")
             yield Lines(id="card")
         yield Static(
-            "No webhooks yet. Press n to create one.\n\n"
-            "A webhook is an address of yours that AuraPOS calls when something happens:\n"
-            "a ticket is validated, a customer changes, a product gets a new price.",
-            classes="empty",
+            Content("\n").join([*_EMPTY, *in_lines(BEFORE_THE_FIRST, WIDE)]), classes="empty"
         )
         yield from self.filter_row("part of a name or a URL; esc ends")
 
@@ -119,6 +126,8 @@ class Webhooks(ListPage):
             self._open_delivery(place.delivery_id)
         elif place.webhook_id is not None:
             self._open_history(place.webhook_id, only_failed=place.only_failed)
+        elif place.activity:
+            self.action_activity()
 
     def _open_delivery(self, delivery_id: str) -> None:
         actor = self.desk.actor
@@ -129,7 +138,7 @@ class Webhooks(ListPage):
 
         def page(found: tuple[WebhookRow, DeliveryDetail]) -> DeliveryPage:
             webhook, detail = found
-            return DeliveryPage(webhook, [str(detail.delivery.uuid)], detail)
+            return DeliveryPage([WentTo(webhook, detail.delivery)], detail)
 
         self.open(read, page)
 
@@ -244,15 +253,15 @@ class Webhooks(ListPage):
         self._with_chosen(lambda webhook: self._open_history(webhook.id))
 
     def _open_history(self, webhook_id: int, *, only_failed: bool = False) -> None:
-        actor = self.desk.actor
-        wanted = FAILED_ONLY if only_failed else queries.ALL
+        actor, wanted = self.desk.actor, FAILED_ONLY if only_failed else queries.ALL
+        self.open(
+            lambda: history_of(actor, webhook_id, Question(wanted)),
+            lambda listed: History(webhook_id, listed, wanted),
+        )
 
-        def read() -> tuple[WebhookRow, list[DeliveryRow]]:
-            return queries.webhook(actor, webhook_id), queries.deliveries(
-                actor, webhook_id, wanted=wanted
-            )
-
-        self.open(read, lambda found: History(*found, wanted))
+    def action_activity(self) -> None:
+        actor, business_id = self.desk.actor, self._app.business_id
+        self.open(lambda: activity_of(actor, business_id, Question()), Activity)
 
     def action_secret(self) -> None:
         self._change_chosen(lambda webhook: self.app.push_screen(RegenerateSecret(webhook)))

@@ -116,9 +116,13 @@ def looks(business: int, webhook_ids: list[int]) -> None:
     webhook_health.details(MARIE, webhook_ids[0])
     latest = queries.deliveries(MARIE, webhook_ids[0])
     assert len(latest) == queries.HISTORY_LENGTH
-    queries.deliveries(MARIE, webhook_ids[0], wanted=Wanted(statuses=UNDELIVERED))
     queries.deliveries(MARIE, webhook_ids[0], before=latest[-1].id)
-    queries.deliveries_of_business(MARIE, business)
+    latest_of_all = queries.deliveries_of_business(MARIE, business)
+    queries.deliveries_of_business(MARIE, business, before=latest_of_all[-1].id)
+    undelivered = Wanted(statuses=UNDELIVERED)
+    for before in (None, latest[-1].id):
+        queries.deliveries(MARIE, webhook_ids[0], wanted=undelivered, before=before)
+        queries.deliveries_of_business(MARIE, business, wanted=undelivered, before=before)
     queries.delivery(MARIE, str(latest[-1].uuid))
     [found] = finding.find(MARIE, business, "T-77")
     for name in (str(found.deliveries[0].delivery.uuid), str(found.id)):

@@ -312,6 +312,19 @@ def test_older_ones_come_page_by_page(history: int) -> None:
     assert queries.deliveries(MARIE, history, before=ids[-1]) == []
 
 
+def test_a_business_s_pages_are_of_all_its_webhooks(business: int, vault: Vault) -> None:
+    """Whichever of them has the newest, and however many it has of them."""
+    busy, quiet = add_webhook(vault, business), add_webhook(vault, business)
+    queue_tickets(business, 40)
+    first = queries.deliveries_of_business(MARIE, business)
+    second = queries.deliveries_of_business(MARIE, business, before=first[-1].id)
+    ids = [row.id for row in first + second]
+    assert ids == sorted(ids, reverse=True)
+    assert (len(first), len(second), len(set(ids))) == (50, 30, 80)
+    assert {row.webhook_id for row in first} == {busy.id, quiet.id}
+    assert queries.deliveries_of_business(MARIE, business, before=ids[-1]) == []
+
+
 def test_over_a_whole_business_too(history: int, business: int) -> None:
     wanted = Wanted(statuses=UNDELIVERED)
     rows = queries.deliveries_of_business(MARIE, business, wanted=wanted)

@@ -234,7 +234,8 @@ def test_details_tell_who_made_it_and_when_its_secret_was_renewed(
 ) -> None:
     webhook = add_webhook(vault, business)
     add_webhook(vault, business)
-    assert details(MARIE, webhook.id) == Details(webhook.id, (), "marie", None)
+    known = details(MARIE, webhook.id)
+    assert known == Details(webhook.id, (), "marie", None, known.first_steps)
     services.regenerate_secret(MARIE, webhook.id, NOON + HOUR, vault=vault)
     publish_ticket(business)
     fan_out(1, NOON)

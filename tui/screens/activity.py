@@ -1,0 +1,70 @@
+"""The deliveries of all of a business's webhooks together."""
+
+from textual.binding import Binding
+
+from core.domain.actors import Actor
+from core.use_cases import queries
+from core.use_cases.deliveries import DeliveryRow
+from tui.failures import name_of
+from tui.screens.deliveries import Deliveries, Listed, Question
+from tui.screens.history import History, history_of
+from tui.states import of_delivery
+from tui.untrusted import cell
+from tui.widgets.table import Column, Row
+
+_ROOMY = 76  # columns from which the moment and the name are told in full
+
+
+class Activity(Deliveries):
+    crumbs = ("Webhooks", "Activity")
+    BINDINGS = [Binding("h", "history", "Of this webhook only", show=False)]
+    columns = (
+        Column("DATE", 6, to_width=_ROOMY - 1),
+        Column("DATE", 12, from_width=_ROOMY),
+        Column("WEBHOOK", 12, from_width=50, to_width=_ROOMY - 1, middle=True),
+        Column("WEBHOOK", 16, from_width=_ROOMY, middle=True),
+        Column("WHAT"),
+        Column("", 1),
+        Column("BECAME", 17),
+    )
+
+    def read(self, asked: Question) -> Listed:
+        return activity_of(self.desk.actor, self._app.business_id, asked)
+
+    def row(self, delivery: DeliveryRow) -> Row:
+        told = of_delivery(delivery, self.desk.max_attempts)
+        name = cell(name_of(self.webhook_of(delivery)))
+        return Row(
+            str(delivery.uuid),
+            (
+                cell(self.desk.soon(delivery.created_at)),
+                cell(self.desk.moment(delivery.created_at)),
+                name,
+                name,
+                cell(delivery.headline),
+                cell(told.glyph, told.style),
+                cell(told.words),
+            ),
+        )
+
+    def why_none(self) -> str:
+        if not self.listed.webhooks:
+            return "No webhooks yet, so nothing is sent. Press q, and n to create one."
+        return "Nothing was sent yet. Press q, and t to send a test."
+
+    def action_history(self) -> None:
+        webhook, actor = self.chosen_webhook(), self.desk.actor
+        if webhook is not None:
+            self.open(
+                lambda: history_of(actor, webhook.id, Question()),
+                lambda listed: History(webhook.id, listed),
+            )
+
+
+def activity_of(actor: Actor, business_id: int, asked: Question) -> Listed:
+    """Deliveries first: of a webhook that was deleted in between, the row is left out."""
+    rows = queries.deliveries_of_business(
+        actor, business_id, wanted=asked.wanted, before=asked.before
+    )
+    webhooks = {row.id: row for row in queries.webhooks(actor, business_id)}
+    return Listed(webhooks, [row for row in rows if row.webhook_id in webhooks])

@@ -1,0 +1,363 @@
+"""Deliveries in a list, live: the 50 latest, older ones page by page, or those that match.
+
+Whose they are, and how one of them stands in the list, its subclasses say.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from textual import events, on
+from textual.binding import Binding
+from textual.containers import Container
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from core.domain.delivery import Status
+from core.domain.events import EventType
+from core.use_cases import queries, services
+from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.queries import (
+    HISTORY_LENGTH,
+    UNDELIVERED,
+    DeliveryDetail,
+    Wanted,
+    WebhookRow,
+    WentTo,
+)
+from tui.delivery_text import whole
+from tui.failures import explain
+from tui.list_page import ListPage
+from tui.page import GOOD
+from tui.pausing import pause_or_resume
+from tui.ping import send_test
+from tui.screens.delivery import open_delivery
+from tui.untrusted import untrusted, untrusted_lines
+from tui.widgets.bars import Crumbs
+from tui.widgets.entry import Entry
+from tui.widgets.lines import Lines
+from tui.widgets.table import Column, Row, Table
+
+_AT_REST = 0.15  # seconds that the cursor stands still before the delivery beside it is read
+_EVENTS: tuple[EventType | None, ...] = (None, *EventType)
+
+FAILED_ONLY = Wanted(UNDELIVERED)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Deliveries, the newest first, and the webhooks they are for by id."""
+
+    webhooks: Mapping[int, WebhookRow]
+    rows: Sequence[DeliveryRow]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the database, and so what an answer answers."""
+
+    wanted: Wanted = queries.ALL
+    before: int | None = None  # the id of the last row of the page before
+
+
+class Deliveries(ListPage):
+    BINDINGS = [
+        Binding("enter", "detail", "detail", key_display="enter"),
+        Binding("f", "failed_only", "failed"),
+        Binding("slash", "filter", "filter", key_display="/"),
+        Binding("e", "event", "event"),
+        Binding("n", "older", "older"),
+        Binding("p", "newer", "Newer", show=False),
+        Binding("R", "redeliver", "redeliver"),
+        Binding("t", "test", "test"),
+        Binding("P", "pause", "Pause the webhook, or resume it", show=False),
+        Binding("space", "freeze", "Freeze the list, and go on", show=False),
+        Binding("y", "copy_id", "Copy the delivery id", show=False),
+    ]
+    columns: Sequence[Column] = ()
+
+    def __init__(self, listed: Listed, wanted: Wanted = queries.ALL) -> None:
+        """`wanted` is what is listed: all of the latest, or the failed ones only."""
+        super().__init__()
+        self.listed = listed
+        self._answered = Question(wanted)  # what the rows are the answer to
+        self._only_failed = wanted == FAILED_ONLY
+        self._event: EventType | None = None
+        self._pages: list[int] = []  # the ids of the last rows of the pages before
+        self._is_frozen = False
+        self._rest: Timer | None = None  # until the cursor has stood still long enough
+
+    def read(self, asked: Question) -> Listed:
+        """Called in a thread: see `ask`."""
+        raise NotImplementedError
+
+    def row(self, delivery: DeliveryRow) -> Row:
+        """How it stands in the list, for `columns`."""
+        raise NotImplementedError
+
+    def why_none(self) -> str:
+        """Why nothing is listed, where no filter keeps anything back."""
+        return "No deliveries yet. Press t to send a test."
+
+    def state(self) -> Iterable[str]:
+        """What is to be known of whose deliveries they are, in sentences."""
+        return ()
+
+    def webhook_of(self, row: DeliveryRow) -> WebhookRow:
+        return self.listed.webhooks[row.webhook_id]
+
+    def body(self) -> Iterable[Widget]:
+        yield Static(id="modes", classes="said line")
+        with Container(id="split"):
+            yield Table(self.columns)
+            with Container(id="aside"):
+                yield Static("── response ".ljust(200, "─"), id="line")
+                yield Static(id="preview")
+                yield Lines(id="beside")
+        yield Static(id="none", classes="empty")
+        yield from self.filter_row("part of an event or a response; esc ends")
+
+    def on_mount(self) -> None:
+        self.query_one(Table).focus()
+        self.draw()
+        self.watch_database(self._read)
+
+    def is_live(self) -> bool:
+        return not self._is_frozen
+
+    def _question(self) -> Question:
+        statuses = UNDELIVERED if self._only_failed else frozenset[Status]()
+        wanted = Wanted(statuses, self._event, self.query_one("#filter", Entry).value)
+        return Question(wanted, self._pages[-1] if self._pages else None)
+
+    def _read(self) -> None:
+        asked = self._question()
+        self.ask(lambda: self.read(asked), lambda listed: self._arrived(asked, listed))
+
+    def _arrived(self, asked: Question, listed: Listed) -> None:
+        """New rows come in above; the cursor stays where it was, and they are announced."""
+        if asked != self._question():
+            return  # the answer to what is no longer asked
+        table = self.query_one(Table)
+        if asked == self._answered:
+            known = {row.uuid for row in self.listed.rows}
+            new = sum(row.uuid not in known for row in listed.rows)
+            if new and table.cursor_row > 0:
+                self.flash(f"{new} new, g to see")
+        elif asked.before is not None and not listed.rows:
+            self._pages.pop()
+            self.flash("There are no older ones.")
+            return
+        self.listed = listed
+        self.draw()
+        if asked != self._answered:
+            self._answered = asked
+            table.move_cursor(row=0, animate=False)
+
+    def draw(self) -> None:
+        with self.app.batch_update():
+            self._draw()
+
+    def _draw(self) -> None:
+        table, rows = self.query_one(Table), self.listed.rows
+        at_top = table.cursor_row == 0
+        table.show([self.row(row) for row in rows])
+        if at_top and rows:
+            table.move_cursor(row=0, animate=False)
+        self.query_one("#none", Static).update(untrusted_lines(self._why_none()))
+        self.show_if(not rows, "#none")
+        self.show_if(bool(rows), "#split")
+        self.tell_found(len(rows))
+        self._tell_modes()
+        self._preview()
+
+    def _why_none(self) -> list[str]:
+        told = self._shown_only()
+        if not told:
+            return [self.why_none()]
+        return [f"No delivery is like that: {' · '.join(told)}.", "", "Press esc to see all again."]
+
+    def _shown_only(self) -> list[str]:
+        """What the filters let through, in words."""
+        wanted = self._question().wanted
+        told = ["failed only"] if wanted.statuses else []
+        told += [str(wanted.event)] if wanted.event is not None else []
+        return told + ([f'"{wanted.text}"'] if wanted.text else [])
+
+    def _tell_modes(self) -> None:
+        """On a line of their own, that no crumb can push out."""
+        modes = self._shown_only()
+        modes += [f"page {len(self._pages) + 1}"] if self._pages else []
+        modes += ["FROZEN"] if self._is_frozen else []
+        told = [f"Shown: {' · '.join(modes)}"] if modes else []
+        told += self.state()
+        line = self.query_one("#modes", Static)
+        line.update(untrusted(" · ".join(told), "bold"))
+        self.show_if(bool(told), "#modes")
+        self.tell_place()
+
+    def tell_place(self) -> None:
+        rows = self.listed.rows
+        delivered = sum(row.status is Status.DELIVERED for row in rows)
+        latest = f"{len(rows)} {'latest' if self._answered == Question() else 'here'}"
+        told = self.query_one(Table).place or latest
+        manner = " · live" if self.is_live() else ""
+        self.query_one(Crumbs).tell(
+            self.crumbs,
+            f"{told} · {delivered} delivered · {len(rows) - delivered} not{manner}",
+        )
+
+    @on(Table.RowHighlighted)
+    def _preview(self) -> None:
+        """Below the list what it means; beside it, where there is room, all of it."""
+        row = self.chosen()
+        if row is None:
+            return
+        if self.has_class("wide"):
+            self._wait_for_rest()
+        else:
+            self._draw_preview(row)
+
+    def _wait_for_rest(self) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(_AT_REST, self._read_beside)
+
+    def _read_beside(self) -> None:
+        row, actor = self.chosen(), self.desk.actor
+        if row is not None:
+            self.ask(lambda: queries.delivery(actor, str(row.uuid)), self._draw_beside)
+
+    def _draw_beside(self, detail: DeliveryDetail) -> None:
+        row, lines = self.chosen(), self.query_one("#beside", Lines)
+        if row is not None and row.uuid == detail.delivery.uuid:
+            webhook = self.webhook_of(row)
+            lines.draw(lambda *size: whole(detail, webhook, self.desk, *size))
+
+    @on(events.Resize)
+    def _draw_for_this_size(self) -> None:
+        self.call_after_refresh(self._preview)
+
+    def _draw_preview(self, row: DeliveryRow) -> None:
+        preview = self.query_one("#preview", Static)
+        webhook = self.webhook_of(row)
+        told = explain(row, webhook, self.desk.timeout.total_seconds())
+        lines = [f"Sent on purpose ({row.made_as}): nothing had happened."] if row.made_as else []
+        lines += [told] if told else []
+        if row.is_parked:
+            lines.append("It is parked: the webhook is paused, and P resumes it.")
+        elif row.next_attempt_at is not None:
+            lines.append(self._next(webhook, row.next_attempt_at))
+        shown = untrusted_lines([*lines, row.response or "(no response)"])
+        if shown != preview.visual:
+            preview.update(shown, layout=False)
+
+    def _next(self, webhook: WebhookRow, at: datetime) -> str:
+        held_until = webhook.held_until
+        if held_until is not None and held_until > max(at, self.desk.clock()):
+            return f"The server asked for nothing more until {self.desk.time(held_until)}."
+        if at <= self.desk.clock():
+            return "It goes out now."
+        return f"Next attempt at {self.desk.time(at)}."
+
+    def chosen(self) -> DeliveryRow | None:
+        key = self.query_one(Table).at_key
+        return next((row for row in self.listed.rows if str(row.uuid) == key), None)
+
+    def chosen_webhook(self) -> WebhookRow | None:
+        """That of the delivery under the cursor."""
+        row = self.chosen()
+        return self.webhook_of(row) if row is not None else None
+
+    # Keys
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self) -> None:
+        self._ask_anew()
+
+    def _ask_anew(self) -> None:
+        """Others are wanted, so the first page of them."""
+        self._pages.clear()
+        self._tell_modes()
+        self._read()
+
+    @on(Table.RowSelected)
+    def action_detail(self) -> None:
+        row = self.chosen()
+        if row is not None:
+            went = [WentTo(self.webhook_of(each), each) for each in self.listed.rows]
+            open_delivery(self, went, row)
+
+    def action_failed_only(self) -> None:
+        self._only_failed = not self._only_failed
+        self._ask_anew()
+
+    def action_event(self) -> None:
+        self._event = _EVENTS[(_EVENTS.index(self._event) + 1) % len(_EVENTS)]
+        self._ask_anew()
+
+    def action_back(self) -> None:
+        """The first one ends what is filtered, the next one the history."""
+        if not self._shown_only():
+            super().action_back()
+            return
+        self._only_failed, self._event = False, None
+        self.query_one("#filter", Entry).value = ""
+        self._filter_done()
+        self._ask_anew()
+
+    def action_leave(self) -> None:
+        self._app.back()
+
+    @on(Table.PastEnd)
+    def _turn_page(self, event: Table.PastEnd) -> None:
+        if event.steps > 0:
+            self.action_older()
+        else:
+            self.action_newer()
+
+    def action_older(self) -> None:
+        if len(self.listed.rows) < HISTORY_LENGTH:
+            self.flash("There are no older ones.")
+        elif self._answered == self._question():  # else the page before has not come yet
+            self._pages.append(self.listed.rows[-1].id)
+            self._read()
+
+    def action_newer(self) -> None:
+        if self._pages and self._answered == self._question():
+            self._pages.pop()
+            self._read()
+
+    def action_freeze(self) -> None:
+        self._is_frozen = not self._is_frozen
+        self._tell_modes()
+
+    def action_pause(self) -> None:
+        webhook = self.chosen_webhook()
+        if webhook is not None:
+            pause_or_resume(self, webhook)
+
+    def action_redeliver(self) -> None:
+        row = self.chosen()
+        if row is None:
+            return
+        desk, now = self.desk, self.desk.clock()
+        self.act(
+            row.uuid,
+            lambda: services.redeliver(desk.actor, str(row.uuid), now, wake=desk.wake),
+            lambda _: self.flash(
+                f"✓ {row.event} of {desk.moment(row.created_at)} goes again.", GOOD
+            ),
+        )
+
+    def action_test(self) -> None:
+        webhook = self.chosen_webhook()
+        if webhook is not None:
+            send_test(self, webhook.id, webhook.url, self.flash)
+
+    def action_copy_id(self) -> None:
+        row = self.chosen()
+        if row is not None:
+            self._app.send_to_clipboard(str(row.uuid))
+            self.flash("The delivery id was sent to your terminal's clipboard.")
