@@ -180,6 +180,17 @@ class WebhooksApp(Session):
         else:
             self.pop_screen()
 
+    def back_to(self, crumb: str) -> None:
+        below = [page for page in self.screen_stack[1:-1] if isinstance(page, Page)]
+        if not below:
+            return
+        to = next((page for page in reversed(below) if page.crumbs[-1] == crumb), below[0])
+        left = self.screen_stack[self.screen_stack.index(to) + 1 :]
+        stakes = (page.at_stake() for page in reversed(left) if isinstance(page, Page))
+        if not cast("Page", self.screen).warns_of(next(filter(None, stakes), None)):
+            while self.screen is not to:
+                self.pop_screen()
+
     def back_saying(self, text: str, style: str) -> None:
         self.pop_screen()
         cast("Page", self.screen).flash(text, style)

@@ -349,6 +349,11 @@ class Page(Screen[None]):
     def action_leave(self) -> None:
         self.action_back()
 
+    @on(Crumbs.Pressed)
+    def _back_to_crumb(self, event: Crumbs.Pressed) -> None:
+        if event.at < len(self.crumbs) - 1:
+            self._app.back_to(self.crumbs[event.at])
+
     def action_help(self) -> None:
         self._app.show_help()
 

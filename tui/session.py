@@ -144,6 +144,10 @@ class Session(App[None]):
         """To the screen before; from the first one out."""
         raise NotImplementedError
 
+    def back_to(self, crumb: str) -> None:
+        """To the nearest page below that has this as its own; to the first one where none has."""
+        raise NotImplementedError
+
     def back_saying(self, text: str, style: str) -> None:
         """To the screen before, with what was done on its flash line."""
         raise NotImplementedError

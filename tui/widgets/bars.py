@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from time import monotonic
+from typing import NamedTuple
 
 from rich.cells import cell_len
+from textual import events
 from textual.binding import Binding
 from textual.content import Content
+from textual.message import Message
 from textual.style import Style
 from textual.widgets import Static
 
@@ -18,8 +21,32 @@ _STAYS = 5.0  # seconds that what was told stays, whatever is pressed meanwhile
 _LEAST_WAY = 24  # cells that are left for the way here, before the right goes
 
 
+class _Part(NamedTuple):
+    """Of the way what stands for one crumb, with the arrow before it."""
+
+    at: int
+    told: Content
+
+
+def _joined(crumbs: Iterable[str]) -> list[_Part]:
+    return [_Part(at, untrusted(f" › {crumb}" if at else crumb)) for at, crumb in enumerate(crumbs)]
+
+
+def _length(way: Iterable[_Part]) -> int:
+    return sum(part.told.cell_length for part in way)
+
+
 class Crumbs(Static):
-    """Row 1: the way here at the left, business and login at the right."""
+    """Row 1: the way here at the left, business and login at the right. A click on a crumb asks for
+    the page of that name.
+    """
+
+    class Pressed(Message):
+        """One of the crumbs, by its place among them; the last one is the page itself."""
+
+        def __init__(self, at: int) -> None:
+            super().__init__()
+            self.at = at
 
     def __init__(self, crumbs: Iterable[str], right: str, always: str = "") -> None:
         """`always` stands at the right, whatever there is no room for."""
@@ -28,6 +55,7 @@ class Crumbs(Static):
         self._crumbs = tuple(crumbs)
         self._right = right
         self._place = ""
+        self._way: list[_Part] = []  # as it is drawn
 
     def render(self) -> Content:
         width = self.size.width
@@ -35,22 +63,30 @@ class Crumbs(Static):
         way = untrusted(" › ".join(self._crumbs))
         if width - right.cell_length - 4 < min(way.cell_length, _LEAST_WAY):
             right = untrusted(self._always)
-        left = self._way(width - right.cell_length - 4 if right else width - 2)
+        self._way = self._as_far_as_it_fits(width - right.cell_length - 4 if right else width - 2)
+        left = Content("").join(part.told for part in self._way)
         gap = width - left.cell_length - right.cell_length - 2
         told = Content.assemble(" " * max(0, gap), right, " ").stylize(".quiet")
         return Content.assemble(" ", left.stylize(".press"), told)
 
-    def _way(self, room: int) -> Content:
+    def _as_far_as_it_fits(self, room: int) -> list[_Part]:
         """The crumbs, or the last of them: where one is counts more than where one came from."""
-        way = untrusted(" › ".join(self._crumbs))
-        if way.cell_length <= room:
+        way = _joined(self._crumbs)
+        if _length(way) <= room:
             return way
-        name, *below = map(clean, self._crumbs[1:] or self._crumbs)
-        here = "".join(f" › {crumb}" for crumb in below)
-        left = room - cell_len(f"… › {here}")
+        first, name, *below = ["…", *self._crumbs[1:]] if self._crumbs[1:] else ["…", *self._crumbs]
+        left = room - _length(_joined([first, "", *below]))
         if left >= _LEAST_NAME:
-            return untrusted(f"… › {shortened(name, left)}{here}")
-        return untrusted(self._crumbs[-1]).truncate(max(1, room), ellipsis=True)
+            return _joined([first, shortened(clean(name), left), *below])
+        last = untrusted(self._crumbs[-1]).truncate(max(1, room), ellipsis=True)
+        return [_Part(len(self._crumbs) - 1, last)]
+
+    def on_click(self, event: events.Click) -> None:
+        left = event.x - 1
+        for part in self._way:
+            if 0 <= left < part.told.cell_length:
+                self.post_message(self.Pressed(part.at))
+            left -= part.told.cell_length
 
     def tell(self, crumbs: Iterable[str], right: str) -> None:
         """Say this from now on, unless it is being said already."""

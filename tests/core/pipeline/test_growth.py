@@ -5,6 +5,7 @@ SQLite in steps of its virtual machine, on PostgreSQL in rows.
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -157,6 +158,34 @@ def work_on(length: int, business: int, vault: Vault) -> Callable[[], None]:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_BATCH", 100)
+
+
+def cost_of_finding(business: int, monkeypatch: pytest.MonkeyPatch, length: int) -> int:
+    """Of a ticket in the middle of a history of that length that arrived at once, and of one that is
+    not there.
+    """
+    with transaction():
+        for table in (Attempt, Delivery, Event):
+            table.delete().execute()
+    LongHistory(length, WEBHOOKS, 80 * DAY).fill(NOON)
+    keep_house()
+    with watched(monkeypatch) as reads:
+        [found] = finding.find(MARIE, business, f"T-{length // 2 + 1}")
+        uuid = str(found.deliveries[0].delivery.uuid)
+        for name in (uuid, uuid[:13], str(found.id)):
+            assert finding.find(MARIE, business, name) == [found]
+        assert finding.find(MARIE, business, "nothing") == []
+    return sum(read for read, _ in reads)
+
+
+def test_to_find_costs_the_same_in_twenty_times_the_history(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "LOOK_EVERY", 1)
+    for _ in range(WEBHOOKS):
+        add_webhook(vault, business)
+    short, long = (cost_of_finding(business, monkeypatch, length) for length in (SHORT, LONG))
+    assert 0 < long <= 1.2 * short
 
 
 @pytest.mark.parametrize("length", [SHORT, LONG])
