@@ -121,10 +121,8 @@ _COLUMNS = """due.webhook_id, due.id, due.lease, due.leased_at,
     due.attempts, due.interruptions, due.recovery, due.due_at, webhook.ready_at"""
 _NOT_PAUSED = "webhook.paused_at IS NULL"
 _FREE = f"{_NOT_PAUSED} AND webhook.held_until IS NULL AND webhook.pace IS NULL"
-# All of them in one row: SQLite's driver gives up the GIL for each row, and a busy loop is slow to
-# return it.
 _FIND = f"""
-    SELECT json_group_array(json_array({_COLUMNS}))
+    SELECT {_COLUMNS}
     FROM json_each(?) AS wanted CROSS JOIN webhook
         ON webhook.id = wanted.value AND {{free}}
     CROSS JOIN delivery AS due ON due.id IN (
@@ -143,8 +141,8 @@ def _find(wanted: Mapping[int, int], status: Status, now: datetime, free: str) -
     found: list[Due] = []
     for room, webhook_ids in by_room.items():
         parameters = json.dumps(webhook_ids), status, _time.db_value(now), room
-        [rows] = proxy.execute_sql(_FIND.format(free=free), parameters).fetchone()
-        found += [Due(*row) for row in json.loads(rows)]
+        rows = proxy.execute_sql(_FIND.format(free=free), parameters)
+        found += [Due(*row) for row in rows.fetchall()]
     return found
 
 

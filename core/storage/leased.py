@@ -7,7 +7,7 @@ from typing import Any
 from peewee import fn
 
 from core.domain.delivery import Status
-from core.storage.database import is_postgres, one_of, proxy
+from core.storage.database import one_of, proxy
 from core.storage.models import Delivery, Event, Webhook
 
 Row = tuple[Any, ...]
@@ -100,9 +100,4 @@ def settle(ids: Collection[int], lease: int, changes: dict[str, object]) -> set[
     update = Delivery.update({"lease": None, "leased_at": None, **changes}).where(
         one_of(Delivery.id, ids) & (Delivery.lease == lease) & ~fn.EXISTS(gone)
     )
-    if not is_postgres():  # its driver gives up the GIL for each row: a count has none
-        with proxy.atomic() as savepoint:
-            if update.execute() == len(ids):
-                return set(ids)
-            savepoint.rollback(begin=False)
     return {row[0] for row in update.returning(Delivery.id).tuples().execute()}
