@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from core.storage.database import open_database
 from core.storage.vault import Vault, create_key_file, load_vault
@@ -45,6 +46,8 @@ _OBJECTS = 100_000  # made between two collections: at Python's 700 they take an
 
 def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(_OBJECTS, 50, 100)
+    settings.register_profile("busy", deadline=None)  # how long an example takes decides nothing
+    settings.load_profile("busy")
     if "TMPDIR" not in os.environ and _has_room(_IN_MEMORY):
         os.environ["TMPDIR"] = tempfile.tempdir = str(_IN_MEMORY)  # a third faster than a disk
     if config.getoption("quick"):

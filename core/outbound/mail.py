@@ -140,6 +140,7 @@ class _Line(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         connection: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        connection.settimeout(2 * timeout)  # so that it is the limit that ends a wait, and says so
         self._limit.watch(connection)
         if port != TLS_AT_ONCE:
             return connection

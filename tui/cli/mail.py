@@ -51,7 +51,7 @@ def _document(business_id: int, found: MailTo) -> dict[str, object]:
     return {"business_id": business_id, **told, "language": found.language}
 
 
-@mail.command()
+@mail.command(short_help="Mail a code to an address for alerts.")
 @click.argument("address")
 @click.option(
     "--language",

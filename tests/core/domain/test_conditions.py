@@ -151,7 +151,7 @@ def test_hostile_payloads_decide_or_say_no(payload: bytes) -> None:
         assert are_met([condition], payload) in {True, False}
 
 
-@given(st.binary(max_size=200) | st.sampled_from(HOSTILE))
+@given(st.binary(max_size=200))
 def test_no_payload_makes_a_condition_raise(payload: bytes) -> None:
     for condition in EACH:
         assert are_met([condition], payload) in {True, False}
