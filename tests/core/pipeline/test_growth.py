@@ -161,8 +161,8 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def cost_of_finding(business: int, monkeypatch: pytest.MonkeyPatch, length: int) -> int:
-    """Of a ticket in the middle of a history of that length that arrived at once, and of one that
-    is not there.
+    """What it costs to find a ticket in the middle of a history of that length, all of which came
+    at once, and one that is not there.
     """
     with transaction():
         for table in (Attempt, Delivery, Event):

@@ -14,10 +14,9 @@ from core.intake import publish
 from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
 from core.pipeline.settling import Settlement
-from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault
-from core.use_cases import membership, queries, services, workers
+from core.use_cases import membership, queries, services
 from core.use_cases.businesses import add_business, add_member, set_business
 from core.use_cases.queries import HISTORY_LENGTH, UNDELIVERED, Wanted
 from tests.support.scene import (
@@ -205,28 +204,6 @@ def test_without_the_option_webhooks_and_history_can_still_be_seen(
 def test_an_owner_of_two_businesses_is_offered_both(business: int) -> None:
     other = add_business(OPERATOR, "Chez Marie 2", "boutique", "marie", NOON)
     assert [row.id for row in membership.businesses(MARIE)] == [business, other]
-
-
-def test_what_has_waited_longest_is_only_what_may_be_sent_and_is_due(
-    business: int, vault: Vault
-) -> None:
-    assert workers.waiting_since(NOON) is None
-    webhook = add_webhook(vault, business)
-    queue_tickets(business, 2)
-    assert workers.waiting_since(NOON - SECOND) is None
-    assert workers.waiting_since(NOON + DAY) == NOON
-    with transaction():
-        Delivery.update(due_at=NOON + MINUTE).where(Delivery.id == 1).execute()
-    assert workers.waiting_since(NOON + DAY) == NOON
-    set_business(OPERATOR, business, NOON, edition="express")
-    assert workers.waiting_since(NOON + DAY) is None
-    set_business(OPERATOR, business, NOON, edition="group")
-    services.delete_webhook(MARIE, webhook.id, NOON)
-    assert workers.waiting_since(NOON + DAY) is None
-
-
-def test_no_tick_is_told_from_a_tick(database: str) -> None:
-    assert workers.last_tick() is None
 
 
 def test_a_ping_is_in_the_history_like_any_event(business: int, vault: Vault) -> None:
