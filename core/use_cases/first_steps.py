@@ -1,4 +1,4 @@
-"""The way from a new webhook to its first sale: what of it is done, by what is known of it."""
+"""The way from a new webhook to its first sale, and how far an owner has come on it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,11 @@ from core.use_cases.queries import HISTORY_LENGTH, WebhookRow
 
 @dataclass(frozen=True, slots=True)
 class FirstSteps:
-    """Of a webhook that is made already, which is the first one."""
+    """The steps of a business's first webhook that are done; making it is the first step, so that
+    one is.
+    """
 
-    needs_secret: bool  # a chat program verifies nothing
+    needs_secret: bool  # False for a chat program, which verifies nothing
     is_secret_stored: bool
     has_test_arrived: bool
     has_sale_arrived: bool
@@ -31,8 +33,9 @@ def first_steps(
     stored_at: datetime | None,
     renewed_at: datetime | None,
 ) -> FirstSteps | None:
-    """By its latest deliveries, the newest first, and by when its secret was seen to be stored, and
-    made anew. None once they are over: with its second sale, or a whole page of history.
+    """The steps, judging by the latest deliveries, the newest first, and by when the secret was
+    seen to be stored and when it was made anew. None once they are over, with the second sale or a
+    whole page of history.
     """
     arrived = [row for row in latest if row.status is Status.DELIVERED]
     sales = [row for row in arrived if row.purpose is None and row.event is not EventType.PING]
@@ -49,8 +52,8 @@ def first_steps(
 
 
 def _verifies(latest: Iterable[DeliveryRow], since: datetime) -> bool:
-    """Whether the last check found that the server takes what is signed with the secret it has
-    since then, and nothing else.
+    """Whether the last check found that the server accepts what is signed with the secret that the
+    webhook has had since then, and nothing else.
     """
     became: dict[Purpose | None, Status] = {}
     for row in latest:
@@ -63,7 +66,9 @@ def _verifies(latest: Iterable[DeliveryRow], since: datetime) -> bool:
 
 
 def note_secret_stored(actor: Actor, webhook_id: int, now: datetime) -> None:
-    """The owner has shown that it is, by pasting back how it ends. Raises as `find_webhook`."""
+    """Note that the owner has stored the secret, as pasting its end back has shown. Raises what
+    `find_webhook` raises.
+    """
     with transaction():
         webhook = find_webhook(actor, webhook_id)
         note(

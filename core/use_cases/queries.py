@@ -175,7 +175,7 @@ def deliveries_of_business(
 
 
 class _Span(NamedTuple):
-    """Between which deliveries to look, by their ids and without these two."""
+    """Only the deliveries between these two ids, both of which are left out."""
 
     before: int | None = None
     after: int | None = None
