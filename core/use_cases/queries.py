@@ -40,6 +40,7 @@ HISTORY_LENGTH = 50
 
 ABANDONED_SHOWN = 1000
 TRAIL_LENGTH = 200
+_EVENTS_AMONG = 1000  # deliveries of a webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +265,26 @@ def delivery_of_event(actor: Actor, webhook_id: int, event_id: int) -> DeliveryR
         find_webhook(actor, webhook_id)
         rows = _latest((Delivery.event == event_id) & (Delivery.webhook == webhook_id), 1)
         return rows[0] if rows else None
+
+
+def recent_events(actor: Actor, business_id: int, webhook_ids: Collection[int]) -> list[EventType]:
+    """Which events the latest thousand deliveries of each of these webhooks are of."""
+    with connection():
+        authorize(actor, business_id)
+        theirs = Webhook.select(Webhook.id).where(
+            (Webhook.business == business_id) & Webhook.id.in_(list(webhook_ids))
+        )
+        found: set[str] = set()
+        for webhook_id in [row[0] for row in theirs.tuples()]:
+            latest = (
+                Delivery.select(Delivery.event)
+                .where(Delivery.webhook == webhook_id)
+                .order_by(Delivery.id.desc())
+                .limit(_EVENTS_AMONG)
+            )
+            events = Event.select(Event.type).where(Event.id.in_(latest)).distinct()
+            found.update(row[0] for row in events.tuples())
+        return [event for event in EventType if event in found]
 
 
 def abandoned(

@@ -661,6 +661,18 @@ class TestTheHistory:
 
         play(app, script)
 
+    def test_only_events_that_were_delivered_are_gone_through(self, app: WebhooksApp) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "down", "h")
+            shown = []
+            for _ in range(3):
+                await press(pilot, "e")
+                shown += [event for event in EventType if says(app, f"Shown: {event}")]
+            assert shown == [*SELECTABLE[:2]]
+            assert not says(app, "Shown:")
+
+        play(app, script)
+
     def test_older_pages_come_and_go(self, app: WebhooksApp) -> None:
         for number in range(60):
             add_delivery(900 + number, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)

@@ -40,7 +40,7 @@ from tui.widgets.lines import Lines
 from tui.widgets.table import Column, Row, Table
 
 _AT_REST = 0.15  # seconds that the cursor stands still before the delivery beside it is read
-_EVENTS: tuple[EventType | None, ...] = (None, *EventType)
+_EVENTS = tuple(EventType)
 
 FAILED_ONLY = Wanted(UNDELIVERED)
 
@@ -73,7 +73,7 @@ class Deliveries(ListPage):
         Binding("t", "test", "test"),
         Binding("P", "pause", "Pause the webhook, or resume it", show=False),
         Binding("space", "freeze", "Freeze the list, and go on", show=False),
-        Binding("y", "copy_id", "Copy the delivery id", show=False),
+        Binding("i,y", "copy_id", "Copy the delivery id", show=False),
     ]
     columns: Sequence[Column] = ()
 
@@ -294,7 +294,16 @@ class Deliveries(ListPage):
         self._ask_anew()
 
     def action_event(self) -> None:
-        self._event = _EVENTS[(_EVENTS.index(self._event) + 1) % len(_EVENTS)]
+        """To the next event that was delivered lately; behind the last one are all of them."""
+        actor, business_id = self.desk.actor, self._app.business_id
+        webhook_ids = list(self.listed.webhooks)
+        self.ask(
+            lambda: queries.recent_events(actor, business_id, webhook_ids), self._go_to_the_next
+        )
+
+    def _go_to_the_next(self, known: Sequence[EventType]) -> None:
+        at = -1 if self._event is None else _EVENTS.index(self._event)
+        self._event = next((event for event in known if _EVENTS.index(event) > at), None)
         self._ask_anew()
 
     def action_back(self) -> None:

@@ -306,3 +306,26 @@ def test_over_a_whole_business_too(history: int, business: int) -> None:
     wanted = Wanted(statuses=UNDELIVERED)
     rows = queries.deliveries_of_business(MARIE, business, wanted=wanted)
     assert [(row.event, row.status) for row in rows] == [THE_FAILED]
+
+
+def test_recent_events_are_those_of_the_latest_deliveries_of_each_webhook(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_tickets = add_webhook(vault, business, events=SELECTABLE[:1]).id
+    of_customers = add_webhook(vault, business, events=SELECTABLE[2:3]).id
+    publish(business, EventType.CLIENT_CREATED, b'{"id": 1}', NOON, wake=silent)
+    fan_out(1, NOON)
+    queue_tickets(business, 2)
+    services.send_test(MARIE, of_tickets, NOON, wake=silent)
+    fan_out(1, NOON)
+    both = [of_customers, of_tickets]
+    tickets = [EventType.TICKET_CREATED, EventType.PING]
+    assert queries.recent_events(MARIE, business, [of_tickets]) == tickets
+    assert set(queries.recent_events(MARIE, business, both)) == {
+        *tickets,
+        EventType.CLIENT_CREATED,
+    }
+    monkeypatch.setattr(queries, "_EVENTS_AMONG", 1)
+    assert queries.recent_events(MARIE, business, [of_tickets]) == [EventType.PING]
+    other = add_business(OPERATOR, "Chez Paul", "group", "marie", NOON)
+    assert queries.recent_events(MARIE, other, both) == []
