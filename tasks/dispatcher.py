@@ -102,7 +102,7 @@ class Dispatcher:
 
     @property
     def can_help(self) -> bool:
-        """Whether it knows of nothing that it could not start at once."""
+        """Whether it has room: all that it knows of could start at once."""
         return not self._roster
 
     def _looks_again(self) -> bool:
@@ -171,7 +171,7 @@ class Dispatcher:
             await self._reader.close()
 
     async def _wait_for_news(self) -> None:
-        """Something ended, or somebody asks to look, or it is time to."""
+        """Until an attempt has ended, somebody asks for a look, or it is time for one."""
         try:
             await asyncio.wait_for(self._news.wait(), self._look_from() - monotonic())
         except TimeoutError:
@@ -255,14 +255,16 @@ class Dispatcher:
         self._load.wait(held.recipient)
 
     def _appoint(self, held: Held, start: Start) -> None:
-        """It starts at its time, or not much later, or not: the next one would come too close."""
+        """It starts at its time or a little later, else not at all: it would come too close to the
+        next one.
+        """
         offset = monotonic() - self._clock().timestamp()
         start_by = offset + start.by.timestamp()
         self._timetable.put(replace(held, start_by=start_by), offset + start.at.timestamp())
         self._set_the_bell()
 
     def _put_off(self, held: Held) -> None:
-        """It leaves its place to others; too late for its time, it is given back."""
+        """It leaves its place to others. If it is too late for its time, it is given back."""
         self._load.ended(held.recipient, Withdrawn(), monotonic())
         if self._timetable.has(held):
             self._set_the_bell()
@@ -285,7 +287,7 @@ class Dispatcher:
         self._news.set()
 
     async def _call_the_roster(self, until: datetime, tally: Tally) -> None:
-        """Which webhooks have something due, once the outbox has given up its next events."""
+        """Ask which webhooks have something due, after the next events were fanned out."""
         begin = monotonic()
         if self._roster and begin >= self._ring_from:  # more than can be started here
             self._ring_from = begin + _ROSTER_FOR
@@ -307,7 +309,7 @@ class Dispatcher:
             self._roster_from = monotonic() + 2 * (monotonic() - begin)
 
     def _start_what_can(self) -> None:
-        """What is claimed, whose turn it is and for which there is a place."""
+        """Start what is claimed, in turn, as far as there are places."""
         if self._vault is None or self._stopping:
             return
         while (recipient := self._load.next()) is not None:

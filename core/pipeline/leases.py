@@ -120,7 +120,7 @@ def _restrained(
     known: Mapping[int, Restraint],
     reserved: Mapping[int, Sequence[Start]],
 ) -> list[Claim]:
-    """These, with what restrains each, and the starts that were reserved in their order."""
+    """The claims, with what restrains each of them and the start that was reserved for it."""
     starts = {webhook_id: iter(reserved.get(webhook_id, ())) for webhook_id in known}
     return [
         claim._replace(
@@ -146,7 +146,7 @@ def _due_of_restrained(known: Mapping[int, Restraint], due_by: datetime) -> list
 def _lease(
     rows: Sequence[Due], lease: int, schedule: Schedule, now: datetime, lease_for: timedelta
 ) -> list[int]:
-    """Lease what may be attempted; returns which that is."""
+    """Lease those that may be attempted; returns their ids."""
     doomed = _note_interruptions([row for row in rows if row.lease is not None], schedule, now)
     ids = [row.id for row in rows if row.id not in doomed]
     if ids:
@@ -155,7 +155,7 @@ def _lease(
 
 
 def _emptied(wanted: Mapping[int, int], rows: Sequence[Due]) -> list[int]:
-    """Of which webhooks no more is due, or nothing was for a while since they were ready."""
+    """The webhooks of which nothing more is due, or of which nothing was for a while."""
     found, nothing_for = Counter[int](), dict[int, int]()
     for row in rows:
         found[row.webhook_id] += 1
@@ -169,7 +169,7 @@ def _emptied(wanted: Mapping[int, int], rows: Sequence[Due]) -> list[int]:
 
 
 def _note_interruptions(interrupted: Sequence[Due], schedule: Schedule, now: datetime) -> set[int]:
-    """Log attempts whose lease ran out; returns the deliveries that were abandoned for it."""
+    """Log the attempts whose leases ran out; returns the deliveries abandoned for that."""
     if not interrupted:
         return set()
     outcome = Interrupted()
@@ -216,7 +216,7 @@ def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
 
 
 def _read_or_abandon(read: Callable[[Row], Claim], row: Row, now: datetime) -> Claim | None:
-    """A value that cannot be read ends its own delivery, not the pass at each turn."""
+    """A value that cannot be read ends its own delivery, and not every pass."""
     try:
         return read(row)
     except (ValueError, OverflowError, TypeError) as error:
