@@ -12,6 +12,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import cast
 
 import httpx
@@ -116,6 +117,7 @@ class Conversation(asyncio.BufferedProtocol):
         self._interim = 0  # how many heads of interim answers are in there
         self._searched = 0  # how much of a refused head was searched
         self._is_odd = False  # llhttp cannot read on, or we did not ask for what comes
+        self._odd_status = 0  # as far as llhttp came with it
         self._stays = False  # whether the answer leaves the connection open
         self._is_kept = False  # whether it has brought an answer before
         self._end: AttemptFailed | None = None
@@ -215,11 +217,11 @@ class Conversation(asyncio.BufferedProtocol):
         except HttpParserInvalidStatusError:
             self._finish(AttemptFailed(ErrorKind.PROTOCOL, _NO_HTTP))
         except (HttpParserError, HttpParserUpgrade):
-            self._is_odd = True
+            self._is_odd, self._odd_status = True, _status_in(self._head)
 
     def _read_by_hand(self, answer: Answer) -> bool:
         """Read on where llhttp does not; returns whether there is more to be read in this way."""
-        status = self._parser.get_status_code()
+        status = self._odd_status
         if not 100 <= status <= 999:
             self._finish(AttemptFailed(ErrorKind.PROTOCOL, _NO_HTTP))
             return False
@@ -268,7 +270,17 @@ class Conversation(asyncio.BufferedProtocol):
         self._on_change(self)
 
 
-def _new_parser(conversation: Conversation) -> HttpResponseParser:
+def _status_in(head: bytearray) -> int:
+    """The status that a refused head has, 0 where it has none. The conversation's own parser would
+    still have that of the answer before.
+    """
+    parser = _new_parser(None)
+    with suppress(HttpParserError, HttpParserUpgrade):
+        parser.feed_data(head)
+    return parser.get_status_code()
+
+
+def _new_parser(conversation: Conversation | None) -> HttpResponseParser:
     parser = HttpResponseParser(conversation)
     parser.set_dangerous_leniencies(
         lenient_headers=True,

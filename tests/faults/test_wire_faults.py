@@ -65,6 +65,20 @@ def test_a_second_answer_is_no_other_request_s(installation: Installation) -> No
     assert sorted(row["attempts"] for row in installation.deliveries()) == [1, 1, 2]
 
 
+@pytest.mark.fault(66, "after good answers one that is no HTTP, on the same connection")
+def test_what_is_no_http_is_no_answer_after_a_good_one_either(installation: Installation) -> None:
+    settings(installation, "per_webhook = 1\n")
+    rubbish = telling(None)(lambda connection: connection.sendall(b"ERR unknown command\r\n\r\n"))
+    with receiving(answer(200), rubbish, answer(200)) as receiver:
+        installation.add_webhook(receiver.url)
+        installation.push(3)
+        with installation.worker() as worker:
+            wait_until(nothing_waits)
+            assert worker.stop() == 0
+    assert [request.status for request in receiver.requests] == [200, None, 200, 200]
+    assert sorted(row["attempts"] for row in installation.deliveries()) == [1, 1, 2]
+
+
 @UNASKED
 def test_floods_hold_up_nobody_and_fill_no_memory(installation: Installation) -> None:
     settings(installation, "max_attempts = 1\n")

@@ -9,6 +9,8 @@ from datetime import timedelta
 from time import monotonic
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.domain.delivery import (
     Answered,
@@ -148,22 +150,69 @@ def test_an_odd_answer_that_comes_byte_by_byte_is_the_same(answer: bytes) -> Non
     assert outcome.accepted
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"HTTP/1.1 2000 OK\r\n\r\n",
-        b"HTTP/1.1 20x OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: a\r\n",
-        b"HTTP/1.1 200 OK\r\nnonsense\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\nnonsense\r\n\r\n",
-        b"\r\n" * 10,
-    ],
-    ids=["four digits", "no digits", "no end", "no end after nonsense", "no status", "only lines"],
-)
-def test_what_has_no_status_line_or_no_end_of_headers_is_no_answer(answer: bytes) -> None:
-    [outcome] = conversing(answering(answer), once)
+NO_ANSWERS = {
+    "four digits": b"HTTP/1.1 2000 OK\r\n\r\n",
+    "no digits": b"HTTP/1.1 20x OK\r\nContent-Length: 0\r\n\r\n",
+    "no end": b"HTTP/1.1 200 OK\r\nX: a\r\n",
+    "no end after nonsense": b"HTTP/1.1 200 OK\r\nnonsense\r\n",
+    "no status": b"HTTP/1.1 100 Continue\r\n\r\nnonsense\r\n\r\n",
+    "only lines": b"\r\n" * 10,
+    "nothing of HTTP": b"ERR unknown command\r\n\r\n",
+    "another HTTP": b"HTTP/2 200\r\n\r\n",
+    "a control sequence": b"\x1b[2J\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("before", [(), (ACCEPTED,)], ids=["first", "after one that is good"])
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
+def test_what_has_no_status_line_or_no_end_of_headers_is_no_answer(
+    answer: bytes, before: tuple[bytes, ...]
+) -> None:
+    *_, outcome = conversing(answering(*before, answer), twice if before else once)
     assert isinstance(outcome, Unreachable)
     assert outcome.error is ErrorKind.PROTOCOL
+
+
+@pytest.mark.parametrize("answer", ODD.values(), ids=ODD.keys())
+def test_an_odd_answer_after_a_good_one_is_the_same(answer: bytes) -> None:
+    _, outcome = conversing(answering(ACCEPTED, answer), twice)
+    assert isinstance(outcome, Answered)
+    assert outcome.accepted
+
+
+class Nowhere(asyncio.Transport):
+    """Takes what is written, and ends."""
+
+    def write(self, data: object) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+def status_of_the_last(*answers: bytes) -> int:
+    """Of these answers, on one connection."""
+    buffer = bytearray(ANSWER_LIMIT)
+    conversation = Conversation(memoryview(buffer), lambda _: None)
+    conversation.connection_made(Nowhere())
+    status = 0
+    for answer in answers:
+        asked = conversation.ask(b"")
+        buffer[: len(answer)] = answer
+        conversation.buffer_updated(len(answer))
+        status = asked.status
+    return status
+
+
+STARTS = [b"", b"HTTP/1.1 ", b"HTTP/1.1 500", b"HTTP/1.1 100 C\r\n\r\n", b"\r\n", b"HTTP/1.1 204 N"]
+
+
+@given(
+    st.sampled_from(STARTS), st.binary(min_size=1, max_size=60), st.sampled_from(["", "\r\n\r\n"])
+)
+def test_no_answer_has_the_status_of_the_one_before(start: bytes, rest: bytes, end: str) -> None:
+    answer = start + rest + end.encode()
+    assert status_of_the_last(ACCEPTED, answer) == status_of_the_last(answer)
 
 
 def test_a_refused_answer_is_a_refusal_also_where_its_headers_are_odd() -> None:
