@@ -11,7 +11,7 @@ MODULES := $(if $(shell command -v npm 2>/dev/null),$(NODE)/.ready)
 PROCESSES ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick busy screens gallery backlog soak debian13 check fmt bench pictures recording lock clean
+.PHONY: help setup demo test quick busy screens gallery backlog soak debian13 check fmt bench catalogues pictures recording lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ screens: $(READY) ## Only the tests of screens (ARGS="-k history": some of them)
 
 gallery: $(READY) ## One page with every screen, old beside new where they differ (ARGS as above)
 	@$(SCREENS) -p tests.support.gallery.plugin -q --tb=no -r ""
+
+catalogues: $(READY) ## Bring the French and Dutch catalogues up to date with the code, and compile them
+	@$(BIN)/python -m tests.support.catalogues
 
 SNAPSHOTS := tests/tui/__snapshots__/test_snapshots
 pictures: $(READY) ## Accept the screens as they look now, in the tests and in the README

@@ -4,7 +4,14 @@ import os
 
 
 class WebhooksError(Exception):
-    """An error that a person can cause. Its message is one sentence that says how to mend it."""
+    """An error that a person can cause. Its message is one sentence that says how to mend it.
+
+    In the sentence, names in braces stand for the values, so that it can be said in any language.
+    """
+
+    def __init__(self, sentence: str, **values: object) -> None:
+        super().__init__(sentence.format(**values) if values else sentence)
+        self.sentence, self.values = sentence, values
 
 
 class BlockedUrl(WebhooksError):

@@ -82,7 +82,7 @@ def publish(
     with transaction():
         why = _why_not_included(business_id)
         if why is not None:
-            return Publication(None, not_included=why)
+            return Publication(None, not_included=str(why))
         event_id = _insert(business_id, *checked, now)
         if event_id is None:
             seen = Event.get((Event.business == business_id) & (Event.key == key))
@@ -352,10 +352,10 @@ def last_event(business_id: int) -> int:
 def _require_included(business_id: int) -> None:
     why = _why_not_included(business_id)
     if why is not None:
-        raise NotIncluded(why)
+        raise why
 
 
-def _why_not_included(business_id: int) -> str | None:
+def _why_not_included(business_id: int) -> NotIncluded | None:
     business = find_business(business_id, lock="FOR KEY SHARE")  # see `last_event`
     if includes_webhooks(business.edition, option=business.option):
         return None

@@ -1,24 +1,29 @@
 """The terminal UI: which page is open, and which is next."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import cast
 
 from textual import events
 
+from core.domain.choices import Format
 from core.domain.editions import why_not_included
+from core.domain.language import N_, Language
 from core.errors import WebhooksError
 from core.use_cases import membership
 from core.use_cases.membership import BusinessRow
 from tui.desk import Desk, Place, clocks_in
+from tui.language import _, in_words
 from tui.page import BAD, GONE, Page
 from tui.screens.businesses import Businesses
 from tui.screens.find import Find
 from tui.screens.first_business import SetUp
 from tui.screens.help import Help
-from tui.screens.notice import Notice
-from tui.screens.webhooks import Webhooks, look_at
+from tui.screens.notice import Notice, NotIncludedNotice
+from tui.screens.settings import SettingsPage
+from tui.screens.webhooks import Look, Webhooks, look_at
 from tui.session import AtStake, Session
 from tui.type_ahead import TypeAhead, Typed
 
@@ -30,7 +35,9 @@ IDLE_LIMIT = 3600.0  # seconds without a key until a session left alone is close
 class Opening(Page):
     """Up while the businesses are read: an instant, or as long as the database takes."""
 
-    crumbs = ("Webhooks",)
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return (_("Webhooks"),)
 
     def on_mount(self) -> None:
         self.set_timer(_LONG, self._say_loading)
@@ -41,7 +48,7 @@ class Opening(Page):
 
     def _say_loading(self) -> None:
         super().appear()
-        self.flash("Loading…")
+        self.flash(_("Loading…"))
 
     def refused(self, error: WebhooksError) -> None:
         """Of a business that is chosen, its list says it, and goes on asking."""
@@ -112,10 +119,11 @@ class WebhooksApp(Session):
     def _leave_if_idle(self) -> None:
         if monotonic() - self._last_input > IDLE_LIMIT:
             self.left_behind = self.lost()
-            self.exit(message="Left alone for an hour, so it was closed.")
+            self.exit(message=_("Left alone for an hour, so it was closed."))
 
     def start(self, desk: Desk) -> None:
         self.desk, self.settings = desk, desk.settings
+        self.speech.language = self.settings.language or self.speech.language
         self.switch_screen(Opening())
 
     def choose(self, rows: list[BusinessRow]) -> None:
@@ -126,7 +134,7 @@ class WebhooksApp(Session):
         elif rows and self.desk.business_id is None:
             self.switch_screen(Businesses(rows))
         else:
-            self.turn_away(_NOT_THAT_BUSINESS if rows else _NO_BUSINESS)
+            self.turn_away(_(_NOT_THAT_BUSINESS if rows else _NO_BUSINESS))
 
     def open_business(self, row: BusinessRow) -> None:
         self.business_id, self.business_name = row.id, row.name
@@ -134,9 +142,30 @@ class WebhooksApp(Session):
         def go(page: Page) -> None:
             self._start_over(page)
             if not row.included:
-                self.say_not_included(why_not_included(row.name, row.edition))
+                self.say_not_included(in_words(why_not_included(row.name, row.edition)))
 
-        cast("Page", self.screen).open(lambda: look_at(self.desk, row.id), Webhooks, go)
+        cast("Page", self.screen).open(lambda: look_at(self.desk, row.id), self._list, go)
+
+    def _list(self, look: Look) -> Webhooks:
+        self._speak_to(look)
+        return Webhooks(look)
+
+    def _speak_to(self, look: Look) -> None:
+        """In the language that the person chose; else in that of the business's chat messages."""
+        choices = (health.webhook.choices for health in look.overview.webhooks)
+        chats = (each.language for each in choices if each.format is Format.CHAT)
+        self.speech.language = self.settings.language or next(chats, Language.ENGLISH)
+
+    def speak(self, language: Language | None) -> None:
+        """What is drawn already is in the other language, so all of it is made again."""
+        self.settings = replace(self.settings, language=language)
+
+        def go(page: Page) -> None:
+            self._start_over(page)
+            self.push_screen(SettingsPage(at="language"))
+
+        look = partial(look_at, self.desk, self.business_id)
+        cast("Page", self.screen).open(look, self._list, go)
 
     def take_place(self) -> Place:
         place, self._place = self._place, None
@@ -147,7 +176,7 @@ class WebhooksApp(Session):
             self.business_name = ""
             self.switch_screen(Businesses(self.businesses))
         else:
-            cast("Page", self.screen).flash("This is your only business.")
+            cast("Page", self.screen).flash(_("This is your only business."))
 
     def use_zone(self, zone: str) -> None:
         self.settings = replace(self.settings, zone=zone)
@@ -161,13 +190,13 @@ class WebhooksApp(Session):
 
     def say_gone(self) -> None:
         if self.is_at_the_start:
-            self.turn_away(_NO_BUSINESS)
+            self.turn_away(_(_NO_BUSINESS))
         else:
-            self.back_saying(GONE, BAD)
+            self.back_saying(_(GONE), BAD)
 
     def say_not_included(self, why: str) -> None:
         if not isinstance(self.screen, Notice):
-            self.push_screen(Notice(why))
+            self.push_screen(NotIncludedNotice(why))
 
     def _start_over(self, page: Page) -> None:
         while not self.is_at_the_start:
@@ -220,11 +249,11 @@ class WebhooksApp(Session):
             self.push_screen(Help(page, page.active_bindings.values()))
 
 
-_NO_BUSINESS = (
+_NO_BUSINESS = N_(
     "You are not an owner of any business here. Webhooks are seen and changed by a business's "
     "owners only: ask whoever set up your account."
 )
-_NOT_THAT_BUSINESS = (
+_NOT_THAT_BUSINESS = N_(
     "You are not an owner of that business. Webhooks are seen and changed by a business's owners "
     "only: leave out --business to choose one of yours."
 )

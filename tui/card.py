@@ -13,13 +13,15 @@ from textual.content import Content
 from core.domain.choices import Format
 from core.domain.delivery import TOLD_BEFORE
 from core.domain.events import SELECTABLE, EventType
+from core.domain.language import N_, Language
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import WebhookRow
 from core.use_cases.webhook_health import Details, Health, State
 from tui.desk import Desk
-from tui.failures import explain, outcome_of, readable
+from tui.failures import detail_of, explain, outcome_of, readable
 from tui.first_steps import in_lines, steps_of
-from tui.states import many, of_delivery, of_webhook
+from tui.language import _, day_width, ngettext, number, spoken
+from tui.states import many, of_delivery, of_state
 from tui.timeline import span
 from tui.untrusted import untrusted
 from tui.widgets.chart import chart
@@ -63,8 +65,8 @@ def _title(health: Health, width: int) -> Content:
 
 
 def _chip(health: Health) -> Content:
-    told = of_webhook(health)
-    word = told.words.partition(",")[0].upper()
+    told = of_state(health.state)
+    word = told.words.upper()
     if health.state is State.FAILING:
         return Content.styled(f" {told.glyph} {word} ", ".chip")
     return Content.styled(told.glyph, told.style) + f" {word}"
@@ -79,14 +81,18 @@ def _matter(health: Health, desk: Desk, width: int) -> list[Content]:
 
 def _advice(health: Health, desk: Desk) -> str:
     if health.state is State.PAUSED:
-        lost = " The oldest of what waits is soon given up." if soon_lost(health, desk) else ""
-        return f"You paused it, so nothing is sent.{lost} Press P to resume."
+        if soon_lost(health, desk):
+            return _(
+                "You paused it, so nothing is sent. The oldest of what waits is soon given up. "
+                "Press P to resume."
+            )
+        return _("You paused it, so nothing is sent. Press P to resume.")
     if health.latest is None:
-        return "Nothing was sent to it yet. Press t to send a test."
+        return _("Nothing was sent to it yet. Press t to send a test.")
     why = explain(health.latest, health.webhook, desk.timeout / _SECOND)
     if health.state is State.FAILING:
-        return f"{why} Then press t to test it."
-    return why or "What is sent to it arrives."
+        return _("{why} Then press t to test it.").format(why=why)
+    return why or _("What is sent to it arrives.")
 
 
 def soon_lost(health: Health, desk: Desk) -> bool:
@@ -98,18 +104,22 @@ def soon_lost(health: Health, desk: Desk) -> bool:
 def _times(health: Health, desk: Desk) -> str:
     known, paused_at = [], health.webhook.paused_at
     if paused_at is not None:
-        known.append(f"paused since {desk.soon(paused_at)}")
+        known.append(_("paused since {when}").format(when=desk.soon(paused_at)))
     if health.failing_since is not None:
-        known.append(f"failing since {desk.soon(health.failing_since)}")
+        known.append(_("failing since {when}").format(when=desk.soon(health.failing_since)))
     if health.waiting:
-        known.append(f"{many(health.waiting)} wait")
+        told = ngettext("{count} wait", "{count} wait", health.waiting)
+        known.append(told.format(count=many(health.waiting)))
     held_until = health.webhook.held_until
     if held_until is not None and held_until > desk.clock():
-        known.append(f"it asked to wait until {desk.soon(held_until)}")
+        known.append(_("it asked to wait until {when}").format(when=desk.soon(held_until)))
     elif health.next_attempt_at is not None:
-        known.append(f"next try {desk.soon(health.next_attempt_at)}")
+        known.append(_("next try {when}").format(when=desk.soon(health.next_attempt_at)))
     if health.given_up:
-        known.append(f"{many(health.given_up)} given up, r sends again")
+        told = ngettext(
+            "{count} given up, r sends again", "{count} given up, r sends again", health.given_up
+        )
+        known.append(told.format(count=many(health.given_up)))
     return " · ".join(known)
 
 
@@ -117,8 +127,10 @@ def _said(health: Health) -> str:
     latest = health.latest
     if latest is None:
         return ""
-    quoted = latest.response or latest.detail
-    return f"it said: {outcome_of(latest)}" + (f" “{quoted}”" if quoted else "")
+    quoted = latest.response or detail_of(latest)
+    if not quoted:
+        return _("it said: {outcome}").format(outcome=outcome_of(latest))
+    return _("it said: {outcome} “{quoted}”").format(outcome=outcome_of(latest), quoted=quoted)
 
 
 def _first_steps(known: Details, width: int) -> list[Content]:
@@ -126,20 +138,22 @@ def _first_steps(known: Details, width: int) -> list[Content]:
         return []
     steps = steps_of(known.first_steps)
     done = sum(step.is_done for step in steps)
-    return [heading("FIRST STEPS", f"{done} of {len(steps)} done", width), *in_lines(steps, width)]
+    told = _("{count} of {of} done").format(count=done, of=len(steps))
+    return [heading(_("FIRST STEPS"), told, width), *in_lines(steps, width)]
 
 
 def _latest(known: Details, desk: Desk, width: int) -> list[Content]:
     if not known.latest:
         return []
     lines = [_delivery(row, desk, width) for row in known.latest[:_DELIVERIES]]
-    return [heading("LAST DELIVERIES", "h all of them", width), *lines]
+    return [heading(_("LAST DELIVERIES"), _("h all of them"), width), *lines]
 
 
 def _delivery(row: DeliveryRow, desk: Desk, width: int) -> Content:
     told = of_delivery(row, desk.max_attempts)
     became = Content.styled(told.glyph, told.style) + f" {told.words}"
-    what = untrusted(f"{desk.soon(row.created_at):<6} {row.headline}")
+    at = f"{desk.soon(row.created_at):<{day_width()}}"
+    what = untrusted(f"{at} {row.headline.said_in(spoken())}")
     return spread(what, became.pad_right(max(0, _BECAME - became.cell_length)), width)
 
 
@@ -148,9 +162,11 @@ def _day(health: Health, known: Details, desk: Desk, width: int) -> list[Content
     failed = sum(hour.not_delivered for hour in health.hours)
     if not arrived + failed:
         return []
-    counts = f"{arrived:,} arrived · {failed:,} failed"
+    counts = _("{arrived} arrived · {failed} failed").format(
+        arrived=number(arrived), failed=number(failed)
+    )
     lines = chart(health.hours, desk.local(health.hours_begin), width, _CHART_HEIGHT)
-    return [heading("24 HOURS", counts, width), *lines, *_answer_times(known.latest)]
+    return [heading(_("24 HOURS"), counts, width), *lines, *_answer_times(known.latest)]
 
 
 def _answer_times(rows: Sequence[DeliveryRow]) -> list[Content]:
@@ -158,44 +174,81 @@ def _answer_times(rows: Sequence[DeliveryRow]) -> list[Content]:
     if not took:
         return []
     usual, slow = span(took[len(took) // 2]), span(took[len(took) * 9 // 10])
-    rarely = f"; one in ten takes {slow} or more" if slow != usual else ""
-    return [Content(f"answers in {usual}{rarely}")]
+    if slow == usual:
+        return [Content(_("answers in {usual}").format(usual=usual))]
+    told = _("answers in {usual}; one in ten takes {slow} or more")
+    return [Content(told.format(usual=usual, slow=slow))]
 
 
 def _settings(webhook: WebhookRow, known: Details, desk: Desk, width: int) -> list[Content]:
-    made = desk.day(webhook.created_at) + (f" by {known.made_by}" if known.made_by else "")
-    if known.secret_renewed_at is not None:
-        made += f" · secret renewed {desk.day(known.secret_renewed_at)}"
-    lines = (("sends", _sent(webhook.events)), ("as", _form(webhook)), ("made", made))
+    lines = (
+        (_("sends"), _sent(webhook.events)),
+        (_("as"), _form(webhook)),
+        (_("made"), _made(webhook, known, desk)),
+    )
     told = [untrusted(f"{name:<8} {what}") for name, what in lines if what]
     return [
-        heading("SETTINGS", "e change", width),
+        heading(_("SETTINGS"), _("e change"), width),
         *[line.truncate(width, ellipsis=True) for line in told],
     ]
 
 
+def _made(webhook: WebhookRow, known: Details, desk: Desk) -> str:
+    made = desk.day(webhook.created_at)
+    if known.made_by:
+        made = _("{day} by {login}").format(day=made, login=known.made_by)
+    if known.secret_renewed_at is None:
+        return made
+    renewed = _("secret renewed {day}").format(day=desk.day(known.secret_renewed_at))
+    return f"{made} · {renewed}"
+
+
 def _form(webhook: WebhookRow) -> str:
     chosen = webhook.choices
-    if chosen.format is Format.CHAT:
-        return f"chat message in {chosen.language.name.capitalize()}"
-    return "JSON, with Standard Webhooks headers" if chosen.standard_webhooks else ""
+    if chosen.format is Format.JSON:
+        return _("JSON, with Standard Webhooks headers") if chosen.standard_webhooks else ""
+    match chosen.language:
+        case Language.ENGLISH:
+            return _("chat message in English")
+        case Language.FRENCH:
+            return _("chat message in French")
+        case Language.DUTCH:
+            return _("chat message in Dutch")
 
 
 def _sent(events: Sequence[EventType]) -> str:
     """The events it gets, as a person lists them: `tickets: new, cancelled`."""
-    return "all seven events" if len(events) == len(SELECTABLE) else " · ".join(_grouped(events))
+    return _("all seven events") if len(events) == len(SELECTABLE) else " · ".join(_grouped(events))
 
 
-_GROUPS = (
-    ("tickets", {EventType.TICKET_CREATED: "new", EventType.TICKET_CANCELLED: "cancelled"}),
-    ("clients", {EventType.CLIENT_CREATED: "new", EventType.CLIENT_UPDATED: "changed"}),
-    ("products", {EventType.PRODUIT_UPDATED: "changed"}),
-    ("promotions", {EventType.PROMOTION_CREATED: "new", EventType.PROMOTION_UPDATED: "changed"}),
+_GROUPS = (  # all of a group, and each of it alone
+    (
+        N_("tickets: new, cancelled"),
+        {
+            EventType.TICKET_CREATED: N_("tickets: new"),
+            EventType.TICKET_CANCELLED: N_("tickets: cancelled"),
+        },
+    ),
+    (
+        N_("clients: new, changed"),
+        {
+            EventType.CLIENT_CREATED: N_("clients: new"),
+            EventType.CLIENT_UPDATED: N_("clients: changed"),
+        },
+    ),
+    (N_("products: changed"), {EventType.PRODUIT_UPDATED: N_("products: changed")}),
+    (
+        N_("promotions: new, changed"),
+        {
+            EventType.PROMOTION_CREATED: N_("promotions: new"),
+            EventType.PROMOTION_UPDATED: N_("promotions: changed"),
+        },
+    ),
 )
 
 
 def _grouped(events: Sequence[EventType]) -> Iterable[str]:
-    for things, changes in _GROUPS:
-        chosen = [word for event, word in changes.items() if event in events]
+    for every, words in _GROUPS:
+        chosen = [word for event, word in words.items() if event in events]
         if chosen:
-            yield f"{things}: {', '.join(chosen)}"
+            yield _(every if len(chosen) == len(words) else chosen[0])

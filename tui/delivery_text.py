@@ -13,18 +13,14 @@ from core.domain.signing import (
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import DeliveryDetail, WebhookRow
 from tui.card import spread
-from tui.desk import Desk, short_duration
+from tui.desk import Desk
 from tui.failures import explain
+from tui.language import _, short_duration, spoken
 from tui.reading import readable_json, visible_text
-from tui.states import of_delivery
+from tui.states import event_of, of_delivery
 from tui.timeline import timeline
 from tui.untrusted import untrusted
 
-_STANDARD_HEADERS = [
-    (STANDARD_ID_HEADER, "the delivery's"),
-    (STANDARD_TIME_HEADER, "… (of each attempt)"),
-    (STANDARD_SIGNATURE_HEADER, "v1,…"),
-]
 _NOTHING = Content("")
 
 
@@ -32,38 +28,45 @@ def title(row: DeliveryRow, desk: Desk, width: int) -> Content:
     """What it is at the left, what became of it at the right."""
     told = of_delivery(row, desk.max_attempts)
     became = Content.styled(told.glyph, told.style) + f" {told.words}"
-    return spread(untrusted(row.headline, "bold"), became, width)
+    return spread(untrusted(row.headline.said_in(spoken()), "bold"), became, width)
 
 
 def when(row: DeliveryRow, desk: Desk) -> str:
     """When it happened, and when something happens next; this alone goes on with the clock."""
-    parts = [row.what, desk.moment(row.created_at), _next(row, desk), _recovery(row, desk)]
+    parts = [event_of(row), desk.moment(row.created_at), _next(row, desk), _recovery(row, desk)]
     return " · ".join(filter(None, parts))
 
 
 def _next(row: DeliveryRow, desk: Desk) -> str:
     if row.is_parked:
-        return "parked until the webhook is resumed"
+        return _("parked until the webhook is resumed")
     if row.next_attempt_at is None:
         return ""
     if row.resume_at is not None:
-        return f"once more now; its schedule goes on at {desk.time(row.resume_at)}"
+        told = _("once more now; its schedule goes on at {time}")
+        return told.format(time=desk.time(row.resume_at))
     left = row.next_attempt_at - desk.clock()
-    soon = f"in {short_duration(left)}" if left.total_seconds() > 0 else "now"
-    attempt = f"attempt {row.attempts + 1} of {desk.max_attempts}"
-    return f"{attempt} at {desk.time(row.next_attempt_at)}, {soon}"
+    told = _("attempt {attempt} of {of} at {time}, now")
+    if left.total_seconds() > 0:
+        told = _("attempt {attempt} of {of} at {time}, in {left}")
+    return told.format(
+        attempt=row.attempts + 1,
+        of=desk.max_attempts,
+        time=desk.time(row.next_attempt_at),
+        left=short_duration(left),
+    )
 
 
 def _recovery(row: DeliveryRow, desk: Desk) -> str:
     """What an outage of the address has to do with it."""
     if row.recovery is Recovery.MADE:
-        return "again after an outage"
+        return _("again after an outage")
     if row.recovery is None or row.settled_at is None:
         return ""
     until = row.settled_at + desk.recovery_window
     if until < desk.clock():
         return ""
-    return f"goes out again if the server is back by {desk.moment(until)}"
+    return _("goes out again if the server is back by {when}").format(when=desk.moment(until))
 
 
 def attempts(detail: DeliveryDetail, desk: Desk, width: int) -> list[Content]:
@@ -71,9 +74,9 @@ def attempts(detail: DeliveryDetail, desk: Desk, width: int) -> list[Content]:
     lines = timeline(detail.attempts, detail.delivery.next_attempt_at, desk, width)
     for last in detail.attempts[-1:]:
         if last.number == BESIDE:
-            lines.append(Content("the last one by hand"))
+            lines.append(Content(_("the last one by hand")))
         elif last.recovery:
-            lines.append(Content("the last one by itself, after an outage"))
+            lines.append(Content(_("the last one by itself, after an outage")))
     return lines
 
 
@@ -87,13 +90,13 @@ def contents(detail: DeliveryDetail, webhook: WebhookRow, width: int) -> list[Co
     """What it said and what it was told, to be read."""
     said = visible_text(detail.delivery.response)
     return [
-        Content("── what it said ──"),
-        *untrusted(said or "(nothing)").wrap(width),
+        _rule(_("what it said")),
+        *untrusted(said or _("(nothing)")).wrap(width),
         _NOTHING,
-        Content("── payload ──"),
+        _rule(_("payload")),
         *readable_json(detail.body, width),
         _NOTHING,
-        Content("── request ──"),
+        _rule(_("request")),
         *_request(detail, webhook),
     ]
 
@@ -101,21 +104,30 @@ def contents(detail: DeliveryDetail, webhook: WebhookRow, width: int) -> list[Co
 def exact(detail: DeliveryDetail, webhook: WebhookRow) -> list[Content]:
     """The same as it went over the wire, byte for byte."""
     return [
-        Content("── request ──"),
+        _rule(_("request")),
         *_request(detail, webhook),
         _NOTHING,
         untrusted(detail.body.decode("utf-8", "replace")),
         _NOTHING,
-        Content("── response, first 500 characters ──"),
-        untrusted(detail.delivery.response or "(none)"),
+        _rule(_("response, first 500 characters")),
+        untrusted(detail.delivery.response or _("(none)")),
     ]
+
+
+def _rule(word: str) -> Content:
+    return Content(f"── {word} ──")
 
 
 def _request(detail: DeliveryDetail, webhook: WebhookRow) -> list[Content]:
     row = detail.delivery
-    headers = build_headers(row.event, row.uuid, "sha256=… (made with the secret at that time)")
+    made = _("(made with the secret at that time)")
+    headers = build_headers(row.event, row.uuid, f"sha256=… {made}")
     if webhook.choices.standard_webhooks:
-        headers += _STANDARD_HEADERS
+        headers += [
+            (STANDARD_ID_HEADER, _("the delivery's")),
+            (STANDARD_TIME_HEADER, _("… (of each attempt)")),
+            (STANDARD_SIGNATURE_HEADER, "v1,…"),
+        ]
     headers += [(name, variable_of(name)) for name in webhook.choices.headers]
     lines = [f"POST {webhook.url}", *(f"{name}: {value}" for name, value in headers)]
     return [untrusted(line) for line in lines]
@@ -129,7 +141,7 @@ def whole(
     explained = why(row, webhook, desk)
     lines = [
         title(row, desk, width),
-        untrusted(f"{row.what} · {desk.moment(row.created_at, seconds=True)}"),
+        untrusted(f"{event_of(row)} · {desk.moment(row.created_at, seconds=True)}"),
         _NOTHING,
         *attempts(detail, desk, width),
         *([_NOTHING, *explained.wrap(width)] if explained else []),

@@ -7,14 +7,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.domain.actors import Actor
 from core.domain.editions import WEBHOOKS_LIMIT, Edition
+from core.domain.language import N_
 from core.domain.url_policy import UrlPolicy
 from core.errors import BadKeyFile
 from core.intake import Wake
 from core.storage.vault import Vault
 from core.use_cases.rotation import lost_secrets
 from core.use_cases.settings import AS_IT_COMES, Settings
+from tui.language import _, in_words, month, ngettext
 
-TELL = "tell whoever runs AuraPOS Webhooks."
+TELL = N_("tell whoever runs AuraPOS Webhooks.")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Desk:
     place: Place = Place()
     read_only: bool = False  # nothing can be changed in this session
     development: str = ""  # which development settings are on, in a sentence
-    worker_hint: str = TELL  # what to do when no worker runs
+    worker_command: str = ""  # what starts one; empty where this person cannot
     settings: Settings = AS_IT_COMES  # what the person chose, as it was when they came
     others_settings: Callable[[], str] = lambda: ""  # what a running worker has set otherwise
     set_up: "Callable[[str, Edition, str], Desk] | None" = None  # where there is nothing yet: makes
@@ -60,11 +62,27 @@ class Desk:
             lost = lost_secrets(self.open_vault(), business_id)
         except BadKeyFile as error:
             # The file is the operator's to mend; an owner need not know where it is.
-            why = str(error) if self.actor.login is None else f"secrets are locked, {TELL}"
-            return f"! Deliveries wait: {why}"
-        if lost:
-            return f"! The secrets of {len(lost)} webhooks are locked, and deliveries wait: {TELL}"
-        return ""
+            if self.actor.login is None:
+                return _("! Deliveries wait: {why}").format(why=in_words(error))
+            return _("! Deliveries wait: secrets are locked, tell whoever runs AuraPOS Webhooks.")
+        if not lost:
+            return ""
+        told = ngettext(
+            "! The secrets of {count} webhooks are locked, and deliveries wait: tell whoever "
+            "runs AuraPOS Webhooks.",
+            "! The secrets of {count} webhooks are locked, and deliveries wait: tell whoever "
+            "runs AuraPOS Webhooks.",
+            len(lost),
+        )
+        return told.format(count=len(lost))
+
+    @property
+    def worker_hint(self) -> str:
+        """What to do when no worker runs."""
+        if not self.worker_command:
+            return _(TELL)
+        told = _("start one in another terminal: {command}")
+        return told.format(command=self.worker_command)
 
     def settings_trouble(self) -> str:
         """That a worker runs with other settings, in a sentence; empty when none does."""
@@ -73,11 +91,15 @@ class Desk:
             return ""
         if self.actor.login is None:
             return f"! {differing[0].upper()}{differing[1:]}."
-        return f"! The worker runs with other settings than this screen: open it anew, else {TELL}"
+        told = _(
+            "! The worker runs with other settings than this screen: open it anew, else {hint}"
+        )
+        return told.format(hint=_(TELL))
 
     def moment(self, when: datetime, *, seconds: bool = False) -> str:
         """`23 Nov 12:40`, or `23 Nov 12:40:07`."""
-        return f"{self.local(when):{'%d %b %H:%M:%S' if seconds else '%d %b %H:%M'}}"
+        local = self.local(when)
+        return f"{local:%d} {month(local)} {local:{'%H:%M:%S' if seconds else '%H:%M'}}"
 
     def soon(self, when: datetime) -> str:
         """`12:40` of today, `23 Nov` of another day; nothing that time alone changes."""
@@ -88,7 +110,7 @@ class Desk:
     def day(self, when: datetime) -> str:
         """`3 Nov`."""
         local = self.local(when)
-        return f"{local.day} {local:%b}"
+        return f"{local.day} {month(local)}"
 
     def time(self, when: datetime) -> str:
         """`12:40:07`."""
@@ -111,12 +133,3 @@ def _zone(name: str) -> ZoneInfo | None:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError):
         return None
-
-
-def short_duration(duration: timedelta) -> str:
-    """In its largest unit: `2s`, `4m`, `3h`, `12d`."""
-    seconds = max(0, round(duration.total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"

@@ -1,39 +1,68 @@
 """How attempts ended in an owner's words: what happened, and what to do."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import idna
 
-from core.domain.delivery import BESIDE, ErrorKind
+from core.domain.delivery import ErrorKind
+from core.domain.language import N_
 from core.domain.receivers import advice
 from core.use_cases.deliveries import AttemptRow, DeliveryRow
 from core.use_cases.queries import WebhookRow
+from tui.kept import said_again
+from tui.language import _
 
 _WHAT = {
-    ErrorKind.DNS: "The name has no address ({detail}). Check the spelling, or your DNS records.",
-    ErrorKind.CONNECT: "The server did not take the connection ({detail}). Is it running, and open "
-    "to the outside?",
-    ErrorKind.TLS: "No secure connection came about: {detail}. Mend it at the server.",
-    ErrorKind.PROTOCOL: "What came back is not HTTP ({detail}). Check the port and what listens "
-    "there.",
-    ErrorKind.BLOCKED: "It may not be called: {detail}",
-    ErrorKind.INTERRUPTED: "Our own worker stopped in the middle. It is made again by itself and "
-    "counts as none of the attempts.",
-    ErrorKind.CORRUPT: "The stored event is damaged and cannot be sent; you need do nothing.",
-    ErrorKind.PARKED: "The webhook was paused for too long, so this was given up. R sends it anew.",
-    ErrorKind.INTERNAL: "A fault of ours ({detail}). Tell AuraPOS support, with the delivery id.",
+    ErrorKind.DNS: N_(
+        "The name has no address ({detail}). Check the spelling, or your DNS records."
+    ),
+    ErrorKind.CONNECT: N_(
+        "The server did not take the connection ({detail}). Is it running, and open to the outside?"
+    ),
+    ErrorKind.TLS: N_("No secure connection came about: {detail}. Mend it at the server."),
+    ErrorKind.PROTOCOL: N_(
+        "What came back is not HTTP ({detail}). Check the port and what listens there."
+    ),
+    ErrorKind.BLOCKED: N_("It may not be called: {detail}"),
+    ErrorKind.INTERRUPTED: N_(
+        "Our own worker stopped in the middle. It is made again by itself and counts "
+        "as none of the attempts."
+    ),
+    ErrorKind.CORRUPT: N_("The stored event is damaged and cannot be sent; you need do nothing."),
+    ErrorKind.PARKED: N_(
+        "The webhook was paused for too long, so this was given up. R sends it anew."
+    ),
+    ErrorKind.INTERNAL: N_(
+        "A fault of ours ({detail}). Tell AuraPOS support, with the delivery id."
+    ),
 }
 _STATUS = {
-    400: "The server did not understand it. Read its response below.",
-    401: "The server refused it as not authorised. Check that it verifies with the right secret.",
-    403: "The server forbade it. Check firewalls and what protects the address.",
-    404: "There is nothing at this address. Check the URL's path.",
-    405: "The server does not take POST at this address. Check the route.",
-    410: "The server says that the address is gone. Edit the URL, or delete the webhook.",
-    413: "The server found it too large. Let it accept bodies of up to 300 KB.",
-    429: "The server is asked too often. Let it accept more, or answer faster.",
+    400: N_("The server did not understand it. Read its response below."),
+    401: N_(
+        "The server refused it as not authorised. Check that it verifies with the right secret."
+    ),
+    403: N_("The server forbade it. Check firewalls and what protects the address."),
+    404: N_("There is nothing at this address. Check the URL's path."),
+    405: N_("The server does not take POST at this address. Check the route."),
+    410: N_("The server says that the address is gone. Edit the URL, or delete the webhook."),
+    413: N_("The server found it too large. Let it accept bodies of up to 300 KB."),
+    429: N_("The server is asked too often. Let it accept more, or answer faster."),
 }
+_WORDS = {
+    ErrorKind.DNS: N_("dns"),
+    ErrorKind.CONNECT: N_("connect"),
+    ErrorKind.TLS: N_("tls"),
+    ErrorKind.TIMEOUT: N_("timeout"),
+    ErrorKind.PROTOCOL: N_("protocol"),
+    ErrorKind.BLOCKED: N_("blocked"),
+    ErrorKind.INTERRUPTED: N_("interrupted"),
+    ErrorKind.CORRUPT: N_("corrupt"),
+    ErrorKind.PARKED: N_("parked"),
+    ErrorKind.INTERNAL: N_("internal"),
+}
+"""What came instead of a status; the other kinds have one."""
 
 
 def label_of(url: str) -> str:
@@ -68,7 +97,7 @@ def explain(row: DeliveryRow | AttemptRow, webhook: WebhookRow, timeout: float) 
     """What the end of the last attempt means, in a sentence or two: its failure, or what a success
     of a well-known receiver does not say. Empty where there is nothing to explain.
     """
-    known = advice(webhook.url, webhook.choices.format, row.http_status, row.response)
+    known = advice(webhook.url, webhook.choices.format, row.http_status, row.response, _)
     return known or _explain_failure(row, timeout)
 
 
@@ -77,33 +106,40 @@ def _explain_failure(row: DeliveryRow | AttemptRow, timeout: float) -> str:
         case None:
             return ""
         case ErrorKind.TIMEOUT:
-            return f"The server took longer than {timeout:g} s. Answer 200 first, then do the work."
+            told = _("The server took longer than {seconds} s. Answer 200 first, then do the work.")
+            return told.format(seconds=f"{timeout:g}")
         case ErrorKind.REDIRECT:
-            return (
-                f"The server {row.detail or 'redirects'}, which is not followed. "
-                "Edit the URL to where it really is."
-            )
+            return _(
+                "The server {redirects}, which is not followed. Edit the URL to where it really is."
+            ).format(redirects=detail_of(row) or _("redirects"))
         case ErrorKind.STATUS:
             return _explain_status(row.http_status or 0)
         case kind:
-            return _WHAT[kind].format(detail=row.detail or "no details")
+            return _(_WHAT[kind]).format(detail=detail_of(row) or _("no details"))
 
 
 def _explain_status(status: int) -> str:
     if status in _STATUS:
-        return _STATUS[status]
+        return _(_STATUS[status])
     if status >= 500:
-        return f"The server failed with {status}. Look into its log at that time."
-    return f"The server answered {status}, and only 200 to 299 is success."
-
-
-def attempt_name(row: AttemptRow) -> str:
-    """`#3`, or what an attempt is that its owner asked for beside the schedule."""
-    return f"#{row.number}" if row.number != BESIDE else "by hand"
+        told = _("The server failed with {status}. Look into its log at that time.")
+        return told.format(status=status)
+    told = _("The server answered {status}, and only 200 to 299 is success.")
+    return told.format(status=status)
 
 
 def outcome_of(row: DeliveryRow | AttemptRow) -> str:
     """`200`, or the word for what came instead of a status."""
     if row.http_status is not None:
         return str(row.http_status)
-    return str(row.error) if row.error is not None else "–"
+    return _(_WORDS.get(row.error, row.error)) if row.error is not None else "–"
+
+
+def longest_outcomes() -> Iterable[str]:
+    """What a column of outcomes has to have room for."""
+    return (_(_WORDS[kind]) for kind in (ErrorKind.CONNECT, ErrorKind.TIMEOUT))
+
+
+def detail_of(row: DeliveryRow | AttemptRow) -> str:
+    """What was seen at the failing step."""
+    return said_again(row.detail)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from core.use_cases.first_steps import FirstSteps
+from tui.language import _
 from tui.states import ARRIVED, NEW
 
 
@@ -15,12 +16,13 @@ class Step:
     is_done: bool = False
 
 
-BEFORE_THE_FIRST = (
-    Step("Make a webhook: n."),
-    Step("Put its secret into your server."),
-    Step("Send a test."),
-    Step("The first sale then arrives by itself."),
-)
+def before_the_first() -> list[Step]:
+    return [
+        Step(_("Make a webhook: n.")),
+        Step(_("Put its secret into your server.")),
+        Step(_("Send a test.")),
+        Step(_("The first sale then arrives by itself.")),
+    ]
 
 
 def steps_of(known: FirstSteps) -> list[Step]:
@@ -28,19 +30,19 @@ def steps_of(known: FirstSteps) -> list[Step]:
 
 
 def _steps(known: FirstSteps) -> Iterator[Step]:
-    yield Step("The webhook is made.", is_done=True)
+    yield Step(_("The webhook is made."), is_done=True)
     if known.is_secret_stored:
-        yield Step("Its secret is in your server.", is_done=True)
+        yield Step(_("Its secret is in your server."), is_done=True)
     elif known.needs_secret:
-        yield Step("Put its secret into your server: V checks that it verifies.")
+        yield Step(_("Put its secret into your server: V checks that it verifies."))
     if known.has_test_arrived:
-        yield Step("A test arrived.", is_done=True)
+        yield Step(_("A test arrived."), is_done=True)
     else:
-        yield Step("Send a test: t.")
+        yield Step(_("Send a test: t."))
     if known.has_sale_arrived:
-        yield Step("The first sale arrived.", is_done=True)
+        yield Step(_("The first sale arrived."), is_done=True)
     else:
-        yield Step("The first sale arrives by itself: T sends a sample of one.")
+        yield Step(_("The first sale arrives by itself: T sends a sample of one."))
 
 
 def in_lines(steps: Sequence[Step], width: int) -> list[Content]:

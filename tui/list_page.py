@@ -8,6 +8,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from tui.language import _
 from tui.page import Page
 from tui.widgets.entry import Entry
 from tui.widgets.table import Table
@@ -23,13 +24,15 @@ class ListPage(Page):
     def filter_row(self, placeholder: str) -> Iterable[Widget]:
         """Where the filter is typed, and how many it finds; hidden until it is asked for."""
         with Horizontal(id="filter-row"):
-            yield Static("Filter", classes="label")
+            yield Static(_("Filter"), classes="label")
             yield Entry(placeholder=placeholder, id="filter")
             yield Static(id="found")
 
     def tell_found(self, found: int, of: int | None = None) -> None:
         """How many the filter lets through, of how many where that is known."""
-        told = f"{found} of {of}" if of is not None else f"{found} found"
+        told = _("{count} found").format(count=found)
+        if of is not None:
+            told = _("{count} of {of}").format(count=found, of=of)
         # Laid out anew is drawn anew, and where it is hidden nobody needs that.
         is_seen = self.query_one("#filter-row").display
         self.query_one("#found", Static).update(told, layout=is_seen)

@@ -5,6 +5,7 @@ The database is only called in threads, which post what they found; only the han
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from enum import Enum, auto
 from time import monotonic
@@ -19,10 +20,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from core.domain.language import N_
 from core.errors import BadDatabase, NotAllowed, NotFound, NotIncluded, WebhooksError
 from core.storage.database import explained
 from core.use_cases.webhook_health import pulse
 from tui.desk import Desk
+from tui.language import _, in_words
 from tui.session import AtStake, Session
 from tui.widgets.bars import Crumbs, Flash, Keys
 from tui.widgets.table import Table
@@ -30,8 +33,8 @@ from tui.widgets.table import Table
 T = TypeVar("T")
 
 GOOD, BAD = "", "bold"  # of sentences, whose colour is the terminal's own: it suits its ground
-GONE = "! It is no longer here."
-READ_ONLY = "! Read only: nothing is changed in this session. Leave out --read-only for that."
+GONE = N_("! It is no longer here.")
+READ_ONLY = N_("! Read only: nothing is changed in this session. Leave out --read-only for that.")
 TOKENS = {"good", "bad", "held", "chip", "here", "key", "number", "quiet", "press"}
 """What the stylesheet says of parts of a text: a style `.good` in a `Content` or a table's cell."""
 
@@ -80,7 +83,6 @@ class Page(Screen[None]):
         Binding("Q", "quit_program", "Quit", show=False),
         Binding("F", "find", "Find a ticket", show=False),
     ]
-    crumbs: Sequence[str] = ()
     least = (40, 10)  # columns and rows below which there is nothing to be seen
 
     def __init__(self) -> None:
@@ -99,6 +101,11 @@ class Page(Screen[None]):
         self.is_opening = False  # a key has asked for the next page, which is being read
 
     @property
+    def crumbs(self) -> Sequence[str]:
+        """The way here."""
+        return ()
+
+    @property
     def takes_keys(self) -> bool:
         return self._is_there and not self.is_opening
 
@@ -112,9 +119,9 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         right = " · ".join(filter(None, (self._app.business_name, self.desk.actor.name)))
-        yield Static("Make the window bigger. q goes back.", id="too-small")
+        yield Static(_("Make the window bigger. q goes back."), id="too-small")
         with Vertical(id="page"):
-            yield Crumbs(self.crumbs, right, "read only" if self.desk.read_only else "")
+            yield Crumbs(self.crumbs, right, _("read only") if self.desk.read_only else "")
             yield from self.body()
             yield Flash(id="flash")
             yield Keys(*self.bindings_shown())
@@ -203,14 +210,14 @@ class Page(Screen[None]):
     def may_change(self) -> bool:
         """Whether this session may change anything; says so where it may not."""
         if self.desk.read_only:
-            self.flash(READ_ONLY, BAD)
+            self.flash(_(READ_ONLY), BAD)
         return not self.desk.read_only
 
     def _say_saving(self, *, is_saving: bool) -> None:
         """While a deed takes longer than a moment, as it does when others hold the database up."""
         if is_saving != self._is_saving:
             self._is_saving = is_saving
-            self.flash("Saving…" if is_saving else "")
+            self.flash(_("Saving…") if is_saving else "")
 
     def watch_database(self, read: Callable[[], None], since: object = None) -> None:
         """Call `read` whenever something has changed while this is on top: since that pulse, if
@@ -265,14 +272,15 @@ class Page(Screen[None]):
     def _changed_since(self, seen: object) -> None:
         if self._is_cut_off:
             self._is_cut_off, self._pulse = False, None  # what failed is read again
-            self.flash("✓ The database answers again.", GOOD)
+            self.flash(_("✓ The database answers again."), GOOD)
         if seen != self._pulse:
             self._pulse = seen
             self._read_again()
 
     def _in_thread(self, kind: _Call, call: Callable[[], T], then: Callable[[T], None]) -> None:
         self._busy.add(kind)
-        self._run(kind, call, then)
+        here = copy_context()  # a thread would begin without it, and with it without the language
+        self._run(kind, lambda: here.run(call), then)
 
     @work(thread=True)
     def _run(self, kind: _Call, call: Callable[[], T], then: Callable[[T], None]) -> None:
@@ -304,9 +312,9 @@ class Page(Screen[None]):
         if message.call is _Call.ACT:
             self._say_saving(is_saving=False)
         if isinstance(message.error, NotAllowed):
-            self._app.turn_away(str(message.error))
+            self._app.turn_away(in_words(message.error))
         elif isinstance(message.error, NotIncluded):
-            self._app.say_not_included(str(message.error))
+            self._app.say_not_included(in_words(message.error))
         elif isinstance(message.error, NotFound):
             self._gone(message.call)
         else:
@@ -315,14 +323,14 @@ class Page(Screen[None]):
     def _gone(self, call: _Call) -> None:
         """What was to be opened, or acted upon in the first list; else what this page is about."""
         if call is _Call.OPEN or (call is _Call.ACT and self._app.is_at_the_start):
-            self.flash(GONE, BAD)
+            self.flash(_(GONE), BAD)
             self._read_again()
         else:
             self._app.say_gone()
 
     def refused(self, error: WebhooksError) -> None:
         """Something asked or done did not come about, and the page stays."""
-        self.flash(f"! {error}", BAD)
+        self.flash(f"! {in_words(error)}", BAD)
 
     # Keys
 
@@ -335,7 +343,9 @@ class Page(Screen[None]):
         if stake is None or self._is_warned:
             return False
         self._is_warned = True
-        self.flash(f"! {stake.warning} The same key once more leaves.", BAD)
+        self.flash(
+            _("! {warning} The same key once more leaves.").format(warning=stake.warning), BAD
+        )
         return True
 
     def something_changed(self) -> None:
@@ -368,9 +378,10 @@ class Page(Screen[None]):
         """For those whose fingers press ctrl+C: it must not end what cannot be had again."""
         stake = self._app.at_stake()
         if stake is None:
-            self.flash("q goes back, Q or ^q quits.")
+            self.flash(_("q goes back, Q or ^q quits."))
         else:
-            self.flash(f"! {stake.warning} ^q twice leaves all the same.", BAD)
+            told = _("! {warning} ^q twice leaves all the same.")
+            self.flash(told.format(warning=stake.warning), BAD)
 
     def bindings_shown(self) -> tuple[list[Binding], list[Binding]]:
         """The bindings to show: the screen's own, and those of every screen."""

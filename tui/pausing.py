@@ -3,6 +3,7 @@
 from core.use_cases import queries, services
 from core.use_cases.queries import WebhookRow
 from tui.failures import name_of
+from tui.language import _, ngettext
 from tui.page import GOOD, Page
 
 
@@ -12,9 +13,16 @@ def pause_or_resume(page: Page, webhook: WebhookRow) -> None:
 
     def change() -> str:
         if services.pause_webhook(desk.actor, webhook.id, now):
-            return f"{name} is paused: what happens waits here. P resumes it."
+            return _("{webhook} is paused: what happens waits here. P resumes it.").format(
+                webhook=name
+            )
         parked = queries.webhook(desk.actor, webhook.id).parked
         services.resume_webhook(desk.actor, webhook.id, now, wake=desk.wake)
-        return f"✓ {name} is resumed: {parked} parked go out now, the oldest first."
+        told = ngettext(
+            "✓ {webhook} is resumed: {count} parked go out now, the oldest first.",
+            "✓ {webhook} is resumed: {count} parked go out now, the oldest first.",
+            parked,
+        )
+        return told.format(webhook=name, count=parked)
 
     page.act(("pause", webhook.id), change, lambda told: page.flash(told, GOOD))

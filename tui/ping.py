@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from core.domain.delivery import Status
 from core.domain.events import EventType
 from core.domain.hosts import host_of
+from core.domain.language import N_
 from core.domain.receivers import advice
 from core.use_cases import queries, services
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import WebhookRow
-from tui.failures import outcome_of
+from tui.failures import detail_of, outcome_of
+from tui.language import _
 from tui.page import BAD, GOOD, Page
 
 _LOOK = 0.25  # seconds
@@ -24,7 +27,7 @@ def send_test(page: Page, webhook_id: int, url: str, tell: Tell) -> None:
     """Queue a test for that webhook and `tell` (text, style) how it goes."""
     desk, now = page.desk, page.desk.clock()
     _send(
-        _Sent(page, webhook_id, url, "test", tell, now + desk.timeout + _PATIENCE),
+        _Sent(page, webhook_id, url, _TEST, "", tell, now + desk.timeout + _PATIENCE),
         lambda: services.send_test(desk.actor, webhook_id, now, wake=desk.wake),
     )
 
@@ -33,14 +36,43 @@ def send_sample(page: Page, webhook_id: int, url: str, event: EventType, tell: T
     """The same for a sample of that event."""
     desk, now = page.desk, page.desk.clock()
     _send(
-        _Sent(page, webhook_id, url, f"{event} sample", tell, now + desk.timeout + _PATIENCE),
+        _Sent(page, webhook_id, url, _SAMPLE, event, tell, now + desk.timeout + _PATIENCE),
         lambda: services.send_sample(desk.actor, webhook_id, event, now, wake=desk.wake),
     )
 
 
 def _send(sent: "_Sent", queue: Callable[[], int]) -> None:
-    if sent.page.act((sent.what, sent.webhook_id), queue, sent.wait):
-        sent.tell(f"Sending a {sent.what} to {host_of(sent.url)} …", "")
+    if sent.page.act((sent.words, sent.event, sent.webhook_id), queue, sent.wait):
+        sent.say(sent.words.sending, host=host_of(sent.url))
+
+
+class _Words(NamedTuple):
+    """What is said of a test, or of a sample."""
+
+    sending: str
+    held: str
+    paced: str
+    waiting: str
+    delivered: str
+    failed: str
+
+
+_TEST = _Words(
+    N_("Sending a test to {host} …"),
+    N_("The server asked for nothing until {time}; the test goes then."),
+    N_("The test waits for its turn, at {pace}."),
+    N_("The test is still waiting: is the worker running? It stays queued."),
+    N_("✓ test delivered: {outcome} in {time} {said}"),
+    N_("✗ test failed: {outcome} in {time} {said}"),
+)
+_SAMPLE = _Words(
+    N_("Sending a {event} sample to {host} …"),
+    N_("The server asked for nothing until {time}; the {event} sample goes then."),
+    N_("The {event} sample waits for its turn, at {pace}."),
+    N_("The {event} sample is still waiting: is the worker running? It stays queued."),
+    N_("✓ {event} sample delivered: {outcome} in {time} {said}"),
+    N_("✗ {event} sample failed: {outcome} in {time} {said}"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +82,13 @@ class _Sent:
     page: Page
     webhook_id: int
     url: str
-    what: str
+    words: _Words
+    event: str  # that it is a sample of
     tell: Tell
     until: datetime  # when there should be an answer
+
+    def say(self, words: str, style: str = "", **values: object) -> None:
+        self.tell(_(words).format(event=self.event, **values), style)
 
     def wait(self, event_id: int) -> None:
         actor = self.page.desk.actor
@@ -66,22 +102,24 @@ class _Sent:
 
     def _look(self, event_id: int, webhook: WebhookRow, row: DeliveryRow | None) -> None:
         if row is not None and row.is_attempted:
-            self.tell(*self._verdict(webhook, row))
+            self._tell_verdict(webhook, row)
         elif webhook.held_until is not None and webhook.held_until > self.page.desk.clock():
-            until = self.page.desk.time(webhook.held_until)
-            self.tell(f"The server asked for nothing until {until}; the {self.what} goes then.", "")
+            self.say(self.words.held, time=self.page.desk.time(webhook.held_until))
         elif self.page.desk.clock() < self.until:
             self.page.set_timer(_LOOK, lambda: self.wait(event_id))
         elif webhook.choices.pace is not None:
-            self.tell(f"The {self.what} waits for its turn, at {webhook.choices.pace}.", "")
+            self.say(self.words.paced, pace=webhook.choices.pace)
         else:
-            told = f"The {self.what} is still waiting: is the worker running? It stays queued."
-            self.tell(told, BAD)
+            self.say(self.words.waiting, BAD)
 
-    def _verdict(self, webhook: WebhookRow, row: DeliveryRow) -> tuple[str, str]:
-        took = f"{outcome_of(row)} in {row.duration_us // 1000} ms"
-        known = advice(webhook.url, webhook.choices.format, row.http_status, row.response)
-        said = known or row.response or row.detail
-        if row.status is Status.DELIVERED:
-            return f"✓ {self.what} delivered: {took} {said}", GOOD
-        return f"✗ {self.what} failed: {took} {said}", BAD
+    def _tell_verdict(self, webhook: WebhookRow, row: DeliveryRow) -> None:
+        known = advice(webhook.url, webhook.choices.format, row.http_status, row.response, _)
+        said = known or row.response or detail_of(row)
+        arrived = row.status is Status.DELIVERED
+        self.say(
+            self.words.delivered if arrived else self.words.failed,
+            GOOD if arrived else BAD,
+            outcome=outcome_of(row),
+            time=_("{count} ms").format(count=row.duration_us // 1000),
+            said=said,
+        )

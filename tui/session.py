@@ -14,11 +14,13 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
+from core.domain.language import Language
 from core.use_cases.membership import BusinessRow
 from core.use_cases.settings import Theme
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk, Place
 from tui.driver import Terminal
+from tui.language import Speech, begin
 from tui.plain import NoColours
 from tui.printing import print_until_enter
 from tui.themes import COLOURS, colours_of
@@ -40,11 +42,15 @@ class Session(App[None]):
         self.business_id = desk.business_id or 0
         self.business_name = ""
         self.settings = desk.settings
+        self.speech = Speech(desk.settings.language or Language.ENGLISH)
         self.left_behind = ""  # what was lost with a session that ended by itself
         self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
         for colours in COLOURS.values():
             self.register_theme(colours)
         self.theme = colours_of(self._theme_in_use).name
+
+    def on_load(self) -> None:
+        begin(self.speech)  # here, since all that is begun later inherits from this task
 
     def get_driver_class(self) -> type[Driver]:
         return Terminal
@@ -72,6 +78,10 @@ class Session(App[None]):
         for screen in self.screen_stack:
             for widget in screen.walk_children(with_self=True):
                 widget.refresh()
+
+    def speak(self, language: Language | None) -> None:
+        """From now on, as the person chose just now; None leaves it to the business."""
+        raise NotImplementedError
 
     def send_to_clipboard(self, text: str) -> None:
         """Ask the person's terminal to take it; whether it did, nobody can tell."""

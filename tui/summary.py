@@ -9,6 +9,7 @@ from core.use_cases.webhook_health import Health, Overview, State
 from tui.card import soon_lost
 from tui.desk import Desk
 from tui.failures import name_of
+from tui.language import _, ngettext
 from tui.states import ARRIVED, PAUSED, WAITS, many
 from tui.untrusted import untrusted
 
@@ -26,9 +27,10 @@ def summary(found: Overview, key_trouble: str, settings_trouble: str, desk: Desk
     if paused := found.longest_paused:
         return _paused(paused, desk)
     if settings_trouble or desk.development:
-        return untrusted(settings_trouble or desk.development)
+        return untrusted(settings_trouble or _(desk.development))
     if any(each.state is State.OK for each in found.webhooks):
-        return Content.styled(ARRIVED, ".good") + " What is sent arrives."
+        arrives = _("What is sent arrives.")
+        return Content.styled(ARRIVED, ".good") + f" {arrives}"
     return Content("")
 
 
@@ -37,40 +39,66 @@ def _trouble(found: Overview, key_trouble: str, desk: Desk) -> str:
     now = desk.clock()
     silent = found.last_tick is None or now - found.last_tick > _TICK_WITHIN
     if not found.is_included:
-        return f"! Webhooks are off for this business: they are an option, {OPTION_PRICE}."
+        told = _("! Webhooks are off for this business: they are an option, {price}.")
+        return told.format(price=_(OPTION_PRICE))
     if key_trouble:
         return key_trouble
     if silent and found.due_since is not None:
-        return f"! Deliveries are waiting: is the worker running? {desk.worker_hint}"
+        told = _("! Deliveries are waiting: is the worker running? {hint}")
+        return told.format(hint=desk.worker_hint)
     if silent and found.webhooks:
-        return f"! No worker is running: {desk.worker_hint}"
+        return _("! No worker is running: {hint}").format(hint=desk.worker_hint)
     return ""
 
 
 def _paused(health: Health, desk: Desk) -> Content:
-    waiting = f" {_deliveries(health.waiting, 'waits', 'wait')}." if health.waiting else ""
+    told, count = "", health.waiting
     if soon_lost(health, desk):
-        waiting = f" {many(health.waiting)} wait, soon given up: P resumes."
+        told = ngettext(
+            "{count} wait, soon given up: P resumes.",
+            "{count} wait, soon given up: P resumes.",
+            count,
+        )
+    elif count:
+        told = ngettext("{count} delivery waits.", "{count} deliveries wait.", count)
+    paused = _("{webhook} is paused.").format(webhook=name_of(health.webhook))
     return Content.assemble(
         Content.styled(PAUSED, ".held"),
-        untrusted(f" {name_of(health.webhook)} is paused.", "bold"),
-        waiting,
+        untrusted(f" {paused}", "bold"),
+        f" {told.format(count=many(count))}" if told else "",
     )
 
 
 def _failing(failing: list[Health], of: int) -> Content:
-    one = len(failing) == 1
-    waiting = sum(each.waiting for each in failing)
-    lost = sum(each.given_up for each in failing)
-    told = _deliveries(lost, "was given up", "were given up") if lost else "none is lost"
-    if waiting:
-        told = f"{_deliveries(waiting, 'waits', 'wait')} for {'it' if one else 'them'}; {told}"
+    told = ngettext(
+        "{count} of {of} is failing.", "{count} of {of} are failing.", len(failing)
+    ).format(count=len(failing), of=of)
+    waiting, lost = _waiting(failing), _lost(failing)
+    told_of = _("{waiting}; {lost}.") if waiting else _("{lost}.")
+    told_of = told_of.format(waiting=waiting, lost=lost)
     return Content.assemble(
         Content.styled(WAITS, ".bad"),
-        Content.styled(f" {len(failing)} of {of} {'is' if one else 'are'} failing.", "bold"),
-        f" {told[0].upper()}{told[1:]}.",
+        Content.styled(f" {told}", "bold"),
+        f" {told_of[0].upper()}{told_of[1:]}",
     )
 
 
-def _deliveries(count: int, one_does: str, many_do: str) -> str:
-    return f"1 delivery {one_does}" if count == 1 else f"{many(count)} deliveries {many_do}"
+def _waiting(failing: list[Health]) -> str:
+    count = sum(each.waiting for each in failing)
+    if not count:
+        return ""
+    if len(failing) == 1:
+        told = ngettext("{count} delivery waits for it", "{count} deliveries wait for it", count)
+    else:
+        told = ngettext(
+            "{count} delivery waits for them", "{count} deliveries wait for them", count
+        )
+    return told.format(count=many(count))
+
+
+def _lost(failing: list[Health]) -> str:
+    count = sum(each.given_up for each in failing)
+    if not count:
+        return _("none is lost")
+    told = ngettext("{count} delivery was given up", "{count} deliveries were given up", count)
+    return told.format(count=many(count))

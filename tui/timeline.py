@@ -10,6 +10,7 @@ from textual.content import Content
 from core.use_cases.deliveries import AttemptRow
 from tui.desk import Desk
 from tui.failures import outcome_of
+from tui.language import _, decimal
 from tui.states import ARRIVED, GIVEN_UP, NEW
 from tui.untrusted import untrusted
 
@@ -33,7 +34,7 @@ def timeline(
     """Four lines; of more attempts than there is room for, the last ones."""
     stops = [_made(attempt) for attempt in attempts]
     if next_at is not None:
-        stops.append(_Stop(Content(NEW), next_at, "next", ""))
+        stops.append(_Stop(Content(NEW), next_at, _("next"), ""))
     stops = stops[-max(1, 1 + (width - _LAST) // _COLUMN) :]
     if not stops:
         return []
@@ -66,14 +67,17 @@ def _row(texts: Sequence[str]) -> Content:
 def span(microseconds: int) -> str:
     """`143 ms`, `1.2 s`."""
     if microseconds >= 1_000_000:
-        return f"{microseconds / 1e6:.1f} s"
-    return f"{microseconds // 1000} ms"
+        return _("{seconds} s").format(seconds=decimal(microseconds / 1e6))
+    return _("{count} ms").format(count=microseconds // 1000)
 
 
 def _rough(gap: timedelta) -> str:
     """In its largest unit: `1 min`, `2 h`."""
     seconds = max(0, round(gap / timedelta(seconds=1)))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{round(seconds / length)} {unit}"
-    return f"{seconds} s"
+    if seconds >= 86_400:
+        return _("{count} d").format(count=round(seconds / 86_400))
+    if seconds >= 3_600:
+        return _("{count} h").format(count=round(seconds / 3_600))
+    if seconds >= 60:
+        return _("{count} min").format(count=round(seconds / 60))
+    return _("{seconds} s").format(seconds=seconds)

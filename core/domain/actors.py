@@ -4,14 +4,16 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.domain.language import N_
+
 OPERATOR = "operator"
 _LOOKALIKES = str.maketrans("0оοօрρеаαтτгӏ1", "ooooppeaattrll")  # digits, Cyrillic, Greek, Armenian
 
 
 class Role(StrEnum):
-    OWNER = "owner"
-    MANAGER = "manager"
-    STAFF = "staff"
+    OWNER = N_("owner")
+    MANAGER = N_("manager")
+    STAFF = N_("staff")
 
 
 @dataclass(frozen=True, slots=True)

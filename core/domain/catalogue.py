@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.domain.events import MEANINGS, EventType
+from core.domain.language import N_
 
 Schema = dict[str, Any]
+
+ALWAYS = N_('Always "{value}".')
+"""Of a field that has but one value."""
 
 _LINE_BREAK = re.compile(r"\n *")
 
@@ -65,7 +69,7 @@ def _object(required: str, **properties: Schema) -> Schema:
 
 def _payload(event_type: EventType, shape: Schema) -> Schema:
     """The whole document. A payload may hold more than it names: receivers pass over the rest."""
-    sample = {"const": True, "description": "Only in a sample: nothing of this has happened."}
+    sample = {"const": True, "description": N_("Only in a sample: nothing of this has happened.")}
     properties = {**shape["properties"], "sample": sample}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -79,48 +83,48 @@ def _payload(event_type: EventType, shape: Schema) -> Schema:
 def _ticket(statut: str) -> Schema:
     return _object(
         "id numero statut date lignes total_tvac",
-        id=_whole("The ticket's id in AuraPOS."),
-        numero=_text("The number that is printed on the ticket."),
-        statut=_text(f'Always "{statut}".', const=statut),
-        date=_text("When it was opened, in UTC.", format="date-time"),
-        table=_whole("The number of the table; absent for a sale over the counter."),
-        serveur=_text("Who served."),
-        mode_paiement=_text("How it was paid."),
+        id=_whole(N_("The ticket's id in AuraPOS.")),
+        numero=_text(N_("The number that is printed on the ticket.")),
+        statut=_text(ALWAYS.format(value=statut), const=statut),
+        date=_text(N_("When it was opened, in UTC."), format="date-time"),
+        table=_whole(N_("The number of the table; absent for a sale over the counter.")),
+        serveur=_text(N_("Who served.")),
+        mode_paiement=_text(N_("How it was paid.")),
         lignes={"type": "array", "description": "What was sold.", "items": _LINE},
-        total_tvac=_number("What was paid, VAT included, in euros."),
+        total_tvac=_number(N_("What was paid, VAT included, in euros.")),
     )
 
 
 _LINE = _object(
     "produit quantite total_tvac",
-    produit=_text("The product's name."),
-    quantite=_number("How many."),
-    prix_unitaire_tvac=_number("The price of one, VAT included, in euros."),
-    taux_tva=_number("The rate of VAT, in percent."),
-    total_tvac=_number("The price of all of them, VAT included, in euros."),
+    produit=_text(N_("The product's name.")),
+    quantite=_number(N_("How many.")),
+    prix_unitaire_tvac=_number(N_("The price of one, VAT included, in euros.")),
+    taux_tva=_number(N_("The rate of VAT, in percent.")),
+    total_tvac=_number(N_("The price of all of them, VAT included, in euros.")),
 )
 _CLIENT = _object(
     "id nom",
-    id=_whole("The customer's id in AuraPOS."),
-    prenom=_text("The first name."),
-    nom=_text("The family name, or the company's."),
-    email=_text("The e-mail address; absent where none is known.", format="email"),
-    points_fidelite=_whole("The points on the loyalty card."),
+    id=_whole(N_("The customer's id in AuraPOS.")),
+    prenom=_text(N_("The first name.")),
+    nom=_text(N_("The family name, or the company's.")),
+    email=_text(N_("The e-mail address; absent where none is known."), format="email"),
+    points_fidelite=_whole(N_("The points on the loyalty card.")),
 )
 _PRODUIT = _object(
     "id nom prix_tvac",
-    id=_whole("The product's id in AuraPOS."),
-    nom=_text("The product's name."),
-    prix_tvac=_number("The price, VAT included, in euros."),
-    taux_tva=_number("The rate of VAT, in percent."),
+    id=_whole(N_("The product's id in AuraPOS.")),
+    nom=_text(N_("The product's name.")),
+    prix_tvac=_number(N_("The price, VAT included, in euros.")),
+    taux_tva=_number(N_("The rate of VAT, in percent.")),
 )
 _PROMOTION = _object(
     "id nom",
-    id=_whole("The promotion's id in AuraPOS."),
-    nom=_text("The promotion's name."),
-    debut=_text("The first day.", format="date"),
-    fin=_text("The last day.", format="date"),
-    remise_pct=_number("The discount, in percent."),
+    id=_whole(N_("The promotion's id in AuraPOS.")),
+    nom=_text(N_("The promotion's name.")),
+    debut=_text(N_("The first day."), format="date"),
+    fin=_text(N_("The last day."), format="date"),
+    remise_pct=_number(N_("The discount, in percent.")),
 )
 
 _A_TICKET = """\

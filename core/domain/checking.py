@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from core.domain.delivery import is_success
 from core.domain.events import Purpose
+from core.domain.language import N_, Say
 from core.domain.signing import SECRET_PREFIX, Secret
 
 GENUINE_PAYLOAD = b'{"message":"This is a test from AuraPOS."}'
@@ -41,11 +42,11 @@ def signing_for(purpose: str | None, secret: Secret, body: bytes, now: datetime)
 class Ping(StrEnum):
     """What a check sends, as its report calls it."""
 
-    GOOD = "a good one"
-    AGAIN = "the same once more"
-    TAMPERED = "one that was changed on its way"
-    WRONG_SECRET = "one with another secret"  # noqa: S105 - it is none
-    STALE = "one that is an hour old"
+    GOOD = N_("a good one")
+    AGAIN = N_("the same once more")
+    TAMPERED = N_("one that was changed on its way")
+    WRONG_SECRET = N_("one with another secret")
+    STALE = N_("one that is an hour old")
 
 
 class Grade(StrEnum):
@@ -71,11 +72,11 @@ class Reaction:
     def accepted(self) -> bool:
         return is_success(self.http_status)
 
-    @property
-    def words(self) -> str:
+    def told(self, say: Say = N_) -> str:
         if self.http_status is None:
-            return f"no answer ({self.error})"
-        return f"{'accepted' if self.accepted else 'refused'} ({self.http_status})"
+            return say(_NO_ANSWER).format(answer=self.error)
+        told = say(_ACCEPTED if self.accepted else _REFUSED)
+        return told.format(answer=self.http_status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,12 @@ class Report:
     @property
     def grade(self) -> Grade:
         return self.findings[0][0]
+
+    def told(self, say: Say = N_) -> list[str]:
+        """What is to be mended, in sentences."""
+        good = self.reactions[Ping.GOOD]
+        answer = good.error if good.http_status is None else good.http_status
+        return [say(sentence).format(answer=answer) for _, sentence in self.findings]
 
 
 def report(reactions: Mapping[Ping, Reaction]) -> Report:
@@ -103,34 +110,34 @@ def report(reactions: Mapping[Ping, Reaction]) -> Report:
 
 
 def _unreached(good: Reaction) -> tuple[Grade, str]:
-    if good.http_status is None:
-        return Grade.SILENT, (
-            f"Your server gave no answer ({good.error}), so nothing is known of it: see to that "
-            "first."
-        )
-    return Grade.REFUSES, (
-        f"Your server refused a request that was signed rightly ({good.http_status}), so no event "
-        "reaches it: see that it has the right secret, and verifies the body's bytes as they come."
-    )
+    return (Grade.SILENT, _SILENT) if good.http_status is None else (Grade.REFUSES, _REFUSES)
 
 
-_SOUND = (
+_NO_ANSWER = N_("no answer ({answer})")
+_ACCEPTED = N_("accepted ({answer})")
+_REFUSED = N_("refused ({answer})")
+_SILENT = N_("Your server gave no answer ({answer}), so nothing is known of it: see to that first.")
+_REFUSES = N_(
+    "Your server refused a request that was signed rightly ({answer}), so no event reaches it: see "
+    "that it has the right secret, and verifies the body's bytes as they come."
+)
+_SOUND = N_(
     "Your server accepts what is signed rightly, also when it comes twice, and refuses the rest. "
     "Whether it works only once on what comes twice, its own log tells."
 )
-_FORGED = (
+_FORGED = N_(
     "Your server accepted a request with a wrong signature: anybody can forge sales. Verify the "
     "signature, and answer 401 where it is wrong."
 )
-_TAMPERED = (
+_TAMPERED = N_(
     "Your server accepted a request that was changed after it had been signed: anybody on the way "
     "can change sales. Verify the signature over the body's bytes as they come."
 )
-_STALE_ONE = (
+_STALE_ONE = N_(
     "Your server accepted a request that was signed an hour ago: whoever has recorded one can send "
     "it again. Refuse a webhook-timestamp that is more than five minutes off."
 )
-_AGAIN = (
+_AGAIN = N_(
     "Your server failed when a delivery came that it had accepted before: answer 2xx to one it "
     "knows, or it will be sent again and again."
 )

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from core.domain.cleaning import clean
 from core.domain.conditions import parse_conditions
-from core.domain.language import Language
+from core.domain.language import N_, Language
 from core.domain.own_headers import OwnHeader
 from core.domain.pace import CHAT_PACE, check_pace
 from core.errors import BadInput
@@ -79,10 +79,12 @@ def _checked_name(text: str) -> str:
     name = text.strip()
     if len(name) > NAME_LIMIT:
         raise BadInput(
-            f"A name has {NAME_LIMIT} characters at most: leave out {len(name) - NAME_LIMIT}."
+            N_("A name has {limit} characters at most: leave out {surplus}."),
+            limit=NAME_LIMIT,
+            surplus=len(name) - NAME_LIMIT,
         )
     if clean(name) != name:
-        raise BadInput("A name may have only visible characters: type it again.")
+        raise BadInput(N_("A name may have only visible characters: type it again."))
     return name
 
 
@@ -90,7 +92,8 @@ def _checked_names(before: Choices, headers: Iterable[OwnHeader]) -> Iterator[st
     for header in headers:
         if header.value is None and header.name not in before.headers:
             raise BadInput(
-                f"The header {header.name} has no value yet: write it as `{header.name}: value`."
+                N_("The header {name} has no value yet: write it as `{name}: value`."),
+                name=header.name,
             )
         yield header.name
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from operator import ge, gt, le, lt
 from typing import Any, NewType
 
+from core.domain.language import N_
 from core.domain.payload import decoded
 from core.errors import BadInput, BadPayload
 
@@ -28,7 +29,6 @@ _CONDITION = re.compile(
         \s*(?P<value>.*)""",
     re.VERBOSE,
 )
-_HOW = 'write it as `total_tvac >= 100`, `mode_paiement = "Bancontact"` or `note exists`'
 _STRING_OR_AND = re.compile(r'"(?:[^"\\]|\\.)*"|\s+and\s+')
 _ABSENT = object()
 _Comparison = Callable[[Any, Any], bool]
@@ -89,7 +89,9 @@ def parse_conditions(texts: Sequence[str]) -> tuple[Condition, ...]:
     if len(texts) > MOST_CONDITIONS:
         surplus = len(texts) - MOST_CONDITIONS
         raise BadInput(
-            f"A webhook may have {MOST_CONDITIONS} conditions at most: leave out {surplus}."
+            N_("A webhook may have {limit} conditions at most: leave out {surplus}."),
+            limit=MOST_CONDITIONS,
+            surplus=surplus,
         )
     return tuple(map(_parse, texts))
 
@@ -98,12 +100,20 @@ def parse_conditions(texts: Sequence[str]) -> tuple[Condition, ...]:
 def _parse(text: str) -> Condition:
     text = text.strip()
     if len(text) > LENGTH_LIMIT:
-        raise BadInput(f"A condition has {LENGTH_LIMIT} characters at most: make it shorter.")
+        raise BadInput(
+            N_("A condition has {limit} characters at most: make it shorter."), limit=LENGTH_LIMIT
+        )
     if not text.isprintable():
-        raise BadInput("A condition is one line of printable characters: type it again.")
+        raise BadInput(N_("A condition is one line of printable characters: type it again."))
     found = _CONDITION.fullmatch(text)
     if found is None:
-        raise BadInput(f'"{text}" is no condition: {_HOW}.')
+        raise BadInput(
+            N_(
+                '"{text}" is no condition: write it as `total_tvac >= 100`, '
+                '`mode_paiement = "Bancontact"` or `note exists`.'
+            ),
+            text=text,
+        )
     path, comparison, value = found.group("path", "comparison", "value")
     return Condition(text, tuple(path.split(".")), comparison, _value(text, comparison, value))
 
@@ -111,17 +121,27 @@ def _parse(text: str) -> Condition:
 def _value(text: str, comparison: str, value: str) -> Any:
     if comparison in _WITHOUT_VALUE:
         if value:
-            raise BadInput(f'"{text}" says too much: nothing follows `{comparison}`.')
+            raise BadInput(
+                N_('"{text}" says too much: nothing follows `{comparison}`.'),
+                text=text,
+                comparison=comparison,
+            )
         return None
     try:
         wanted = decoded(value.encode())
     except BadPayload:
         raise BadInput(
-            f'"{text}" has no JSON value after `{comparison}`: a text stands in double quotes, as '
-            'in `mode_paiement = "Bancontact"`.'
+            N_(
+                '"{text}" has no JSON value after `{comparison}`: a text stands in double '
+                'quotes, as in `mode_paiement = "Bancontact"`.'
+            ),
+            text=text,
+            comparison=comparison,
         ) from None
     if comparison in _ORDERS and not isinstance(wanted, str | tuple):
-        raise BadInput(f'"{text}" puts in order what has none: compare a number or a text.')
+        raise BadInput(
+            N_('"{text}" puts in order what has none: compare a number or a text.'), text=text
+        )
     return wanted
 
 

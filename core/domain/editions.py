@@ -2,7 +2,10 @@
 
 from enum import StrEnum
 
-OPTION_PRICE = "€24 a month"
+from core.domain.language import N_
+from core.errors import NotIncluded
+
+OPTION_PRICE = N_("€24 a month")
 WEBHOOKS_LIMIT = 100
 """How many webhooks one business may have, where the configuration does not say otherwise."""
 
@@ -28,10 +31,14 @@ def includes_webhooks(edition: str, *, option: bool) -> bool:
     return option or edition in INCLUDED_EDITIONS
 
 
-def why_not_included(business: str, edition: str) -> str:
-    """One sentence: why nothing is sent, and what the option costs."""
-    return (
-        f"Webhooks are not included in the {Edition(edition).label} edition of {business}: they "
-        f"are an option for {OPTION_PRICE}, which is off, so nothing is sent or queued; ask "
-        "AuraPOS to switch it on."
+def why_not_included(business: str, edition: str) -> NotIncluded:
+    """Why nothing is sent, and what it costs."""
+    return NotIncluded(
+        N_(
+            "Webhooks are not included in the {edition} edition of {business}: they are an option "
+            "for €24 a month, which is off, so nothing is sent or queued; ask AuraPOS to switch "
+            "it on."
+        ),
+        edition=Edition(edition).label,
+        business=business,
     )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from core.domain.language import N_
+
 
 class EventType(StrEnum):
     """What a webhook can be told about. `PING` is what Send test queues, and `ALERT` tells about
@@ -22,13 +24,13 @@ class EventType(StrEnum):
 
 
 MEANINGS: Mapping[EventType, str] = {
-    EventType.TICKET_CREATED: "New non-cancelled ticket validated",
-    EventType.TICKET_CANCELLED: "Existing ticket cancelled",
-    EventType.CLIENT_CREATED: "New customer created",
-    EventType.CLIENT_UPDATED: "Existing customer modified",
-    EventType.PRODUIT_UPDATED: "Product created or modified",
-    EventType.PROMOTION_CREATED: "New promotion created",
-    EventType.PROMOTION_UPDATED: "Existing promotion modified",
+    EventType.TICKET_CREATED: N_("New non-cancelled ticket validated"),
+    EventType.TICKET_CANCELLED: N_("Existing ticket cancelled"),
+    EventType.CLIENT_CREATED: N_("New customer created"),
+    EventType.CLIENT_UPDATED: N_("Existing customer modified"),
+    EventType.PRODUIT_UPDATED: N_("Product created or modified"),
+    EventType.PROMOTION_CREATED: N_("New promotion created"),
+    EventType.PROMOTION_UPDATED: N_("Existing promotion modified"),
 }
 """The events an owner can select, in the order of the product's page, and what triggers each."""
 

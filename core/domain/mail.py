@@ -9,7 +9,7 @@ from typing import NamedTuple
 import idna
 
 from core.domain.cleaning import clean
-from core.domain.language import Language
+from core.domain.language import N_, Language
 from core.errors import BadInput
 
 CODE = "code"
@@ -50,7 +50,7 @@ def parse_address(text: str) -> str:
     address = f"{local}@{domain}"
     is_short = len(local) <= _LONGEST_LOCAL and len(address) <= _LONGEST
     if not (is_short and _LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)):
-        raise BadInput("That is not a mail address: write it as marie@example.com.")
+        raise BadInput(N_("That is not a mail address: write it as marie@example.com."))
     return address
 
 

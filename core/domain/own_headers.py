@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
+from core.domain.language import N_
 from core.domain.signing import Secret
 from core.errors import BadInput
 
@@ -51,11 +52,13 @@ def parse_headers(lines: Iterable[str]) -> tuple[OwnHeader, ...]:
     """
     headers = tuple(map(_parse, lines))
     if len(headers) > MOST_HEADERS:
-        raise BadInput(f"A webhook may have {MOST_HEADERS} headers of its own at most.")
+        raise BadInput(
+            N_("A webhook may have {limit} headers of its own at most."), limit=MOST_HEADERS
+        )
     names = [header.name.lower() for header in headers]
     for name in names:
         if names.count(name) > 1:
-            raise BadInput(f"The header {name} is given twice: leave one out.")
+            raise BadInput(N_("The header {name} is given twice: leave one out."), name=name)
     return headers
 
 
@@ -71,19 +74,27 @@ def check_header(header: OwnHeader) -> None:
     name = header.name
     if len(name) > _NAME_LIMIT or not _NAME.fullmatch(name):
         raise BadInput(
-            "A header is written as `Name: value`, its name of letters, digits and hyphens only."
+            N_(
+                "A header is written as `Name: value`, its name of letters, digits and hyphens "
+                "only."
+            )
         )
     if _OURS.fullmatch(name.lower()):
-        raise BadInput(f"The header {name} is AuraPOS's own: choose another name.")
+        raise BadInput(N_("The header {name} is AuraPOS's own: choose another name."), name=name)
     if _FRAMING.fullmatch(name.lower()):
         raise BadInput(
-            f"The header {name} would change how the request is framed or where it goes: choose "
-            "another name."
+            N_(
+                "The header {name} would change how the request is framed or where it goes: "
+                "choose another name."
+            ),
+            name=name,
         )
     text = header.value.reveal() if header.value is not None else "kept"
     if len(text) > VALUE_LIMIT or not _VALUE.fullmatch(text):
         raise BadInput(
-            f"The value of the header {name} must be 1 to {VALUE_LIMIT} visible ASCII characters."
+            N_("The value of the header {name} must be 1 to {limit} visible ASCII characters."),
+            name=name,
+            limit=VALUE_LIMIT,
         )
 
 

@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from core.domain.language import N_
 from core.errors import BadInput
 
 AHEAD = timedelta(seconds=2)
@@ -22,10 +23,12 @@ def check_pace(text: str) -> str:
     """A pace as it is stored: `2/s`, `30/min`, `100/h`. Raises BadInput for anything else."""
     pace = text.strip().lower()
     if not _FORM.fullmatch(pace):
-        raise BadInput(f'There is no pace "{text}": write it as 2/s, 30/min or 100/h.')
+        raise BadInput(
+            N_('There is no pace "{text}": write it as 2/s, 30/min or 100/h.'), text=text
+        )
     if interval(pace) < _CLOSEST:
         raise BadInput(
-            "A pace is 20/s at most: without one a webhook is sent to as fast as it can."
+            N_("A pace is 20/s at most: without one a webhook is sent to as fast as it can.")
         )
     return pace
 

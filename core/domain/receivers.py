@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from core.domain.choices import Format
+from core.domain.language import N_, Say
 
 _ANY = range(100, 600)
 _SUCCESS = range(200, 300)
@@ -37,12 +38,12 @@ class KnownReceiver:
     chat_behind: str = ""  # what its URL must end with so that it takes chat lines
     before: str = ""  # what an owner should know before anything is sent there
 
-    def how_to_chat(self, fmt: Format) -> str:
+    def how_to_chat(self, fmt: Format, say: Say = N_) -> str:
         """What to do so that it is sent chat lines; empty where it is."""
         if not self.chat_behind:
-            return "Edit the webhook and choose the format chat." if fmt is Format.JSON else ""
-        put = f"Put {self.chat_behind} behind {self.name}'s URL"
-        return f"{put}, and choose the format chat." if fmt is Format.JSON else f"{put}."
+            return say(_CHOOSE_CHAT) if fmt is Format.JSON else ""
+        told = say(_PUT_AND_CHOOSE_CHAT if fmt is Format.JSON else _PUT)
+        return told.format(end=self.chat_behind, name=self.name)
 
     def answered(self, fmt: Format, http_status: int | None, response: str) -> Answer | None:
         """The first answer that fits; where chat lines are sent, none that asks for them."""
@@ -56,36 +57,38 @@ class KnownReceiver:
         """Where that answer is documented."""
         return answer.source or self.source
 
-    def told_of(self, answer: Answer, fmt: Format) -> str:
+    def told_of(self, answer: Answer, fmt: Format, say: Say = N_) -> str:
         """What this answer means to a webhook of that format, and what to do about it."""
-        return f"{answer.advice} {self.how_to_chat(fmt)}" if answer.wants_chat else answer.advice
+        advice = say(answer.advice).format(name=self.name)
+        return f"{advice} {self.how_to_chat(fmt, say)}" if answer.wants_chat else advice
 
 
-_N8N_TEST_URL = (
+_CHOOSE_CHAT = N_("Edit the webhook and choose the format chat.")
+_PUT = N_("Put {end} behind {name}'s URL.")
+_PUT_AND_CHOOSE_CHAT = N_("Put {end} behind {name}'s URL, and choose the format chat.")
+_TAKES_CHAT = N_("{name} takes nothing but a line of text: choose the format chat.")
+_TAKES_NO_EVENTS = N_(
+    "{name} takes no events by itself. Point the webhook at a small program of yours that calls "
+    "{name} with your key: docs/receivers has one to copy."
+)
+_N8N_TEST_URL = N_(
     "This is n8n's address for tests, which works for one call at a time. Use the production URL."
 )
-
-
-def _in_between(name: str) -> str:
-    return (
-        f"{name} takes no events by itself. Point the webhook at a small program of yours that "
-        f"calls {name} with your key: docs/receivers has one to copy."
-    )
-
-
 _GOOGLE_S_ERRORS = "https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto"
 _DISCORD_S_ERRORS = "https://docs.discord.com/developers/topics/opcodes-and-status-codes"
 _UNKNOWN_TO_DISCORD = Answer(
     {401, 404},
     "",
-    "Discord does not know this address. Copy it anew from the channel's settings, and put /slack "
-    "behind it.",
+    N_(
+        "Discord does not know this address. Copy it anew from the channel's settings, and put "
+        "/slack behind it."
+    ),
     source=_DISCORD_S_ERRORS,
 )
 _TOO_OFTEN_FOR_DISCORD = Answer(
     {429},
     "",
-    "Discord is asked too often, and tells nobody how often it may be. Set the pace to 20/min.",
+    N_("Discord is asked too often, and tells nobody how often it may be. Set the pace to 20/min."),
     source="https://docs.discord.com/developers/topics/rate-limits",
 )
 
@@ -97,39 +100,44 @@ KNOWN_RECEIVERS = (
         source="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
         takes_chat=True,
         answers=(
-            Answer({400}, "no_text", "Slack found no text in it.", wants_chat=True),
+            Answer({400}, "no_text", N_("Slack found no text in it."), wants_chat=True),
             Answer(
                 {400},
                 "missing_text_or_fallback_or_attachments",
-                "Slack found no text in it.",
+                N_("Slack found no text in it."),
                 wants_chat=True,
                 source="https://github.com/slackapi/slack-github-action/issues/117",
             ),
-            Answer({400}, "invalid_payload", "Slack did not understand it.", wants_chat=True),
+            Answer({400}, "invalid_payload", N_("Slack did not understand it."), wants_chat=True),
             Answer(
                 {403},
                 "action_prohibited",
-                "Your Slack workspace does not let this webhook post. Ask whoever administers it.",
+                N_(
+                    "Your Slack workspace does not let this webhook post. Ask whoever administers"
+                    " it."
+                ),
             ),
             Answer(
                 {403, 404},
                 "invalid_token",
-                "Slack does not know this address. Copy it anew from your Slack app.",
+                N_("Slack does not know this address. Copy it anew from your Slack app."),
             ),
             Answer(
                 {403, 404, 410},
                 "no_",  # no_service, no_active_hooks, no_team
-                "Slack has switched this address off. Make a new one in your Slack app.",
+                N_("Slack has switched this address off. Make a new one in your Slack app."),
             ),
             Answer(
                 {404, 410},
                 "channel_",  # channel_not_found, channel_is_archived
-                "The Slack channel is gone or archived. Make a new address for another channel.",
+                N_(
+                    "The Slack channel is gone or archived. Make a new address for another channel."
+                ),
             ),
             Answer(
                 {429},
                 "",
-                "Slack takes one message a second. Set the pace to 1/s.",
+                N_("Slack takes one message a second. Set the pace to 1/s."),
                 source="https://docs.slack.dev/apis/web-api/rate-limits",
             ),
         ),
@@ -144,18 +152,20 @@ KNOWN_RECEIVERS = (
             Answer(
                 {400},
                 "",
-                "Google Chat did not understand it.",
+                N_("Google Chat did not understand it."),
                 wants_chat=True,
                 source=_GOOGLE_S_ERRORS,
             ),
             Answer(
                 {401, 403, 404},
                 "",
-                "Google Chat takes nothing at this address. Copy it anew from the space's "
-                "settings, with its key and token.",
+                N_(
+                    "Google Chat takes nothing at this address. Copy it anew from the space's "
+                    "settings, with its key and token."
+                ),
                 source=_GOOGLE_S_ERRORS,
             ),
-            Answer({429}, "", "A space takes one message a second. Set the pace to 1/s."),
+            Answer({429}, "", N_("A space takes one message a second. Set the pace to 1/s.")),
         ),
     ),
     KnownReceiver(
@@ -168,7 +178,7 @@ KNOWN_RECEIVERS = (
             Answer(
                 {400},
                 "",
-                "Discord did not understand it.",
+                N_("Discord did not understand it."),
                 wants_chat=True,
                 source=_DISCORD_S_ERRORS,
             ),
@@ -186,14 +196,14 @@ KNOWN_RECEIVERS = (
             Answer(
                 {400},
                 "50006",
-                "Discord found no text in it.",
+                N_("Discord found no text in it."),
                 wants_chat=True,
                 source="https://github.com/discord/discord-api-docs/issues/5424",
             ),
             Answer(
                 {400},
                 "",
-                "Discord did not understand it.",
+                N_("Discord did not understand it."),
                 wants_chat=True,
                 source=_DISCORD_S_ERRORS,
             ),
@@ -210,13 +220,15 @@ KNOWN_RECEIVERS = (
             Answer(
                 _SUCCESS,
                 "",
-                "Zapier answers success whether or not a Zap is on: look into the Zap's history. "
-                "It learns the fields from what comes first, so send it a sample.",
+                N_(
+                    "Zapier answers success whether or not a Zap is on: look into the Zap's "
+                    "history. It learns the fields from what comes first, so send it a sample."
+                ),
             ),
             Answer(
                 {429},
                 "",
-                "Zapier is asked too often. Set a pace.",
+                N_("Zapier is asked too often. Set a pace."),
                 source="https://help.zapier.com/hc/en-us/articles/29972220283789",
             ),
         ),
@@ -230,20 +242,25 @@ KNOWN_RECEIVERS = (
             Answer(
                 _SUCCESS,
                 "Accepted",
-                "Make has queued it for the scenario, which has to be on to work on it.",
+                N_("Make has queued it for the scenario, which has to be on to work on it."),
             ),
             Answer(
                 {400},
                 "Queue is full",
-                "The queue of this webhook at Make is full. Switch its scenario on, or empty it.",
+                N_(
+                    "The queue of this webhook at Make is full. Switch its scenario on, or empty "
+                    "it."
+                ),
             ),
             Answer(
                 {410},
                 "",
-                "No scenario at Make has used this address for five days, so it was switched off. "
-                "Add it to one, and switch that on.",
+                N_(
+                    "No scenario at Make has used this address for five days, so it was switched "
+                    "off. Add it to one, and switch that on."
+                ),
             ),
-            Answer({429}, "", "Make takes 300 requests in 10 seconds. Set the pace to 20/s."),
+            Answer({429}, "", N_("Make takes 300 requests in 10 seconds. Set the pace to 20/s.")),
         ),
     ),
     KnownReceiver(
@@ -255,12 +272,12 @@ KNOWN_RECEIVERS = (
             Answer(
                 _SUCCESS,
                 "",
-                "Pipedream answers before the workflow runs: look into its event history.",
+                N_("Pipedream answers before the workflow runs: look into its event history."),
             ),
             Answer(
                 {429},
                 "",
-                "Pipedream is asked too often. Set a pace.",
+                N_("Pipedream is asked too often. Set a pace."),
                 source="https://pipedream.com/docs/workflows/limits",
             ),
         ),
@@ -284,18 +301,23 @@ KNOWN_RECEIVERS = (
             Answer(
                 {404},
                 "is not registered for",
-                "n8n expects another method at this address. Set the Webhook node to POST.",
+                N_("n8n expects another method at this address. Set the Webhook node to POST."),
             ),
             Answer(
                 {404},
                 "is not registered",
-                "No active n8n workflow has this address. Publish the workflow, or mend the URL.",
+                N_(
+                    "No active n8n workflow has this address. Publish the workflow, or mend the "
+                    "URL."
+                ),
             ),
             Answer(
                 {403},
                 "Authorization data is wrong",
-                "n8n wants a header of its own. Add the name and value that its Webhook node asks "
-                "for to the webhook's own headers.",
+                N_(
+                    "n8n wants a header of its own. Add the name and value that its Webhook node "
+                    "asks for to the webhook's own headers."
+                ),
             ),
         ),
     ),
@@ -305,7 +327,9 @@ KNOWN_RECEIVERS = (
         paths="/hooks/",
         source="https://developers.mattermost.com/integrate/webhooks/incoming/",
         answers=(
-            Answer({400}, "No text specified", "Mattermost found no text in it.", wants_chat=True),
+            Answer(
+                {400}, "No text specified", N_("Mattermost found no text in it."), wants_chat=True
+            ),
         ),
     ),
     KnownReceiver(
@@ -313,24 +337,24 @@ KNOWN_RECEIVERS = (
         hosts=r"api\.(brevo|sendinblue)\.com",
         paths="/",
         source="https://developers.brevo.com/docs/how-it-works",
-        before=_in_between("Brevo"),
-        answers=(Answer(_ANY, "", _in_between("Brevo")),),
+        before=_TAKES_NO_EVENTS,
+        answers=(Answer(_ANY, "", _TAKES_NO_EVENTS),),
     ),
     KnownReceiver(
         name="Mailchimp",
         hosts=r"[a-z]{2}\d+\.api\.mailchimp\.com",
         paths="/",
         source="https://mailchimp.com/developer/marketing/docs/errors/",
-        before=_in_between("Mailchimp"),
-        answers=(Answer(_ANY, "", _in_between("Mailchimp")),),
+        before=_TAKES_NO_EVENTS,
+        answers=(Answer(_ANY, "", _TAKES_NO_EVENTS),),
     ),
     KnownReceiver(
         name="Shopify",
         hosts=r"[a-z0-9][a-z0-9-]*\.myshopify\.com",
         paths="/",
         source="https://shopify.dev/docs/api/usage/response-codes",
-        before=_in_between("Shopify"),
-        answers=(Answer(_ANY, "", _in_between("Shopify")),),
+        before=_TAKES_NO_EVENTS,
+        answers=(Answer(_ANY, "", _TAKES_NO_EVENTS),),
     ),
 )
 
@@ -349,7 +373,7 @@ def known_receiver(url: str) -> KnownReceiver | None:
     return None
 
 
-def advice_before(url: str, fmt: Format) -> str:
+def advice_before(url: str, fmt: Format, say: Say = N_) -> str:
     """What an owner should know about this address before anything is sent there in that format;
     empty where nothing is known.
     """
@@ -357,17 +381,21 @@ def advice_before(url: str, fmt: Format) -> str:
     if receiver is None:
         return ""
     if receiver.takes_chat and fmt is Format.JSON:
-        return f"{receiver.name} takes nothing but a line of text: choose the format chat."
-    return receiver.how_to_chat(fmt) if receiver.chat_behind else receiver.before
+        return say(_TAKES_CHAT).format(name=receiver.name)
+    if receiver.chat_behind:
+        return receiver.how_to_chat(fmt, say)
+    return say(receiver.before).format(name=receiver.name)
 
 
-def advice(url: str, fmt: Format, http_status: int | None, response: str) -> str:
+def advice(url: str, fmt: Format, http_status: int | None, response: str, say: Say = N_) -> str:
     """What this answer from that receiver means to a webhook of that format, and what to do about
     it; empty where nothing is known.
     """
     receiver = known_receiver(url)
     answer = receiver.answered(fmt, http_status, response) if receiver is not None else None
-    return receiver.told_of(answer, fmt) if receiver is not None and answer is not None else ""
+    if receiver is None or answer is None:
+        return ""
+    return receiver.told_of(answer, fmt, say)
 
 
 def chat_address(

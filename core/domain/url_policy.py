@@ -21,6 +21,8 @@ from urllib.parse import quote
 
 import idna
 
+from core.domain.details import NOT_PUBLIC
+from core.domain.language import N_
 from core.errors import BlockedUrl
 
 Address = IPv4Address | IPv6Address
@@ -87,7 +89,9 @@ class UrlPolicy:
         scheme, rest = self._scheme(text)
         typed, path = _split_authority(rest)
         if "@" in typed:
-            raise BlockedUrl("The URL holds a user name or password: remove what is before the @.")
+            raise BlockedUrl(
+                N_("The URL holds a user name or password: remove what is before the @.")
+            )
         host_text, port_text = _split_port(typed)
         host = self._host(host_text)
         port = _port(port_text, scheme)
@@ -96,7 +100,9 @@ class UrlPolicy:
         authority = f"{shown}{suffix}"
         url = f"{scheme}://{authority}{path}"
         if len(url) > URL_LIMIT:
-            raise BlockedUrl(f"The URL is longer than {URL_LIMIT} characters: use a shorter one.")
+            raise BlockedUrl(
+                N_("The URL is longer than {limit} characters: use a shorter one."), limit=URL_LIMIT
+            )
         return Target(url, scheme, host, port, path, authority)
 
     def accepts(self, text: str) -> bool:
@@ -113,10 +119,7 @@ class UrlPolicy:
         The message does not name the address: what a webhook shows of a network must not map it.
         """
         if not all(self.allows_address(address) for address in addresses):
-            raise BlockedUrl(
-                f"{host} is or points to an address inside a private or reserved network: "
-                "a webhook needs a public one."
-            )
+            raise BlockedUrl(NOT_PUBLIC, host=host)
         return list(addresses)
 
     def allows_address(self, text: str) -> bool:
@@ -134,10 +137,12 @@ class UrlPolicy:
         scheme = found[1].lower() if found else ""
         allowed = ("https", "http") if self.allow_http else ("https",)
         if found is None or scheme not in allowed:
-            raise BlockedUrl("The URL must begin with https:// to be private on its way.")
+            raise BlockedUrl(N_("The URL must begin with https:// to be private on its way."))
         rest = text[found.end() :]
         if not rest.startswith("//"):
-            raise BlockedUrl(f"Two slashes are missing: write {scheme}:// before the name.")
+            raise BlockedUrl(
+                N_("Two slashes are missing: write {scheme}:// before the name."), scheme=scheme
+            )
         return scheme, rest[2:]
 
     def _host(self, text: str) -> str:
@@ -158,15 +163,17 @@ class UrlPolicy:
 
 def _check_text(text: str) -> None:
     if not text:
-        raise BlockedUrl("The URL is empty: write one such as https://example.com/webhooks.")
+        raise BlockedUrl(N_("The URL is empty: write one such as https://example.com/webhooks."))
     if len(text) > URL_LIMIT:
-        raise BlockedUrl(f"The URL is longer than {URL_LIMIT} characters: use a shorter one.")
+        raise BlockedUrl(
+            N_("The URL is longer than {limit} characters: use a shorter one."), limit=URL_LIMIT
+        )
     if not text.isprintable() or " " in text:
-        raise BlockedUrl("The URL holds a space or an invisible character: type it again.")
+        raise BlockedUrl(N_("The URL holds a space or an invisible character: type it again."))
     if "\\" in text:
-        raise BlockedUrl("The URL holds a backslash: write / instead.")
+        raise BlockedUrl(N_("The URL holds a backslash: write / instead."))
     if "#" in text:
-        raise BlockedUrl("The URL holds a #, which is never sent: remove it and what follows.")
+        raise BlockedUrl(N_("The URL holds a #, which is never sent: remove it and what follows."))
 
 
 def _split_authority(rest: str) -> tuple[str, str]:
@@ -174,15 +181,19 @@ def _split_authority(rest: str) -> tuple[str, str]:
     at = min((index for mark in "/?" if (index := rest.find(mark)) >= 0), default=len(rest))
     authority, target = rest[:at], rest[at:]
     if not authority:
-        raise BlockedUrl("The URL has no host name: write one such as https://example.com/hook.")
+        raise BlockedUrl(
+            N_("The URL has no host name: write one such as https://example.com/hook.")
+        )
     if _ESCAPE.search(target):
-        raise BlockedUrl("The URL holds a % that two hex digits do not follow: write it as %25.")
+        raise BlockedUrl(
+            N_("The URL holds a % that two hex digits do not follow: write it as %25.")
+        )
     path, _, query = target.partition("?")
     try:
         whole = _without_dots(path) + (f"?{query}" if query else "")
         return authority, quote(whole, safe=_PATH_SAFE)
     except UnicodeEncodeError:
-        raise BlockedUrl("The URL holds a broken character: type it again.") from None
+        raise BlockedUrl(N_("The URL holds a broken character: type it again.")) from None
 
 
 def _without_dots(path: str) -> str:
@@ -208,7 +219,7 @@ def _without_dots(path: str) -> str:
 def _split_port(authority: str) -> tuple[str, str | None]:
     found = _AUTHORITY.fullmatch(authority)
     if found is None or not found["host"]:
-        raise BlockedUrl("The host name cannot be read: write one such as example.com.")
+        raise BlockedUrl(N_("The host name cannot be read: write one such as example.com."))
     return found["host"], found["port"]
 
 
@@ -217,23 +228,25 @@ def _port(text: str | None, scheme: str) -> int:
     if text is None:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) <= len("65535")):
-        raise BlockedUrl("The port is not a number: write one such as :8443, or none.")
+        raise BlockedUrl(N_("The port is not a number: write one such as :8443, or none."))
     port = int(text)
     if port != default and (not 1024 <= port <= 65535 or port in _BAD_PORTS):
-        raise BlockedUrl(f"Port {port} is not allowed: use 443, or one from 1024 to 65535.")
+        raise BlockedUrl(
+            N_("Port {port} is not allowed: use 443, or one from 1024 to 65535."), port=port
+        )
     return port
 
 
 def _ascii_host(text: str) -> str:
     """The host by UTS 46, as DNS is asked for it; from here on only this is checked."""
     if "%" in text:
-        raise BlockedUrl("The host name holds a %: write it plainly.")
+        raise BlockedUrl(N_("The host name holds a %: write it plainly."))
     try:
         host = idna.uts46_remap(text, std3_rules=False, transitional=False)
     except idna.IDNAError:
         raise _not_a_name() from None
     if host.endswith("."):
-        raise BlockedUrl("The host name ends in a dot: remove the dot.")
+        raise BlockedUrl(N_("The host name ends in a dot: remove the dot."))
     if len(host) > _HOST_LIMIT:
         raise _not_a_name()
     ascii_host = ".".join(_ascii_label(label) for label in host.split("."))
@@ -257,15 +270,20 @@ def _needs_idna(label: str) -> bool:
 
 
 def _not_a_name() -> BlockedUrl:
-    return BlockedUrl("The host is not a valid name: write one such as example.com.")
+    return BlockedUrl(N_("The host is not a valid name: write one such as example.com."))
 
 
 def _check_public_name(host: str) -> None:
     labels = host.split(".")
     if len(labels) == 1:
-        raise BlockedUrl(f"{host} is a name inside a network: write a whole one, with its domain.")
+        raise BlockedUrl(
+            N_("{host} is a name inside a network: write a whole one, with its domain."), host=host
+        )
     if labels[-1] in _SPECIAL_NAMES:
-        raise BlockedUrl(f"Names that end in .{labels[-1]} are not public: a webhook needs one.")
+        raise BlockedUrl(
+            N_("Names that end in .{ending} are not public: a webhook needs one."),
+            ending=labels[-1],
+        )
 
 
 def _ipv4(host: str) -> IPv4Address:
@@ -275,17 +293,19 @@ def _ipv4(host: str) -> IPv4Address:
     except AddressValueError:
         address = None
     if address is None or str(address) != host:
-        raise BlockedUrl("The host is a number: write a name, or an address such as 8.8.8.8.")
+        raise BlockedUrl(N_("The host is a number: write a name, or an address such as 8.8.8.8."))
     return address
 
 
 def _ipv6(text: str) -> Address:
     if "%" in text:
-        raise BlockedUrl("The address has a zone (%…), which means nothing elsewhere: remove it.")
+        raise BlockedUrl(
+            N_("The address has a zone (%…), which means nothing elsewhere: remove it.")
+        )
     try:
         return _unmapped(IPv6Address(text))
     except AddressValueError:
-        raise BlockedUrl("What is in the brackets is not an IPv6 address: mend it.") from None
+        raise BlockedUrl(N_("What is in the brackets is not an IPv6 address: mend it.")) from None
 
 
 def _unmapped(address: Address) -> Address:

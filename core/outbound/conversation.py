@@ -23,6 +23,7 @@ from httptools import (
     HttpResponseParser,
 )
 
+from core.domain import details
 from core.domain.delivery import ErrorKind, is_success
 from core.errors import system_words
 from core.outbound.failures import AttemptFailed, KeptConnectionDied
@@ -37,10 +38,7 @@ READ_AT_ONCE = 16 * 1024
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _LINE_ENDS = re.compile(rb"[\r\n]*")
 _LONGEST_MATCH = 3
-_CLOSED = "the connection was closed without an answer"
-_NO_HTTP = "no status line can be read in it"
-_TOO_MUCH = f"more than {ANSWER_LIMIT // 1024} KB came without the end of the headers"
-_UNASKED = "it spoke before it was asked"
+_TOO_MUCH = details.TOO_MUCH.format(kilobytes=ANSWER_LIMIT // 1024)
 
 
 class Answer(httpx.AsyncByteStream):
@@ -136,7 +134,7 @@ class Conversation(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """End the connection at once; an open answer gets no more than it has now."""
-        self._finish(AttemptFailed(ErrorKind.PROTOCOL, _CLOSED))
+        self._finish(AttemptFailed(ErrorKind.PROTOCOL, details.CLOSED))
 
     # What the event loop calls
 
@@ -149,7 +147,7 @@ class Conversation(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         answer = self._answer
         if answer is None:
-            self._finish(AttemptFailed(ErrorKind.PROTOCOL, _UNASKED))
+            self._finish(AttemptFailed(ErrorKind.PROTOCOL, details.UNASKED))
             return
         self._taken += nbytes
         self._read(answer, self._buffer[:nbytes])
@@ -215,7 +213,7 @@ class Conversation(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(data)
         except HttpParserInvalidStatusError:
-            self._finish(AttemptFailed(ErrorKind.PROTOCOL, _NO_HTTP))
+            self._finish(AttemptFailed(ErrorKind.PROTOCOL, details.NO_HTTP))
         except (HttpParserError, HttpParserUpgrade):
             self._is_odd, self._odd_status = True, _status_in(self._head)
 
@@ -223,7 +221,7 @@ class Conversation(asyncio.BufferedProtocol):
         """Read on where llhttp does not; returns whether there is more to be read in this way."""
         status = self._odd_status
         if not 100 <= status <= 999:
-            self._finish(AttemptFailed(ErrorKind.PROTOCOL, _NO_HTTP))
+            self._finish(AttemptFailed(ErrorKind.PROTOCOL, details.NO_HTTP))
             return False
         while self._interim:
             self._interim -= 1
@@ -308,4 +306,4 @@ def _what_ended_it(error: Exception | None) -> AttemptFailed:
         case OSError():
             return AttemptFailed(ErrorKind.CONNECT, system_words(error))
         case _:
-            return AttemptFailed(ErrorKind.PROTOCOL, _CLOSED)
+            return AttemptFailed(ErrorKind.PROTOCOL, details.CLOSED)

@@ -14,6 +14,7 @@ from time import monotonic
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
+from core.domain import details
 from core.domain.delivery import ErrorKind
 from core.domain.url_policy import UrlPolicy
 from core.errors import BlockedUrl, system_words
@@ -173,7 +174,7 @@ async def connect(
     except BlockedUrl as error:
         raise AttemptFailed(ErrorKind.BLOCKED, str(error)) from None
     except OSError as error:
-        detail = system_words(error) if error.errno else "none of its addresses answers"
+        detail = system_words(error) if error.errno else details.NO_ADDRESS_ANSWERS
         raise AttemptFailed(ErrorKind.CONNECT, detail) from None
 
 

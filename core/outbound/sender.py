@@ -9,6 +9,7 @@ from typing import cast
 
 import httpx
 
+from core.domain import details
 from core.domain.cleaning import clean, clean_body
 from core.domain.delivery import (
     RESPONSE_LIMIT,
@@ -66,7 +67,7 @@ class Sender:
             await self._deadlines.hold(attempt.run(self._transport, request))
         except Exception as error:  # noqa: BLE001 - any fault in an attempt is its outcome
             return attempt.outcome() or self._outcome_of(error, errand.stage)
-        return attempt.outcome() or Unreachable(ErrorKind.PROTOCOL, "no status")
+        return attempt.outcome() or Unreachable(ErrorKind.PROTOCOL, details.NO_STATUS)
 
     def _outcome_of(self, error: Exception, stage: Stage) -> Outcome:
         """The outcome of an attempt that got no status."""
@@ -85,10 +86,10 @@ class Sender:
             case TimeoutError() if stage is Stage.LAST_LOOK:  # our own database kept it waiting
                 return Withdrawn()
             case TimeoutError() if stage is Stage.HANDSHAKE:
-                detail = f"the server did not answer the handshake in {self._deadlines.seconds:g} s"
+                detail = details.NO_HANDSHAKE.format(seconds=f"{self._deadlines.seconds:g}")
                 return Unreachable(ErrorKind.TLS, detail)
             case TimeoutError():
-                detail = f"no answer in {self._deadlines.seconds:g} s"
+                detail = details.NO_ANSWER.format(seconds=f"{self._deadlines.seconds:g}")
                 return Unreachable(ErrorKind.TIMEOUT, detail)
             case _:
                 return _unforeseen(error)
@@ -128,7 +129,7 @@ class _Attempt:
             return None
         location = _header(response, b"location") if 300 <= response.status_code < 400 else ""
         location = blotted(location.encode(), self._own_headers).decode()
-        detail = clean(f"redirects to {location}", _DETAIL_LIMIT) if location else ""
+        detail = clean(details.REDIRECTS.format(where=location), _DETAIL_LIMIT) if location else ""
         asking = _only(response, b"retry-after") if response.status_code in ASKING else ""
         return Answered(response.status_code, self._text(response), detail, asking)
 

@@ -8,29 +8,35 @@ from typing import Any
 
 import certifi
 
+from core.domain.language import N_
 from core.errors import BadConfig, system_words
 
 _REASONS = {
-    "WRONG_VERSION_NUMBER": "the server does not speak TLS at this port",
-    "HTTP_REQUEST": "the server does not speak TLS at this port",
-    "UNSUPPORTED_PROTOCOL": "the server has no TLS as new as 1.2",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "the server has no TLS as new as 1.2",
-    "NO_PROTOCOLS_AVAILABLE": "the server has no TLS as new as 1.2",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server refused the handshake: it has no cipher in "
-    "common with us, or asks for a client certificate, which webhooks do not have",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate, which "
-    "webhooks do not have",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "the server asks for a client certificate, which webhooks do "
-    "not have",
-    "TLSV1_ALERT_UNKNOWN_CA": "the server asks for a client certificate, which webhooks do not "
-    "have",
-    "TLSV1_UNRECOGNIZED_NAME": "the server does not know this name",
-    "TLSV1_ALERT_UNRECOGNIZED_NAME": "the server does not know this name",
-    "TLSV1_ALERT_INTERNAL_ERROR": "the server failed in the handshake",
-    "TLSV1_ALERT_ACCESS_DENIED": "the server refused the handshake: access denied",
-    "TLSV1_ALERT_INSUFFICIENT_SECURITY": "the server asks for stronger ciphers than there are",
-    "DH_KEY_TOO_SMALL": "the server's key exchange is too weak",
-    "UNEXPECTED_EOF_WHILE_READING": "the server ended the connection in the middle of it",
+    "WRONG_VERSION_NUMBER": N_("the server does not speak TLS at this port"),
+    "HTTP_REQUEST": N_("the server does not speak TLS at this port"),
+    "UNSUPPORTED_PROTOCOL": N_("the server has no TLS as new as 1.2"),
+    "TLSV1_ALERT_PROTOCOL_VERSION": N_("the server has no TLS as new as 1.2"),
+    "NO_PROTOCOLS_AVAILABLE": N_("the server has no TLS as new as 1.2"),
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": N_(
+        "the server refused the handshake: it has no cipher in common with us, or asks "
+        "for a client certificate, which webhooks do not have"
+    ),
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": N_(
+        "the server asks for a client certificate, which webhooks do not have"
+    ),
+    "SSLV3_ALERT_BAD_CERTIFICATE": N_(
+        "the server asks for a client certificate, which webhooks do not have"
+    ),
+    "TLSV1_ALERT_UNKNOWN_CA": N_(
+        "the server asks for a client certificate, which webhooks do not have"
+    ),
+    "TLSV1_UNRECOGNIZED_NAME": N_("the server does not know this name"),
+    "TLSV1_ALERT_UNRECOGNIZED_NAME": N_("the server does not know this name"),
+    "TLSV1_ALERT_INTERNAL_ERROR": N_("the server failed in the handshake"),
+    "TLSV1_ALERT_ACCESS_DENIED": N_("the server refused the handshake: access denied"),
+    "TLSV1_ALERT_INSUFFICIENT_SECURITY": N_("the server asks for stronger ciphers than there are"),
+    "DH_KEY_TOO_SMALL": N_("the server's key exchange is too weak"),
+    "UNEXPECTED_EOF_WHILE_READING": N_("the server ended the connection in the middle of it"),
 }
 """OpenSSL's names for the failures that are most often seen."""
 
@@ -91,11 +97,11 @@ def explain_tls(error: Exception) -> str:
     """
     match error:
         case ssl.SSLCertVerificationError():
-            return error.verify_message or "the certificate cannot be verified"
+            return error.verify_message or N_("the certificate cannot be verified")
         case ssl.SSLError(reason=str(reason)):
             return _REASONS.get(reason, reason.lower().replace("_", " "))
         case ConnectionError() | EOFError():
-            return "the server ended the connection in the middle of the handshake"
+            return N_("the server ended the connection in the middle of the handshake")
         case OSError():
             return system_words(error)
         case _:

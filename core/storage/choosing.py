@@ -75,7 +75,7 @@ def open_headers(
         try:
             check_header(header)
         except BadInput as error:
-            raise BadKeyFile(str(error)) from None
+            raise BadKeyFile(error.sentence, **error.values) from None
     return headers
 
 

@@ -23,6 +23,7 @@ from peewee import (
 )
 
 from core.domain.engine_url import SQLITE_PREFIX
+from core.domain.language import N_
 from core.errors import BadDatabase
 from core.storage.folders import told_of_owner
 
@@ -197,38 +198,47 @@ def explained() -> Iterator[None]:
     try:
         yield
     except PeeweeException as error:
-        raise BadDatabase(explain(error)) from error
+        raise trouble(error) from error
 
 
 def explain(error: PeeweeException) -> str:
     """One sentence that says what an engine's error means, and how to mend it."""
+    return str(trouble(error))
+
+
+def trouble(error: PeeweeException) -> BadDatabase:
+    """The same sentence as an error of ours."""
     codes = {_sqlite_code(link) for link in _chain(error)}
     if "SQLITE_FULL" in codes:
-        return "The disk is full: nothing was changed; make room and try again."
+        return BadDatabase(N_("The disk is full: nothing was changed; make room and try again."))
     if any(code.startswith("SQLITE_BUSY") for code in codes):
-        return "The database was busy for too long: nothing was changed; try again."
+        return BadDatabase(
+            N_("The database was busy for too long: nothing was changed; try again.")
+        )
     if any(code.startswith("SQLITE_READONLY") for code in codes):
-        return _told_of_owner() or (
-            "The database cannot be written: check who owns the file and its folder."
+        return _not_ours() or BadDatabase(
+            N_("The database cannot be written: check who owns the file and its folder.")
         )
     if "SQLITE_NOTADB" in codes:
-        return "The database file is not an SQLite database: check [database] url."
+        return BadDatabase(N_("The database file is not an SQLite database: check [database] url."))
     if "SQLITE_CANTOPEN" in codes:
-        return _told_of_owner() or (
-            "The database cannot be opened: check [database] url and who owns the folder."
+        return _not_ours() or BadDatabase(
+            N_("The database cannot be opened: check [database] url and who owns the folder.")
         )
     told = next(filter(None, map(_told_by_postgres, _chain(error))), None)
     if told is not None:
-        return told
+        return BadDatabase(told)
     if isinstance(error, OperationalError | InterfaceError | ImproperlyConfigured):
-        return f"The database does not answer ({first_line(error)}): check [database] url."
-    return f"The database refused this ({first_line(error)}): run `aurapos-webhooks doctor`."
+        sentence = N_("The database does not answer ({why}): check [database] url.")
+    else:
+        sentence = N_("The database refused this ({why}): run `aurapos-webhooks doctor`.")
+    return BadDatabase(sentence, why=first_line(error))
 
 
-def _told_of_owner() -> str:
-    """The sentence for a file that belongs to somebody else, as when root put a backup back."""
+def _not_ours() -> BadDatabase | None:
+    """The error for a file that belongs to somebody else, as when root put a backup back."""
     told = told_of_owner(Path(proxy.obj.database)) if isinstance(proxy.obj, Sqlite) else ""
-    return told and f"The database cannot be used: {told}"
+    return BadDatabase(N_("The database cannot be used: {why}"), why=told) if told else None
 
 
 def _told_by_postgres(error: BaseException) -> str | None:

@@ -18,6 +18,7 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
+from core.domain.language import N_
 from core.errors import BadDatabase
 
 _CONNECT_TIMEOUT = 10  # seconds
@@ -224,14 +225,18 @@ def told_by(error: BaseException) -> str | None:
     return _MEANINGS.get(code) or _MEANINGS.get(code[:2])
 
 
-_BUSY = "The database was busy for too long: nothing was changed; try again."
+_BUSY = N_("The database was busy for too long: nothing was changed; try again.")
 _MEANINGS = {
     "57014": _BUSY,  # the statement took longer than allowed
     "55P03": _BUSY,
-    "42501": "The role in the URL may not do that: `init`, `migrate` and `copy-from` need the one "
-    "that owns the tables, so name its configuration with --config.",
-    "40": "Somebody else changed the same at the same time: nothing was changed; try again.",
-    "53100": "The disk is full: nothing was changed; make room and try again.",
-    "25006": "The database is a standby or set to read only, so nothing can be written: name its "
-    "primary in [database] url.",
+    "42501": N_(
+        "The role in the URL may not do that: `init`, `migrate` and `copy-from` need the "
+        "one that owns the tables, so name its configuration with --config."
+    ),
+    "40": N_("Somebody else changed the same at the same time: nothing was changed; try again."),
+    "53100": N_("The disk is full: nothing was changed; make room and try again."),
+    "25006": N_(
+        "The database is a standby or set to read only, so nothing can be written: name "
+        "its primary in [database] url."
+    ),
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from core.domain.language import N_
 from core.domain.signing import Secret
 from core.errors import BadKeyFile
 from core.storage.folders import opened_folder
@@ -23,6 +24,17 @@ _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 _LONGEST_FILE = 1 << 20  # bytes: some 20,000 keys
 _HEADER = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
+
+_LOST_SECRET = N_(
+    "The key file does not hold the key this webhook's secret was sealed with: put the right key "
+    "file back, or regenerate the secret."
+)
+_LOST = N_(
+    "The key file does not hold the key this webhook's {purpose} was sealed with: put the right "
+    "key file back, or give it again."
+)
+_MOVED_SECRET = N_("This webhook's stored secret was changed or moved: regenerate the secret.")
+_MOVED = N_("This webhook's stored {purpose} was changed or moved: give it again.")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -77,19 +89,13 @@ class Vault:
         """The secret. Raises BadKeyFile when no key here opens it."""
         key = dict(self.keys).get(_key_id(sealed))
         if key is None or sealed[: len(_VERSION)] != _VERSION:
-            raise BadKeyFile(
-                f"The key file does not hold the key this webhook's {purpose or 'secret'} was "
-                f"sealed with: put the right key file back, or {_how_to_renew(purpose)}."
-            )
+            raise BadKeyFile(_LOST if purpose else _LOST_SECRET, purpose=purpose)
         nonce = sealed[_HEADER - _NONCE_BYTES : _HEADER]
         try:
             whose = _whose(business_id, webhook_id, purpose)
             text = AESGCM(key).decrypt(nonce, sealed[_HEADER:], whose)
         except (InvalidTag, ValueError):
-            raise BadKeyFile(
-                f"This webhook's stored {purpose or 'secret'} was changed or moved: "
-                f"{_how_to_renew(purpose)}."
-            ) from None
+            raise BadKeyFile(_MOVED if purpose else _MOVED_SECRET, purpose=purpose) from None
         return Secret(text.decode())
 
 
@@ -99,10 +105,6 @@ def _key_id(sealed: bytes) -> bytes:
 
 def _whose(business_id: int, webhook_id: int, purpose: str) -> bytes:
     return f"business {business_id} webhook {webhook_id} {purpose}".rstrip().encode()
-
-
-def _how_to_renew(purpose: str) -> str:
-    return "give it again" if purpose else "regenerate the secret"
 
 
 def create_key_file(path: Path) -> None:
@@ -196,13 +198,18 @@ def load_vault(path: Path) -> Vault:
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as error:
-        raise BadKeyFile(f"The key file {path} cannot be read: {error.strerror}.") from None
+        raise BadKeyFile(
+            N_("The key file {path} cannot be read: {why}."), path=path, why=error.strerror
+        ) from None
 
 
 def _missing(path: Path) -> BadKeyFile:
     return BadKeyFile(
-        f"The key file is missing: put {path} back from its backup; without it no secret can "
-        "be opened and deliveries wait."
+        N_(
+            "The key file is missing: put {path} back from its backup; without it no secret"
+            " can be opened and deliveries wait."
+        ),
+        path=path,
     )
 
 
@@ -237,11 +244,15 @@ def _refuse_unsafe(path: Path, about: os.stat_result) -> None:
     a secret for an account.
     """
     if not stat.S_ISREG(about.st_mode):
-        raise BadKeyFile(f"The key file {path} is not a file: mend [secrets] key_file.")
+        raise BadKeyFile(
+            N_("The key file {path} is not a file: mend [secrets] key_file."), path=path
+        )
     given_by_root = about.st_uid == 0 and os.geteuid() != 0
     allowed = stat.S_IRUSR | stat.S_IWUSR | (stat.S_IRGRP if given_by_root else 0)
     if stat.S_IMODE(about.st_mode) & (stat.S_IRWXG | stat.S_IRWXO) & ~allowed:
-        raise BadKeyFile(f"The key file {path} is open to others: run `chmod 600 {path}`.")
+        raise BadKeyFile(
+            N_("The key file {path} is open to others: run `chmod 600 {path}`."), path=path
+        )
 
 
 def _parse(content: bytes, path: Path) -> Vault:
@@ -251,7 +262,9 @@ def _parse(content: bytes, path: Path) -> Vault:
 def _lines(content: bytes, path: Path) -> list[bytes]:
     lines = [line for line in content.splitlines() if line.strip()]
     if not lines:
-        raise BadKeyFile(f"The key file {path} is empty: put it back from its backup.")
+        raise BadKeyFile(
+            N_("The key file {path} is empty: put it back from its backup."), path=path
+        )
     return lines
 
 
@@ -262,5 +275,7 @@ def _parse_key(line: bytes, path: Path) -> tuple[bytes, bytes]:
     except (ValueError, Base64Error):
         parsed = b"", b""
     if (len(parsed[0]), len(parsed[1])) != (_KEY_ID_BYTES, _KEY_BYTES):
-        raise BadKeyFile(f"{path} is not a key file: put the right one back from its backup.")
+        raise BadKeyFile(
+            N_("{path} is not a key file: put the right one back from its backup."), path=path
+        )
     return parsed

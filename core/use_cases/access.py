@@ -4,7 +4,8 @@ from uuid import UUID
 
 from core.domain.actors import Actor, Role
 from core.domain.editions import includes_webhooks, why_not_included
-from core.errors import NotAllowed, NotFound, NotIncluded
+from core.domain.language import N_
+from core.errors import NotAllowed, NotFound
 from core.storage.models import Business, Delivery, Member, Webhook
 from core.storage.rows import no_business, row_of
 
@@ -22,8 +23,13 @@ def authorize(actor: Actor, business_id: int) -> Business:
         raise no_business(business_id)
     if role != Role.OWNER:
         raise NotAllowed(
-            f"Only an owner of {business.name} may see or change its webhooks; "
-            f"{actor.name} is {role} there: ask an owner."
+            N_(
+                "Only an owner of {business} may see or change its webhooks; {actor} is {role} "
+                "there: ask an owner."
+            ),
+            business=business.name,
+            actor=actor.name,
+            role=Role(role),
         )
     return business
 
@@ -37,7 +43,7 @@ def _role(actor: Actor, business_id: int) -> str | None:
 
 def require_included(business: Business) -> None:
     if not includes_webhooks(business.edition, option=business.option):
-        raise NotIncluded(why_not_included(business.name, business.edition))
+        raise why_not_included(business.name, business.edition)
 
 
 def find_webhook(actor: Actor, webhook_id: int) -> Webhook:

@@ -9,6 +9,7 @@ from core.domain.checking import GENUINE_PAYLOAD, TAMPERED_PAYLOAD, Ping, Reacti
 from core.domain.choices import Format
 from core.domain.delivery import WAITING, is_success
 from core.domain.events import EventType, Purpose
+from core.domain.language import N_
 from core.errors import BadInput
 from core.intake import Wake, queue_for
 from core.storage.database import after_commit, transaction
@@ -51,7 +52,9 @@ def begin_check(actor: Actor, webhook_id: int, now: datetime, *, wake: Wake) -> 
     with transaction():
         webhook = usable_webhook(actor, webhook_id)
         if webhook.format == Format.CHAT:
-            raise BadInput("A chat program verifies no signature, so there is nothing to check.")
+            raise BadInput(
+                N_("A chat program verifies no signature, so there is nothing to check.")
+            )
         events = {
             ping: queue_for(webhook, EventType.PING, payload, now, purpose=purpose)
             for ping, (purpose, payload) in _PINGS.items()

@@ -19,12 +19,24 @@ from core.storage.models import Attempt, Delivery, Event, Webhook
 
 
 @dataclass(frozen=True, slots=True)
+class Headline:
+    """What a person reads of an event, in one line and in their language."""
+
+    event_type: str
+    payload_json: str
+
+    def said_in(self, language: Language) -> str:
+        """`Ticket 4711 · 55.10 € · Bancontact`."""
+        return chat_text(self.event_type, self.payload_json, language)
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryRow:
     id: int
     uuid: UUID
     webhook_id: int
     event: EventType
-    headline: str  # what a person reads about the event
+    headline: Headline
     status: Status
     attempts: int
     http_status: int | None  # of the last attempt, like all that follows up to duration_us
@@ -104,16 +116,11 @@ SHORT_PAYLOAD = Case(None, [(fn.LENGTH(Event.payload) <= 8192, Event.payload)])
 """To be selected for a headline: a listing must not read megabytes for it."""
 
 
-def headline(event: str, subject: str | None, payload: bytes | None) -> str:
-    """One line that a person reads: `Ticket 4711 · 55.10 € · Bancontact`. Without the payload it
-    only says what happened to what.
-    """
-    told = (
-        json.dumps({"id": subject})
-        if payload is None
-        else bytes(payload).decode("utf-8", "replace")
-    )
-    return chat_text(event, told, Language.ENGLISH)
+def headline(event: str, subject: str | None, payload: bytes | None) -> Headline:
+    """Without the payload it says no more than what happened to what."""
+    if payload is None:
+        return Headline(event, json.dumps({"id": subject}))
+    return Headline(event, bytes(payload).decode("utf-8", "replace"))
 
 
 def attempts_of(delivery_id: int) -> tuple[AttemptRow, ...]:

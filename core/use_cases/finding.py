@@ -12,12 +12,13 @@ from peewee import fn
 
 from core.domain.actors import Actor
 from core.domain.events import EventType
+from core.domain.language import N_
 from core.domain.payload import as_subject
 from core.errors import BadInput
 from core.storage.database import connection, one_of
 from core.storage.models import Delivery, Event, Webhook, was_admitted
 from core.use_cases.access import authorize
-from core.use_cases.deliveries import SHORT_PAYLOAD, delivery_rows, headline
+from core.use_cases.deliveries import SHORT_PAYLOAD, Headline, delivery_rows, headline
 from core.use_cases.queries import WentTo, webhooks
 
 FOUND_AT_MOST = 20
@@ -32,7 +33,7 @@ class FoundEvent:
     id: int
     event: EventType
     subject: str
-    headline: str  # what a person reads about it
+    headline: Headline
     created_at: datetime
     is_fanned_out: bool  # otherwise it is still to be fanned out
     deliveries: tuple[WentTo, ...]  # in the order of their webhooks
@@ -48,7 +49,7 @@ def find(actor: Actor, business_id: int, text: str, limit: int = FOUND_AT_MOST) 
     wanted = as_subject(text)
     if not wanted:
         raise BadInput(
-            "Say what to look for: a ticket's number, an event's key or id, or a delivery's id."
+            N_("Say what to look for: a ticket's number, an event's key or id, or a delivery's id.")
         )
     with connection():
         authorize(actor, business_id)

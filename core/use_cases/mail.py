@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from peewee import Expression, fn
 
 from core.domain.actors import Actor
-from core.domain.language import Language
+from core.domain.language import N_, Language
 from core.domain.mail import (
     CODE_DIGITS,
     CODE_LASTS,
@@ -104,8 +104,11 @@ def _refuse_too_many(actor: Actor, address: str, now: datetime) -> None:
     asked = Mail.select().where(is_code() & lately & same)
     if asked.count() >= CODES_AN_HOUR:
         raise BadInput(
-            f"{CODES_AN_HOUR} codes were mailed within an hour: use the latest one, look among the "
-            "spam too, or ask again later."
+            N_(
+                "{count} codes were mailed within an hour: use the latest one, look among the spam "
+                "too, or ask again later."
+            ),
+            count=CODES_AN_HOUR,
         )
 
 
@@ -129,9 +132,11 @@ def confirm_address(
         word = "confirmed" if is_right else "code refused"
         note(actor, business_id, f"mail {word}", now, subject=reader.address)
     if not is_open:
-        raise BadInput("That code is too old, or was tried too often: ask for another one.")
+        raise BadInput(N_("That code is too old, or was tried too often: ask for another one."))
     if not is_right:
-        raise BadInput("That is not the code that was mailed: look at the latest mail once more.")
+        raise BadInput(
+            N_("That is not the code that was mailed: look at the latest mail once more.")
+        )
     return str(reader.address)
 
 

@@ -23,6 +23,7 @@ from core.domain.choices import (
 from core.domain.delivery import Status
 from core.domain.editions import WEBHOOKS_LIMIT
 from core.domain.events import SELECTABLE, EventType, Purpose
+from core.domain.language import N_
 from core.domain.signing import Secret
 from core.domain.url_policy import UrlPolicy
 from core.errors import BadInput, BadKeyFile, Changed
@@ -106,13 +107,16 @@ def _require_room(business_id: int, at_most: int) -> None:
     standing = (Webhook.business == business_id) & Webhook.deleted_at.is_null()
     if Webhook.select().where(standing).count() >= at_most:
         raise BadInput(
-            f"This business has {at_most} webhooks, and more are not allowed: delete one, or ask "
-            "whoever runs AuraPOS Webhooks to raise [limits] webhooks."
+            N_(
+                "This business has {limit} webhooks, and more are not allowed: delete one, or "
+                "ask whoever runs AuraPOS Webhooks to raise [limits] webhooks."
+            ),
+            limit=at_most,
         )
 
 
 def no_vault() -> Vault:
-    raise BadKeyFile("The key file is not open here, and this needs it.")
+    raise BadKeyFile(N_("The key file is not open here, and this needs it."))
 
 
 def edit_webhook(
@@ -155,7 +159,7 @@ def edit_webhook(
         if seen is not None:
             update = update.where(Webhook.updated_at == seen)
         if not update.execute():
-            raise Changed("Somebody else has changed this webhook meanwhile.")
+            raise Changed(N_("Somebody else has changed this webhook meanwhile."))
         if before.pace != after.pace:
             _pace_anew(webhook_id)
         if selected is not None:
@@ -185,8 +189,10 @@ def _require_standard_secret(webhook: Webhook, vault: Vault) -> None:
     secret = vault.open(bytes(webhook.secret), webhook.business_id, webhook.id)
     if not secret.is_standard:
         raise BadInput(
-            "This webhook's secret is of an older kind that no Standard Webhooks library can "
-            "read: regenerate it first, then choose this again."
+            N_(
+                "This webhook's secret is of an older kind that no Standard Webhooks library "
+                "can read: regenerate it first, then choose this again."
+            )
         )
 
 
@@ -361,7 +367,9 @@ def _selection(events: Iterable[str]) -> tuple[EventType, ...]:
     """The event types with these names, each once, in the order of the product's page."""
     named = {selectable_type(name) for name in events}
     if not named:
-        raise BadInput("Select at least one event: a webhook without events would never be called.")
+        raise BadInput(
+            N_("Select at least one event: a webhook without events would never be called.")
+        )
     return tuple(event for event in SELECTABLE if event in named)
 
 

@@ -5,12 +5,17 @@ Over SSH nothing else could be asked: the forced command clears the client's env
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
+from core.domain.language import Language
 from core.storage.database import connection, transaction
 from core.storage.models import Setting
 
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
 _OPERATOR = ""  # whoever holds the database has no login
 _THEME = "theme"
+_LANGUAGE = "language"
 _ZONE = "zone"
 _LOST = "lost"
 
@@ -29,6 +34,7 @@ class Settings:
     theme: Theme | None = None  # None: as the environment of the terminal says
     zone: str = ""  # the IANA name of the zone whose time is shown; empty: this machine's
     lost: str = ""  # what was left unfinished when the connection of the last session ended
+    language: Language | None = None  # None: that of the business's chat messages
 
 
 AS_IT_COMES = Settings()
@@ -38,12 +44,17 @@ def settings_of(login: str | None) -> Settings:
     rows = Setting.select(Setting.name, Setting.value).where(Setting.login == (login or _OPERATOR))
     with connection():
         kept = dict(rows.tuples())
-    return Settings(_known(kept.get(_THEME, "")), kept.get(_ZONE, ""), kept.get(_LOST, ""))
+    return Settings(
+        _known(Theme, kept.get(_THEME, "")),
+        kept.get(_ZONE, ""),
+        kept.get(_LOST, ""),
+        _known(Language, kept.get(_LANGUAGE, "")),
+    )
 
 
-def _known(theme: str) -> Theme | None:
-    """The theme; None also where only another version of the program knows it."""
-    return Theme(theme) if theme in set(Theme) else None
+def _known(kind: type[_Choice], value: str) -> _Choice | None:
+    """The choice; None also where only another version of the program knows it."""
+    return kind(value) if value in set(kind) else None
 
 
 def keep_theme(login: str | None, theme: Theme | None) -> None:
@@ -52,6 +63,10 @@ def keep_theme(login: str | None, theme: Theme | None) -> None:
 
 def keep_zone(login: str | None, zone: str) -> None:
     _keep(login, _ZONE, zone)
+
+
+def keep_language(login: str | None, language: Language | None) -> None:
+    _keep(login, _LANGUAGE, language or "")
 
 
 def keep_lost(login: str | None, what: str) -> None:

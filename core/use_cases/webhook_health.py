@@ -28,7 +28,7 @@ from core.storage.models import (
 )
 from core.use_cases.access import authorize
 from core.use_cases.audit import CREATED, SECRET_REGENERATED, SECRET_STORED
-from core.use_cases.deliveries import SHORT_PAYLOAD, DeliveryRow, delivery_rows, headline
+from core.use_cases.deliveries import SHORT_PAYLOAD, DeliveryRow, Headline, delivery_rows, headline
 from core.use_cases.first_steps import FirstSteps, first_steps
 from core.use_cases.queries import HISTORY_LENGTH, WebhookRow, deliveries, webhook, webhooks
 from core.use_cases.workers import last_tick, waiting_since
@@ -97,7 +97,7 @@ class Happened:
     """One of the latest events of a business, and where it went."""
 
     event_id: int
-    headline: str
+    headline: Headline
     created_at: datetime
     is_fanned_out: bool
     became: tuple[tuple[int, Status], ...]  # at each webhook that it went to

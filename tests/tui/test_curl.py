@@ -11,7 +11,7 @@ from core.domain.choices import Choices
 from core.domain.delivery import Status
 from core.domain.events import EventType
 from core.domain.signing import Secret, build_body, build_headers
-from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.deliveries import DeliveryRow, Headline
 from core.use_cases.queries import DeliveryDetail
 from tests.support.programs import needs
 from tests.support.scene import NOON
@@ -29,7 +29,7 @@ DETAIL = DeliveryDetail(
         uuid=UUID,
         webhook_id=1,
         event=EVENT,
-        headline="Ticket",
+        headline=Headline("ping", "{}"),
         status=Status.DELIVERED,
         attempts=1,
         http_status=200,

@@ -31,9 +31,9 @@ def check(program: Program, webhook_id: int, login: str | None, *, as_json: bool
     if as_json:
         print_json(_document(found))
     else:
-        reactions = [(ping, each.words) for ping, each in found.reactions.items()]
+        reactions = [(ping, each.told()) for ping, each in found.reactions.items()]
         print_table(("A PING", "WAS"), reactions, "")
-        for _, sentence in found.findings:
+        for sentence in found.told():
             say(sentence)
     click.get_current_context().exit(0 if found.grade is Grade.SOUND else 1)
 
@@ -55,7 +55,10 @@ def _checked(program: Program, webhook_id: int, login: str | None) -> Report:
 def _document(found: Report) -> dict[str, object]:
     return {
         "grade": found.grade,
-        "findings": [{"grade": grade, "sentence": said} for grade, said in found.findings],
+        "findings": [
+            {"grade": grade, "sentence": said}
+            for (grade, _), said in zip(found.findings, found.told(), strict=True)
+        ],
         "pings": [
             {
                 "ping": ping.name.lower(),

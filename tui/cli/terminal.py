@@ -14,6 +14,7 @@ from peewee import PeeweeException
 
 from core.config import DeliveryConfig, HistoryConfig
 from core.domain.editions import INCLUDED_EDITIONS, Edition
+from core.domain.language import N_
 from core.errors import WebhooksError
 from core.storage.clock import utc_now
 from core.storage.database import sqlite_path
@@ -30,7 +31,7 @@ from tui.cli.program import (
     others_settings,
     pass_program,
 )
-from tui.desk import TELL, Desk, Place, clocks_in
+from tui.desk import Desk, Place, clocks_in
 
 if TYPE_CHECKING:
     from tui.app import WebhooksApp
@@ -127,7 +128,6 @@ def make_desk(
 ) -> Desk:
     delivery = program.open().delivery
     settings = settings_of(login)
-    start_worker = f"start one in another terminal: {_command(program)} worker"
     return Desk(
         actor=actor_as(login, f"tui {key}" if key else "tui"),
         policy=program.policy,
@@ -143,7 +143,7 @@ def make_desk(
         sends_mail=bool(program.config.mail.host),
         business_id=business_id,
         development=_development(delivery),
-        worker_hint=start_worker if login is None else TELL,
+        worker_command=f"{_command(program)} worker" if login is None else "",
         others_settings=lambda: others_settings(program.config, utc_now()),
         settings=settings,
     )
@@ -234,7 +234,11 @@ def make_app(desk: Desk) -> "WebhooksApp":
 
 
 def _development(delivery: DeliveryConfig) -> str:
-    allowed = ["plain http"] if delivery.allow_http else []
-    if delivery.allow_networks:
-        allowed.append("private addresses")
-    return f"! Development settings: {' and '.join(allowed)} allowed." if allowed else ""
+    match delivery.allow_http, bool(delivery.allow_networks):
+        case True, True:
+            return N_("! Development settings: plain http and private addresses allowed.")
+        case True, False:
+            return N_("! Development settings: plain http allowed.")
+        case False, True:
+            return N_("! Development settings: private addresses allowed.")
+    return ""

@@ -6,9 +6,10 @@ from core.domain.actors import Actor
 from core.use_cases import queries
 from core.use_cases.deliveries import DeliveryRow
 from tui.failures import name_of
-from tui.screens.deliveries import Deliveries, Listed, Question
+from tui.language import _, day_width, moment_width, spoken, widest
+from tui.screens.deliveries import BECAME, Deliveries, Listed, Question
 from tui.screens.history import History, history_of
-from tui.states import of_delivery
+from tui.states import longest_results, of_delivery
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row
 
@@ -16,17 +17,23 @@ _ROOMY = 76  # columns from which the moment and the name are told in full
 
 
 class Activity(Deliveries):
-    crumbs = ("Webhooks", "Activity")
     BINDINGS = [Binding("h", "history", "Of this webhook only", show=False)]
-    columns = (
-        Column("DATE", 6, to_width=_ROOMY - 1),
-        Column("DATE", 12, from_width=_ROOMY),
-        Column("WEBHOOK", 12, from_width=50, to_width=_ROOMY - 1, middle=True),
-        Column("WEBHOOK", 16, from_width=_ROOMY, middle=True),
-        Column("WHAT"),
-        Column("", 1),
-        Column("BECAME", 17),
-    )
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), _("Activity")
+
+    def columns(self) -> tuple[Column, ...]:
+        date, webhook = _("DATE"), _("WEBHOOK")
+        return (
+            Column(date, day_width(), to_width=_ROOMY - 1),
+            Column(date, moment_width(), from_width=_ROOMY),
+            Column(webhook, 12, from_width=50, to_width=_ROOMY - 1, middle=True),
+            Column(webhook, 16, from_width=_ROOMY, middle=True),
+            Column(_("WHAT")),
+            Column("", 1),
+            Column(_("BECAME"), widest(BECAME, longest_results())),
+        )
 
     def read(self, asked: Question) -> Listed:
         return activity_of(self.desk.actor, self._app.business_id, asked)
@@ -41,7 +48,7 @@ class Activity(Deliveries):
                 cell(self.desk.moment(delivery.created_at)),
                 name,
                 name,
-                cell(delivery.headline),
+                cell(delivery.headline.said_in(spoken())),
                 cell(told.glyph, told.style),
                 cell(told.words),
             ),
@@ -49,8 +56,8 @@ class Activity(Deliveries):
 
     def why_none(self) -> str:
         if not self.listed.webhooks:
-            return "No webhooks yet, so nothing is sent. Press q, and n to create one."
-        return "Nothing was sent yet. Press q, and t to send a test."
+            return _("No webhooks yet, so nothing is sent. Press q, and n to create one.")
+        return _("Nothing was sent yet. Press q, and t to send a test.")
 
     def action_history(self) -> None:
         webhook, actor = self.chosen_webhook(), self.desk.actor

@@ -7,20 +7,13 @@ from textual.binding import Binding
 from textual.widget import Widget
 
 from core.use_cases.membership import BusinessRow
+from tui.language import _
 from tui.list_page import ListPage
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table
 
-_COLUMNS = (
-    Column("ID", 5),
-    Column("BUSINESS"),
-    Column("EDITION", 16, from_width=60),
-    Column("WEBHOOKS", 8),
-)
-
 
 class Businesses(ListPage):
-    crumbs = ("Businesses",)
     BINDINGS = [
         Binding("enter", "choose", "open", key_display="enter"),
         Binding("q", "leave", "quit"),
@@ -30,9 +23,13 @@ class Businesses(ListPage):
         super().__init__()
         self._rows = rows
 
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return (_("Businesses"),)
+
     def body(self) -> Iterable[Widget]:
-        yield Table(_COLUMNS)
-        yield from self.filter_row("part of a name; esc ends")
+        yield Table(_columns())
+        yield from self.filter_row(_("part of a name; esc ends"))
 
     def on_mount(self) -> None:
         self.draw()
@@ -51,7 +48,16 @@ class Businesses(ListPage):
                 self._app.open_business(row)
 
 
+def _columns() -> tuple[Column, ...]:
+    return (
+        Column(_("ID"), 5),
+        Column(_("BUSINESS")),
+        Column(_("EDITION"), 16, from_width=60),
+        Column(_("WEBHOOKS"), 8),
+    )
+
+
 def _row(row: BusinessRow) -> Row:
-    included = "on" if row.included else "off"
+    included = _("on") if row.included else _("off")
     cells = (cell(str(row.id)), cell(row.name), cell(row.edition.label), cell(included))
     return Row(str(row.id), cells)

@@ -1,6 +1,6 @@
 """The catalogue: what is in each event; and a sample of one, sent to see what a server does."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from textual import on
 from textual.binding import Binding
@@ -13,12 +13,12 @@ from core.domain.catalogue import CATALOGUE, CatalogueEntry, fields
 from core.domain.events import SELECTABLE, EventType
 from core.use_cases.queries import WebhookRow
 from tui.failures import name_of
+from tui.kept import said_again
+from tui.language import _
 from tui.page import Page
 from tui.ping import send_sample
 from tui.untrusted import cell, untrusted_lines
 from tui.widgets.table import Column, Row, Table
-
-_COLUMNS = (Column("EVENT", 17), Column("IS PUBLISHED WHEN"))
 
 
 class Catalogue(Page):
@@ -28,14 +28,17 @@ class Catalogue(Page):
         Binding("space", "scroll(1)", "more of it"),
         Binding("b", "scroll(-1)", "Back up", show=False),
     ]
-    crumbs: Sequence[str] = ("Webhooks", "Events")
 
     def __init__(self, chosen: EventType = SELECTABLE[0]) -> None:
         super().__init__()
         self._first = SELECTABLE.index(chosen)
 
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), _("Events")
+
     def body(self) -> Iterable[Widget]:
-        yield Table(_COLUMNS, id="events")
+        yield Table(_columns(), id="events")
         yield VerticalScroll(Static(id="inside"), classes="pane gap", can_focus=False)
 
     def on_mount(self) -> None:
@@ -57,7 +60,7 @@ class Catalogue(Page):
     def inside(self, entry: CatalogueEntry) -> Content:
         named = fields(entry.schema)
         width = max(len(name) for name, _ in named)
-        return untrusted_lines(f"{name:<{width}}  {said}" for name, said in named)
+        return untrusted_lines(f"{name:<{width}}  {said_again(said)}" for name, said in named)
 
     def action_scroll(self, pages: int) -> None:
         pane = self.query_one(VerticalScroll)
@@ -72,10 +75,13 @@ class Sample(Catalogue):
     def __init__(self, webhook: WebhookRow) -> None:
         super().__init__()
         self._webhook = webhook
-        self.crumbs = ("Webhooks", name_of(webhook), "Sample")
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), name_of(self._webhook), _("Sample")
 
     def body(self) -> Iterable[Widget]:
-        warning = 'Your server will take it for a real sale unless it looks at "sample": true.'
+        warning = _('Your server will take it for a real sale unless it looks at "sample": true.')
         yield Static(Content(f"! {warning}"), classes="banner gap")
         yield from super().body()
 
@@ -88,5 +94,9 @@ class Sample(Catalogue):
         send_sample(self, self._webhook.id, self._webhook.url, self.chosen, self.flash)
 
 
+def _columns() -> tuple[Column, ...]:
+    return Column(_("EVENT"), 17), Column(_("IS PUBLISHED WHEN"))
+
+
 def _row(entry: CatalogueEntry) -> Row:
-    return Row(entry.event_type, (cell(entry.event_type), cell(entry.meaning)))
+    return Row(entry.event_type, (cell(entry.event_type), cell(_(entry.meaning))))

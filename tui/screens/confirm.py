@@ -10,10 +10,12 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from core.domain.hosts import host_of
+from core.domain.language import N_
 from core.domain.signing import Secret
 from core.use_cases import services
 from core.use_cases.queries import WebhookRow
 from tui.failures import name_of, titled
+from tui.language import _, ngettext
 from tui.page import GOOD, Page
 from tui.screens.secret import ShownSecret
 from tui.untrusted import untrusted
@@ -36,20 +38,25 @@ class _Typed(Page):
         super().__init__()
         self.webhook = webhook
         self._host = host_of(webhook.url)
-        self.crumbs = ("Webhooks", name_of(webhook), self.title_word)
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), name_of(self.webhook), _(self.title_word)
 
     def body(self) -> Iterable[Widget]:
         yield Static(untrusted(titled(self.webhook)), classes="said gap")
         for warning in self.warnings:
-            yield Static(warning, classes="said")
-        asked = Content.assemble("Type the host name to confirm:  ", untrusted(self._host, "bold"))
-        yield Static(asked, classes="said gap")
+            yield Static(_(warning), classes="said")
+        asked = _("Type the host name to confirm:")
+        yield Static(
+            Content.assemble(f"{asked}  ", untrusted(self._host, "bold")), classes="said gap"
+        )
         with Horizontal(classes="field"):
             yield Entry(id="typed")
         yield Static(id="left", classes="said")
         with Horizontal(id="buttons"):
-            yield Button(Content("[ Cancel ]"), id="cancel", compact=True)
-            yield Button(Content(f"[ {self.deed} ]"), id="deed", compact=True, disabled=True)
+            yield _button(_("Cancel"), "cancel")
+            yield _button(_(self.deed), "deed", disabled=True)
 
     def on_mount(self) -> None:
         self.query_one(Entry).focus()
@@ -62,11 +69,12 @@ class _Typed(Page):
         is_typed = typed == self._host
         self.query_one("#deed", Button).disabled = not is_typed
         if is_typed:
-            told = f"Enter, or [ {self.deed} ], does it."
+            told = _("Enter, or [ {deed} ], does it.").format(deed=_(self.deed))
         elif self._host.startswith(typed):
-            told = f"{left} more characters"
+            told = ngettext("{count} more characters", "{count} more characters", left)
+            told = told.format(count=left)
         else:
-            told = "That is not its host name."
+            told = _("That is not its host name.")
         self.query_one("#left", Static).update(Content(told))
 
     @on(Input.Submitted)
@@ -87,29 +95,37 @@ class _Typed(Page):
         """Do it; called once the name has been typed."""
 
 
+def _button(word: str, name: str, *, disabled: bool = False) -> Button:
+    return Button(Content(f"[ {word} ]"), id=name, compact=True, disabled=disabled)
+
+
 class DeleteWebhook(_Typed):
-    title_word = "Delete: danger zone"
-    deed = "Delete"
+    title_word = N_("Delete: danger zone")
+    deed = N_("Delete")
     warnings = (
-        "Deletes the webhook, its secret and its history. What is waiting stops.",
-        "This is final.",
+        N_("Deletes the webhook, its secret and its history. What is waiting stops."),
+        N_("This is final."),
     )
 
     def carry_out(self) -> None:
         desk, webhook_id, now = self.desk, self.webhook.id, self.desk.clock()
+        told = _("✓ {host} is deleted.")
         self.act(
             self.deed,
             lambda: services.delete_webhook(desk.actor, webhook_id, now),
-            lambda _: self._app.back_saying(f"✓ {self._host} is deleted.", GOOD),
+            lambda __: self._app.back_saying(told.format(host=self._host), GOOD),
         )
 
 
 class RegenerateSecret(_Typed):
-    title_word = "Secret"
-    deed = "Regenerate"
+    title_word = N_("Secret")
+    deed = N_("Regenerate")
     warnings = (
-        "The secret was shown once and never will be again. Lost or leaked? Make a new one here.",
-        "The old one stops working at once: deliveries fail until your server has the new one.",
+        N_(
+            "The secret was shown once and never will be again. Lost or leaked? "
+            "Make a new one here."
+        ),
+        N_("The old one stops working at once: deliveries fail until your server has the new one."),
     )
 
     def carry_out(self) -> None:

@@ -28,17 +28,20 @@ from core.use_cases.queries import (
 )
 from tui.delivery_text import whole
 from tui.failures import explain
+from tui.language import _, ngettext
 from tui.list_page import ListPage
 from tui.page import GOOD
 from tui.pausing import pause_or_resume
 from tui.ping import send_test
 from tui.screens.delivery import open_delivery
+from tui.states import made_as
 from tui.untrusted import untrusted, untrusted_lines
 from tui.widgets.bars import Crumbs
 from tui.widgets.entry import Entry
 from tui.widgets.lines import Lines
 from tui.widgets.table import Column, Row, Table
 
+BECAME = 17  # cells of what became of a delivery
 _AT_REST = 0.15  # seconds that the cursor stands still before the delivery beside it is read
 _EVENTS = tuple(EventType)
 
@@ -75,7 +78,6 @@ class Deliveries(ListPage):
         Binding("space", "freeze", "Freeze the list, and go on", show=False),
         Binding("i,y", "copy_id", "Copy the delivery id", show=False),
     ]
-    columns: Sequence[Column] = ()
 
     def __init__(self, listed: Listed, wanted: Wanted = queries.ALL) -> None:
         """`wanted` is what is listed: all of the latest, or the failed ones only."""
@@ -88,6 +90,9 @@ class Deliveries(ListPage):
         self._is_frozen = False
         self._rest: Timer | None = None  # until the cursor has stood still long enough
 
+    def columns(self) -> Sequence[Column]:
+        raise NotImplementedError
+
     def read(self, asked: Question) -> Listed:
         """Called in a thread: see `ask`."""
         raise NotImplementedError
@@ -98,7 +103,7 @@ class Deliveries(ListPage):
 
     def why_none(self) -> str:
         """Why nothing is listed, where no filter keeps anything back."""
-        return "No deliveries yet. Press t to send a test."
+        return _("No deliveries yet. Press t to send a test.")
 
     def state(self) -> Iterable[str]:
         """What is to be known of whose deliveries they are, in sentences."""
@@ -110,13 +115,14 @@ class Deliveries(ListPage):
     def body(self) -> Iterable[Widget]:
         yield Static(id="modes", classes="said line")
         with Container(id="split"):
-            yield Table(self.columns)
+            yield Table(self.columns())
             with Container(id="aside"):
-                yield Static("── response ".ljust(200, "─"), id="line")
+                heading = _("response")
+                yield Static(f"── {heading} ".ljust(200, "─"), id="line")
                 yield Static(id="preview")
                 yield Lines(id="beside")
         yield Static(id="none", classes="empty")
-        yield from self.filter_row("part of an event or a response; esc ends")
+        yield from self.filter_row(_("part of an event or a response; esc ends"))
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
@@ -144,10 +150,11 @@ class Deliveries(ListPage):
             known = {row.uuid for row in self.listed.rows}
             new = sum(row.uuid not in known for row in listed.rows)
             if new and table.cursor_row > 0:
-                self.flash(f"{new} new, g to see")
+                told = ngettext("{count} new, g to see", "{count} new, g to see", new)
+                self.flash(told.format(count=new))
         elif asked.before is not None and not listed.rows:
             self._pages.pop()
-            self.flash("There are no older ones.")
+            self.flash(_("There are no older ones."))
             return
         self.listed = listed
         self.draw()
@@ -176,21 +183,22 @@ class Deliveries(ListPage):
         told = self._shown_only()
         if not told:
             return [self.why_none()]
-        return [f"No delivery is like that: {' · '.join(told)}.", "", "Press esc to see all again."]
+        why = _("No delivery is like that: {filters}.").format(filters=" · ".join(told))
+        return [why, "", _("Press esc to see all again.")]
 
     def _shown_only(self) -> list[str]:
         """What the filters let through, in words."""
         wanted = self._question().wanted
-        told = ["failed only"] if wanted.statuses else []
+        told = [_("failed only")] if wanted.statuses else []
         told += [str(wanted.event)] if wanted.event is not None else []
         return told + ([f'"{wanted.text}"'] if wanted.text else [])
 
     def _tell_modes(self) -> None:
         """On a line of their own, that no crumb can push out."""
         modes = self._shown_only()
-        modes += [f"page {len(self._pages) + 1}"] if self._pages else []
-        modes += ["FROZEN"] if self._is_frozen else []
-        told = [f"Shown: {' · '.join(modes)}"] if modes else []
+        modes += [_("page {number}").format(number=len(self._pages) + 1)] if self._pages else []
+        modes += [_("FROZEN")] if self._is_frozen else []
+        told = [_("Shown: {what}").format(what=" · ".join(modes))] if modes else []
         told += self.state()
         line = self.query_one("#modes", Static)
         line.update(untrusted(" · ".join(told), "bold"))
@@ -198,15 +206,18 @@ class Deliveries(ListPage):
         self.tell_place()
 
     def tell_place(self) -> None:
-        rows = self.listed.rows
+        rows, count = self.listed.rows, len(self.listed.rows)
         delivered = sum(row.status is Status.DELIVERED for row in rows)
-        latest = f"{len(rows)} {'latest' if self._answered == Question() else 'here'}"
-        told = self.query_one(Table).place or latest
-        manner = " · live" if self.is_live() else ""
-        self.query_one(Crumbs).tell(
-            self.crumbs,
-            f"{told} · {delivered} delivered · {len(rows) - delivered} not{manner}",
+        latest = ngettext("{count} latest", "{count} latest", count)
+        if self._answered != Question():
+            latest = ngettext("{count} here", "{count} here", count)
+        told = (
+            self.query_one(Table).place or latest.format(count=count),
+            ngettext("{count} delivered", "{count} delivered", delivered).format(count=delivered),
+            _("{count} not").format(count=count - delivered),
+            _("live") if self.is_live() else "",
         )
+        self.query_one(Crumbs).tell(self.crumbs, " · ".join(filter(None, told)))
 
     @on(Table.RowHighlighted)
     def _preview(self) -> None:
@@ -243,23 +254,26 @@ class Deliveries(ListPage):
         preview = self.query_one("#preview", Static)
         webhook = self.webhook_of(row)
         told = explain(row, webhook, self.desk.timeout.total_seconds())
-        lines = [f"Sent on purpose ({row.made_as}): nothing had happened."] if row.made_as else []
-        lines += [told] if told else []
+        lines = [told] if told else []
+        if purpose := made_as(row):
+            on_purpose = _("Sent on purpose ({purpose}): nothing had happened.")
+            lines.insert(0, on_purpose.format(purpose=purpose))
         if row.is_parked:
-            lines.append("It is parked: the webhook is paused, and P resumes it.")
+            lines.append(_("It is parked: the webhook is paused, and P resumes it."))
         elif row.next_attempt_at is not None:
             lines.append(self._next(webhook, row.next_attempt_at))
-        shown = untrusted_lines([*lines, row.response or "(no response)"])
+        shown = untrusted_lines([*lines, row.response or _("(no response)")])
         if shown != preview.visual:
             preview.update(shown, layout=False)
 
     def _next(self, webhook: WebhookRow, at: datetime) -> str:
         held_until = webhook.held_until
         if held_until is not None and held_until > max(at, self.desk.clock()):
-            return f"The server asked for nothing more until {self.desk.time(held_until)}."
+            told = _("The server asked for nothing more until {time}.")
+            return told.format(time=self.desk.time(held_until))
         if at <= self.desk.clock():
-            return "It goes out now."
-        return f"Next attempt at {self.desk.time(at)}."
+            return _("It goes out now.")
+        return _("Next attempt at {time}.").format(time=self.desk.time(at))
 
     def chosen(self) -> DeliveryRow | None:
         key = self.query_one(Table).at_key
@@ -328,7 +342,7 @@ class Deliveries(ListPage):
 
     def action_older(self) -> None:
         if len(self.listed.rows) < HISTORY_LENGTH:
-            self.flash("There are no older ones.")
+            self.flash(_("There are no older ones."))
         elif self._answered == self._question():  # else the page before has not come yet
             self._pages.append(self.listed.rows[-1].id)
             self._read()
@@ -352,12 +366,11 @@ class Deliveries(ListPage):
         if row is None:
             return
         desk, now = self.desk, self.desk.clock()
+        told, when = _("✓ {event} of {when} goes again."), desk.moment(row.created_at)
         self.act(
             row.uuid,
             lambda: services.redeliver(desk.actor, str(row.uuid), now, wake=desk.wake),
-            lambda _: self.flash(
-                f"✓ {row.event} of {desk.moment(row.created_at)} goes again.", GOOD
-            ),
+            lambda __: self.flash(told.format(event=row.event, when=when), GOOD),
         )
 
     def action_test(self) -> None:
@@ -369,4 +382,4 @@ class Deliveries(ListPage):
         row = self.chosen()
         if row is not None:
             self._app.send_to_clipboard(str(row.uuid))
-            self.flash("The delivery id was sent to your terminal's clipboard.")
+            self.flash(_("The delivery id was sent to your terminal's clipboard."))

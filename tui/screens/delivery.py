@@ -18,6 +18,7 @@ from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import DeliveryDetail, WebhookRow, WentTo
 from tui.delivery_text import attempts, contents, exact, title, when, why
 from tui.failures import name_of
+from tui.language import _
 from tui.page import GOOD, Page
 from tui.ping import send_test
 from tui.untrusted import untrusted
@@ -58,10 +59,10 @@ class DeliveryPage(Page):
         return self._went[self._at].webhook
 
     @property
-    def crumbs(self) -> tuple[str, ...]:  # type: ignore[override]
+    def crumbs(self) -> tuple[str, ...]:
         uuid = self._uuids[self._at]
         here = (name_of(self._webhook), self._came_from, f"{uuid[:4]}…{uuid[-4:]}")
-        return ("Webhooks", *filter(None, here))
+        return (_("Webhooks"), *filter(None, here))
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="state", classes="said")
@@ -87,7 +88,7 @@ class DeliveryPage(Page):
         if str(detail.delivery.uuid) != self._uuids[self._at]:
             return  # the answer to a row that has been walked past
         self._detail = detail
-        place = f"{self._at + 1} of {len(self._uuids)} · j/k"
+        place = _("{count} of {of} · j/k").format(count=self._at + 1, of=len(self._uuids))
         self.query_one(Crumbs).tell(self.crumbs, place)
         row, width = detail.delivery, self.size.width - 2
         self._tell("#state", title(row, self.desk, width))
@@ -105,7 +106,7 @@ class DeliveryPage(Page):
         self._tell("#exchange", _lines(shown))
 
     def _tell_when(self) -> None:
-        told = when(self._detail.delivery, self.desk) if self._detail is not None else "Loading…"
+        told = when(self._detail.delivery, self.desk) if self._detail is not None else _("Loading…")
         self._tell("#when", untrusted(told))
 
     def _tell(self, where: str, told: Content) -> None:
@@ -134,11 +135,11 @@ class DeliveryPage(Page):
         self.act(
             uuid,
             lambda: services.redeliver(desk.actor, uuid, now, wake=desk.wake),
-            lambda _: self._redelivered(),
+            lambda __: self._redelivered(),
         )
 
     def _redelivered(self) -> None:
-        self.flash("✓ Queued again: the same id, the same bytes.", GOOD)
+        self.flash(_("✓ Queued again: the same id, the same bytes."), GOOD)
         self._read()
 
     def action_test(self) -> None:
@@ -149,17 +150,17 @@ class DeliveryPage(Page):
             copied = curl(self._webhook.url, self._detail, self._webhook.choices)
             self._app.send_to_clipboard(copied)
             own = map(variable_of, self._webhook.choices.headers)
-            needed = " and ".join(["$SECRET", *own])
-            self.flash(f"A curl command was sent to your terminal; set {needed} before you run it.")
+            told = _("A curl command was sent to your terminal; set {variables} before you run it.")
+            self.flash(told.format(variables=_(" and ").join(["$SECRET", *own])))
 
     def action_copy_body(self) -> None:
         if self._detail is not None:
             self._app.send_to_clipboard(self._detail.body.decode("utf-8", "replace"))
-            self.flash("The body was sent to your terminal's clipboard.")
+            self.flash(_("The body was sent to your terminal's clipboard."))
 
     def action_copy_id(self) -> None:
         self._app.send_to_clipboard(self._uuids[self._at])
-        self.flash("The delivery id was sent to your terminal's clipboard.")
+        self.flash(_("The delivery id was sent to your terminal's clipboard."))
 
 
 def _lines(lines: Sequence[Content]) -> Content:

@@ -18,13 +18,14 @@ from core.domain.conditions import parse_conditions
 from core.domain.events import MEANINGS, SELECTABLE, EventType
 from core.domain.hosts import host_of
 from core.domain.receivers import advice_before, known_receiver
-from core.domain.url_policy import URL_LIMIT
+from core.domain.url_policy import URL_LIMIT, Target
 from core.errors import BadInput, BlockedUrl, Changed, WebhooksError
 from core.use_cases import services
 from core.use_cases.queries import WebhookRow
 from core.use_cases.services import NewWebhook as Created
 from core.use_cases.trials import kept_back, try_conditions
 from tui.failures import name_of
+from tui.language import _, in_words, ngettext
 from tui.page import BAD, GOOD, Page
 from tui.screens.catalogue import Catalogue
 from tui.screens.more import More, Typed, typed_of
@@ -76,7 +77,8 @@ class Events(Table):
 
     def _row(self, number: int, event: EventType) -> Row:
         mark = "[x]" if event in self._selected else "[ ]"
-        return Row(event, (cell(f"{mark} {number} {event:<{_NAME_WIDTH}}{MEANINGS[event]}"),))
+        meaning = _(MEANINGS[event])
+        return Row(event, (cell(f"{mark} {number} {event:<{_NAME_WIDTH}}{meaning}"),))
 
     def action_mark(self) -> None:
         self.action_mark_number(self.cursor_row)
@@ -117,7 +119,7 @@ class _Form(Page):
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(classes="field"):
-            yield Static("URL", classes="label")
+            yield Static(_("URL"), classes="label")
             yield Entry(
                 self._url,
                 placeholder="https://example.com/webhooks",
@@ -127,7 +129,7 @@ class _Form(Page):
             yield Static(id="tick")
         yield Static(id="verdict")
         with Horizontal(classes="field gap"):
-            yield Static("Events", classes="label")
+            yield Static(_("Events"), classes="label")
             yield Static(id="count", classes="line")
         yield Events(self._events)
         yield More(self._typed)
@@ -153,7 +155,7 @@ class _Form(Page):
         try:
             parse_conditions(only)
         except BadInput as error:
-            more.tell_of_conditions(f"! {error}", BAD)
+            more.tell_of_conditions(f"! {in_words(error)}", BAD)
             return
         if not only:
             more.tell_of_conditions("")
@@ -168,10 +170,15 @@ class _Form(Page):
     def conditions_told(self, events: Sequence[EventType], only: Sequence[str]) -> str:
         """What these conditions would have done, asked of the database."""
         trial = try_conditions(self.desk.actor, self._app.business_id, events, only)
-        kind = "tickets" if all(each.startswith("ticket.") for each in events) else "events"
+        are_tickets = all(each.startswith("ticket.") for each in events)
+        if not trial.events and are_tickets:
+            return _("There are no tickets yet to try this on.")
         if not trial.events:
-            return f"There are no {kind} yet to try this on."
-        return f"Of your last {trial.events} {kind}, {trial.would_have_gone} would have gone"
+            return _("There are no events yet to try this on.")
+        told = _("Of your last {of} events, {count} would have gone")
+        if are_tickets:
+            told = _("Of your last {of} tickets, {count} would have gone")
+        return told.format(of=trial.events, count=trial.would_have_gone)
 
     @on(Input.Changed, "#url")
     def _judge(self) -> None:
@@ -179,23 +186,30 @@ class _Form(Page):
         self.something_changed()
         text = self.query_one("#url", Entry).value
         if not text:
-            self._tell("", "The address AuraPOS should call. It must be https and public.", "")
+            self._tell("", _("The address AuraPOS should call. It must be https and public."), "")
             return
         try:
             target = self.desk.policy.check_url(self._address())
         except BlockedUrl as error:
-            self._tell("!", f"! {error}", BAD)
+            self._tell("!", f"! {in_words(error)}", BAD)
             return
-        shown = "https, public"
-        if self.desk.development:
-            shown = f"{target.scheme}, with development settings"
-        if self._address() != text:
-            shown = f"with {_SCHEME} in front, which ⏎ or ^s puts there"
-        elif target.url != text:
-            shown += f", stored as {target.url}"
         self.suggest_format(target.url)
-        known = advice_before(target.url, self.query_one(More).typed.format)
-        self._tell("✓", f"ok: {shown}. {known}" if known else f"ok: {shown}", GOOD)
+        verdict = self._verdict(text, target)
+        if known := advice_before(target.url, self.query_one(More).typed.format, _):
+            verdict = f"{verdict}. {known}"
+        self._tell("✓", verdict, GOOD)
+
+    def _verdict(self, text: str, target: Target) -> str:
+        """What a URL is that may be called, and what becomes of it."""
+        if self._address() != text:
+            told = _("ok: with {scheme} in front, which ⏎ or ^s puts there")
+            return told.format(scheme=_SCHEME)
+        verdict = _("ok: https, public")
+        if self.desk.development:
+            verdict = _("ok: {scheme}, with development settings").format(scheme=target.scheme)
+        if target.url == text:
+            return verdict
+        return _("{verdict}, stored as {url}").format(verdict=verdict, url=target.url)
 
     def suggest_format(self, url: str) -> None:
         """Of one that is there already, the format is its owner's affair."""
@@ -216,9 +230,9 @@ class _Form(Page):
         self.query_one(More).offer(paths(self.query_one(Events).selected))
         self._try_conditions_soon()
         count = len(self.query_one(Events).selected)
-        keys = "space or 1-7 toggles   a all   i invert   w what is in it"
-        told = f"{count} of {len(SELECTABLE)}    {keys}"
-        self.query_one("#count", Static).update(Content(told))
+        keys = _("space or 1-7 toggles   a all   i invert   w what is in it")
+        told = _("{count} of {of}").format(count=count, of=len(SELECTABLE))
+        self.query_one("#count", Static).update(Content(f"{told}    {keys}"))
 
     @on(Input.Submitted, "#url")
     def _next(self) -> None:
@@ -235,8 +249,10 @@ class _Form(Page):
             return None
         name = self.crumbs[1]
         return AtStake(
-            "Unsaved changes: ^s saves them.",
-            f"The connection ended before your changes were saved ({name}): make them again.",
+            _("Unsaved changes: ^s saves them."),
+            _(
+                "The connection ended before your changes were saved ({name}): make them again."
+            ).format(name=name),
         )
 
     def _is_changed(self) -> bool:
@@ -247,10 +263,12 @@ class _Form(Page):
 class NewWebhook(_Form):
     """Asks for a URL and events; the secret is shown on the screen that follows."""
 
-    crumbs = ("Webhooks", "New")
-
     def __init__(self) -> None:
         super().__init__("", SELECTABLE, AS_IT_COMES)
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), _("New")
 
     def suggest_format(self, url: str) -> None:
         receiver = known_receiver(url)
@@ -287,7 +305,10 @@ class EditWebhook(_Form):
         super().__init__(webhook.url, webhook.events, webhook.choices)
         self._webhook = webhook
         self._seen: datetime | None = webhook.updated_at
-        self.crumbs = ("Webhooks", name_of(webhook), "Edit")
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), name_of(self._webhook), _("Edit")
 
     def action_save(self) -> None:
         desk, webhook_id, seen = self.desk, self._webhook.id, self._seen
@@ -305,7 +326,7 @@ class EditWebhook(_Form):
                 chosen=typed.chosen(before),
                 open_vault=desk.open_vault,
             ),
-            lambda _: self._saved(url, events, typed),
+            lambda __: self._saved(url, events, typed),
         )
 
     def conditions_told(self, events: Sequence[EventType], only: Sequence[str]) -> str:
@@ -314,7 +335,8 @@ class EditWebhook(_Form):
             return told
         since = self.desk.clock() - _A_DAY
         count = kept_back(self.desk.actor, self._webhook.id, since)
-        return f"{told} · {count} kept back in 24 hours"
+        kept = ngettext("{count} kept back in 24 hours", "{count} kept back in 24 hours", count)
+        return f"{told} · {kept.format(count=count)}"
 
     def refused(self, error: WebhooksError) -> None:
         """Of two who edit one webhook the second is told, and chooses."""
@@ -322,8 +344,9 @@ class EditWebhook(_Form):
             super().refused(error)
             return
         self._seen = None
-        self.flash(f"! {error} ^s once more saves yours over it, esc leaves it as it is.", BAD)
+        told = _("! {error} ^s once more saves yours over it, esc leaves it as it is.")
+        self.flash(told.format(error=in_words(error)), BAD)
 
     def _saved(self, url: str, events: tuple[EventType, ...], typed: Typed) -> None:
         self._url, self._events, self._typed = url, events, typed
-        self._app.back_saying(f"✓ {host_of(url)} is saved.", GOOD)
+        self._app.back_saying(_("✓ {host} is saved.").format(host=host_of(url)), GOOD)

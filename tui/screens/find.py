@@ -9,32 +9,27 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from core.domain.language import N_
 from core.use_cases.finding import FoundEvent, find
 from core.use_cases.queries import WentTo
 from tui.failures import name_of
+from tui.language import _, moment_width, spoken, widest
 from tui.page import Page
 from tui.screens.delivery import open_delivery
-from tui.states import of_delivery
+from tui.states import longest_results, of_delivery
 from tui.untrusted import cell, untrusted_lines
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
 
-_COLUMNS = (
-    Column("", 1),
-    Column("WHAT"),
-    Column("BECAME", 19),
-    Column("DATE", 12, from_width=60),
-)
-_HOW = (
-    "Type a ticket's number and press enter.",
-    "",
-    "A customer's, product's or promotion's number does as well, and so does a delivery's id,",
-    "of which the first 13 characters suffice.",
+_BECAME = 19  # cells
+_HOW = N_(
+    "Type a ticket's number and press enter.\n\n"
+    "A customer's, product's or promotion's number does as well, and so does a delivery's id,\n"
+    "of which the first 13 characters suffice."
 )
 
 
 class Find(Page):
-    crumbs = ("Webhooks", "Find")
     BINDINGS = [
         Binding("enter", "detail", "open", key_display="enter"),
         Binding("slash,F", "again", "find another", key_display="/"),
@@ -45,12 +40,16 @@ class Find(Page):
         self._text = text  # what is looked for; empty until something is
         self._events: list[FoundEvent] = []
 
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), _("Find")
+
     def body(self) -> Iterable[Widget]:
         with Horizontal(classes="field"):
-            yield Static("Find", classes="label")
+            yield Static(_("Find"), classes="label")
             yield Entry(self._text, id="text")
-        yield Table(_COLUMNS)
-        yield Static(untrusted_lines(_HOW), id="none", classes="empty")
+        yield Table(_columns())
+        yield Static(_(_HOW), id="none", classes="empty")
 
     def on_mount(self) -> None:
         self._draw()
@@ -88,21 +87,21 @@ class Find(Page):
 
     def _why_none(self) -> list[str]:
         return [
-            f"Nothing was found for “{self._text.strip()}”.",
+            _("Nothing was found for “{text}”.").format(text=self._text.strip()),
             "",
-            "It is looked for exactly as it stands, not by a part of it.",
+            _("It is looked for exactly as it stands, not by a part of it."),
         ]
 
     def _rows(self, event: FoundEvent) -> Iterable[Row]:
         """The event, and under it a line for each webhook it went to."""
         became = "" if event.deliveries else self._why_nowhere(event)
-        heading = (cell(""), cell(event.headline, "bold"), cell(became))
+        heading = (cell(""), cell(event.headline.said_in(spoken()), "bold"), cell(became))
         yield Row(f"event {event.id}", (*heading, cell(self.desk.moment(event.created_at))))
         for to in event.deliveries:
             yield Row(str(to.delivery.uuid), self._line(to))
 
     def _why_nowhere(self, event: FoundEvent) -> str:
-        return "went to no webhook" if event.is_fanned_out else "goes out now"
+        return _("went to no webhook") if event.is_fanned_out else _("goes out now")
 
     def _line(self, to: WentTo) -> tuple[Text, ...]:
         told = of_delivery(to.delivery, self.desk.max_attempts)
@@ -126,3 +125,12 @@ class Find(Page):
                 if key in {str(to.delivery.uuid), f"event {event.id}"}:
                     open_delivery(self, [to], to.delivery)
                     return
+
+
+def _columns() -> tuple[Column, ...]:
+    return (
+        Column("", 1),
+        Column(_("WHAT")),
+        Column(_("BECAME"), widest(_BECAME, longest_results())),
+        Column(_("DATE"), moment_width(), from_width=60),
+    )

@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 
 from core.domain.editions import INCLUDED_EDITIONS, OPTION_PRICE, Edition
 from tui.desk import Desk
+from tui.language import _
 from tui.page import BAD, Page
 from tui.untrusted import cell
 from tui.widgets.entry import Entry
@@ -19,7 +20,6 @@ from tui.widgets.table import Column, Row, Table
 
 class SetUp(Page):
     least = (60, 15)
-    crumbs = ("Welcome to AuraPOS Webhooks",)
     BINDINGS = [
         Binding("ctrl+s", "save", "set up", key_display="^s"),
         Binding("tab", "app.focus_next", "next"),
@@ -30,16 +30,20 @@ class SetUp(Page):
         super().__init__()
         self._set_up = set_up
 
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return (_("Welcome to AuraPOS Webhooks"),)
+
     def body(self) -> Iterable[Widget]:
-        yield Static("Nothing is set up here yet. Which business is it?", classes="said gap")
+        yield Static(_("Nothing is set up here yet. Which business is it?"), classes="said gap")
         with Horizontal(classes="field gap"):
-            yield Static("Business", classes="label")
-            yield Entry(placeholder="its name, such as Chez Marie", id="name")
+            yield Static(_("Business"), classes="label")
+            yield Entry(placeholder=_("its name, such as Chez Marie"), id="name")
         with Horizontal(classes="field"):
-            yield Static("Its owner", classes="label")
+            yield Static(_("Its owner"), classes="label")
             yield Entry(getpass.getuser(), id="owner")
         yield Static(id="edition", classes="said gap")
-        yield Table((Column("EDITION", 18), Column("WEBHOOKS")), show_header=False)
+        yield Table((Column("", 18), Column("")), show_header=False)
 
     def on_mount(self) -> None:
         self.query_one(Table).show([_row(edition) for edition in Edition])
@@ -53,7 +57,7 @@ class SetUp(Page):
     @on(Table.RowHighlighted)
     def _chosen(self) -> None:
         self.query_one("#edition", Static).update(
-            f"Edition   {self._edition().label}   (up and down choose)"
+            _("Edition   {edition}   (up and down choose)").format(edition=self._edition().label)
         )
 
     def _edition(self) -> Edition:
@@ -65,7 +69,7 @@ class SetUp(Page):
         empty = next((field for field in fields if not field.value.strip()), None)
         if empty is not None:
             empty.focus()
-            self.flash("! Type the business's name and its owner's login first.", BAD)
+            self.flash(_("! Type the business's name and its owner's login first."), BAD)
             return
         name, owner = (field.value for field in fields)
         edition = self._edition()
@@ -74,5 +78,7 @@ class SetUp(Page):
 
 def _row(edition: Edition) -> Row:
     included = edition in INCLUDED_EDITIONS
-    told = "included" if included else f"as an option, {OPTION_PRICE}: switched on"
+    told = _("included")
+    if not included:
+        told = _("as an option, {price}: switched on").format(price=_(OPTION_PRICE))
     return Row(edition, (cell(edition.label), cell(told)))

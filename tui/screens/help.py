@@ -7,6 +7,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui.language import _
 from tui.page import Page
 from tui.untrusted import untrusted, untrusted_lines
 from tui.widgets.bars import key_name
@@ -29,8 +30,6 @@ class KeyList(VerticalScroll, inherit_bindings=False):
 
 
 class Help(Page):
-    crumbs = ("Help",)
-
     def __init__(self, page: Page, bindings: Iterable[ActiveBinding]) -> None:
         """Its own keys first, those of what has the focus next, those of every screen last."""
         super().__init__()
@@ -47,16 +46,21 @@ class Help(Page):
         for active in sorted(bindings, key=place):
             binding = active.binding
             if binding.description and not binding.system:
-                what = binding.description[0].upper() + binding.description[1:]
+                told = _(binding.description)
+                what = told[0].upper() + told[1:]
                 keys.setdefault(what, []).append(key_name(binding.key))
         self._by_meaning = keys
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return (_("Help"),)
 
     def body(self) -> Iterable[Widget]:
         lines = (
             f"{' '.join(dict.fromkeys(names)):<{_KEYS_WIDTH}} {what}"
             for what, names in self._by_meaning.items()
         )
-        yield Static(untrusted("Keys of the screen you came from", "bold"), classes="said")
+        yield Static(untrusted(_("Keys of the screen you came from"), "bold"), classes="said")
         with KeyList(classes="pane", id="keys"):
             yield Static(untrusted_lines(lines))
 

@@ -6,26 +6,33 @@ from core.domain.actors import Actor
 from core.use_cases import queries
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import Wanted, WebhookRow
-from tui.failures import name_of, outcome_of
-from tui.screens.deliveries import Deliveries, Listed, Question
-from tui.states import of_delivery
+from tui.failures import longest_outcomes, name_of, outcome_of
+from tui.language import _, moment_width, ngettext, spoken, widest
+from tui.screens.deliveries import BECAME, Deliveries, Listed, Question
+from tui.states import longest_results, of_delivery
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row
 
+_CODE = 8  # cells
+
 
 class History(Deliveries):
-    columns = (
-        Column("DATE", 12),
-        Column("WHAT"),
-        Column("", 1),
-        Column("BECAME", 17),
-        Column("CODE", 8, from_width=60),
-    )
-
     def __init__(self, webhook_id: int, listed: Listed, wanted: Wanted = queries.ALL) -> None:
         super().__init__(listed, wanted)
         self._webhook_id = webhook_id
-        self.crumbs = ("Webhooks", name_of(self.webhook), "History")
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), name_of(self.webhook), _("History")
+
+    def columns(self) -> tuple[Column, ...]:
+        return (
+            Column(_("DATE"), moment_width()),
+            Column(_("WHAT")),
+            Column("", 1),
+            Column(_("BECAME"), widest(BECAME, longest_results())),
+            Column(_("CODE"), widest(_CODE, longest_outcomes()), from_width=60),
+        )
 
     @property
     def webhook(self) -> WebhookRow:
@@ -40,7 +47,7 @@ class History(Deliveries):
             str(delivery.uuid),
             (
                 cell(self.desk.moment(delivery.created_at)),
-                cell(delivery.headline),
+                cell(delivery.headline.said_in(spoken())),
                 cell(told.glyph, told.style),
                 cell(told.words),
                 cell(outcome_of(delivery)),
@@ -49,8 +56,13 @@ class History(Deliveries):
 
     def state(self) -> Iterable[str]:
         if self.webhook.paused_at is not None:
-            since = self.desk.moment(self.webhook.paused_at)
-            yield f"Paused since {since}, {self.webhook.parked} parked; P resumes."
+            since, parked = self.desk.moment(self.webhook.paused_at), self.webhook.parked
+            paused = ngettext(
+                "Paused since {since}, {count} parked; P resumes.",
+                "Paused since {since}, {count} parked; P resumes.",
+                parked,
+            )
+            yield paused.format(since=since, count=parked)
 
     def chosen_webhook(self) -> WebhookRow:
         """The same whatever is under the cursor, and where nothing is."""

@@ -9,18 +9,18 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core.domain.language import Language
+from core.domain.language import N_
 from core.domain.mail import CODE_DIGITS
 from core.use_cases.mail import MailTo, confirm_address, forget_address, give_address, mail_to
+from tui.language import _, spoken
 from tui.page import BAD, GOOD, Page
 from tui.untrusted import untrusted
 from tui.widgets.entry import Entry
 
-_NO_SERVER = "No mail is sent here: whoever runs AuraPOS Webhooks has named no server for it."
+_NO_SERVER = N_("No mail is sent here: whoever runs AuraPOS Webhooks has named no server for it.")
 
 
 class MailPage(Page):
-    crumbs = ("Webhooks", "Settings", "Alerts by mail")
     BINDINGS = [
         Binding("tab", "app.focus_next", "next"),
         Binding("q,escape", "back", "back", key_display="esc"),
@@ -30,13 +30,17 @@ class MailPage(Page):
         super().__init__()
         self._known = found
 
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), _("Settings"), _("Alerts by mail")
+
     def body(self) -> Iterable[Widget]:
         yield Static(id="told", classes="said gap")
         with Horizontal(classes="field gap", id="address-row"):
-            yield Static("Address", classes="label")
+            yield Static(_("Address"), classes="label")
             yield Entry(self._known.asked or self._known.address, id="address")
         with Horizontal(classes="field", id="code-row"):
-            yield Static("Code", classes="label")
+            yield Static(_("Code"), classes="label")
             yield Entry(id="code", max_length=CODE_DIGITS + 1)
         yield Static(id="how", classes="said")
 
@@ -55,20 +59,23 @@ class MailPage(Page):
 
     def _told(self) -> Content:
         if self._known.address:
-            address = untrusted(self._known.address, "bold")
-            return Content.assemble("Alerts are mailed to ", address, ".")
-        return Content("No alerts are mailed to you.")
+            before, _place, after = _("Alerts are mailed to {address}.").partition("{address}")
+            return Content.assemble(before, untrusted(self._known.address, "bold"), after)
+        return Content(_("No alerts are mailed to you."))
 
     def _how(self) -> Content:
         if self._known.asked:
             return Content(
-                "A code was mailed to that address: type it within ten minutes. Enter on the "
-                "address mails another one."
+                _(
+                    "A code was mailed to that address: type it within ten minutes. Enter on the "
+                    "address mails another one."
+                )
             )
         if not self.desk.sends_mail:
-            return Content(_NO_SERVER)
-        take_back = " Leave it empty to be mailed nothing." if self._known.address else ""
-        return Content(f"Enter mails a code to the address, which you then type here.{take_back}")
+            return Content(_(_NO_SERVER))
+        how = _("Enter mails a code to the address, which you then type here.")
+        take_back = _("Leave it empty to be mailed nothing.") if self._known.address else ""
+        return Content(f"{how} {take_back}".rstrip())
 
     @on(Input.Submitted, "#address")
     def _given(self) -> None:
@@ -77,16 +84,19 @@ class MailPage(Page):
         if not address:
             self._take_back()
         elif address == self._known.address and not self._known.asked:
-            self.flash("It counts already.", GOOD)
+            self.flash(_("It counts already."), GOOD)
         elif not desk.sends_mail:
-            self.flash(f"! {_NO_SERVER}", BAD)
+            why = _(_NO_SERVER)
+            self.flash(f"! {why}", BAD)
         else:
             self.act(
                 ("ask", address),
                 lambda: give_address(
-                    *(desk.actor, business_id, address, Language.ENGLISH, now), wake=desk.wake
+                    *(desk.actor, business_id, address, spoken(), now), wake=desk.wake
                 ),
-                lambda given: self._read_again_saying(f"✓ A code is on its way to {given}."),
+                lambda given: self._read_again_saying(
+                    _("✓ A code is on its way to {address}.").format(address=given)
+                ),
             )
 
     def _take_back(self) -> None:
@@ -95,7 +105,7 @@ class MailPage(Page):
             self.act(
                 "forget",
                 lambda: forget_address(desk.actor, business_id, now),
-                lambda _: self._read_again_saying("✓ Nothing is mailed to you any more."),
+                lambda __: self._read_again_saying(_("✓ Nothing is mailed to you any more.")),
             )
 
     @on(Input.Submitted, "#code")
@@ -105,7 +115,9 @@ class MailPage(Page):
         self.act(
             ("confirm", code),
             lambda: confirm_address(desk.actor, business_id, code, now, vault=desk.open_vault()),
-            lambda address: self._read_again_saying(f"✓ Alerts are mailed to {address}."),
+            lambda address: self._read_again_saying(
+                _("✓ Alerts are mailed to {address}.").format(address=address)
+            ),
         )
 
     def _read_again_saying(self, told: str) -> None:

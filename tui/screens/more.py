@@ -15,19 +15,12 @@ from core.domain.choices import NAME_LIMIT, Choices, Chosen, Format
 from core.domain.conditions import split_conditions
 from core.domain.language import Language
 from core.domain.own_headers import parse_headers
+from tui.language import LANGUAGES, _
 from tui.untrusted import untrusted
 from tui.widgets.choice import Choice
 from tui.widgets.entry import Entry
 from tui.widgets.field_names import FieldNames
 
-_FORMATS = ((Format.JSON, "JSON, for programs"), (Format.CHAT, "a chat line, for people"))
-_LANGUAGES = (
-    (Language.ENGLISH, "English"),
-    (Language.FRENCH, "français"),
-    (Language.DUTCH, "Nederlands"),
-)
-_SIGNATURES = ((False, "ours"), (True, "that of Standard Webhooks too"))
-_ALERTS = ((False, "none"), (True, "when another webhook fails"))
 _BETWEEN = " | "  # headers in one line
 _BAR = re.compile(r"(?<!\S)\|(?!\S)")  # one without blanks around it is part of a value
 
@@ -94,20 +87,26 @@ class More(Vertical):
         self._field_names = FieldNames()
 
     def compose(self) -> ComposeResult:
-        yield from _row("Name", Entry(self._typed.name, max_length=NAME_LIMIT, id="name"))
-        yield from _row("Format", Choice(_FORMATS, self._typed.format, name="format"))
-        yield from _row("Language", Choice(_LANGUAGES, self._typed.language, name="language"))
-        signature = Choice(_SIGNATURES, self._typed.standard_webhooks, name="standard")
-        yield from _row("Signature", signature)
-        told = "none; or 2/s, 30/min, 100/h; a new one for a chat has 1/s"
-        yield from _row("Pace", Entry(self._typed.pace, placeholder=told, id="pace"))
-        told = "none; or X-Api-Key: its value, kept while its name stays"
-        yield from _row("Headers", Entry(self._typed.headers, placeholder=told, id="headers"))
-        told = 'all; or so: total_tvac >= 100 and mode_paiement = "Bancontact"'
+        formats = (
+            (Format.JSON, _("JSON, for programs")),
+            (Format.CHAT, _("a chat line, for people")),
+        )
+        signatures = ((False, _("ours")), (True, _("that of Standard Webhooks too")))
+        alerts = ((False, _("none")), (True, _("when another webhook fails")))
+        yield from _row(_("Name"), Entry(self._typed.name, max_length=NAME_LIMIT, id="name"))
+        yield from _row(_("Format"), Choice(formats, self._typed.format, name="format"))
+        yield from _row(_("Language"), Choice(LANGUAGES, self._typed.language, name="language"))
+        signature = Choice(signatures, self._typed.standard_webhooks, name="standard")
+        yield from _row(_("Signature"), signature)
+        told = _("none; or 2/s, 30/min, 100/h; a new one for a chat has 1/s")
+        yield from _row(_("Pace"), Entry(self._typed.pace, placeholder=told, id="pace"))
+        told = _("none; or X-Api-Key: its value, kept while its name stays")
+        yield from _row(_("Headers"), Entry(self._typed.headers, placeholder=told, id="headers"))
+        told = _('all; or so: total_tvac >= 100 and mode_paiement = "Bancontact"')
         only = Entry(self._typed.only, placeholder=told, suggester=self._field_names, id="only")
-        yield from _row("Only", only)
+        yield from _row(_("Only"), only)
         yield Static(id="only-told")
-        yield from _row("Alerts", Choice(_ALERTS, self._typed.alerts, name="alerts"))
+        yield from _row(_("Alerts"), Choice(alerts, self._typed.alerts, name="alerts"))
 
     @property
     def typed(self) -> Typed:

@@ -9,10 +9,12 @@ from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core.domain.language import N_
 from core.use_cases import queries, services
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import WebhookRow, WentTo
-from tui.failures import name_of, outcome_of
+from tui.failures import detail_of, name_of, outcome_of
+from tui.language import _, moment_width, ngettext, widest
 from tui.page import GOOD, Page
 from tui.ping import send_test
 from tui.screens.delivery import open_delivery
@@ -20,18 +22,11 @@ from tui.untrusted import cell, untrusted
 from tui.widgets.bars import Crumbs
 from tui.widgets.table import Column, Row, Table
 
-_COLUMNS = (
-    Column("", 3),
-    Column("DATE", 12),
-    Column("EVENT", 17),
-    Column("TRIES", 5, from_width=60),
-    Column("WHY", from_width=60),
-)
 _SINCE = (
-    ("the last hour", timedelta(hours=1)),
-    ("the last 24 hours", timedelta(days=1)),
-    ("the last 7 days", timedelta(days=7)),
-    ("the last 90 days", timedelta(days=90)),
+    (N_("{count} abandoned in the last hour"), timedelta(hours=1)),
+    (N_("{count} abandoned in the last 24 hours"), timedelta(days=1)),
+    (N_("{count} abandoned in the last 7 days"), timedelta(days=7)),
+    (N_("{count} abandoned in the last 90 days"), timedelta(days=90)),
 )
 _FIRST_SINCE = 1
 _PORTION = 20  # deliveries queued again between two words of progress
@@ -50,18 +45,22 @@ class Recover(Page):
     def __init__(self, webhook: WebhookRow) -> None:
         super().__init__()
         self._webhook = webhook
-        self.crumbs = ("Webhooks", name_of(webhook), "Recover")
         self._since = _FIRST_SINCE
         self._rows: list[DeliveryRow] = []
         self._chosen: set[str] = set()
 
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), name_of(self._webhook), _("Recover")
+
     def body(self) -> Iterable[Widget]:
         yield Static(id="counts", classes="said")
-        yield Table(_COLUMNS)
+        yield Table(_columns())
         yield Static(
-            "Nothing was abandoned in that time. Press s to look further back.", classes="empty"
+            _("Nothing was abandoned in that time. Press s to look further back."), classes="empty"
         )
-        yield Static("Press t to see whether the address answers now.", id="now", classes="said")
+        told = _("Press t to see whether the address answers now.")
+        yield Static(told, id="now", classes="said")
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
@@ -83,10 +82,11 @@ class Recover(Page):
         self.show_if(bool(self._rows), Table)
         by_event = Counter(row.event for row in self._rows if str(row.uuid) in self._chosen)
         counts = " · ".join(f"{count} {event}" for event, count in sorted(by_event.items()))
-        told = f"{len(self._chosen)} of {len(self._rows)} chosen{': ' if counts else ''}{counts}"
+        told = _("{count} of {of} chosen: {counts}") if counts else _("{count} of {of} chosen")
+        told = told.format(count=len(self._chosen), of=len(self._rows), counts=counts)
         self.query_one("#counts", Static).update(untrusted(told))
         self.query_one(Crumbs).tell(
-            self.crumbs, f"{len(self._rows)} abandoned in {_SINCE[self._since][0]}"
+            self.crumbs, _(_SINCE[self._since][0]).format(count=len(self._rows))
         )
 
     def _row(self, row: DeliveryRow) -> Row:
@@ -96,7 +96,7 @@ class Recover(Page):
             self.desk.moment(row.created_at),
             row.event,
             f"{row.attempts}/{self.desk.max_attempts}",
-            f"{outcome_of(row)} {row.response or row.detail}",
+            f"{outcome_of(row)} {row.response or detail_of(row)}",
         )
         return Row(str(row.uuid), tuple(cell(text) for text in cells))
 
@@ -134,20 +134,36 @@ class Recover(Page):
         if chosen:
             self._redeliver(chosen, 0)
         else:
-            self.flash("Nothing is chosen. Press a to choose all.")
+            self.flash(_("Nothing is chosen. Press a to choose all."))
 
     def _redeliver(self, uuids: list[str], done: int) -> None:
         """A portion at a time, the oldest first, saying how far it is."""
         if done >= len(uuids):
-            self.flash(f"✓ {len(uuids)} deliveries are queued again.", GOOD)
+            told = ngettext(
+                "✓ {count} deliveries are queued again.",
+                "✓ {count} deliveries are queued again.",
+                len(uuids),
+            )
+            self.flash(told.format(count=len(uuids)), GOOD)
             self._read()
             return
         desk, now = self.desk, self.desk.clock()
         portion = uuids[done : done + _PORTION]
-        self.flash(f"Queueing again: {done} of {len(uuids)} …")
+        self.flash(_("Queueing again: {count} of {of} …").format(count=done, of=len(uuids)))
 
         def redeliver() -> None:
             for uuid in portion:
                 services.redeliver(desk.actor, uuid, now, wake=desk.wake)
 
-        self.act(portion[0], redeliver, lambda _: self._redeliver(uuids, done + len(portion)))
+        self.act(portion[0], redeliver, lambda __: self._redeliver(uuids, done + len(portion)))
+
+
+def _columns() -> tuple[Column, ...]:
+    tries = _("TRIES")
+    return (
+        Column("", 3),
+        Column(_("DATE"), moment_width()),
+        Column(_("EVENT"), 17),
+        Column(tries, widest(5, [tries]), from_width=60),
+        Column(_("WHY"), from_width=60),
+    )

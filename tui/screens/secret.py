@@ -11,9 +11,11 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.domain.hosts import host_of
+from core.domain.language import N_
 from core.domain.signing import Secret
 from core.use_cases.first_steps import note_secret_stored
 from tui.failures import label_of
+from tui.language import _
 from tui.page import BAD, GOOD, Page
 from tui.ping import send_test
 from tui.session import AtStake
@@ -22,6 +24,12 @@ from tui.widgets.entry import Entry
 
 _CHECKED = 6  # characters pasted back
 _LANGUAGES = tuple(SNIPPETS)
+_VERIFY = (
+    N_("Verify with Node"),
+    N_("Verify with PHP"),
+    N_("Verify with Python"),
+    N_("Verify with shell"),
+)
 
 
 class ShownSecret(Page):
@@ -35,30 +43,34 @@ class ShownSecret(Page):
         Binding("tab", "app.focus_next", "check"),
         Binding("q,escape", "back", "done", key_display="q"),
         *[
-            Binding(str(number), f"language({number - 1})", f"Verify with {name}", show=False)
-            for number, name in enumerate(_LANGUAGES, start=1)
+            Binding(str(number), f"language({number - 1})", what, show=False)
+            for number, what in enumerate(_VERIFY, start=1)
         ],
     ]
 
     def __init__(self, webhook_id: int, url: str, secret: Secret, *, is_new: bool) -> None:
         super().__init__()
         self.webhook_id = webhook_id
-        self.crumbs = ("Webhooks", label_of(url), "Secret, shown once: copy it now")
         self._url = url
         self._secret: Secret | None = secret
         self._is_new = is_new
         self._language = 0
         self._is_confirmed = False
 
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), label_of(self._url), _("Secret, shown once: copy it now")
+
     def body(self) -> Iterable[Widget]:
         yield Static(self._revealed(), classes="said gap", id="secret")
         if not self._is_new:
-            yield Static("The old secret stopped working just now.", classes="said")
+            yield Static(_("The old secret stopped working just now."), classes="said")
         yield Static(id="languages", classes="said gap")
         yield Static(id="snippet", classes="said")
         with Horizontal(classes="field gap"):
-            yield Static("Paste its last 6 characters from your server to check: ", id="ask")
-            yield Entry(placeholder="paste its end here", max_length=200, id="check")
+            asked = _("Paste its last 6 characters from your server to check:")
+            yield Static(f"{asked} ", id="ask")
+            yield Entry(placeholder=_("paste its end here"), max_length=200, id="check")
 
     def on_mount(self) -> None:
         self.query_one("#ask").styles.width = "auto"
@@ -76,7 +88,7 @@ class ShownSecret(Page):
             f"[b reverse] {number} {name} [/]" if number == index + 1 else f" {number} {name} "
             for number, name in enumerate(_LANGUAGES, start=1)
         ]
-        told = Content.from_markup("Verify with " + " ".join(names))
+        told = Content.from_markup(_("Verify with") + " " + " ".join(names))
         self.query_one("#languages", Static).update(told)
         self.query_one("#snippet", Static).update(Content(self._snippet()))
 
@@ -98,14 +110,14 @@ class ShownSecret(Page):
         if hmac.compare_digest(given, ending.encode()):
             self._confirm()
         else:
-            self.flash("! That is not how it ends: copy it again.", BAD)
+            self.flash(_("! That is not how it ends: copy it again."), BAD)
 
     def _confirm(self) -> None:
-        self.flash("✓ That is the secret: it is stored.", GOOD)
+        self.flash(_("✓ That is the secret: it is stored."), GOOD)
         if not self._is_confirmed:
             self._is_confirmed = True
             actor, webhook_id, now = self.desk.actor, self.webhook_id, self.desk.clock()
-            self.act("stored", lambda: note_secret_stored(actor, webhook_id, now), lambda _: None)
+            self.act("stored", lambda: note_secret_stored(actor, webhook_id, now), lambda __: None)
 
     @on(Input.Submitted, "#check")
     def _checked(self) -> None:
@@ -113,14 +125,15 @@ class ShownSecret(Page):
 
     def action_copy_secret(self) -> None:
         self._app.send_to_clipboard(self._revealed())
-        self.flash("Sent to your terminal's clipboard; if it is not there, p prints it plainly.")
+        self.flash(_("Sent to your terminal's clipboard; if it is not there, p prints it plainly."))
 
     def action_test(self) -> None:
         send_test(self, self.webhook_id, self._url, self.flash)
 
     def action_copy_snippet(self) -> None:
         self._app.send_to_clipboard(self._snippet())
-        self.flash(f"The {_LANGUAGES[self._language]} snippet was sent to your terminal.")
+        told = _("The {language} snippet was sent to your terminal.")
+        self.flash(told.format(language=_LANGUAGES[self._language]))
 
     def action_print_secret(self) -> None:
         self._app.print_plainly(self._revealed())
@@ -130,7 +143,9 @@ class ShownSecret(Page):
             return None
         host = host_of(self._url)
         return AtStake(
-            "It is never shown again. Stored it?",
-            f"The connection ended while the secret of {host} was shown, and it was not checked: "
-            "if your server does not have it, s makes a new one.",
+            _("It is never shown again. Stored it?"),
+            _(
+                "The connection ended while the secret of {host} was shown, and it was not "
+                "checked: if your server does not have it, s makes a new one."
+            ).format(host=host),
         )

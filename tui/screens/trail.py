@@ -7,35 +7,30 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core.domain.language import N_
 from core.use_cases import queries
 from core.use_cases.queries import TrailRow
+from tui.language import _, moment_width
 from tui.list_page import ListPage
 from tui.untrusted import cell
 from tui.widgets.table import Column, Row, Table
 
 _WIDE = 100  # columns from which there is room for whole logins and addresses
-_COLUMNS = (
-    Column("DATE", 12),
-    Column("WHO", 10, to_width=_WIDE - 1),
-    Column("WHO", 16, from_width=_WIDE),
-    Column("FROM", 14, from_width=60, to_width=_WIDE - 1, middle=True),
-    Column("FROM", 26, from_width=_WIDE, middle=True),
-    Column("WHAT", 18),
-    Column("ABOUT", from_width=60),
-)
 
 
 class Trail(ListPage):
-    crumbs = ("Webhooks", "Audit trail")
-
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[TrailRow] = []
 
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return _("Webhooks"), _("Audit trail")
+
     def body(self) -> Iterable[Widget]:
-        yield Table(_COLUMNS)
-        yield Static("Nothing was done here yet. Press q to go back.", classes="empty")
-        yield from self.filter_row("part of a line; esc ends")
+        yield Table(_columns())
+        yield Static(_("Nothing was done here yet. Press q to go back."), classes="empty")
+        yield from self.filter_row(_("part of a line; esc ends"))
 
     def on_mount(self) -> None:
         self.query_one(Table).focus()
@@ -76,7 +71,52 @@ class Trail(ListPage):
         return [line for line in lines if self.wanted in " ".join(line).lower()]
 
     def _line(self, row: TrailRow) -> tuple[str, ...]:
-        return (self.desk.moment(row.at), row.actor, row.origin, row.action, _about(row))
+        return (self.desk.moment(row.at), row.actor, row.origin, _action(row), _about(row))
+
+
+def _columns() -> tuple[Column, ...]:
+    return (
+        Column(_("DATE"), moment_width()),
+        Column(_("WHO"), 10, to_width=_WIDE - 1),
+        Column(_("WHO"), 16, from_width=_WIDE),
+        Column(_("FROM"), 14, from_width=60, to_width=_WIDE - 1, middle=True),
+        Column(_("FROM"), 26, from_width=_WIDE, middle=True),
+        Column(_("WHAT"), 18),
+        Column(_("ABOUT"), from_width=60),
+    )
+
+
+_ACTIONS = {
+    "created": N_("created"),
+    "edited": N_("edited"),
+    "paused": N_("paused"),
+    "resumed": N_("resumed"),
+    "deleted": N_("deleted"),
+    "secret regenerated": N_("secret regenerated"),
+    "secret stored": N_("secret stored"),
+    "tested": N_("tested"),
+    "sample sent": N_("sample sent"),
+    "checked": N_("checked"),
+    "redelivered": N_("redelivered"),
+    "recovered": N_("recovered"),
+    "exported": N_("exported"),
+    "mail code asked": N_("mail code asked"),
+    "mail confirmed": N_("mail confirmed"),
+    "mail code refused": N_("mail code refused"),
+    "mail address removed": N_("mail address removed"),
+    "business added": N_("business added"),
+    "business changed": N_("business changed"),
+    "member added": N_("member added"),
+    "member removed": N_("member removed"),
+    "key added": N_("key added"),
+    "export allowed": N_("export allowed"),
+    "export forbidden": N_("export forbidden"),
+}
+"""As the trail has them, and as they are shown."""
+
+
+def _action(row: TrailRow) -> str:
+    return _(_ACTIONS.get(row.action, row.action))
 
 
 def _about(row: TrailRow) -> str:

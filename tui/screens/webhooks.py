@@ -11,6 +11,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core.domain.language import N_
 from core.use_cases import queries
 from core.use_cases.queries import DeliveryDetail, WebhookRow, WentTo
 from core.use_cases.settings import keep_lost
@@ -18,8 +19,9 @@ from core.use_cases.webhook_health import Details, Health, Overview, details, ov
 from tui.card import card
 from tui.desk import Desk, Place
 from tui.failures import name_of, readable, titled
-from tui.first_steps import BEFORE_THE_FIRST, in_lines
+from tui.first_steps import before_the_first, in_lines
 from tui.just_now import just_now
+from tui.language import _, widest
 from tui.list_page import ListPage
 from tui.page import BAD, LOW, WIDE
 from tui.pausing import pause_or_resume
@@ -36,26 +38,19 @@ from tui.screens.history import History, history_of
 from tui.screens.recover import Recover
 from tui.screens.settings import SettingsPage
 from tui.screens.trail import Trail
-from tui.states import of_webhook
+from tui.states import longest_states, of_webhook
 from tui.summary import summary
 from tui.untrusted import cell
 from tui.widgets.chart import strip
 from tui.widgets.lines import Lines
 from tui.widgets.table import Column, Row, Table
 
-_STRIP = 12
-_COLUMNS = (
-    Column("", 1),
-    Column("WEBHOOK", middle=True),
-    Column("STATE", 16, from_width=50),
-    Column("24 H", _STRIP, from_width=50),
-)
-_EMPTY = (
-    Content("No webhooks yet. Press n to create one."),
-    Content(""),
-    Content("A webhook is an address of yours that AuraPOS calls when something happens:"),
-    Content("a ticket is validated, a customer changes, a product gets a new price."),
-    Content(""),
+_STRIP = 12  # cells of the day, and of the state
+_STATE = 16
+_EMPTY = N_(
+    "No webhooks yet. Press n to create one.\n\n"
+    "A webhook is an address of yours that AuraPOS calls when something happens:\n"
+    "a ticket is validated, a customer changes, a product gets a new price."
 )
 _REFRESH = 30.0  # seconds until what only time changes is read again
 _AT_REST = 0.15  # seconds that the cursor stands still before the card is drawn: a run is cheap
@@ -64,7 +59,6 @@ _AROUND = 5  # rows above the list and below it
 
 
 class Webhooks(ListPage):
-    crumbs = ("Webhooks",)
     BINDINGS = [
         Binding("enter", "history", "open", key_display="enter"),
         Binding("n", "new", "new"),
@@ -93,17 +87,24 @@ class Webhooks(ListPage):
         self._sentence = Content("")
         self._rest: Timer | None = None  # until the cursor has stood still long enough
 
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return (_("Webhooks"),)
+
     def body(self) -> Iterable[Widget]:
         yield Static(id="sentence", classes="line")
         with Container(id="panes"):
             with Vertical(id="list"):
-                yield Table(_COLUMNS)
+                yield Table(_columns())
                 yield Lines(id="just-now")
             yield Lines(id="card")
         yield Static(
-            Content("\n").join([*_EMPTY, *in_lines(BEFORE_THE_FIRST, WIDE)]), classes="empty"
+            Content("\n").join(
+                [Content(_(_EMPTY)), Content(""), *in_lines(before_the_first(), WIDE)]
+            ),
+            classes="empty",
         )
-        yield from self.filter_row("part of a name or a URL; esc ends")
+        yield from self.filter_row(_("part of a name or a URL; esc ends"))
 
     def on_mount(self) -> None:
         table = self.query_one(Table)
@@ -147,7 +148,7 @@ class Webhooks(ListPage):
         lost, login = self._app.take_lost(), self.desk.actor.login
         if lost:
             self.flash(f"! {lost}", BAD)
-            self.ask(lambda: keep_lost(login, ""), lambda _: None)
+            self.ask(lambda: keep_lost(login, ""), lambda __: None)
 
     def _read(self) -> None:
         desk, business_id, chosen = self.desk, self._app.business_id, self._chosen()
@@ -296,12 +297,21 @@ class Webhooks(ListPage):
         if health is not None:
             then(health.webhook)
         else:
-            self.flash("No webhook is chosen. Press n to create one.")
+            self.flash(_("No webhook is chosen. Press n to create one."))
 
     def _chosen(self) -> Health | None:
         key = self.query_one(Table).at_key
         known = self._seen.overview.webhooks if self._seen is not None else ()
         return next((each for each in known if str(each.webhook.id) == key), None)
+
+
+def _columns() -> tuple[Column, ...]:
+    return (
+        Column("", 1),
+        Column(_("WEBHOOK"), middle=True),
+        Column(_("STATE"), widest(_STATE, longest_states()), from_width=50),
+        Column(_("24 H"), _STRIP, from_width=50),
+    )
 
 
 @dataclass(frozen=True)

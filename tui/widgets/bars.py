@@ -1,6 +1,7 @@
 """The rows around every screen: where am I, what just happened, what can I press."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from time import monotonic
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from textual.style import Style
 from textual.widgets import Static
 
 from core.domain.cleaning import clean
+from tui.language import _
 from tui.untrusted import shortened, untrusted
 
 _LEAST_NAME = 8  # cells in which a webhook's name still tells something
@@ -130,8 +132,8 @@ class Keys(Static):
 
     def __init__(self, own: Iterable[Binding], common: Iterable[Binding]) -> None:
         super().__init__()
-        self._own = [binding for binding in own if binding.show]
-        self._common = [binding for binding in common if binding.show]
+        self._own = [_translated(binding) for binding in own if binding.show]
+        self._common = [_translated(binding) for binding in common if binding.show]
         self._is_typing = False
 
     def tell_typing(self, is_typing: bool) -> None:  # noqa: FBT001 - a state
@@ -162,6 +164,10 @@ class Keys(Static):
         return binding.key_display or key_name(keys[0])
 
 
+def _translated(binding: Binding) -> Binding:
+    return replace(binding, description=_(binding.description))
+
+
 _NAMES = {
     "question_mark": "?",
     "slash": "/",
@@ -178,7 +184,7 @@ _NAMES = {
 
 def key_name(key: str) -> str:
     """What a key is called on the screen."""
-    return _NAMES.get(key, key.replace("ctrl+", "^"))
+    return _("space") if key == "space" else _NAMES.get(key, key.replace("ctrl+", "^"))
 
 
 def _width(name: str, binding: Binding) -> int:

@@ -11,6 +11,7 @@ from rich.text import Text
 from textual.content import Content
 
 from core.use_cases.webhook_health import Hour
+from tui.language import _
 
 _BARS = " ▁▂▃▄▅▆▇"  # a top of █ would run into the row above
 _FULL = "█"
@@ -103,4 +104,5 @@ def _times(hours: Sequence[Hour], each: int, begin: datetime) -> Content:
     told = " " * LABELS
     for at in range(0, len(hours), _TICK_EVERY):
         told = f"{told:<{LABELS + at * each}}{begin + at * _HOUR:%H:%M}"
-    return Content(f"{told:<{LABELS + len(hours) * each - 3}}now")
+    now = _("now")
+    return Content(f"{told:<{LABELS + len(hours) * each - len(now)}}{now}")

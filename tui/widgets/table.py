@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import DataTable
 
+from tui.language import _
 from tui.untrusted import shortened
 
 _PADDING = 1
@@ -123,7 +124,7 @@ class Table(DataTable[Text], inherit_bindings=False):
         """`3 of 65` where not all rows can be seen at once."""
         if self.row_count <= max(1, self.size.height - self.show_header):
             return ""
-        return f"{self.cursor_row + 1} of {self.row_count}"
+        return _("{count} of {of}").format(count=self.cursor_row + 1, of=self.row_count)
 
     def action_page_down(self) -> None:
         if self.cursor_row >= self.row_count - 1:

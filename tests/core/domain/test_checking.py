@@ -82,7 +82,7 @@ def test_the_report_says_what_is_to_be_mended_the_gravest_first(
     found = report({**AS_IT_SHOULD_BE, **reactions})
     assert [grade for grade, _ in found.findings] == grades
     assert found.grade is grades[0]
-    assert words in found.findings[0][1]
+    assert words in found.told()[0]
 
 
 def test_without_an_old_one_nothing_is_said_of_age() -> None:
@@ -95,4 +95,4 @@ def test_without_an_old_one_nothing_is_said_of_age() -> None:
     [(TAKEN, "accepted (200)"), (REFUSED, "refused (401)"), (SILENT, "no answer (timeout)")],
 )
 def test_a_reaction_in_words(reaction: Reaction, words: str) -> None:
-    assert reaction.words == words
+    assert reaction.told() == words

@@ -4,6 +4,7 @@ import pytest
 
 from core.domain.actors import Actor
 from core.domain.delivery import Answered, Status
+from core.domain.language import Language
 from core.errors import BadInput, NotAllowed
 from core.intake import publish
 from core.pipeline import leases, settling
@@ -54,7 +55,7 @@ def event(business: int, vault: Vault) -> int:
 def test_a_ticket_is_found_and_where_it_went(business: int, event: int) -> None:
     [found] = find(MARIE, business, "4711")
     assert (found.id, found.subject, found.created_at) == (event, "4711", NOON)
-    assert found.headline.startswith("Ticket 4711")
+    assert found.headline.said_in(Language.ENGLISH).startswith("Ticket 4711")
     assert [to.webhook.id for to in found.deliveries] == [1, 2]
     assert [to.delivery.status for to in found.deliveries] == [Status.DELIVERED, Status.PENDING]
 
@@ -136,9 +137,12 @@ def test_a_large_payload_is_named_by_its_subject_alone(business: int, vault: Vau
     lines = b",".join([b'{"nom": "Pizza"}'] * 1000)
     publish_and_fan_out(business, b'{"numero": "1", "total_tvac": 5, "lignes": [%s]}' % lines)
     [found] = find(MARIE, business, "1")
-    assert found.headline == found.deliveries[0].delivery.headline == "Ticket 1"
+    assert found.headline == found.deliveries[0].delivery.headline
+    assert found.headline.said_in(Language.ENGLISH) == "Ticket 1"
     publish_and_fan_out(business, b'{"numero": "2", "total_tvac": 5}')
-    assert find(MARIE, business, "2")[0].headline == "Ticket 2 · 5 €"
+    of_two = find(MARIE, business, "2")[0].headline
+    assert of_two.said_in(Language.ENGLISH) == "Ticket 2 · 5 €"
+    assert of_two.said_in(Language.DUTCH) == "Ticket 2 · € 5"
 
 
 def test_what_was_pruned_is_not_found(business: int, event: int) -> None:

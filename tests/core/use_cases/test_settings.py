@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.domain.language import Language
 from core.storage.database import proxy, transaction
 from core.storage.models import Setting
 from core.storage.schema import migrate
@@ -10,6 +11,7 @@ from core.use_cases.settings import (
     AS_IT_COMES,
     Settings,
     Theme,
+    keep_language,
     keep_lost,
     keep_theme,
     keep_zone,
@@ -51,6 +53,19 @@ def test_each_login_has_its_own_and_so_has_the_operator(database: str) -> None:
     assert settings_of("marie") == Settings(Theme.NONE, "Europe/Brussels")
     assert settings_of(None) == Settings(lost="The secret was not confirmed.")
     assert settings_of("paul") == AS_IT_COMES
+
+
+@pytest.mark.parametrize("language", [Language.FRENCH, None])
+def test_a_language_is_kept_with_the_login(database: str, language: Language | None) -> None:
+    keep_language("marie", Language.DUTCH)
+    keep_language("marie", language)
+    assert settings_of("marie") == Settings(language=language)
+    assert settings_of("paul") == AS_IT_COMES
+
+
+def test_a_language_of_another_version_is_none(database: str) -> None:
+    keep_language("marie", "tlh")  # type: ignore[arg-type]
+    assert settings_of("marie") == AS_IT_COMES
 
 
 def test_what_was_lost_is_forgotten_once_told(database: str) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from core.domain.delivery import Answered, Outcome, Schedule, Status
+from core.domain.language import Language
 from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
 from core.pipeline.heartbeat import record_tick
@@ -218,7 +219,7 @@ def test_just_now_tells_where_the_latest_events_are(business: int, vault: Vault)
         (True, ((first.id, Status.DELIVERED), (second.id, Status.PENDING))),
         (True, ()),
     ]
-    assert seen[1].headline == "Ticket 7"
+    assert seen[1].headline.said_in(Language.ENGLISH) == "Ticket 7"
     services.delete_webhook(MARIE, second.id, NOON)
     assert overview(MARIE, business, NOON).just_now[1].became == ((first.id, Status.DELIVERED),)
 

@@ -1,0 +1,138 @@
+"""What the screens say in other languages, how it is chosen, and that it fits."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from babel.dates import format_datetime
+from babel.numbers import format_decimal
+from textual.pilot import Pilot
+
+from core.domain.language import Language
+from core.storage.vault import Vault
+from core.use_cases.services import create_webhook
+from core.use_cases.settings import Settings, settings_of
+from tests.support.catalogues import TRANSLATED
+from tests.support.fitting import cut_off
+from tests.support.scene import DEVELOPMENT, MARIE, NOON
+from tests.support.showcase import play, press, quiet, says
+from tests.tui.test_snapshots import SCREENS, SMALL
+from tui.app import WebhooksApp
+from tui.desk import Desk
+from tui.language import Speech, begin, decimal, month, number
+
+in_each_language = pytest.mark.parametrize("language", Language)
+in_each_translation = pytest.mark.parametrize("language", TRANSLATED)
+
+pytestmark = pytest.mark.files_only("settings are tried on both engines in tests/core")
+
+
+def speaking(desk: Desk, language: Language | None) -> WebhooksApp:
+    return WebhooksApp(replace(desk, settings=Settings(language=language)))
+
+
+def test_a_login_chooses_its_language(desk: Desk) -> None:
+    """Kept with the login, used at once, and still there in the next session."""
+    app = WebhooksApp(desk)
+
+    async def choose(pilot: Pilot[None]) -> None:
+        await press(pilot, "comma", "G", "space", "space")  # English, then French
+        assert says(app, "Langue français")
+        assert says(app, "✓ Retenu avec votre compte.")
+        await press(pilot, "q")
+        assert says(app, "1 sur 3 est en échec.")
+
+    play(app, choose)
+    assert settings_of("marie").language is Language.FRENCH
+
+
+def test_two_sessions_at_once_each_have_their_own(desk: Desk) -> None:
+    async def both() -> None:
+        french, dutch = (speaking(desk, each) for each in (Language.FRENCH, Language.DUTCH))
+        async with french.run_test() as one, dutch.run_test() as other:
+            for pilot in (one, other, one):
+                await quiet(pilot)
+                await press(pilot, "question_mark", "q")
+            assert says(french, "1 sur 3 est en échec.")
+            assert says(dutch, "1 van 3 faalt.")
+
+    asyncio.run(both())
+
+
+def test_the_environment_has_no_say(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sshd may hand on the client's, or drop it: nobody would know which."""
+    for name in ("LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.setenv(name, "fr_BE.UTF-8")
+    app = WebhooksApp(desk)
+
+    async def look(_: Pilot[None]) -> None:
+        assert says(app, "1 of 3 is failing.")
+
+    play(app, look)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [(None, "Webhooks › Instellingen"), (Language.ENGLISH, "Webhooks › Settings")],
+)
+def test_who_has_chosen_none_reads_that_of_the_chat_messages(
+    desk: Desk, vault: Vault, chosen: Language | None, told: str
+) -> None:
+    create_webhook(
+        *(MARIE, 1, "https://chat.example.com/hooks/x", ["ticket.created"], NOON),
+        policy=DEVELOPMENT,
+        vault=vault,
+        chosen={"format": "chat", "language": "nl"},
+    )
+    app = speaking(desk, chosen)
+
+    async def look(pilot: Pilot[None]) -> None:
+        await press(pilot, "comma")
+        assert says(app, told)
+
+    play(app, look)
+
+
+@pytest.mark.usefixtures("_spoken")
+@in_each_language
+def test_numbers_and_dates_are_written_as_cldr_has_them(language: Language) -> None:
+    assert number(1_234_567) == format_decimal(1_234_567, locale=language)
+    assert decimal(1.25) == format_decimal(1.2, "0.0", locale=language)
+    for at in range(1, 13):
+        when = datetime(2026, at, 1, tzinfo=UTC)
+        assert month(when) == format_datetime(when, "MMM", locale=language)
+
+
+@pytest.fixture
+def _spoken(language: Language) -> Any:
+    begin(Speech(language))
+    yield
+    begin(Speech())
+
+
+@in_each_translation
+@pytest.mark.parametrize(("pressed", "size"), SCREENS)
+def test_nothing_is_cut_that_is_not_cut_in_english(
+    desk: Desk, pressed: tuple[Any, ...], size: tuple[int, int], language: Language
+) -> None:
+    """A name or an answer may be; our own words have the room that they need."""
+    if size == SMALL:
+        pytest.skip("so small a window cuts English too")
+    assert not _cut_off(desk, language, pressed, size) - _cut_off(
+        desk, Language.ENGLISH, pressed, size
+    )
+
+
+def _cut_off(
+    desk: Desk, language: Language, pressed: tuple[Any, ...], size: tuple[int, int]
+) -> set[tuple[str, str]]:
+    app, found = speaking(desk, language), set[tuple[str, str]]()
+
+    async def look(pilot: Pilot[None]) -> None:
+        await press(pilot, *pressed)
+        found.update(cut_off(app))
+
+    play(app, look, size, at_the_top=False)
+    return found
