@@ -46,10 +46,13 @@ def compare(world: Workers) -> None:
         assert not other, f"a delivery is not as it should be: {other}"
         assert log[uuid] == parcel.log, "the attempt log is another"
         _bounds(world, parcel)
-    ready = dict(Webhook.select(Webhook.id, Webhook.ready_at).tuples())
+    columns = Webhook.id, Webhook.ready_at, Webhook.held_until, Webhook.not_before
+    ready = {hook_id: rest for hook_id, *rest in Webhook.select(*columns).tuples()}
     for hook_id, due in world.due_by_hook().items():
-        assert ready[hook_id] is not None, "a webhook would never be looked at"
-        assert ready[hook_id] <= due, "a webhook would be looked at too late"
+        hook, (ready_at, *hold) = world.model.hooks[hook_id], ready[hook_id]
+        assert ready_at is not None, "a webhook would never be looked at"
+        assert ready_at <= due, "a webhook would be looked at too late"
+        assert hold == [hook.held, hook.not_before], "another hold"
     events = dict(Event.select(Event.id, ~Event.fanned_out_at.is_null()).tuples())
     assert {each: bool(out) for each, out in events.items()} == {
         event.id: event.fanned_out for event in world.model.events.values()

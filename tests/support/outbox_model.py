@@ -7,6 +7,7 @@ machine tells the model what was taken, and the model says whether it might be.
 import hmac
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 LEASE = timedelta(seconds=30)
@@ -19,13 +20,20 @@ PING = "ping"
 
 LogLine = tuple[int, int | None, str | None, bool]  # number, HTTP status, error, recovery
 
+AHEAD = timedelta(seconds=2)  # of its start, at the most, a paced delivery is claimed
+LOOK_AHEAD = timedelta(seconds=1)  # of the first free start a paced webhook is looked at
+APART = {"1/s": timedelta(seconds=1), "30/min": timedelta(seconds=2)}  # starts, at the least
+ASKED_FOR = timedelta(minutes=2)  # of nothing, by an answer
+
 ACCEPTED, REFUSED, REDIRECTED, UNREACHABLE = "accepted", "refused", "redirected", "unreachable"
+ASKED = "asked to wait"
 LOCKED, UNSENDABLE, WITHDRAWN = "locked", "unsendable", "withdrawn"
 ANSWERS = (ACCEPTED, REFUSED, REDIRECTED, UNREACHABLE)
 _LOGGED: dict[str, tuple[int | None, str | None]] = {
     ACCEPTED: (200, None),
     REFUSED: (500, "status"),
     REDIRECTED: (302, "redirect"),
+    ASKED: (429, "status"),
     UNREACHABLE: (None, "timeout"),
     UNSENDABLE: (None, "corrupt"),
     "too old": (None, "parked"),
@@ -57,6 +65,50 @@ class Hook:
     paused: bool = False
     down_since: datetime | None = None  # its latest outage
     up_since: datetime | None = None
+    held: datetime | None = None  # its receiver asked for nothing until then, and took none since
+    pace: str | None = None
+    starts_to: datetime | None = None  # its starts up to then are taken
+    not_before: datetime | None = None  # nothing of it is looked at before
+
+    @property
+    def is_restrained(self) -> bool:
+        return self.paused or self.held is not None or self.pace is not None
+
+    def most(self, room: int, now: datetime) -> int:
+        """How many may be claimed of it now, but for its pace."""
+        if self.held is None:
+            return room
+        is_over = self.not_before is None or self.not_before <= now
+        return min(room, int(is_over))
+
+    def least(self, most: int, now: datetime) -> int:
+        """How many of these must be claimed: with a pace one, where a start is near."""
+        if self.pace is None:
+            return most
+        return min(most, int(self.starts_to is None or self.starts_to <= now + AHEAD))
+
+    def start_at(self, starts: list[tuple[datetime, datetime]], starts_to: datetime) -> None:
+        """Its next starts, each with the latest it may be at, and from when on others are free."""
+        assert self.pace is not None
+        apart = APART[self.pace]
+        if starts and self.starts_to is not None:
+            assert starts[0][0] >= self.starts_to, "a start that another had taken"
+        for (at, by), (next_at, next_by) in pairwise(starts):
+            assert at <= by
+            assert next_at - at >= apart, "two starts are planned too close"
+            assert next_by - by >= apart, "one that is late would come too close"
+        assert not starts or starts[-1][1] + apart <= starts_to, "others would come too close"
+        self.starts_to, self.not_before = starts_to, starts_to - LOOK_AHEAD
+
+    def asked(self, until: datetime) -> None:
+        self.held = self.not_before = max(until, self.held or until)
+
+    def probed(self, held: datetime, now: datetime, *, accepted: bool) -> None:
+        """One that was claimed in or after that hold has ended."""
+        if self.held == held:
+            self.held = None if accepted else held
+            free = self.starts_to and self.starts_to - LOOK_AHEAD
+            self.not_before = max(now, free or now)
 
     @property
     def may_be_sent_to(self) -> bool:
@@ -164,11 +216,11 @@ class Parcel:
 
     def ended(self, how: str, started: datetime, ended: datetime) -> None:
         """What an attempt, settled already, says of its address."""
+        if self.log and self.log[-1][0] and how in {*ANSWERS, ASKED}:
+            self.ends.append(ended)
         if how not in ANSWERS:
             return
         self.hook.heard(started, ended, accepted=how == ACCEPTED)
-        if self.log[-1][0]:
-            self.ends.append(ended)
         since = self.hook.down_since
         begun = self.ends[len(self.ends) > 2]  # a single failure before it says nothing
         fell = self.status == "abandoned" and since is not None and begun >= since

@@ -21,10 +21,10 @@ from core.pipeline.leases import Claim
 from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
 from core.storage.due import next_due, waiting_webhooks
-from core.storage.models import Delivery
+from core.storage.models import Delivery, Webhook
 from core.storage.vault import Vault
 from tests.support import outbox_model as expected
-from tests.support.outbox_model import Parcel, Post
+from tests.support.outbox_model import Hook, Parcel, Post
 from tests.support.outbox_world import START, World, order
 from tests.support.scene import MINUTE, SCHEDULE, SECOND
 
@@ -35,6 +35,7 @@ OUTCOMES: dict[str, Outcome] = {
     expected.REFUSED: Answered(500, "oops"),
     expected.REDIRECTED: Answered(302, "", "redirects to /"),
     expected.UNREACHABLE: Unreachable(ErrorKind.TIMEOUT, "no answer"),
+    expected.ASKED: Answered(429, "", retry_after="120"),
     expected.LOCKED: Locked(),
     expected.UNSENDABLE: Unsendable("damaged"),
     expected.WITHDRAWN: Withdrawn(),
@@ -51,6 +52,7 @@ class Held:
     until: datetime
     how: str | None = None  # what came of it; None before the last look
     started: datetime = START
+    asked_until: datetime | None = None
 
     def is_live(self, now: datetime) -> bool:
         return self.parcel.lease == self.claim.lease and self.until > now
@@ -60,7 +62,7 @@ class Held:
 class Worker:
     held: list[Held] = field(default_factory=list)
     settled: list[Settlement] = field(default_factory=list)
-    roster: dict[int, bool] = field(default_factory=dict)  # webhooks, and which are paused
+    roster: dict[int, bool] = field(default_factory=dict)  # webhooks, and which are restrained
 
 
 class Workers(World):
@@ -75,10 +77,12 @@ class Workers(World):
         return [parcel for parcel in going if parcel.is_due(self.now)]
 
     def due_by_hook(self) -> dict[int, datetime]:
+        """When something of each may be claimed."""
         due: dict[int, datetime] = {}
         for parcel in self.model.parcels.values():
             if parcel.due is not None and parcel.hook.shop.included and not parcel.is_parked:
-                due[parcel.hook.id] = min(parcel.due, due.get(parcel.hook.id, parcel.due))
+                start = max(parcel.due, parcel.hook.not_before or parcel.due)
+                due[parcel.hook.id] = min(start, due.get(parcel.hook.id, start))
         return due
 
     def go_on(self, worker: str, room: int, answer: str) -> None:
@@ -103,32 +107,56 @@ class Workers(World):
         for first in due.values():
             assert looks_at is not None, "nobody would look again"
             assert looks_at <= max(first, self.now), "too late"
-        paused = {row.webhook_id for row in rows if row.is_paused}
-        assert paused == {each for each in called if self.model.hooks[each].paused}, (
-            "paused, or not"
-        )
-        self.workers[worker].roster = {each: each in paused for each in sorted(called)}
+        for row in rows:
+            hook = self.model.hooks[row.webhook_id]
+            how_it_is = hook.paused, hook.held is not None, hook.pace is not None
+            assert (row.is_paused, row.is_held, row.is_paced) == how_it_is, "restrained, or not"
+        restrained = {row.webhook_id for row in rows if row.is_restrained}
+        self.workers[worker].roster = {each: each in restrained for each in sorted(called)}
 
     def claim(self, worker: str, room: int) -> None:
         roster = self.workers[worker].roster
         wanted = dict.fromkeys(roster, room)
         due = self.due()
-        paused = [each for each in roster if roster[each]]
-        claims = leases.claim(wanted, SCHEDULE, self.now, restrained=paused)
+        restrained = [each for each in roster if roster[each]]
+        claims = leases.claim(wanted, SCHEDULE, self.now, restrained=restrained)
         taken = [(claim, self._claimable(claim, due)) for claim in claims]
         doomed = self._doomed(due)
         counted = defaultdict(int)
         for parcel in (*(parcel for _, parcel in taken), *doomed):
             counted[parcel.hook.id] += 1
-        for hook_id, was_paused in roster.items():
+        for hook_id, was_restrained in roster.items():
             hook = self.model.hooks.get(hook_id)
-            is_known = hook is not None and hook.may_be_sent_to and hook.paused is was_paused
-            owing = sum(parcel.hook.id == hook_id for parcel in due) * is_known
-            assert counted[hook_id] == min(room, owing), "due, there was room, and not claimed"
+            if hook is None or not hook.may_be_sent_to or hook.is_restrained > was_restrained:
+                assert counted[hook_id] == 0, "claimed of what may not be sent to"
+                continue
+            owing = sum(parcel.hook is hook for parcel in due)
+            most = min(hook.most(room, self.now), owing)
+            assert counted[hook_id] <= most, "more than there was room for"
+            assert counted[hook_id] >= hook.least(most, self.now), "due, room, and not claimed"
         for parcel in doomed:
             parcel.doomed(self.now)
         for claim, parcel in sorted(taken, key=lambda pair: order(pair[1])):
             self._take(worker, claim, parcel)
+        self._reserve(claims, {self.model.hooks[each] for each in counted if counted[each]})
+
+    def _reserve(self, claims: list[Claim], hooks: set[Hook]) -> None:
+        """Of what was claimed the starts are taken, and in a hold nothing else goes beside it."""
+        paced = [hook.id for hook in hooks if hook.pace is not None]
+        taken_to = dict(
+            Webhook.select(Webhook.id, Webhook.paced_to).where(Webhook.id.in_(paced)).tuples()
+            if paced
+            else ()
+        )
+        for hook in hooks:
+            if hook.id in taken_to:
+                starts = [each.start for each in claims if each.webhook_id == hook.id]
+                known = [(each.at, each.by) for each in starts if each is not None]
+                assert len(known) == len(starts), "claimed without a start"
+                assert all(at <= self.now + expected.AHEAD for at, _ in known), "claimed too early"
+                hook.start_at(known, taken_to[hook.id])
+            if hook.held is not None:
+                hook.not_before = self.now + expected.LEASE
 
     def _claimable(self, claim: Claim, due: list[Parcel]) -> Parcel:
         parcel = self.model.parcels.get(claim.uuid)
@@ -168,6 +196,9 @@ class Workers(World):
             parcel.recovery,
             parcel.resume,
             is_on_purpose=event.target is not None,
+            held_until=hook.held,
+            pace=hook.pace,
+            start=claim.start,
         ), f"a claim is not as it should be: {claim}"
         assert claim.attempt <= expected.ATTEMPTS_LIMIT, "one attempt too many"
         assert secret.reveal() == hook.secret, "claimed with an old secret"
@@ -190,12 +221,15 @@ class Workers(World):
                 and hook.shop.included
                 and not held.parcel.is_parked
                 and (held.claim.url, held.secret) == (hook.url, hook.secret)
+                and (held.claim.held_until, held.claim.pace) == (hook.held, hook.pace)
             )
             assert may_send is stands, "the last look was mistaken"
             held.how = round_of_answers[number % len(round_of_answers)]
             held.started = self.now + number * MICROSECOND
             if stands:
                 self._receive(held)
+                if held.how == expected.ASKED:
+                    held.asked_until = self.now + expected.ASKED_FOR
             else:
                 held.how = expected.WITHDRAWN
 
@@ -217,7 +251,7 @@ class Workers(World):
     def settle(self, worker: str, count: int) -> None:
         batch = self.ended(worker)[:count]
         settlements = [
-            Settlement(held.claim, OUTCOMES[held.how], held.started, SECOND)
+            Settlement(held.claim, OUTCOMES[held.how], held.started, SECOND, held.asked_until)
             for held in batch
             if held.how is not None
         ]
@@ -233,9 +267,19 @@ class Workers(World):
             assert held.how is not None
             held.parcel.settle(held.how, self.now)
             held.parcel.ended(held.how, held.started, held.started + SECOND)
+        self._heed(ours)
         mine = self.workers[worker]
         mine.held = [held for held in mine.held if held not in batch]
         mine.settled = (mine.settled + settlements)[-5:]
+
+    def _heed(self, settled: list[Held]) -> None:
+        for held in settled:
+            if held.asked_until is not None:
+                held.parcel.hook.asked(held.asked_until)
+        for held in sorted(settled, key=lambda held: held.how == expected.ACCEPTED):
+            if held.asked_until is None and held.claim.held_until is not None:
+                accepted = held.how == expected.ACCEPTED
+                held.parcel.hook.probed(held.claim.held_until, self.now, accepted=accepted)
 
     def die(self, worker: str) -> None:
         for held in self.workers[worker].held:

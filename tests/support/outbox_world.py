@@ -9,6 +9,7 @@ import pytest
 
 from core import intake
 from core.domain.actors import Actor
+from core.domain.choices import Chosen
 from core.errors import NotIncluded
 from core.pipeline import retention
 from core.pipeline.fan_out import fan_out
@@ -125,6 +126,25 @@ class World:
         owner = owner_of(hook.shop)
         assert services.resume_webhook(owner, hook.id, self.now, wake=silent) is hook.paused
         hook.paused = False
+
+    def pace(self, hook: Hook) -> None:
+        """Another one, or none."""
+        paces = (None, *expected.APART)
+        self._set_pace(hook, paces[(paces.index(hook.pace) + 1) % len(paces)])
+
+    def let_go(self, hook: Hook) -> None:
+        """Its owner restrains it no more."""
+        if hook.paused:
+            self.resume(hook)
+        if hook.pace is not None:
+            self._set_pace(hook, None)
+
+    def _set_pace(self, hook: Hook, pace: str | None) -> None:
+        chosen: Chosen = {"pace": pace}
+        services.edit_webhook(
+            owner_of(hook.shop), hook.id, self.now, policy=DEVELOPMENT, chosen=chosen
+        )
+        hook.pace, hook.starts_to, hook.not_before = pace, None, hook.held
 
     def delete(self, hook: Hook) -> None:
         services.delete_webhook(owner_of(hook.shop), hook.id, self.now)
