@@ -57,6 +57,16 @@ class Terminal:
             answered = self._read_until_quiet()
         return answered
 
+    def seconds_to_answer(self, key: str) -> float:
+        """From the key to the first byte of what it changes; then the rest of that is read."""
+        begin = monotonic()
+        self.process.send(key)
+        while not self._read(PATIENCE):
+            assert monotonic() - begin < PATIENCE, "it did not answer"
+        took = monotonic() - begin
+        self._read_until_quiet()
+        return took
+
     def wait_for(self, wanted: str, seconds: float = PATIENCE) -> "re.Match[str]":
         """Until a text that matches is to be seen."""
         deadline = monotonic() + seconds

@@ -30,7 +30,7 @@ _SCENES = (
     _Scene(
         (),
         "LAST DELIVERIES",
-        6,
+        5,
         "The webhooks of a business. One is failing: its card says why, and what to do.",
     ),
     _Scene(("k",), "● OK", 4, "The one above: its last deliveries, its day, how fast it answers."),
@@ -41,12 +41,13 @@ _SCENES = (
     _Scene(
         (ENTER,),
         "j/k",
-        7,
+        6,
         "enter: every attempt, what came back, what it means, and when the next one is.",
     ),
-    _Scene(("b",), "first 500 characters", 4, "b: the exact bytes, as they went over the wire."),
+    _Scene(("b",), "first 500 characters", 3, "b: the exact bytes, as they went over the wire."),
     _Scene(("q", "q", "F"), "", 1, "F: did ticket T-112 reach the bookkeeper?", typed="T-112"),
     _Scene((ENTER,), "waits, try 4 of 5", 5, "What became of it, at each webhook it went to."),
+    _Scene(("q", "a"), "› Activity", 4, "a: all that is sent, whichever webhook it goes to, live."),
     _Scene(
         ("q", "n"),
         "",
@@ -54,7 +55,7 @@ _SCENES = (
         "n: a new one. Its address is checked as it is typed.",
         typed="https://boek.example.be/aurapos",
     ),
-    _Scene((), "ok: https", 4, "The events it wants, and how it wants to be told."),
+    _Scene((), "ok: https", 3, "The events it wants, and how it wants to be told."),
     _Scene((ESCAPE, ESCAPE, ","), "Clock", 3, _THEMES),
     _Scene((" ",), "light", 2, _THEMES),
     _Scene(
