@@ -4,7 +4,7 @@ Every call checks who asks, as `services` does. Only the owners of a business an
 what it has, whether or not it has the option.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
@@ -38,6 +38,9 @@ from core.use_cases.deliveries import AttemptRow, DeliveryRow, attempts_of, deli
 HISTORY_LENGTH = 50
 """How many deliveries of a webhook are shown, the newest first (the product's page)."""
 
+LOOKED_THROUGH = 20_000
+"""The number of deliveries that a search through a history looks at for one page."""
+
 ABANDONED_SHOWN = 1000
 TRAIL_LENGTH = 200
 _EVENTS_AMONG = 1000  # deliveries of a webhook
@@ -66,6 +69,11 @@ class Wanted:
     event: EventType | None = None
     text: str = ""  # a part of the event, of the status, or of what the last attempt brought
     since: datetime | None = None
+
+    @property
+    def is_searched_for(self) -> bool:
+        """Whether no index finds them, so that each row of the history is looked at."""
+        return self.event is not None or bool(self.text)
 
 
 ALL = Wanted()
@@ -142,13 +150,14 @@ def deliveries(
     *,
     wanted: Wanted = ALL,
     before: int | None = None,
+    after: int | None = None,
 ) -> list[DeliveryRow]:
-    """The latest deliveries of a webhook that are wanted, the newest first; where `before` is
-    given, only those older than the row with that id.
+    """The latest deliveries of a webhook that are wanted, the newest first; where they are given,
+    only those between the rows with the ids `before` and `after`.
     """
     with connection():
         find_webhook(actor, webhook_id)
-        return delivery_rows(_wanted_ids(webhook_id, wanted, limit, _Span(before)))
+        return delivery_rows(_wanted_ids(webhook_id, wanted, limit, _Span(before, after)))
 
 
 def deliveries_of_business(
@@ -158,21 +167,69 @@ def deliveries_of_business(
     *,
     wanted: Wanted = ALL,
     before: int | None = None,
+    after: int | None = None,
 ) -> list[DeliveryRow]:
     """The same over all webhooks of a business."""
     with connection():
         authorize(actor, business_id)
-        standing = Webhook.select(Webhook.id).where(
-            (Webhook.business == business_id) & Webhook.deleted_at.is_null()
-        )
         latest: list[int] = []
         # One webhook at a time: asked for all at once, the engine would sort their whole histories.
         # Once a page is full, only what is newer than its last row is asked of the others.
-        for (webhook_id,) in standing.tuples():
-            after = latest[-1] if len(latest) == limit else None
+        for webhook_id in _standing_ids(business_id):
+            after = latest[-1] if len(latest) == limit else after
             found = _wanted_ids(webhook_id, wanted, limit, _Span(before, after))
             latest = nlargest(limit, chain(latest, found))
         return delivery_rows(latest)
+
+
+def _standing_ids(business_id: int) -> list[int]:
+    rows = Webhook.select(Webhook.id).where(
+        (Webhook.business == business_id) & Webhook.deleted_at.is_null()
+    )
+    return [row[0] for row in rows.tuples()]
+
+
+class Horizon(NamedTuple):
+    """How far back a search looks: this delivery and older ones are not looked at."""
+
+    id: int
+    at: datetime
+
+
+def horizon(actor: Actor, webhook_id: int, before: int | None = None) -> Horizon | None:
+    """The end of what is searched for a page of a webhook's history, which begins before the row
+    with the id `before`. None where it goes to the history's end.
+    """
+    with connection():
+        find_webhook(actor, webhook_id)
+        return _horizon([webhook_id], before)
+
+
+def horizon_of_business(
+    actor: Actor, business_id: int, before: int | None = None
+) -> Horizon | None:
+    """The same over all webhooks of a business, none of which is searched further than another."""
+    with connection():
+        authorize(actor, business_id)
+        return _horizon(_standing_ids(business_id), before)
+
+
+def _horizon(webhook_ids: Sequence[int], before: int | None) -> Horizon | None:
+    each = LOOKED_THROUGH // max(1, len(webhook_ids))
+    ends = [end for webhook_id in webhook_ids for end in _one_past(webhook_id, before, each)]
+    if not ends:
+        return None
+    at = Delivery.select(Delivery.created_at).where(Delivery.id == max(ends)).scalar()
+    return Horizon(max(ends), at) if at is not None else None
+
+
+def _one_past(webhook_id: int, before: int | None, number: int) -> Iterator[int]:
+    """The id that comes after so many of a webhook's, if there is one; read off an index alone."""
+    which = Delivery.webhook == webhook_id
+    if before is not None:
+        which &= Delivery.id < before
+    rows = Delivery.select(Delivery.id).where(which).order_by(Delivery.id.desc())
+    return (row[0] for row in rows.offset(number).limit(1).tuples())
 
 
 class _Span(NamedTuple):

@@ -99,6 +99,33 @@ def test_older_ones_come_page_by_page_from_all_webhooks(app: WebhooksApp) -> Non
 
 
 @of_the_screen
+@pytest.mark.parametrize("key", ["a", "h"])
+def test_a_search_goes_back_page_by_page_and_says_how_far(
+    app: WebhooksApp, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr("core.use_cases.queries.LOOKED_THROUGH", 30)
+    add_delivery(800, CI, TICKET, Status.FAILED, NOON, (500, None, "", "lost"), due_at=NOON)
+    for number in range(60):
+        add_delivery(900 + number, CI, TICKET, Status.DELIVERED, NOON, OK)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "g", key, "slash", typed("lost"), "enter")
+        assert says(app, 'No delivery is like that: "lost". Only those since 17 May 12:00')
+        for _ in range(10):
+            if says(app, "T-800"):
+                break
+            assert says(app, "Press n to look further back.")
+            await press(pilot, "n")
+        assert says(app, "n looks further")
+        await press(pilot, *["n"] * 10)
+        assert says(app, "There are no older ones.")
+        await press(pilot, *["p"] * 10)
+        assert says(app, "Press n to look further back.")
+
+    play(app, script)
+
+
+@of_the_screen
 def test_j_and_k_walk_from_one_webhook_s_delivery_to_another_s(app: WebhooksApp) -> None:
     add_delivery(900, CI, TICKET, Status.DELIVERED, NOON, OK)
 

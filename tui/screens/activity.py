@@ -70,8 +70,10 @@ class Activity(Deliveries):
 
 def activity_of(actor: Actor, business_id: int, asked: Question) -> Listed:
     """Deliveries first: of a webhook that was deleted in between, the row is left out."""
+    is_search = asked.wanted.is_searched_for
+    end = queries.horizon_of_business(actor, business_id, asked.before) if is_search else None
     rows = queries.deliveries_of_business(
-        actor, business_id, wanted=asked.wanted, before=asked.before
+        actor, business_id, wanted=asked.wanted, before=asked.before, after=end and end.id
     )
     webhooks = {row.id: row for row in queries.webhooks(actor, business_id)}
-    return Listed(webhooks, [row for row in rows if row.webhook_id in webhooks])
+    return Listed(webhooks, [row for row in rows if row.webhook_id in webhooks], end)

@@ -22,6 +22,7 @@ from core.use_cases.queries import (
     HISTORY_LENGTH,
     UNDELIVERED,
     DeliveryDetail,
+    Horizon,
     Wanted,
     WebhookRow,
     WentTo,
@@ -54,6 +55,18 @@ class Listed:
 
     webhooks: Mapping[int, WebhookRow]
     rows: Sequence[DeliveryRow]
+    searched_to: Horizon | None = None  # where the search for them ended before the history does
+
+    @property
+    def has_older(self) -> bool:
+        return len(self.rows) == HISTORY_LENGTH or self.searched_to is not None
+
+    @property
+    def next_before(self) -> int:
+        """Where the next page begins."""
+        if len(self.rows) < HISTORY_LENGTH and self.searched_to is not None:
+            return self.searched_to.id + 1
+        return self.rows[-1].id
 
 
 @dataclass(frozen=True)
@@ -152,7 +165,7 @@ class Deliveries(ListPage):
             if new and table.cursor_row > 0:
                 told = ngettext("{count} new, g to see", "{count} new, g to see", new)
                 self.flash(told.format(count=new))
-        elif asked.before is not None and not listed.rows:
+        elif asked.before is not None and not (listed.rows or listed.has_older):
             self._pages.pop()
             self.flash(_("There are no older ones."))
             return
@@ -184,7 +197,12 @@ class Deliveries(ListPage):
         if not told:
             return [self.why_none()]
         why = _("No delivery is like that: {filters}.").format(filters=" · ".join(told))
-        return [why, "", _("Press esc to see all again.")]
+        back_to = self.listed.searched_to
+        if back_to is None:
+            return [why, "", _("Press esc to see all again.")]
+        until = self.desk.moment(back_to.at)
+        looked_at = _("Only those since {moment} were looked at.").format(moment=until)
+        return [why, looked_at, "", _("Press n to look further back.")]
 
     def _shown_only(self) -> list[str]:
         """What the filters let through, in words."""
@@ -197,6 +215,9 @@ class Deliveries(ListPage):
         """On a line of their own, that no crumb can push out."""
         modes = self._shown_only()
         modes += [_("page {number}").format(number=len(self._pages) + 1)] if self._pages else []
+        if self.listed.rows and len(self.listed.rows) < HISTORY_LENGTH and self.listed.searched_to:
+            until = self.desk.moment(self.listed.searched_to.at)
+            modes.append(_("back to {moment}, n looks further").format(moment=until))
         modes += [_("FROZEN")] if self._is_frozen else []
         told = [_("Shown: {what}").format(what=" · ".join(modes))] if modes else []
         told += self.state()
@@ -341,10 +362,10 @@ class Deliveries(ListPage):
             self.action_newer()
 
     def action_older(self) -> None:
-        if len(self.listed.rows) < HISTORY_LENGTH:
+        if not self.listed.has_older:
             self.flash(_("There are no older ones."))
         elif self._answered == self._question():  # else the page before has not come yet
-            self._pages.append(self.listed.rows[-1].id)
+            self._pages.append(self.listed.next_before)
             self._read()
 
     def action_newer(self) -> None:

@@ -71,5 +71,8 @@ class History(Deliveries):
 
 def history_of(actor: Actor, webhook_id: int, asked: Question) -> Listed:
     webhook = queries.webhook(actor, webhook_id)
-    rows = queries.deliveries(actor, webhook_id, wanted=asked.wanted, before=asked.before)
-    return Listed({webhook_id: webhook}, rows)
+    end = queries.horizon(actor, webhook_id, asked.before) if asked.wanted.is_searched_for else None
+    rows = queries.deliveries(
+        actor, webhook_id, wanted=asked.wanted, before=asked.before, after=end and end.id
+    )
+    return Listed({webhook_id: webhook}, rows, end)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from core.domain.delivery import Answered
+from core.domain.events import EventType
 from core.pipeline import last_look, leases, retention, settling
 from core.pipeline.fan_out import fan_out
 from core.pipeline.recovery import recover_some
@@ -120,6 +121,15 @@ def looks(business: int, webhook_ids: list[int]) -> None:
     queries.deliveries(MARIE, webhook_ids[0], before=latest[-1].id)
     latest_of_all = queries.deliveries_of_business(MARIE, business)
     queries.deliveries_of_business(MARIE, business, before=latest_of_all[-1].id)
+    for nowhere in (Wanted(text="nowhere"), Wanted(event=EventType.PROMOTION_CREATED)):
+        end, of_all = (
+            queries.horizon(MARIE, webhook_ids[0]),
+            queries.horizon_of_business(MARIE, business),
+        )
+        assert end is not None
+        assert of_all is not None
+        assert not queries.deliveries(MARIE, webhook_ids[0], wanted=nowhere, after=end.id)
+        assert not queries.deliveries_of_business(MARIE, business, wanted=nowhere, after=of_all.id)
     undelivered = Wanted(statuses=UNDELIVERED)
     for before in (None, latest[-1].id):
         queries.deliveries(MARIE, webhook_ids[0], wanted=undelivered, before=before)
@@ -158,6 +168,7 @@ def work_on(length: int, business: int, vault: Vault) -> Callable[[], None]:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_BATCH", 100)
+    monkeypatch.setattr(queries, "LOOKED_THROUGH", 20)
 
 
 def cost_of_finding(business: int, monkeypatch: pytest.MonkeyPatch, length: int) -> int:

@@ -302,6 +302,27 @@ def test_a_business_s_pages_are_of_all_its_webhooks(business: int, vault: Vault)
     assert queries.deliveries_of_business(MARIE, business, before=ids[-1]) == []
 
 
+def test_a_search_looks_through_so_many_for_each_page(
+    history: int, business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And finds on the way to the end what one that has no end would have found."""
+    monkeypatch.setattr(queries, "LOOKED_THROUGH", 20)
+    wanted, pages, end = Wanted(text="upstream"), [], queries.horizon(MARIE, history)
+    before: int | None = None
+    while end is not None:
+        pages.append(queries.deliveries(MARIE, history, wanted=wanted, before=before, after=end.id))
+        before = end.id + 1
+        end = queries.horizon(MARIE, history, before)
+    assert pages == [[], [], []]
+    [row] = queries.deliveries(MARIE, history, wanted=wanted, before=before)
+    assert row.event is EventType.CLIENT_UPDATED
+    other = add_webhook(vault, business)
+    half = queries.horizon_of_business(MARIE, business)
+    assert half is not None
+    assert len(queries.deliveries_of_business(MARIE, business, after=half.id)) == 10
+    assert queries.horizon(MARIE, other.id) is None
+
+
 def test_over_a_whole_business_too(history: int, business: int) -> None:
     wanted = Wanted(statuses=UNDELIVERED)
     rows = queries.deliveries_of_business(MARIE, business, wanted=wanted)
