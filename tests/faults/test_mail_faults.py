@@ -9,7 +9,7 @@ import pytest
 from core.pipeline.steps import OF_ALERTS, OF_MAIL, Step
 from tests.support import dying_worker
 from tests.support.installation import FAST, Installation
-from tests.support.mailbox import Mailbox, receiving_mail
+from tests.support.mailbox import PASSWORD, Mailbox, receiving_mail
 from tests.support.scripted import answer, receiving
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -53,5 +53,8 @@ def test_an_edge_is_mailed_whenever_its_worker_dies_and_at_most_once_more(
     assert len(failures) == 1 + told_by_the_first
     assert "is back" in back["Subject"]
     assert all(mailbox.tls_of)
+    for told in (*first.log, *second.log):
+        assert PASSWORD not in told
+        assert MARIE not in told
     status = installation.json("status")["mail"]
     assert (status["waiting"], status["failed"], status["given_up"]) == (0, 0, 0)
