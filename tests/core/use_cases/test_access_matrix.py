@@ -62,6 +62,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "actor": PAUL,
         "business_id": business,
         "webhook_id": webhook.id,
+        "webhook_ids": [webhook.id],
         "event_id": 1,
         "delivery_uuid": str(delivery.uuid),
         "url": "https://example.com/",
@@ -76,6 +77,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "at_most": 1,
         "wanted": queries.ALL,
         "before": None,
+        "after": None,
         "business_ids": [business],
         "span": Span(after=0),
         "check": silent,
@@ -93,6 +95,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "business_id": 77,
         "business_ids": [77],
         "webhook_id": 77,
+        "webhook_ids": [77],
         "under_way": Check(77, {Ping.GOOD: 1}),
         "delivery_uuid": NOBODYS,
     }
