@@ -11,7 +11,7 @@ from typing import Any
 
 from core.domain.editions import WEBHOOKS_LIMIT
 from core.domain.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url
-from core.domain.mail import parse_address
+from core.domain.mail import parse_address, parse_smtp
 from core.errors import BadConfig, BadInput
 
 Network = IPv4Network | IPv6Network
@@ -121,11 +121,13 @@ def _mail_address(value: object) -> str:
         raise _Bad('a mail address such as "alerts@example.com"') from None
 
 
-def _host(value: object) -> str:
+def _smtp(value: object) -> str:
+    """Or none, where there is no mail. A value that is refused is not quoted: it has a password."""
     text = _text(value)
-    if not re.fullmatch(r"[A-Za-z0-9.:-]*", text):
-        raise _Bad('the name of a server such as "smtp.example.com", its port apart')
-    return text
+    try:
+        return text if not text or parse_smtp(text) else ""
+    except ValueError:
+        raise _Bad(f'{ENCODED}"smtp://user:password@host:587" or "smtps://…"') from None
 
 
 def _networks(value: object) -> tuple[Network, ...]:
@@ -188,12 +190,8 @@ class HistoryConfig:
 
 @dataclass(frozen=True, slots=True)
 class MailConfig:
-    host: str = _key(_host, "")
-    port: int = _key(_whole(1, 65_535), 587)
-    user: str = _key(_text, "")
-    password_file: str = _key(_text, "")
+    smtp: str = _key(_smtp, "")
     sender: str = _key(_mail_address, "")
-    ca_file: str = _key(_text, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +264,8 @@ def parse_config(document: Mapping[str, Any], name: str) -> Config:
 
 def _refuse_half_a_mail(mail: MailConfig, name: str) -> None:
     """What one key makes another need."""
-    if mail.host and not mail.sender:
+    if mail.smtp and not mail.sender:
         raise BadConfig(f"In {name}, mail.sender must be given too: the address mail comes from.")
-    if mail.user and not mail.password_file:
-        raise BadConfig(f"In {name}, mail.password_file must be given too: it logs mail.user in.")
 
 
 def _parse_section(kind: type[Any], table: object, name: str, section: str) -> Any:
@@ -311,11 +307,7 @@ def _relative_to(folder: Path, config: Config) -> Config:
         SecretsConfig(beside(config.secrets.key_file)),
         replace(config.delivery, ca_file=beside(config.delivery.ca_file)),
         config.history,
-        replace(
-            config.mail,
-            password_file=beside(config.mail.password_file),
-            ca_file=beside(config.mail.ca_file),
-        ),
+        config.mail,
         config.limits,
         config.log,
     )
@@ -332,7 +324,9 @@ def settings_of(config: Config) -> dict[str, str]:
         for section in ("delivery", "history")
         for key in fields(getattr(config, section))
     }
-    mail = {"mail.host": config.mail.host, "mail.sender": config.mail.sender}
+    server = parse_smtp(config.mail.smtp) if config.mail.smtp else None
+    place = f"{server.host}:{server.port}" if server is not None else ""
+    mail = {"mail.smtp": place, "mail.sender": config.mail.sender}
     return {"queue.url": _place(config.queue.url), **told, **mail}
 
 

@@ -73,9 +73,9 @@ def make_dispatcher(
 def make_postman(
     config: Config, *, lease_for: timedelta = LEASE, clock: Callable[[], datetime] = utc_now
 ) -> Postman:
-    """Raises BadConfig where [mail] names a ca_file that cannot be used."""
+    """Raises BadConfig for a ca_file that cannot be used."""
     return Postman(
-        make_mail_server(config.mail),
+        make_mail_server(config),
         lambda: load_vault(Path(config.secrets.key_file)),
         _schedule(config),
         clock,

@@ -82,6 +82,8 @@ class Page(Screen[None]):
         Binding("left,escape", "back", "Back", show=False),
         Binding("Q", "quit_program", "Quit", show=False),
         Binding("F", "find", "Find a ticket", show=False),
+        Binding("tab", "app.focus_next", "Next field", show=False),
+        Binding("shift+tab", "app.focus_previous", "Field before", show=False),
     ]
     least = (40, 10)  # columns and rows below which there is nothing to be seen
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import idna
 
@@ -27,6 +28,36 @@ ALERT_LASTS = timedelta(days=1)
 """How long an alert is of use: one that could not be handed in for so long would only tell of the
 past.
 """
+
+_PORTS = {"smtp": 587, "smtps": 465}  # RFC 8314
+_ENCODED = r"(?:[^\s:@/?#%]|%[0-9A-Fa-f]{2})+"
+_SERVER = re.compile(
+    rf"smtps?://(?:{_ENCODED}:{_ENCODED}@)?(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?/?"
+)
+
+
+class Submission(NamedTuple):
+    """Where mail is handed in, and as whom; without a user there is no login."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls_at_once: bool  # else STARTTLS is insisted on
+
+
+def parse_smtp(url: str) -> Submission:
+    """`smtp://user:password@host:587`, or `smtps://…`, what is special in user and password
+    percent-encoded. Raises ValueError, which quotes nothing of it.
+    """
+    if _SERVER.fullmatch(url) is None:
+        raise ValueError("this is no URL of a mail server")
+    parts = urlsplit(url)
+    port = parts.port or _PORTS[parts.scheme]
+    user = unquote(parts.username or "", errors="strict")
+    password = unquote(parts.password or "", errors="strict")
+    return Submission(parts.hostname or "", port, user, password, parts.scheme == "smtps")
+
 
 _LONGEST = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 _LONGEST_LOCAL = 64

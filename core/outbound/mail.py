@@ -8,7 +8,7 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +18,9 @@ from email.message import EmailMessage
 from types import TracebackType
 from typing import Self
 
-from core.domain.mail import Letter
+from core.domain.mail import Letter, Submission
 from core.errors import system_words
 from core.outbound.tls import explain_tls
-
-TLS_AT_ONCE = 465
-"""The port at which TLS begins at once (RFC 8314); at all other ports we insist on STARTTLS."""
 
 WITHIN = 20.0
 """The most seconds that handing in one mail takes."""
@@ -33,12 +30,9 @@ _NAME = "AuraPOS Webhooks"
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """The server where mail is handed in, and as whom; without a user there is no login."""
+    """The server where mail is handed in, and from whom."""
 
-    host: str
-    port: int
-    user: str
-    password: Callable[[], str]  # it raises BadConfig
+    to: Submission
     sender: str
     tls: ssl.SSLContext
 
@@ -66,33 +60,32 @@ def compose(
 
 
 def hand_in(server: MailServer, message: EmailMessage, recipient: str) -> None:
-    """Hand a message in. Raises MailFailed, and BadConfig where there is no password."""
+    """Hand a message in. Raises MailFailed."""
     with _logged_in(server) as line:
         line.sendmail(server.sender, [recipient], message.as_bytes())
 
 
 def check(server: MailServer) -> None:
-    """Log in and leave again. Raises what `hand_in` raises."""
+    """Log in and leave again. Raises MailFailed."""
     with _logged_in(server):
         return
 
 
 @contextmanager
 def _logged_in(server: MailServer) -> "Iterator[_Line]":
-    password = server.password() if server.user else ""
     with _Limit(WITHIN) as limit:
         try:
             line = _Line(server, limit)
             try:
                 line.secure()
-                if server.user:
-                    line.login(server.user, password)
+                if server.to.user:
+                    line.login(server.to.user, server.to.password)
                 yield line
             finally:
                 line.leave()
         except (OSError, smtplib.SMTPException, UnicodeError) as error:
             why = f"it took longer than {WITHIN:g} s" if limit.is_over else _explain(error)
-            raise MailFailed(f"the mail server {server.host}:{server.port}: {why}") from None
+            raise MailFailed(f"the mail server {server.to.host}:{server.to.port}: {why}") from None
 
 
 class _Limit:
@@ -136,19 +129,19 @@ class _Line(smtplib.SMTP):
         self._server = server
         self._limit = limit
         us = server.sender.rpartition("@")[2]  # asking the resolver who we are could take long
-        super().__init__(server.host, server.port, local_hostname=us, timeout=WITHIN)
+        super().__init__(server.to.host, server.to.port, local_hostname=us, timeout=WITHIN)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         connection: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
         connection.settimeout(2 * timeout)  # so that it is the limit that ends a wait, and says so
         self._limit.watch(connection)
-        if port != TLS_AT_ONCE:
+        if not self._server.to.tls_at_once:
             return connection
         return self._server.tls.wrap_socket(connection, server_hostname=host)
 
     def secure(self) -> None:
         """Begin TLS. Never go on in the clear, whatever is cut out of the offer on the way."""
-        if self._server.port == TLS_AT_ONCE:
+        if self._server.to.tls_at_once:
             return
         self.ehlo_or_helo_if_needed()
         if not self.has_extn("starttls"):

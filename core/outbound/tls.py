@@ -43,14 +43,13 @@ _REASONS = {
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
     """A context for HTTP, which trusts whom `trusting` says."""
-    context = trusting(ca_file, "[delivery]")
+    context = trusting(ca_file)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
 
-def trusting(ca_file: str, section: str) -> ssl.SSLContext:
-    """Verifies certificates against certifi's authorities, and those in `ca_file` if one is named;
-    `section` is the part of the configuration that names it.
+def trusting(ca_file: str) -> ssl.SSLContext:
+    """Verifies certificates against certifi's authorities, and those in `ca_file` if one is named.
 
     It is made by hand, because the standard library heeds the environment: SSLKEYLOGFILE would
     write the keys of every session to a file, and SSL_CERT_FILE would replace who is trusted.
@@ -62,11 +61,11 @@ def trusting(ca_file: str, section: str) -> ssl.SSLContext:
     context.hostname_checks_common_name = False
     context.load_verify_locations(certifi.where())
     if ca_file:
-        _trust(context, ca_file, section)
+        _trust(context, ca_file)
     return context
 
 
-def _trust(context: ssl.SSLContext, ca_file: str, section: str) -> None:
+def _trust(context: ssl.SSLContext, ca_file: str) -> None:
     try:
         context.load_verify_locations(cadata=Path(ca_file).read_text("utf-8-sig"))
     except (ssl.SSLError, ValueError):
@@ -76,7 +75,7 @@ def _trust(context: ssl.SSLContext, ca_file: str, section: str) -> None:
     else:
         return
     raise BadConfig(
-        f"{section} ca_file {ca_file} cannot be used ({why}): name a readable file of PEM "
+        f"[delivery] ca_file {ca_file} cannot be used ({why}): name a readable file of PEM "
         "certificates."
     )
 

@@ -12,10 +12,12 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
+from core.domain.mail import Submission
 from core.outbound.mail import MailServer
 from core.outbound.tls import trusting
 
@@ -68,19 +70,16 @@ class Mailbox:
 
     def server(self, folder: Path, **given: Any) -> MailServer:
         """As a worker knows it."""
-        known = {"host": self.host, "port": self.port, "user": USER, "sender": SENDER}
-        known |= {"password": lambda: PASSWORD, "tls": trusting(authority_file(folder), "[mail]")}
-        return MailServer(**{**known, **given})
+        tls = given.pop("tls", None) or trusting(authority_file(folder))
+        there = Submission(self.host, self.port, USER, PASSWORD, tls_at_once=False)
+        return MailServer(there._replace(**given), SENDER, tls)
 
     def toml(self, folder: Path) -> str:
-        """The section of the configuration that names it."""
-        password = folder / "mail.password"
-        password.touch(0o600)
-        password.write_text(f"{PASSWORD}\n")
+        """What names it in a configuration whose last section is [delivery]."""
         return (
-            f'[mail]\nhost = "{self.host}"\nport = {self.port}\nuser = "{USER}"\n'
-            f'password_file = "{password}"\nsender = "{SENDER}"\n'
             f'ca_file = "{authority_file(folder)}"\n'
+            f'[mail]\nsmtp = "smtp://{USER}:{quote(PASSWORD)}@{self.host}:{self.port}"\n'
+            f'sender = "{SENDER}"\n'
         )
 
 

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from core.domain.delivery import Schedule
-from core.errors import BadConfig, BadKeyFile
+from core.errors import BadKeyFile
 from core.pipeline.mail import next_mail
 from core.storage.models import Mail
 from core.storage.vault import Vault
 from core.use_cases.installation_health import mail_vitals
 from core.use_cases.mail import confirm_address
 from tasks.postman import Postman
-from tasks.wiring import read_password
 from tests.support.addresses import add_address, ask
 from tests.support.mailbox import Mailbox, receiving_mail
 from tests.support.scene import MARIE, MINUTE, NOON, OPERATOR, SCHEDULE, SECOND
@@ -98,15 +97,6 @@ def test_without_a_key_a_code_waits(business: int, mailbox: Mailbox, posting: Po
     assert mailbox.messages == []
 
 
-def test_without_a_password_mail_waits(
-    business: int, mailbox: Mailbox, posting: Posting, tmp_path: Path
-) -> None:
-    server = mailbox.server(tmp_path, password=lambda: read_password(tmp_path / "none"))
-    ask(business)
-    assert posting.go(server=server) == 60
-    assert "password_file" in mail_vitals(NOON).why
-
-
 def test_without_a_server_nothing_is_claimed(business: int, vault: Vault, posting: Posting) -> None:
     add_address(vault, business)
     ask(business, "shop@example.com")
@@ -123,30 +113,3 @@ def test_a_postman_that_is_stopped_claims_nothing(
     postman.go(lambda: True)
     assert mailbox.messages == []
     assert next_mail() == NOON
-
-
-@pytest.mark.parametrize("content", ["s3cret\n", "\ufeffs3cret\r\nmore", "s3cret"])
-def test_a_password_is_the_first_line_of_its_file(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "password"
-    path.touch(0o600)
-    path.write_text(content, newline="")
-    assert read_password(path) == "s3cret"
-
-
-def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "password"
-    path.write_text("s3cret")
-    path.chmod(0o644)
-    with pytest.raises(BadConfig, match="chmod") as refused:
-        read_password(path)
-    assert "s3cret" not in str(refused.value)
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe", None])
-def test_a_password_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "password"
-    if content is not None:
-        path.touch(0o600)
-        path.write_bytes(content)
-    with pytest.raises(BadConfig, match="cannot be read"):
-        read_password(path)

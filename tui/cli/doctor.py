@@ -193,7 +193,7 @@ def _held() -> Iterator[_Told]:
 
 def _mail(config: Config) -> Iterator[_Told]:
     """Whether the server takes our login, and what it did not take of us."""
-    server = make_mail_server(config.mail)
+    server = make_mail_server(config)
     found = mail_vitals(utc_now())
     if server is not None:
         try:
@@ -201,9 +201,9 @@ def _mail(config: Config) -> Iterator[_Told]:
         except MailFailed as error:
             yield Verdict.BAD, f"Mail for alerts waits: {error}. Mend [mail], or that server."
         else:
-            yield Verdict.OK, f"{server.host}:{server.port} takes it, from {server.sender}"
+            yield Verdict.OK, f"{server.to.host}:{server.to.port} takes it, from {server.sender}"
     elif found.waiting:
-        told = f"{found.waiting} mails wait and [mail] has no host: name one, or none is sent."
+        told = f"{found.waiting} mails wait and [mail] smtp is empty: name a server there."
         yield Verdict.WARNING, told
     if found.failed or found.given_up:
         yield Verdict.WARNING, f"Mail for alerts: {told_of_mail(found)}."

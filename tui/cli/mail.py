@@ -74,9 +74,9 @@ def add(
     as_json: bool,
 ) -> None:
     """Mail a code to ADDRESS, which counts once that was given to `mail confirm`."""
-    if not program.open().mail.host:
+    if not program.open().mail.smtp:
         raise BadConfig(
-            "No mail is sent here: name a server in [mail] host of the configuration, and the "
+            "No mail is sent here: name a server in [mail] smtp of the configuration, and the "
             "sender."
         )
     actor = actor_as(login)

@@ -140,7 +140,7 @@ def make_desk(
         recovery_window=delivery.recovery_window,
         keep=program.config.history.keep,
         most_webhooks=program.config.limits.webhooks,
-        sends_mail=bool(program.config.mail.host),
+        sends_mail=bool(program.config.mail.smtp),
         business_id=business_id,
         development=_development(delivery),
         worker_command=f"{_command(program)} worker" if login is None else "",
