@@ -11,6 +11,7 @@ from typing import Any
 
 from core.domain.editions import WEBHOOKS_LIMIT
 from core.domain.engine_url import ENCODED, SQLITE_PREFIX, split_engine_url
+from core.domain.language import Language
 from core.domain.mail import parse_address, parse_smtp
 from core.errors import BadConfig, BadInput
 
@@ -195,6 +196,11 @@ class MailConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class UiConfig:
+    language: str = _key(_one_of(*Language), Language.ENGLISH.value)
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsConfig:
     webhooks: int = _key(_whole(1, _MOST_WEBHOOKS), WEBHOOKS_LIMIT)
 
@@ -214,6 +220,7 @@ class Config:
     delivery: DeliveryConfig = field(default_factory=DeliveryConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
     mail: MailConfig = field(default_factory=MailConfig)
+    ui: UiConfig = field(default_factory=UiConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
@@ -225,6 +232,7 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "delivery": DeliveryConfig,
     "history": HistoryConfig,
     "mail": MailConfig,
+    "ui": UiConfig,
     "limits": LimitsConfig,
     "log": LogConfig,
 }
@@ -308,6 +316,7 @@ def _relative_to(folder: Path, config: Config) -> Config:
         replace(config.delivery, ca_file=beside(config.delivery.ca_file)),
         config.history,
         config.mail,
+        config.ui,
         config.limits,
         config.log,
     )

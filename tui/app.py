@@ -8,7 +8,6 @@ from typing import cast
 
 from textual import events
 
-from core.domain.choices import Format
 from core.domain.editions import why_not_included
 from core.domain.language import N_, Language
 from core.errors import WebhooksError
@@ -23,7 +22,7 @@ from tui.screens.first_business import SetUp
 from tui.screens.help import Help
 from tui.screens.notice import Notice, NotIncludedNotice
 from tui.screens.settings import SettingsPage
-from tui.screens.webhooks import Look, Webhooks, look_at
+from tui.screens.webhooks import Webhooks, look_at
 from tui.session import AtStake, Session
 from tui.type_ahead import TypeAhead, Typed
 
@@ -123,7 +122,7 @@ class WebhooksApp(Session):
 
     def start(self, desk: Desk) -> None:
         self.desk, self.settings = desk, desk.settings
-        self.speech.language = self.settings.language or self.speech.language
+        self._speak()
         self.switch_screen(Opening())
 
     def choose(self, rows: list[BusinessRow]) -> None:
@@ -144,28 +143,19 @@ class WebhooksApp(Session):
             if not row.included:
                 self.say_not_included(in_words(why_not_included(row.name, row.edition)))
 
-        cast("Page", self.screen).open(lambda: look_at(self.desk, row.id), self._list, go)
-
-    def _list(self, look: Look) -> Webhooks:
-        self._speak_to(look)
-        return Webhooks(look)
-
-    def _speak_to(self, look: Look) -> None:
-        """In the language that the person chose; else in that of the business's chat messages."""
-        choices = (health.webhook.choices for health in look.overview.webhooks)
-        chats = (each.language for each in choices if each.format is Format.CHAT)
-        self.speech.language = self.settings.language or next(chats, Language.ENGLISH)
+        cast("Page", self.screen).open(lambda: look_at(self.desk, row.id), Webhooks, go)
 
     def speak(self, language: Language | None) -> None:
         """What is drawn already is in the other language, so all of it is made again."""
         self.settings = replace(self.settings, language=language)
+        self._speak()
 
         def go(page: Page) -> None:
             self._start_over(page)
             self.push_screen(SettingsPage(at="language"))
 
         look = partial(look_at, self.desk, self.business_id)
-        cast("Page", self.screen).open(look, self._list, go)
+        cast("Page", self.screen).open(look, Webhooks, go)
 
     def take_place(self) -> Place:
         place, self._place = self._place, None

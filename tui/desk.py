@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.domain.actors import Actor
 from core.domain.editions import WEBHOOKS_LIMIT, Edition
-from core.domain.language import N_
+from core.domain.language import N_, Language
 from core.domain.url_policy import UrlPolicy
 from core.errors import BadKeyFile
 from core.intake import Wake
@@ -46,6 +46,7 @@ class Desk:
     keep: timedelta  # of what is settled, or parked
     most_webhooks: int = WEBHOOKS_LIMIT  # of one business
     sends_mail: bool = False  # a server that takes it is configured
+    language: Language = Language.ENGLISH  # of whoever has chosen none
     business_id: int | None = None  # the one asked for; None lets the person choose
     place: Place = Place()
     read_only: bool = False  # nothing can be changed in this session

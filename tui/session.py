@@ -42,7 +42,8 @@ class Session(App[None]):
         self.business_id = desk.business_id or 0
         self.business_name = ""
         self.settings = desk.settings
-        self.speech = Speech(desk.settings.language or Language.ENGLISH)
+        self.speech = Speech()
+        self._speak()
         self.left_behind = ""  # what was lost with a session that ended by itself
         self.crash = ""  # what to tell of one: a number, its kind and its place, never a value
         for colours in COLOURS.values():
@@ -79,8 +80,12 @@ class Session(App[None]):
             for widget in screen.walk_children(with_self=True):
                 widget.refresh()
 
+    def _speak(self) -> None:
+        """In the language that the person chose; else in the one that is configured."""
+        self.speech.language = self.settings.language or self.desk.language
+
     def speak(self, language: Language | None) -> None:
-        """From now on, as the person chose just now; None leaves it to the business."""
+        """From now on, as the person chose just now; None leaves it to the configuration."""
         raise NotImplementedError
 
     def send_to_clipboard(self, text: str) -> None:

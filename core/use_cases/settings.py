@@ -34,7 +34,7 @@ class Settings:
     theme: Theme | None = None  # None: as the environment of the terminal says
     zone: str = ""  # the IANA name of the zone whose time is shown; empty: this machine's
     lost: str = ""  # what was left unfinished when the connection of the last session ended
-    language: Language | None = None  # None: that of the business's chat messages
+    language: Language | None = None  # None: the one that is configured
 
 
 AS_IT_COMES = Settings()

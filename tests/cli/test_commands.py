@@ -62,7 +62,7 @@ def test_what_a_webhook_chooses_is_given_shown_and_taken_back(installed: Install
     assert created == {name: listed[name] for name in created if name != "secret"} | {
         "secret": created["secret"]
     }
-    assert (created["name"], created["pace"]) == ("Bookkeeper", "1/s")
+    assert listed["pace"] == "1/s"
     installed.ok("webhook", "edit", "1", "--standard-webhooks", "on")
     [listed] = installed.json("webhook", "list")
     assert installed.json("webhook", "show", "1") == listed | {"kept_back": 0}

@@ -11,12 +11,9 @@ from babel.numbers import format_decimal
 from textual.pilot import Pilot
 
 from core.domain.language import Language
-from core.storage.vault import Vault
-from core.use_cases.services import create_webhook
 from core.use_cases.settings import Settings, settings_of
 from tests.support.catalogues import TRANSLATED
 from tests.support.fitting import cut_off
-from tests.support.scene import DEVELOPMENT, MARIE, NOON
 from tests.support.showcase import play, press, quiet, says
 from tests.tui.test_snapshots import SCREENS, SMALL
 from tui.app import WebhooksApp
@@ -76,16 +73,10 @@ def test_the_environment_has_no_say(desk: Desk, monkeypatch: pytest.MonkeyPatch)
     ("chosen", "told"),
     [(None, "Webhooks › Instellingen"), (Language.ENGLISH, "Webhooks › Settings")],
 )
-def test_who_has_chosen_none_reads_that_of_the_chat_messages(
-    desk: Desk, vault: Vault, chosen: Language | None, told: str
+def test_who_has_chosen_none_reads_the_configured_one(
+    desk: Desk, chosen: Language | None, told: str
 ) -> None:
-    create_webhook(
-        *(MARIE, 1, "https://chat.example.com/hooks/x", ["ticket.created"], NOON),
-        policy=DEVELOPMENT,
-        vault=vault,
-        chosen={"format": "chat", "language": "nl"},
-    )
-    app = speaking(desk, chosen)
+    app = speaking(replace(desk, language=Language.DUTCH), chosen)
 
     async def look(pilot: Pilot[None]) -> None:
         await press(pilot, "comma")

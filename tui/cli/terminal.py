@@ -14,7 +14,7 @@ from peewee import PeeweeException
 
 from core.config import DeliveryConfig, HistoryConfig
 from core.domain.editions import INCLUDED_EDITIONS, Edition
-from core.domain.language import N_
+from core.domain.language import N_, Language
 from core.errors import WebhooksError
 from core.storage.clock import utc_now
 from core.storage.database import sqlite_path
@@ -141,6 +141,7 @@ def make_desk(
         keep=program.config.history.keep,
         most_webhooks=program.config.limits.webhooks,
         sends_mail=bool(program.config.mail.smtp),
+        language=Language(program.config.ui.language),
         business_id=business_id,
         development=_development(delivery),
         worker_command=f"{_command(program)} worker" if login is None else "",

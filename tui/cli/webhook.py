@@ -240,7 +240,6 @@ def create(
                     "events": new.events,
                     "secret": new.secret.reveal(),
                     "created_at": new.created_at,
-                    **asdict(new.choices),
                 }
             )
             return

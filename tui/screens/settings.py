@@ -92,7 +92,7 @@ class SettingsPage(Page):
             ),
             "language": _Setting(
                 _("Language"),
-                ((None, _("that of your chat messages, else English")), *LANGUAGES),
+                ((None, _("as it is configured here")), *LANGUAGES),
                 chosen.language,
                 keep_language,
                 self._app.speak,
