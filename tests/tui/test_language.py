@@ -19,6 +19,7 @@ from tests.tui.test_snapshots import SCREENS, SMALL
 from tui.app import WebhooksApp
 from tui.desk import Desk
 from tui.language import Speech, begin, decimal, month, number
+from tui.screens import deliveries, webhooks
 
 in_each_language = pytest.mark.parametrize("language", Language)
 
@@ -107,9 +108,11 @@ def _spoken(language: Language) -> Any:
     [each for each in SCREENS if SMALL not in each.values],  # so small a window cuts English too
 )
 def test_nothing_is_cut_that_is_not_cut_in_english(
-    desk: Desk, pressed: tuple[Any, ...], size: tuple[int, int]
+    desk: Desk, pressed: tuple[Any, ...], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name or an answer may be; our own words have the room that they need."""
+    for page in (deliveries, webhooks):  # what is beside a list is there at once
+        monkeypatch.setattr(page, "_AT_REST", 0.001)
     in_english = _cut_off(desk, Language.ENGLISH, pressed, size)
     for language in TRANSLATED:
         assert _cut_off(desk, language, pressed, size) <= in_english
