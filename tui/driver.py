@@ -38,7 +38,7 @@ class Terminal(LinuxDriver):
 
     def start_application_mode(self) -> None:
         self.shown.forget()
-        super().start_application_mode()  # type: ignore[no-untyped-call]
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's
 
     def process_message(self, message: Message) -> None:
         if isinstance(message, events.Resize):

@@ -1,10 +1,11 @@
 """A page that is mostly one table, and can be filtered in place."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from textual import on
 from textual.binding import Binding
 from textual.containers import Horizontal
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -13,13 +14,23 @@ from tui.page import Page
 from tui.widgets.entry import Entry
 from tui.widgets.table import Table
 
+_AT_REST = 0.15  # seconds that the cursor stands still before what it is on is read: a run is cheap
+
 
 class ListPage(Page):
     BINDINGS = [Binding("slash", "filter", "filter", key_display="/")]
 
+    _rest: Timer | None = None  # until the cursor has stood still long enough
+
     def draw(self) -> None:
         """Show what was read, as far as the filter lets it through."""
         raise NotImplementedError
+
+    def wait_for_rest(self, then: Callable[[], None]) -> None:
+        """Call it once the cursor has stood still, counted from now."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(_AT_REST, then)
 
     def filter_row(self, placeholder: str) -> Iterable[Widget]:
         """Where the filter is typed, and how many it finds; hidden until it is asked for."""

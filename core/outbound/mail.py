@@ -132,6 +132,7 @@ class _Line(smtplib.SMTP):
         super().__init__(server.to.host, server.to.port, local_hostname=us, timeout=WITHIN)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        # The standard library's SMTP_SSL overrides it too; typeshed does not have it.
         connection: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
         connection.settimeout(2 * timeout)  # so that it is the limit that ends a wait, and says so
         self._limit.watch(connection)

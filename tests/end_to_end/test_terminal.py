@@ -20,6 +20,7 @@ from tests.support.waiting import wait_until
 from tui.keystrokes import PROBE
 
 SLOW_RETRIES = FAST.replace('["0.2s"]', '["1h"]')
+RUN = "jjjkkkjjj"
 SECRET = r"whsec_[A-Za-z0-9]{44}"
 of_the_terminal = pytest.mark.files_only("is about the terminal")
 
@@ -173,13 +174,7 @@ def test_so_do_the_list_and_its_card(
         wait_until(lambda: t.bytes_during(1) == 0)
         assert len(t.written) <= start
         assert t.bytes_during(5) == 0
-        before = len(t.written)
-        run = [*"jjjkkkjjj"]
-        for key in run:
-            t.process.send(key)
-            t.bytes_during(0.05)
-        t.press("")
-        assert len(t.written) - before <= 500 * len(run) + card
+        assert cost_of_a_run(t) <= 500 * len(RUN) + card
         assert t.bytes_during(2) == 0
 
 
@@ -217,16 +212,20 @@ def test_so_does_activity(
         t.press("")
         assert len(t.written) - before <= opening
         assert t.bytes_during(2) == 0
-        before = len(t.written)
-        run = [*"jjjkkkjjj"]
-        for key in run:
-            t.process.send(key)
-            t.bytes_during(0.05)
-        t.press("")
-        assert len(t.written) - before <= 500 * len(run) + rest
+        assert cost_of_a_run(t) <= 500 * len(RUN) + rest
         assert t.bytes_during(2) == 0
         t.press("g")
         assert min(cost_of_a_new_row(busy, t) for _ in range(3)) <= new
+
+
+def cost_of_a_run(t: Terminal) -> int:
+    """Of quick moves, and of what is drawn once they have ended."""
+    before = len(t.written)
+    for key in RUN:
+        t.process.send(key)
+        t.bytes_during(0.05)
+    t.press("")
+    return len(t.written) - before
 
 
 def cost_of_a_new_row(busy: Installation, marie: Terminal) -> int:

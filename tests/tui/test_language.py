@@ -16,10 +16,10 @@ from tests.support.catalogues import TRANSLATED
 from tests.support.fitting import cut_off
 from tests.support.showcase import play, press, quiet, says
 from tests.tui.test_snapshots import SCREENS, SMALL
+from tui import list_page
 from tui.app import WebhooksApp
 from tui.desk import Desk
 from tui.language import Speech, begin, decimal, month, number
-from tui.screens import deliveries, webhooks
 
 in_each_language = pytest.mark.parametrize("language", Language)
 
@@ -111,8 +111,7 @@ def test_nothing_is_cut_that_is_not_cut_in_english(
     desk: Desk, pressed: tuple[Any, ...], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name or an answer may be; our own words have the room that they need."""
-    for page in (deliveries, webhooks):  # what is beside a list is there at once
-        monkeypatch.setattr(page, "_AT_REST", 0.001)
+    monkeypatch.setattr(list_page, "_AT_REST", 0.001)  # what is beside a list is there at once
     in_english = _cut_off(desk, Language.ENGLISH, pressed, size)
     for language in TRANSLATED:
         assert _cut_off(desk, language, pressed, size) <= in_english

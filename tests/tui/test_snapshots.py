@@ -162,7 +162,7 @@ def test_database_that_fails(
     table: str,
 ) -> None:
     """The screen says so in a sentence, and goes on."""
-    monkeypatch.setattr("tui.screens.webhooks._AT_REST", 0.001)  # the card is read before that
+    monkeypatch.setattr("tui.list_page._AT_REST", 0.001)  # the card is read before that
 
     async def break_it(pilot: Any) -> None:
         await keys(*pressed[:-1])(pilot)

@@ -10,7 +10,6 @@ from datetime import datetime
 from textual import events, on
 from textual.binding import Binding
 from textual.containers import Container
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -43,7 +42,6 @@ from tui.widgets.lines import Lines
 from tui.widgets.table import Column, Row, Table
 
 BECAME = 17  # cells of what became of a delivery
-_AT_REST = 0.15  # seconds that the cursor stands still before the delivery beside it is read
 _EVENTS = tuple(EventType)
 
 FAILED_ONLY = Wanted(UNDELIVERED)
@@ -101,7 +99,6 @@ class Deliveries(ListPage):
         self._event: EventType | None = None
         self._pages: list[int] = []  # the ids of the last rows of the pages before
         self._is_frozen = False
-        self._rest: Timer | None = None  # until the cursor has stood still long enough
 
     def columns(self) -> Sequence[Column]:
         raise NotImplementedError
@@ -247,14 +244,9 @@ class Deliveries(ListPage):
         if row is None:
             return
         if self.has_class("wide"):
-            self._wait_for_rest()
+            self.wait_for_rest(self._read_beside)
         else:
             self._draw_preview(row)
-
-    def _wait_for_rest(self) -> None:
-        if self._rest is not None:
-            self._rest.stop()
-        self._rest = self.set_timer(_AT_REST, self._read_beside)
 
     def _read_beside(self) -> None:
         row, actor = self.chosen(), self.desk.actor

@@ -7,7 +7,6 @@ from textual import events, on
 from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -53,7 +52,6 @@ _EMPTY = N_(
     "a ticket is validated, a customer changes, a product gets a new price."
 )
 _REFRESH = 30.0  # seconds until what only time changes is read again
-_AT_REST = 0.15  # seconds that the cursor stands still before the card is drawn: a run is cheap
 _CARD_LEAST = 7  # rows that a long list leaves to the card, with the line between them
 _AROUND = 5  # rows above the list and below it
 
@@ -85,7 +83,6 @@ class Webhooks(ListPage):
         super().__init__()
         self._seen = look
         self._sentence = Content("")
-        self._rest: Timer | None = None  # until the cursor has stood still long enough
 
     @property
     def crumbs(self) -> tuple[str, ...]:
@@ -201,10 +198,8 @@ class Webhooks(ListPage):
     # The card, and what happens
 
     @on(Table.RowHighlighted)
-    def _wait_for_rest(self) -> None:
-        if self._rest is not None:
-            self._rest.stop()
-        self._rest = self.set_timer(_AT_REST, self._read_details)
+    def _chosen_another(self) -> None:
+        self.wait_for_rest(self._read_details)
 
     def _read_details(self) -> None:
         chosen, actor = self._chosen(), self.desk.actor
