@@ -16,10 +16,11 @@ from textual.worker import WorkerFailed
 
 from core.domain.language import Language
 from core.use_cases.membership import BusinessRow
-from core.use_cases.settings import Theme
+from core.use_cases.settings import Glyphs, Theme
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk, Place
 from tui.driver import Terminal
+from tui.glyphs import InAscii, are_drawn_by
 from tui.language import Speech, begin
 from tui.plain import NoColours
 from tui.printing import print_until_enter
@@ -63,9 +64,12 @@ class Session(App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """In place of Textual's, which would make the terminal's own colours black."""
+        filters: list[LineFilter] = [NothingHidden()]
         if self._theme_in_use is Theme.NONE:
-            return [NoColours(), NothingHidden()]
-        return [NothingHidden()]
+            filters.insert(0, NoColours())
+        if self._glyphs_in_use is Glyphs.ASCII:
+            filters.append(InAscii())
+        return filters
 
     @property
     def _theme_in_use(self) -> Theme:
@@ -76,6 +80,19 @@ class Session(App[None]):
         """As the person chose just now; None leaves it to the terminal's environment."""
         self.settings = replace(self.settings, theme=theme)
         self.theme = colours_of(self._theme_in_use).name
+        self._draw_all_again()
+
+    @property
+    def _glyphs_in_use(self) -> Glyphs:
+        by_itself = Glyphs.DRAWN if are_drawn_by(terminal()) else Glyphs.ASCII
+        return self.settings.glyphs or by_itself
+
+    def use_glyphs(self, glyphs: Glyphs | None) -> None:
+        """As the person chose just now; None leaves it to the terminal's name."""
+        self.settings = replace(self.settings, glyphs=glyphs)
+        self._draw_all_again()
+
+    def _draw_all_again(self) -> None:
         for screen in self.screen_stack:
             for widget in screen.walk_children(with_self=True):
                 widget.refresh()

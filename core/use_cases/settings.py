@@ -15,6 +15,7 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 _OPERATOR = ""  # whoever holds the database has no login
 _THEME = "theme"
+_GLYPHS = "glyphs"
 _LANGUAGE = "language"
 _ZONE = "zone"
 _LOST = "lost"
@@ -29,12 +30,20 @@ class Theme(StrEnum):
     NONE = "none"
 
 
+class Glyphs(StrEnum):
+    """What marks, bars and rules are drawn with."""
+
+    DRAWN = "drawn"
+    ASCII = "ascii"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     theme: Theme | None = None  # None: as the environment of the terminal says
     zone: str = ""  # the IANA name of the zone whose time is shown; empty: this machine's
     lost: str = ""  # what was left unfinished when the connection of the last session ended
     language: Language | None = None  # None: the one that is configured
+    glyphs: Glyphs | None = None  # None: as the terminal's name says
 
 
 AS_IT_COMES = Settings()
@@ -49,6 +58,7 @@ def settings_of(login: str | None) -> Settings:
         kept.get(_ZONE, ""),
         kept.get(_LOST, ""),
         _known(Language, kept.get(_LANGUAGE, "")),
+        _known(Glyphs, kept.get(_GLYPHS, "")),
     )
 
 
@@ -67,6 +77,10 @@ def keep_zone(login: str | None, zone: str) -> None:
 
 def keep_language(login: str | None, language: Language | None) -> None:
     _keep(login, _LANGUAGE, language or "")
+
+
+def keep_glyphs(login: str | None, glyphs: Glyphs | None) -> None:
+    _keep(login, _GLYPHS, glyphs or "")
 
 
 def keep_lost(login: str | None, what: str) -> None:

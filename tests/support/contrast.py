@@ -14,7 +14,7 @@ from core.use_cases.settings import Theme
 from tui.session import Session
 
 TEXT, SIGN = 4.5, 3.0
-_RULES = frozenset("─│┤┼ ")  # between things; they say nothing
+_RULES = frozenset("─│┤┼-|+ ")  # between things; they say nothing
 # Of the terminal's 16 colours, what Textual draws in theme `terminal`:
 _BLACK, _WHITE, _SCROLLBAR = 0, 7, 4
 _CURSOR = {_BLACK, _WHITE, None}

@@ -14,6 +14,7 @@ from core.storage.database import open_database
 from core.storage.schema import migrate
 from core.storage.vault import Vault
 from core.use_cases.businesses import add_business
+from tests.support.beyond_ascii import beyond_ascii
 from tests.support.contrast import unreadable
 from tests.support.databases import SqliteFiles
 from tests.support.installation import Storage
@@ -42,7 +43,7 @@ def _pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def snap_compare(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
-    """Compares the picture, once what is on it has been read in every theme."""
+    """Compares the picture, once what is on it has been read in every theme and in ASCII."""
 
     def compare(app: WebhooksApp, *, run_before: Script, **how: Any) -> bool:
         found: list[str] = []
@@ -50,6 +51,7 @@ def snap_compare(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
         async def run_and_read(pilot: Pilot[None]) -> None:
             await run_before(pilot)
             found.extend(await unreadable(pilot))
+            found.extend(await beyond_ascii(pilot))
 
         is_same = snap_compare(app, run_before=run_and_read, **how)
         assert found == []

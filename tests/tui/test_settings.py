@@ -14,7 +14,7 @@ from tui.app import WebhooksApp
 from tui.desk import Desk, clocks_in
 
 pytestmark = pytest.mark.files_only("is about the screen; what is kept is tried on both engines")
-_OF_THE_CLOCK = ("comma", "down")
+_OF_THE_CLOCK = ("comma", "down", "down")
 
 
 def test_every_screen_goes_by_the_clock_that_was_chosen(app: WebhooksApp) -> None:

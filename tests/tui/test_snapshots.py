@@ -130,6 +130,14 @@ def test_webhooks_without_colour(
     assert snap_compare(WebhooksApp(app.desk), run_before=keys())
 
 
+@pytest.mark.parametrize("pressed", [(), (*HISTORY, "down", "enter")], ids=["webhooks", "delivery"])
+def test_in_ascii(
+    app: WebhooksApp, snap_compare: Snap, pressed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "linux")
+    assert snap_compare(app, run_before=keys(*pressed), terminal_size=WIDE)
+
+
 def test_webhooks_without_a_worker(empty: Desk, vault: Vault, snap_compare: Snap) -> None:
     register_three(vault, 1)
     assert snap_compare(WebhooksApp(empty), run_before=keys())

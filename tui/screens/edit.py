@@ -202,7 +202,7 @@ class _Form(Page):
     def _verdict(self, text: str, target: Target) -> str:
         """What a URL is that may be called, and what becomes of it."""
         if self._address() != text:
-            told = _("ok: with {scheme} in front, which ⏎ or ^s puts there")
+            told = _("ok: with {scheme} in front, which enter or ^s puts there")
             return told.format(scheme=_SCHEME)
         verdict = _("ok: https, public")
         if self.desk.development:

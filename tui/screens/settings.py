@@ -10,7 +10,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.use_cases.mail import mail_to
-from core.use_cases.settings import Theme, keep_language, keep_theme, keep_zone
+from core.use_cases.settings import (
+    Glyphs,
+    Theme,
+    keep_glyphs,
+    keep_language,
+    keep_theme,
+    keep_zone,
+)
 from tui.desk import is_known
 from tui.language import LANGUAGES, _
 from tui.page import GOOD, Page
@@ -83,6 +90,17 @@ class SettingsPage(Page):
                 keep_theme,
                 self._use_theme,
             ),
+            "glyphs": _Setting(
+                _("Glyphs"),
+                (
+                    (None, _("as the terminal says (TERM)")),
+                    (Glyphs.DRAWN, _("drawn: ● ▲ ■ ○ × ▃▅▇")),
+                    (Glyphs.ASCII, _("ASCII, for what cannot draw them: * ^ = o x :%#")),
+                ),
+                chosen.glyphs,
+                keep_glyphs,
+                self._use_glyphs,
+            ),
             "clock": _Setting(
                 _("Clock"),
                 [each for each in _zones() if is_known(each[0])],
@@ -127,6 +145,11 @@ class SettingsPage(Page):
 
     def _use_theme(self, theme: Theme | None) -> None:
         self._app.use_theme(theme)
+        self._draw()
+        self._say_kept()
+
+    def _use_glyphs(self, glyphs: Glyphs | None) -> None:
+        self._app.use_glyphs(glyphs)
         self._draw()
         self._say_kept()
 

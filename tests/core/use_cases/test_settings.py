@@ -9,8 +9,10 @@ from core.storage.schema import migrate
 from core.use_cases.businesses import add_member, remove_member
 from core.use_cases.settings import (
     AS_IT_COMES,
+    Glyphs,
     Settings,
     Theme,
+    keep_glyphs,
     keep_language,
     keep_lost,
     keep_theme,
@@ -78,4 +80,12 @@ def test_they_go_with_the_last_membership(business: int) -> None:
     add_member(OPERATOR, business, "paul", "owner", NOON)
     keep_theme("paul", Theme.NONE)
     remove_member(OPERATOR, business, "paul", NOON)
+    assert settings_of("paul") == AS_IT_COMES
+
+
+@pytest.mark.parametrize("glyphs", [*Glyphs, None])
+def test_glyphs_are_kept_with_the_login(database: str, glyphs: Glyphs | None) -> None:
+    keep_glyphs("marie", Glyphs.ASCII)
+    keep_glyphs("marie", glyphs)
+    assert settings_of("marie") == Settings(glyphs=glyphs)
     assert settings_of("paul") == AS_IT_COMES
