@@ -8,22 +8,24 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from core.domain.choices import Format
+from core.domain.cleaning import clean
 from core.domain.delivery import TOLD_BEFORE
 from core.domain.events import SELECTABLE, EventType
 from core.domain.language import N_, Language
-from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.deliveries import DeliveryRow, Headline
 from core.use_cases.queries import WebhookRow
 from core.use_cases.webhook_health import Details, Health, State
 from tui.desk import Desk
 from tui.failures import detail_of, explain, outcome_of, readable
 from tui.first_steps import in_lines, steps_of
 from tui.language import _, day_width, ngettext, number, spoken
-from tui.states import many, of_delivery, of_state
+from tui.states import Told, many, of_delivery, of_state
 from tui.timeline import span
-from tui.untrusted import untrusted
+from tui.untrusted import untrusted, whole_parts
 from tui.widgets.chart import chart
 
 _GAP = Content("")
@@ -50,6 +52,15 @@ def spread(left: Content, right: Content, width: int) -> Content:
     left = left.truncate(max(0, width - right.cell_length - 1), ellipsis=True)
     gap = width - left.cell_length - right.cell_length
     return Content.assemble(left, " " * max(0, gap), right)
+
+
+def line_of_event(at: str, headline: Headline, became: Told, room: int, width: int) -> Content:
+    """When, what, and what became of it, which has so many cells."""
+    end = Content.styled(became.glyph, became.style) + untrusted(f" {became.words}")
+    end = end.pad_right(max(0, room - end.cell_length))
+    left = width - end.cell_length - cell_len(at) - 2
+    what = whole_parts(clean(headline.said_in(spoken())), left)
+    return spread(untrusted(f"{at} {what}"), end, width)
 
 
 def heading(text: str, right: str, width: int) -> Content:
@@ -150,11 +161,8 @@ def _latest(known: Details, desk: Desk, width: int) -> list[Content]:
 
 
 def _delivery(row: DeliveryRow, desk: Desk, width: int) -> Content:
-    told = of_delivery(row, desk.max_attempts)
-    became = Content.styled(told.glyph, told.style) + f" {told.words}"
     at = f"{desk.soon(row.created_at):<{day_width()}}"
-    what = untrusted(f"{at} {row.headline.said_in(spoken())}")
-    return spread(what, became.pad_right(max(0, _BECAME - became.cell_length)), width)
+    return line_of_event(at, row.headline, of_delivery(row, desk.max_attempts), _BECAME, width)
 
 
 def _day(health: Health, known: Details, desk: Desk, width: int) -> list[Content]:

@@ -9,15 +9,15 @@ from core.domain.cleaning import clean
 from core.domain.delivery import Status
 from core.use_cases.queries import WebhookRow
 from core.use_cases.webhook_health import Happened, Overview
-from tui.card import heading, spread
+from tui.card import heading, line_of_event
 from tui.desk import Desk
 from tui.failures import name_of
-from tui.language import _, day_width, spoken
+from tui.language import _, day_width
 from tui.states import ARRIVED, GIVEN_UP, NEW, PAUSED, WAITS, Told
-from tui.untrusted import shortened, untrusted
+from tui.untrusted import shortened
 
 _Webhooks = Mapping[int, WebhookRow]  # by id
-_BECAME = 25  # cells for where it is
+_BECAME = 23  # cells for where it is
 
 
 def just_now(found: Overview, desk: Desk, width: int, height: int) -> list[Content]:
@@ -29,11 +29,8 @@ def just_now(found: Overview, desk: Desk, width: int, height: int) -> list[Conte
 
 
 def _line(event: Happened, webhooks: _Webhooks, desk: Desk, width: int) -> Content:
-    told = _became(event, webhooks)
-    became = Content.styled(told.glyph, told.style) + untrusted(f" {told.words}")
     at = f"{desk.soon(event.created_at):<{day_width()}}"
-    what = untrusted(f"{at} {event.headline.said_in(spoken())}")
-    return spread(what, became.pad_right(max(0, _BECAME - became.cell_length)), width)
+    return line_of_event(at, event.headline, _became(event, webhooks), _BECAME, width)
 
 
 def _became(event: Happened, webhooks: _Webhooks) -> Told:

@@ -17,6 +17,8 @@ from textual.filter import LineFilter
 
 from core.domain.cleaning import clean, is_hidden
 
+_BETWEEN = " · "  # the parts of a headline
+
 
 def untrusted(text: str, style: str = "") -> Content:
     """Text from outside for a widget: cleaned, and never read as markup."""
@@ -40,6 +42,15 @@ def shortened(text: str, width: int) -> str:
     tail = max(1, width * 2 // 5)
     head = set_cell_size(text, max(1, width - 1 - tail)).rstrip(" …")
     return f"{head}…{text[-tail:].lstrip('…')}"
+
+
+def whole_parts(text: str, width: int) -> str:
+    """Of a cleaned `Ticket 4711 · 55.10 € · cash` the parts that fit into `width` cells: half an
+    amount is another amount. The first alone is left as it is.
+    """
+    while cell_len(text) > width and _BETWEEN in text:
+        text = text.rpartition(_BETWEEN)[0]
+    return text
 
 
 class NothingHidden(LineFilter):

@@ -10,7 +10,7 @@ from tui.language import _, day_width, moment_width, spoken, widest
 from tui.screens.deliveries import BECAME, Deliveries, Listed, Question
 from tui.screens.history import History, history_of
 from tui.states import longest_results, of_delivery
-from tui.untrusted import cell
+from tui.untrusted import cell, shortened, whole_parts
 from tui.widgets.table import Column, Row
 
 _ROOMY = 76  # columns from which the moment and the name are told in full
@@ -28,9 +28,9 @@ class Activity(Deliveries):
         return (
             Column(date, day_width(), to_width=_ROOMY - 1),
             Column(date, moment_width(), from_width=_ROOMY),
-            Column(webhook, 12, from_width=50, to_width=_ROOMY - 1, middle=True),
-            Column(webhook, 16, from_width=_ROOMY, middle=True),
-            Column(_("WHAT")),
+            Column(webhook, 12, from_width=50, to_width=_ROOMY - 1, cut=shortened),
+            Column(webhook, 16, from_width=_ROOMY, cut=shortened),
+            Column(_("WHAT"), cut=whole_parts),
             Column("", 1),
             Column(_("BECAME"), widest(BECAME, longest_results())),
         )

@@ -17,7 +17,7 @@ from tui.language import _, moment_width, spoken, widest
 from tui.page import Page
 from tui.screens.delivery import open_delivery
 from tui.states import longest_results, of_delivery
-from tui.untrusted import cell, untrusted_lines
+from tui.untrusted import cell, untrusted_lines, whole_parts
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
 
@@ -130,7 +130,7 @@ class Find(Page):
 def _columns() -> tuple[Column, ...]:
     return (
         Column("", 1),
-        Column(_("WHAT")),
+        Column(_("WHAT"), cut=whole_parts),
         Column(_("BECAME"), widest(_BECAME, longest_results())),
         Column(_("DATE"), moment_width(), from_width=60),
     )

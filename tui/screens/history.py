@@ -10,7 +10,7 @@ from tui.failures import longest_outcomes, name_of, outcome_of
 from tui.language import _, moment_width, ngettext, spoken, widest
 from tui.screens.deliveries import BECAME, Deliveries, Listed, Question
 from tui.states import longest_results, of_delivery
-from tui.untrusted import cell
+from tui.untrusted import cell, whole_parts
 from tui.widgets.table import Column, Row
 
 _CODE = 8  # cells
@@ -28,7 +28,7 @@ class History(Deliveries):
     def columns(self) -> tuple[Column, ...]:
         return (
             Column(_("DATE"), moment_width()),
-            Column(_("WHAT")),
+            Column(_("WHAT"), cut=whole_parts),
             Column("", 1),
             Column(_("BECAME"), widest(BECAME, longest_results())),
             Column(_("CODE"), widest(_CODE, longest_outcomes()), from_width=60),

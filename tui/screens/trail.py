@@ -12,7 +12,7 @@ from core.use_cases import queries
 from core.use_cases.queries import TrailRow
 from tui.language import _, moment_width
 from tui.list_page import ListPage
-from tui.untrusted import cell
+from tui.untrusted import cell, shortened
 from tui.widgets.table import Column, Row, Table
 
 _WIDE = 100  # columns from which there is room for whole logins and addresses
@@ -79,8 +79,8 @@ def _columns() -> tuple[Column, ...]:
         Column(_("DATE"), moment_width()),
         Column(_("WHO"), 10, to_width=_WIDE - 1),
         Column(_("WHO"), 16, from_width=_WIDE),
-        Column(_("FROM"), 14, from_width=60, to_width=_WIDE - 1, middle=True),
-        Column(_("FROM"), 26, from_width=_WIDE, middle=True),
+        Column(_("FROM"), 14, from_width=60, to_width=_WIDE - 1, cut=shortened),
+        Column(_("FROM"), 26, from_width=_WIDE, cut=shortened),
         Column(_("WHAT"), 18),
         Column(_("ABOUT"), from_width=60),
     )

@@ -39,7 +39,7 @@ from tui.screens.settings import SettingsPage
 from tui.screens.trail import Trail
 from tui.states import longest_states, of_webhook
 from tui.summary import summary
-from tui.untrusted import cell
+from tui.untrusted import cell, shortened
 from tui.widgets.chart import strip
 from tui.widgets.lines import Lines
 from tui.widgets.table import Column, Row, Table
@@ -303,7 +303,7 @@ class Webhooks(ListPage):
 def _columns() -> tuple[Column, ...]:
     return (
         Column("", 1),
-        Column(_("WEBHOOK"), middle=True),
+        Column(_("WEBHOOK"), cut=shortened),
         Column(_("STATE"), widest(_STATE, longest_states()), from_width=50),
         Column(_("24 H"), _STRIP, from_width=50),
     )

@@ -1,6 +1,6 @@
 """A table that costs few bytes: it draws what has changed and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.segment import Segment
@@ -12,7 +12,6 @@ from textual.strip import Strip
 from textual.widgets import DataTable
 
 from tui.language import _
-from tui.untrusted import shortened
 
 _PADDING = 1
 _BAR = "▌"
@@ -23,14 +22,14 @@ class Column:
     """A column with its width in cells; the one with none takes what is left.
 
     In a window with less room than `from_width`, or more than `to_width`, it is not shown. What is
-    too long is cut at its end, or in its `middle` where the end tells rows apart.
+    too long is cut at its end, but first as `cut` says, which is given the text and the cells.
     """
 
     label: str
     width: int | None = None
     from_width: int = 0
     to_width: int | None = None
-    middle: bool = False
+    cut: Callable[[str, int], str] | None = None
 
     def fits(self, room: int) -> bool:
         return self.from_width <= room and (self.to_width is None or room <= self.to_width)
@@ -142,9 +141,7 @@ class Table(DataTable[Text], inherit_bindings=False):
         """Those that are shown, cut to their columns."""
         widths = (column.width for column in self.ordered_columns)
         return [
-            self._painted(
-                _cut(row.cells[place], width) if self._plan[place].middle else row.cells[place]
-            )
+            self._painted(_cut(row.cells[place], width, self._plan[place].cut))
             for place, width in zip(self._places, widths, strict=True)
         ]
 
@@ -238,7 +235,7 @@ class Table(DataTable[Text], inherit_bindings=False):
         return
 
 
-def _cut(text: Text, width: int) -> Text:
-    if text.cell_len <= width:
+def _cut(text: Text, width: int, cut: Callable[[str, int], str] | None) -> Text:
+    if cut is None or text.cell_len <= width:
         return text
-    return Text(shortened(text.plain, width), style=text.style, no_wrap=True, end="")
+    return Text(cut(text.plain, width), style=text.style, no_wrap=True, overflow="ellipsis", end="")
