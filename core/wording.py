@@ -8,7 +8,7 @@ from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
-from core.domain.language import Language
+from core.domain.language import MANNERS, Language, Wording
 
 LOCALE = Path(__file__).with_name("locale")
 CATALOGUE = "LC_MESSAGES/aurapos-webhooks.mo"
@@ -21,3 +21,16 @@ def translation(language: Language) -> NullTranslations:
         return NullTranslations()
     with (LOCALE / language / CATALOGUE).open("rb") as compiled:
         return GNUTranslations(compiled)
+
+
+@cache
+def wording(language: Language) -> Wording:
+    """What rules speak that language with; raises OSError where its catalogue cannot be read."""
+    sentences = translation(language)
+    return Wording(sentences.gettext, sentences.ngettext, MANNERS[language])
+
+
+def read_all() -> None:
+    """Read them while they are this version's: an upgrade replaces files under a running worker."""
+    for language in Language:
+        wording(language)

@@ -26,6 +26,7 @@ from core.storage.clock import DatabaseClock, utc_now
 from core.storage.database import open_database, proxy
 from core.storage.schema import require_current
 from core.storage.vault import load_vault
+from core.wording import read_all
 from tasks.descriptors import affordable
 from tasks.dispatcher import Dispatcher
 from tasks.ending import end_in_time
@@ -94,6 +95,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     clock = DatabaseClock(utc_now)
     clock.set()
     tls_context(config.delivery.ca_file)  # so that a mistake in it shows now
+    read_all()
     huey = open_configured_queue(config)
     name = own_name()
 

@@ -16,6 +16,7 @@ from core.pipeline.steps import Step, passed
 from core.pipeline.stopping import IsStopping, never
 from core.storage.vault import Vault
 from core.use_cases.mail import code_of
+from core.wording import wording
 
 log = logging.getLogger(__name__)
 
@@ -69,4 +70,4 @@ class Postman:
         if claim.kind != CODE:
             return claim.letter
         code = code_of(claim.reader, self._open_vault())
-        return code_letter(code, claim.business, Language(claim.reader.language))
+        return code_letter(code, claim.business, wording(Language(claim.reader.language)))

@@ -5,15 +5,14 @@ may differ. A session begins its own speech in the context of its app, which all
 threads run in; whatever runs outside of one, as the command line does, speaks English.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rich.cells import cell_len
 
-from core.domain.language import Language
+from core.domain.language import MANNERS, Language, Manner
 from core.errors import WebhooksError
 from core.wording import translation
 
@@ -71,29 +70,6 @@ def widest(least: int, sentences: Iterable[str]) -> int:
     return max(least, *map(cell_len, sentences))
 
 
-# Numbers and moments. The tables are CLDR's, which Babel has too; a test compares them.
-
-
-@dataclass(frozen=True, slots=True)
-class _Manner:
-    """How a language writes numbers and dates."""
-
-    months: str  # January first
-    grouping: str
-    decimal_mark: str
-
-
-_MANNERS: Mapping[Language, _Manner] = {
-    Language.ENGLISH: _Manner("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec", ",", "."),
-    Language.FRENCH: _Manner(
-        "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.",
-        "\u202f",
-        ",",
-    ),
-    Language.DUTCH: _Manner("jan feb mrt apr mei jun jul aug sep okt nov dec", ".", ","),
-}
-
-
 def number(count: int) -> str:
     """`1,234`."""
     return f"{count:,}".replace(",", _manner().grouping)
@@ -131,5 +107,5 @@ def short_duration(duration: timedelta) -> str:
     return _("{count}s").format(count=seconds)
 
 
-def _manner() -> _Manner:
-    return _MANNERS[spoken()]
+def _manner() -> Manner:
+    return MANNERS[spoken()]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from core.domain.delivery import TOLD_BEFORE
 from core.domain.hosts import host_of
-from core.domain.language import Language
+from core.domain.language import N_, Wording
 from core.domain.signing import wire_time
 
 FAILING_AFTER = timedelta(minutes=30)
@@ -136,7 +136,7 @@ class About(NamedTuple):
     parked: int = 0  # deliveries
 
 
-def alert_payload(edge: Edge, about: About, language: Language) -> bytes:
+def alert_payload(edge: Edge, about: About, wording: Wording) -> bytes:
     """The payload of an alert, for programs and for people. Of the webhook's address it shows the
     host and the end of the path only.
     """
@@ -144,16 +144,15 @@ def alert_payload(edge: Edge, about: About, language: Language) -> bytes:
         "kind": edge.kind,
         "webhook": {"id": about.id, "host": host_of(about.url)},
         "since": wire_time(edge.since),
-        "text": alert_text(edge, about, language),
+        "text": alert_text(edge, about, wording),
     }
     return json.dumps(told, ensure_ascii=False).encode()
 
 
-def alert_text(edge: Edge, about: About, language: Language) -> str:
+def alert_text(edge: Edge, about: About, wording: Wording) -> str:
     """What people are told, in a sentence."""
-    sentences, units = _PHRASES[language]
-    time = _span(edge.time, units)
-    return sentences[edge.kind].format(webhook=_place(about), time=time, parked=about.parked)
+    sentence, time = wording.say(_SENTENCES[edge.kind]), _span(edge.time, wording)
+    return sentence.format(webhook=_place(about), time=time, parked=about.parked)
 
 
 def _place(about: About) -> str:
@@ -163,48 +162,23 @@ def _place(about: About) -> str:
 
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-_Units = tuple[str, str, str]
 
 
-def _span(time: timedelta, units: _Units) -> str:
+def _span(time: timedelta, wording: Wording) -> str:
     """Without a colon, which a chat line would have to defuse."""
-    minutes, hours, days = units
     if time >= 2 * _DAY:
-        return f"{time // _DAY} {days}"
+        return wording.say(N_("{days} days")).format(days=time // _DAY)
     if time >= 2 * _HOUR:
-        return f"{time // _HOUR} {hours}"
-    return f"{max(time // _MINUTE, 1)} {minutes}"
+        return wording.say(N_("{hours} h")).format(hours=time // _HOUR)
+    return wording.say(N_("{minutes} min")).format(minutes=max(time // _MINUTE, 1))
 
 
-_PHRASES: Mapping[Language, tuple[Mapping[Kind, str], _Units]] = {
-    Language.ENGLISH: (
-        {
-            Kind.FAILING: "{webhook} is failing · nothing accepted for {time}",
-            Kind.BACK: "{webhook} is back · it had been failing for {time}",
-            Kind.CERTIFICATE: "{webhook} · its certificate ends in {time}",
-            Kind.PARKED: "{webhook} is paused · {parked} deliveries are parked, and the oldest are "
-            "given up in {time} unless it is resumed",
-        },
-        ("min", "h", "days"),
-    ),
-    Language.FRENCH: (
-        {
-            Kind.FAILING: "{webhook} est en échec · rien n’est accepté depuis {time}",
-            Kind.BACK: "{webhook} est de retour · l’échec a duré {time}",
-            Kind.CERTIFICATE: "{webhook} · son certificat expire dans {time}",
-            Kind.PARKED: "{webhook} est en pause · {parked} livraisons attendent, et les plus "
-            "anciennes seront abandonnées dans {time} sans reprise",
-        },
-        ("min", "h", "jours"),
-    ),
-    Language.DUTCH: (
-        {
-            Kind.FAILING: "{webhook} faalt · al {time} niets aanvaard",
-            Kind.BACK: "{webhook} is terug · het falen duurde {time}",
-            Kind.CERTIFICATE: "{webhook} · het certificaat vervalt over {time}",
-            Kind.PARKED: "{webhook} is gepauzeerd · {parked} leveringen wachten, en de oudste "
-            "worden over {time} opgegeven als de pauze duurt",
-        },
-        ("min", "uur", "dagen"),
+_SENTENCES: Mapping[Kind, str] = {
+    Kind.FAILING: N_("{webhook} is failing · nothing accepted for {time}"),
+    Kind.BACK: N_("{webhook} is back · it had been failing for {time}"),
+    Kind.CERTIFICATE: N_("{webhook} · its certificate ends in {time}"),
+    Kind.PARKED: N_(
+        "{webhook} is paused · {parked} deliveries are parked, and the oldest are "
+        "given up in {time} unless it is resumed"
     ),
 }

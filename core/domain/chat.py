@@ -8,12 +8,11 @@ Discord alike: it mentions nobody, links nowhere and formats nothing.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from core.domain.cleaning import clean
 from core.domain.events import EventType
-from core.domain.language import Language
+from core.domain.language import N_, Wording
 from core.domain.payload import SUBJECT_NAMES
 
 _NAME_LIMIT = 100
@@ -40,146 +39,76 @@ class _Number(str):
 _Payload = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Phrases:
-    """What a language calls things, and how it writes an amount."""
-
-    titles: Mapping[str, str]  # by event type
-    sample: str
-    amount: str
-    decimal_mark: str
-    lines: tuple[str, str]  # the words for one line and for many
-    points: tuple[str, str]
-    discount: str
-    begins: str
-    ends: str
-
-    def written(self, number: str) -> str:
-        """A JSON number with this language's decimal mark."""
-        return number.replace(".", self.decimal_mark)
-
-
-PHRASES: Mapping[Language, Phrases] = {
-    Language.ENGLISH: Phrases(
-        titles={
-            EventType.TICKET_CREATED: "Ticket {}",
-            EventType.TICKET_CANCELLED: "Ticket {} cancelled",
-            EventType.CLIENT_CREATED: "New customer {}",
-            EventType.CLIENT_UPDATED: "Customer {} changed",
-            EventType.PRODUIT_UPDATED: "Product {} updated",
-            EventType.PROMOTION_CREATED: "New promotion {}",
-            EventType.PROMOTION_UPDATED: "Promotion {} changed",
-            EventType.PING: "This is a test from AuraPOS.",
-            EventType.ALERT: "A message from AuraPOS.",
-        },
-        sample="Sample: {}",
-        amount="{} €",
-        decimal_mark=".",
-        lines=("{} line", "{} lines"),
-        points=("{} point", "{} points"),
-        discount="{} % off",
-        begins="from {}",
-        ends="until {}",
-    ),
-    Language.FRENCH: Phrases(
-        titles={
-            EventType.TICKET_CREATED: "Ticket {}",
-            EventType.TICKET_CANCELLED: "Ticket {} annulé",
-            EventType.CLIENT_CREATED: "Nouveau client {}",
-            EventType.CLIENT_UPDATED: "Client {} modifié",
-            EventType.PRODUIT_UPDATED: "Produit {} mis à jour",
-            EventType.PROMOTION_CREATED: "Nouvelle promotion {}",
-            EventType.PROMOTION_UPDATED: "Promotion {} modifiée",
-            EventType.PING: "Ceci est un test d’AuraPOS.",
-            EventType.ALERT: "Un message d’AuraPOS.",
-        },
-        sample="Exemple : {}",
-        amount="{} €",
-        decimal_mark=",",
-        lines=("{} ligne", "{} lignes"),
-        points=("{} point", "{} points"),
-        discount="remise de {} %",
-        begins="à partir du {}",
-        ends="jusqu’au {}",
-    ),
-    Language.DUTCH: Phrases(
-        titles={
-            EventType.TICKET_CREATED: "Ticket {}",
-            EventType.TICKET_CANCELLED: "Ticket {} geannuleerd",
-            EventType.CLIENT_CREATED: "Nieuwe klant {}",
-            EventType.CLIENT_UPDATED: "Klant {} gewijzigd",
-            EventType.PRODUIT_UPDATED: "Product {} bijgewerkt",
-            EventType.PROMOTION_CREATED: "Nieuwe promotie {}",
-            EventType.PROMOTION_UPDATED: "Promotie {} gewijzigd",
-            EventType.PING: "Dit is een test van AuraPOS.",
-            EventType.ALERT: "Een bericht van AuraPOS.",
-        },
-        sample="Voorbeeld: {}",
-        amount="€ {}",
-        decimal_mark=",",
-        lines=("{} regel", "{} regels"),
-        points=("{} punt", "{} punten"),
-        discount="{} % korting",
-        begins="vanaf {}",
-        ends="tot en met {}",
-    ),
+TITLES: Mapping[str, str] = {
+    EventType.TICKET_CREATED: N_("Ticket {subject}"),
+    EventType.TICKET_CANCELLED: N_("Ticket {subject} cancelled"),
+    EventType.CLIENT_CREATED: N_("New customer {subject}"),
+    EventType.CLIENT_UPDATED: N_("Customer {subject} changed"),
+    EventType.PRODUIT_UPDATED: N_("Product {subject} updated"),
+    EventType.PROMOTION_CREATED: N_("New promotion {subject}"),
+    EventType.PROMOTION_UPDATED: N_("Promotion {subject} changed"),
+    EventType.PING: N_("This is a test from AuraPOS."),
+    EventType.ALERT: N_("A message from AuraPOS."),
 }
 
 
-def chat_text(event_type: str, payload_json: str, language: Language) -> str:
+def chat_text(event_type: str, payload_json: str, wording: Wording) -> str:
     """The event in one line of at most `LIMIT` characters; what the payload lacks is left out.
 
     Never raises: where the payload cannot be read, the line only says what happened.
     """
-    phrases, payload = PHRASES[language], _read(payload_json)
-    if event_type == EventType.ALERT:
-        return _text(payload, "text", limit=_ALERT_LIMIT) or phrases.titles[event_type]
-    if event_type not in phrases.titles:
+    if event_type not in TITLES:
         return _defused(event_type, _NAME_LIMIT)
-    name, details = _describe[event_type.partition(".")[0]](payload, phrases)
-    title = " ".join(phrases.titles[event_type].format(name).split())
-    line = " · ".join(each for each in (title, *details) if each)
-    return phrases.sample.format(line) if payload.get("sample") is True else line
+    payload, title = _read(payload_json), wording.say(TITLES[event_type])
+    if event_type == EventType.ALERT:
+        return _text(payload, "text", limit=_ALERT_LIMIT) or title
+    subject, details = _describe[event_type.partition(".")[0]](payload, wording)
+    told = " ".join(title.format(subject=subject).split())
+    line = " · ".join(each for each in (told, *details) if each)
+    is_sample = payload.get("sample") is True
+    return wording.say(N_("Sample: {line}")).format(line=line) if is_sample else line
 
 
 _Described = tuple[str, tuple[str, ...]]
 """What the thing is called, and what else there is to say about it; empty texts are left out."""
 
 
-def _describe_ticket(ticket: _Payload, phrases: Phrases) -> _Described:
+def _describe_ticket(ticket: _Payload, wording: Wording) -> _Described:
     lines = ticket.get("lignes")
-    count = _Number(len(lines)) if isinstance(lines, list) else ""
+    count = str(len(lines)) if isinstance(lines, list) else ""
+    lines_told = wording.say_count("{count} line", "{count} lines", _grammatical(count))
     return _subject(ticket), (
-        _amount(ticket, "total_tvac", phrases),
+        _amount(ticket, "total_tvac", wording),
         _text(ticket, "mode_paiement"),
-        _counted(count, phrases.lines),
+        _phrased(lines_told, count=count),
     )
 
 
-def _describe_client(client: _Payload, phrases: Phrases) -> _Described:
+def _describe_client(client: _Payload, wording: Wording) -> _Described:
     name = " ".join(filter(None, (_text(client, "prenom"), _text(client, "nom"))))
-    points = _counted(_number(client, "points_fidelite"), phrases.points)
-    return name or _subject(client), (points,)
+    count = _number(client, "points_fidelite")
+    points = wording.say_count("{count} point", "{count} points", _grammatical(count))
+    return name or _subject(client), (_phrased(points, count=count),)
 
 
-def _describe_produit(produit: _Payload, phrases: Phrases) -> _Described:
-    return _named(produit), (_amount(produit, "prix_tvac", phrases),)
+def _describe_produit(produit: _Payload, wording: Wording) -> _Described:
+    return _named(produit), (_amount(produit, "prix_tvac", wording),)
 
 
-def _describe_promotion(promotion: _Payload, phrases: Phrases) -> _Described:
-    discount = phrases.written(_number(promotion, "remise_pct"))
+def _describe_promotion(promotion: _Payload, wording: Wording) -> _Described:
+    percent = _written(_number(promotion, "remise_pct"), wording)
     return _named(promotion), (
-        _phrased(phrases.discount, discount),
-        _phrased(phrases.begins, _text(promotion, "debut")),
-        _phrased(phrases.ends, _text(promotion, "fin")),
+        _phrased(wording.say(N_("{percent} % off")), percent=percent),
+        _phrased(wording.say(N_("from {day}")), day=_text(promotion, "debut")),
+        _phrased(wording.say(N_("until {day}")), day=_text(promotion, "fin")),
     )
 
 
-def _describe_ping(_: _Payload, __: Phrases) -> _Described:
+def _describe_ping(_: _Payload, __: Wording) -> _Described:
     return "", ()
 
 
-_describe: Mapping[str, Callable[[_Payload, Phrases], _Described]] = {
+_describe: Mapping[str, Callable[[_Payload, Wording], _Described]] = {
     "ticket": _describe_ticket,
     "client": _describe_client,
     "produit": _describe_produit,
@@ -198,17 +127,24 @@ def _subject(thing: _Payload) -> str:
     return next(filter(None, found), "")
 
 
-def _amount(thing: _Payload, key: str, phrases: Phrases) -> str:
-    return _phrased(phrases.amount, phrases.written(_number(thing, key)))
+def _amount(thing: _Payload, key: str, wording: Wording) -> str:
+    amount = _written(_number(thing, key), wording)
+    return _phrased(wording.say(N_("{amount} €")), amount=amount)
 
 
-def _counted(number: str, of_one_and_many: tuple[str, str]) -> str:
-    of_one, of_many = of_one_and_many
-    return _phrased(of_one if number == "1" else of_many, number)
+def _written(number: str, wording: Wording) -> str:
+    """A JSON number with this language's decimal mark."""
+    return number.replace(".", wording.manner.decimal_mark)
 
 
-def _phrased(phrase: str, text: str) -> str:
-    return phrase.format(text) if text else ""
+def _grammatical(number: str) -> int:
+    """One or many: a JSON number may be 1.0, or longer than any `int` is read."""
+    return 1 if number == "1" else 2
+
+
+def _phrased(phrase: str, **value: str) -> str:
+    """The phrase with its one value; nothing where there is none."""
+    return phrase.format(**value) if all(value.values()) else ""
 
 
 def _number(thing: _Payload, key: str) -> str:

@@ -1,8 +1,6 @@
 """Alerts by mail: which addresses are possible, and what is written to them. Pure."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -10,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import idna
 
 from core.domain.cleaning import clean
-from core.domain.language import N_, Language
+from core.domain.language import N_, Wording
 from core.errors import BadInput
 
 CODE = "code"
@@ -92,27 +90,23 @@ class Letter(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    subject: str
-    code: str
-    alert: str
-
-
-def code_letter(code: str, business: str, language: Language) -> Letter:
+def code_letter(code: str, business: str, wording: Wording) -> Letter:
     """The letter that asks its reader to type the code."""
-    words, business = _WORDS[language], clean(business)
-    text = words.code.format(code=code, business=business, minutes=CODE_LASTS // _MINUTE)
-    return Letter(_one_line(words.subject.format(business=business)), text)
+    business = clean(business)
+    text = wording.say(_CODE_TEXT).format(
+        code=code, business=business, minutes=CODE_LASTS // _MINUTE
+    )
+    subject = wording.say(N_("{business} · confirm your address")).format(business=business)
+    return Letter(_one_line(subject), text)
 
 
 def alert_letter(
-    sentence: str, webhook_id: int, since: datetime, business: str, language: Language
+    sentence: str, webhook_id: int, since: datetime, business: str, wording: Wording
 ) -> Letter:
     """The letter that tells what a chat is told in one sentence."""
     sentence, business = clean(sentence), clean(business)
     moment = f"{since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    text = _WORDS[language].alert.format(
+    text = wording.say(_ALERT_TEXT).format(
         sentence=sentence, webhook=webhook_id, since=moment, business=business
     )
     return Letter(_one_line(f"{business} · {sentence}"), text)
@@ -124,37 +118,14 @@ def _one_line(text: str) -> str:
 
 _MINUTE = timedelta(minutes=1)
 
-_WORDS: Mapping[Language, _Words] = {
-    Language.ENGLISH: _Words(
-        "{business} · confirm your address",
-        "Your code is {code}.\n\n"
-        "Type it in AuraPOS Webhooks within {minutes} minutes, and alerts about the webhooks of "
-        "{business} come to this address.\n\n"
-        "If you did not ask for it, do nothing: without the code no alert is sent here.\n",
-        "{sentence}\n\nWebhook {webhook} of {business}, since {since}.\n\n"
-        "This address was confirmed for alerts in the settings of AuraPOS Webhooks; it is taken "
-        "back there too.\n",
-    ),
-    Language.FRENCH: _Words(
-        "{business} · confirmez votre adresse",
-        "Votre code est {code}.\n\n"
-        "Saisissez-le dans AuraPOS Webhooks dans les {minutes} minutes : les alertes sur les "
-        "webhooks de {business} arriveront à cette adresse.\n\n"
-        "Si vous n’avez rien demandé, ne faites rien : sans le code, aucune alerte n’est envoyée "
-        "ici.\n",
-        "{sentence}\n\nWebhook {webhook} de {business}, depuis le {since}.\n\n"
-        "Cette adresse a été confirmée pour les alertes dans les réglages d’AuraPOS Webhooks ; "
-        "c’est là aussi qu’on la retire.\n",
-    ),
-    Language.DUTCH: _Words(
-        "{business} · bevestig uw adres",
-        "Uw code is {code}.\n\n"
-        "Typ hem binnen {minutes} minuten in AuraPOS Webhooks, en de meldingen over de webhooks "
-        "van {business} komen op dit adres.\n\n"
-        "Hebt u er niet om gevraagd, doe dan niets: zonder de code wordt hier geen melding heen "
-        "gestuurd.\n",
-        "{sentence}\n\nWebhook {webhook} van {business}, sinds {since}.\n\n"
-        "Dit adres is voor meldingen bevestigd in de instellingen van AuraPOS Webhooks; daar wordt "
-        "het ook weer ingetrokken.\n",
-    ),
-}
+_CODE_TEXT = N_(
+    "Your code is {code}.\n\n"
+    "Type it in AuraPOS Webhooks within {minutes} minutes, and alerts about the webhooks of "
+    "{business} come to this address.\n\n"
+    "If you did not ask for it, do nothing: without the code no alert is sent here.\n"
+)
+_ALERT_TEXT = N_(
+    "{sentence}\n\nWebhook {webhook} of {business}, since {since}.\n\n"
+    "This address was confirmed for alerts in the settings of AuraPOS Webhooks; it is taken "
+    "back there too.\n"
+)

@@ -10,7 +10,7 @@ from typing import NoReturn, SupportsIndex
 from uuid import UUID
 
 from core.domain.chat import chat_text
-from core.domain.language import Language
+from core.domain.language import Wording
 
 USER_AGENT = "AuraPOS-Webhooks/1.0"
 EVENT_HEADER = "X-AuraPOS-Event"
@@ -99,9 +99,9 @@ def build_body(event_type: str, delivery_id: UUID, created_at: datetime, payload
     return b"%b%b}" % (head.encode(), payload)
 
 
-def build_chat_body(event_type: str, payload: bytes, language: Language) -> bytes:
+def build_chat_body(event_type: str, payload: bytes, wording: Wording) -> bytes:
     """The same for a webhook that gets one line for people, in the form that chat programs take."""
-    text = chat_text(event_type, payload.decode("utf-8", "replace"), language)
+    text = chat_text(event_type, payload.decode("utf-8", "replace"), wording)
     return json.dumps({"text": text}, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -49,6 +49,7 @@ from core.storage.models import (
     row_lock,
 )
 from core.storage.parked import NOTHING_PARKED, Parked, parked_deliveries
+from core.wording import wording
 
 _AT_ONCE = 100  # webhooks
 _ATTEMPTS = 1_000  # the latest ones, which show whether anybody answers
@@ -291,10 +292,10 @@ def _tell(
     now: datetime,
 ) -> None:
     for hearer in hearers:
-        payload = alert_payload(edge, about, Language(hearer.language))
+        payload = alert_payload(edge, about, wording(Language(hearer.language)))
         queue_for(hearer, EventType.ALERT, payload, now, purpose=Purpose.ALERT)
     for reader in readers:
-        sentence = alert_text(edge, about, Language(reader.language))
+        sentence = alert_text(edge, about, wording(Language(reader.language)))
         queue_alert(reader, edge, about.id, sentence, now)
     Alert.insert(webhook=about.id, kind=edge.kind, told_at=now, since=edge.since).on_conflict(
         conflict_target=[Alert.webhook, Alert.kind], preserve=[Alert.told_at, Alert.since]

@@ -17,6 +17,7 @@ from core.storage.choosing import conditions_in
 from core.storage.database import connection, one_of
 from core.storage.models import Event
 from core.storage.outbox import Receiver
+from core.wording import wording
 
 _AT_ONCE = 50  # events whose payloads are read together
 
@@ -87,7 +88,7 @@ class _Event:
 
     def _line(self, language: str) -> bytes:
         if language not in self._lines:
-            line = build_chat_body(self._type, self._payload, Language(language))
+            line = build_chat_body(self._type, self._payload, wording(Language(language)))
             self._lines[language] = line
         return self._lines[language]
 

@@ -17,6 +17,7 @@ from core.storage.models import (
     MailAddress,
     Member,
 )
+from core.wording import wording
 
 NOT_WANTED = ""  # why it was given up where nothing went wrong
 
@@ -35,8 +36,8 @@ def queue_alert(
     reader: MailAddress, edge: Edge, webhook_id: int, sentence: str, now: datetime
 ) -> None:
     """Queue an alert by mail, in the transaction that notes it as told."""
-    language, name = Language(reader.language), reader.business.name
-    letter = alert_letter(sentence, webhook_id, edge.since, name, language)
+    speaks, name = wording(Language(reader.language)), reader.business.name
+    letter = alert_letter(sentence, webhook_id, edge.since, name, speaks)
     _queue(reader, edge.kind, letter, now, ALERT_LASTS)
 
 

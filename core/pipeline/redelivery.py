@@ -13,6 +13,7 @@ from core.domain.signing import build_chat_body
 from core.storage.database import one_of
 from core.storage.models import Delivery, Event, Webhook, row_lock
 from core.storage.ready import lower, pin
+from core.wording import wording
 
 _RENDERED_AT_ONCE = 100  # deliveries whose payloads are read together
 
@@ -65,7 +66,7 @@ def _render_anew(webhook_ids: Collection[int], ids: Sequence[int]) -> None:
         for delivery_id, webhook_id, before, event_type, payload in list(
             said.where(some & is_chat_line).tuples()
         ):
-            language = Language(language_of[webhook_id])
-            body = build_chat_body(event_type, bytes(payload), language)
+            speaks = wording(Language(language_of[webhook_id]))
+            body = build_chat_body(event_type, bytes(payload), speaks)
             if before is None or bytes(before) != body:
                 Delivery.update(body=body).where(Delivery.id == delivery_id).execute()

@@ -16,6 +16,7 @@ from core.domain.events import EventType, Purpose
 from core.domain.language import Language
 from core.storage.database import one_of
 from core.storage.models import Attempt, Delivery, Event, Webhook
+from core.wording import wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Headline:
 
     def said_in(self, language: Language) -> str:
         """`Ticket 4711 · 55.10 € · Bancontact`."""
-        return chat_text(self.event_type, self.payload_json, language)
+        return chat_text(self.event_type, self.payload_json, wording(language))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from core.storage.database import connection
 from core.storage.models import TABLES
 from core.verification.evidence import NOT_ATTEMPTED, Evidence, was_accepted
 from core.verification.history import History, Row, interrupted
+from core.wording import wording
 
 _NEVER_SENT = {ErrorKind.DNS, ErrorKind.BLOCKED, ErrorKind.TLS, *NOT_ATTEMPTED}
 
@@ -80,7 +81,8 @@ def _bodies(delivery: Row, event: Row, history: History) -> set[bytes]:
     payload = bytes(event.payload)
     as_json = build_body(event.type, delivery.uuid, event.created_at, payload)
     if history.by_owners(delivery) and history.has_chosen_format(delivery.webhook):
-        return {as_json} | {build_chat_body(event.type, payload, each) for each in Language}
+        spoken = map(wording, Language)
+        return {as_json} | {build_chat_body(event.type, payload, each) for each in spoken}
     return {bytes(delivery.body or as_json)}
 
 

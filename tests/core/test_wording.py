@@ -10,7 +10,7 @@ from babel import Locale
 from babel.messages.catalog import Catalog, Message
 
 from core.domain.language import Language
-from core.wording import CATALOGUE, LOCALE, translation
+from core.wording import CATALOGUE, LOCALE, read_all, translation, wording
 from tests.support.catalogues import ROOT, TRANSLATED, compiled, said, source_of, translated
 
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -81,7 +81,11 @@ def test_english_is_what_the_code_says() -> None:
     assert translation(Language.FRENCH).gettext("Settings") == "Réglages"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tui").rglob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for folder in ("core", "tui") for path in (ROOT / folder).rglob("*.py")),
+    ids=lambda path: path.name,
+)
 def test_no_sentence_hides_where_extraction_does_not_look(path: Path) -> None:
     """In an f-string: neither made by one, nor asked for inside of one."""
     tree = ast.parse(path.read_text())
@@ -120,3 +124,10 @@ def _said(message: Message) -> tuple[str, ...]:
 def _ends(sentence: str) -> tuple[str, bool, bool]:
     mark = sentence[:1] if sentence[:1] in "!✓✗ " else ""
     return mark, sentence.endswith("."), sentence.endswith(" ")
+
+
+def test_once_read_they_need_their_files_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a worker, which an upgrade replaces under it."""
+    read_all()
+    monkeypatch.setattr("core.wording.LOCALE", Path("/nowhere"))
+    assert wording(Language.FRENCH).say("Settings") == "Réglages"

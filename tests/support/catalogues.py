@@ -22,6 +22,7 @@ _KEYWORDS = {
     "_": None,
     "N_": None,
     "ngettext": (1, 2),
+    "say_count": (1, 2),  # the same, in the domain
     "Binding": (3,),  # what a key does: said by the footer and the help
 }
 _ALWAYS = datetime(2026, 1, 1, tzinfo=UTC)  # else each run would be a change

@@ -14,10 +14,12 @@ from core.domain.alerts import (
     Look,
     Told,
     alert_payload,
+    alert_text,
     look,
 )
 from core.domain.chat import chat_text
 from core.domain.language import Language
+from core.wording import wording
 from tests.support.scene import DAY, MINUTE, NOON, SECOND
 
 KEEP = 90 * DAY
@@ -114,7 +116,7 @@ def test_an_alert_names_the_host_and_the_path_s_end_and_no_more(
     kind: Kind, language: Language
 ) -> None:
     about = About(7, URL, "Till", 41)
-    payload = json.loads(alert_payload(Edge(kind, NOON, NOON, 3 * HOUR), about, language))
+    payload = json.loads(alert_payload(Edge(kind, NOON, NOON, 3 * HOUR), about, wording(language)))
     assert list(payload) == ["kind", "webhook", "since", "text"]
     assert payload["kind"] == kind
     assert payload["webhook"] == {"id": 7, "host": "hooks.example.com:8443"}
@@ -128,6 +130,58 @@ def test_an_alert_names_the_host_and_the_path_s_end_and_no_more(
 
 
 @pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (
+            "en",
+            """
+            example.com is failing · nothing accepted for 90 min
+            example.com is back · it had been failing for 90 min
+            example.com · its certificate ends in 90 min
+            example.com is paused · 41 deliveries are parked, and the oldest are given up in 90 min
+            unless it is resumed""",
+        ),
+        (
+            "fr",
+            """
+            example.com est en échec · rien n’est accepté depuis 90 min
+            example.com est de retour · l’échec a duré 90 min
+            example.com · son certificat expire dans 90 min
+            example.com est en pause · 41 livraisons attendent, et les plus anciennes seront
+            abandonnées dans 90 min sans reprise""",
+        ),
+        (
+            "nl",
+            """
+            example.com faalt · al 90 min niets aanvaard
+            example.com is terug · het falen duurde 90 min
+            example.com · het certificaat vervalt over 90 min
+            example.com is gepauzeerd · 41 leveringen wachten, en de oudste worden over 90 min
+            opgegeven als de pauze duurt""",
+        ),
+    ],
+)
+def test_what_receivers_get_stays_as_it_was(language: str, told: str) -> None:
+    about, speaks = About(7, "https://example.com", "", 41), wording(Language(language))
+    edges = [Edge(kind, NOON, NOON, 90 * MINUTE) for kind in Kind]
+    sentences = [alert_text(edge, about, speaks) for edge in edges]
+    assert " ".join(sentences) == " ".join(told.split())
+
+
+@pytest.mark.parametrize(
+    ("time", "spans"),
+    [
+        (3 * HOUR, {"en": "3 h", "fr": "3 h", "nl": "3 uur"}),
+        (3 * DAY, {"en": "3 days", "fr": "3 jours", "nl": "3 dagen"}),
+    ],
+)
+def test_a_time_is_told_in_its_largest_unit(time: timedelta, spans: dict[str, str]) -> None:
+    edge, about = Edge(Kind.BACK, NOON, NOON, time), About(7, "https://example.com")
+    for language, span in spans.items():
+        assert alert_text(edge, about, wording(Language(language))).endswith(f" {span}")
+
+
+@pytest.mark.parametrize(
     ("url", "place"),
     [
         ("https://example.com/", "example.com is"),
@@ -137,12 +191,13 @@ def test_an_alert_names_the_host_and_the_path_s_end_and_no_more(
 )
 def test_a_short_path_is_its_own_end(url: str, place: str) -> None:
     edge = Edge(Kind.FAILING, NOON, NOON, 90 * MINUTE)
-    text = json.loads(alert_payload(edge, About(1, url), Language.ENGLISH))["text"]
+    text = json.loads(alert_payload(edge, About(1, url), wording(Language.ENGLISH)))["text"]
     assert text == f"{place} failing · nothing accepted for 90 min"
 
 
 def test_a_chat_is_told_the_sentence() -> None:
     edge = Edge(Kind.FAILING, NOON, NOON, 3 * DAY)
-    payload = alert_payload(edge, About(1, "https://example.com/hook"), Language.FRENCH)
-    line = chat_text("alert", payload.decode(), Language.FRENCH)
+    french = wording(Language.FRENCH)
+    payload = alert_payload(edge, About(1, "https://example.com/hook"), french)
+    line = chat_text("alert", payload.decode(), french)
     assert line.endswith("…hook est en échec · rien n’est accepté depuis 3 jours")

@@ -16,6 +16,7 @@ from core.domain.chat import chat_text
 from core.domain.events import SELECTABLE, EventType
 from core.domain.language import Language
 from core.domain.payload import check_payload, parse_change
+from core.wording import wording
 from tests.support.scene import NOON
 from tui.cli.sales import Sales
 
@@ -124,7 +125,7 @@ def test_the_example_s_ticket_adds_up(event_type: EventType) -> None:
     ],
 )
 def test_an_example_in_a_chat(event_type: EventType, line: str) -> None:
-    entry = CATALOGUE[event_type]
-    assert chat_text(event_type, entry.example, Language.ENGLISH) == line
-    sample = chat_text(event_type, entry.sample.decode(), Language.ENGLISH)
+    entry, english = CATALOGUE[event_type], wording(Language.ENGLISH)
+    assert chat_text(event_type, entry.example, english) == line
+    sample = chat_text(event_type, entry.sample.decode(), english)
     assert sample == f"Sample: {line}"

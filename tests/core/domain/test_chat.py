@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.chat import LIMIT, PHRASES, chat_text
+from core.domain.chat import LIMIT, TITLES, chat_text
 from core.domain.events import EventType
 from core.domain.language import Language
+from core.wording import wording
 from tests.support.hostile import BODIES, harmful
 
 TICKET = (
@@ -18,7 +19,7 @@ TICKET = (
 CLIENT = '{"id":12,"prenom":"Amélie","nom":"Dubois","points_fidelite":10}'
 PRODUIT = '{"id":3,"nom":"Moules-frites","prix_tvac":27.00,"taux_tva":12}'
 PROMOTION = '{"id":5,"nom":"Happy hour","debut":"2026-05-17","fin":"2026-05-24","remise_pct":10.00}'
-LANGUAGES = {"en": Language.ENGLISH, "fr": Language.FRENCH, "nl": Language.DUTCH}
+ENGLISH = wording(Language.ENGLISH)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +75,48 @@ LANGUAGES = {"en": Language.ENGLISH, "fr": Language.FRENCH, "nl": Language.DUTCH
     ],
 )
 def test_each_event_has_its_line(language: str, event_type: str, payload: str, line: str) -> None:
-    assert chat_text(event_type, payload, LANGUAGES[language]) == line
+    assert chat_text(event_type, payload, wording(Language(language))) == line
 
 
-@pytest.mark.parametrize("language", Language)
-def test_every_language_has_a_line_for_every_event(language: Language) -> None:
-    assert set(EventType) <= set(PHRASES[language].titles)
+_FEW = '{"numero":"A-7","nom":"N","points_fidelite":1,"lignes":[0],"total_tvac":1.5}'
+
+
+@pytest.mark.parametrize(
+    ("language", "event_type", "line"),
+    [
+        ("fr", "ticket.created", "Ticket A-7 · 1,5 € · 1 ligne"),
+        ("fr", "client.created", "Nouveau client N · 1 point"),
+        ("fr", "client.updated", "Client N modifié · 1 point"),
+        ("fr", "promotion.created", "Nouvelle promotion N"),
+        ("fr", "alert", "Un message d’AuraPOS."),
+        ("nl", "ticket.created", "Ticket A-7 · € 1,5 · 1 regel"),
+        ("nl", "client.created", "Nieuwe klant N · 1 punt"),
+        ("nl", "client.updated", "Klant N gewijzigd · 1 punt"),
+        ("nl", "promotion.updated", "Promotie N gewijzigd"),
+        ("nl", "alert", "Een bericht van AuraPOS."),
+    ],
+)
+def test_what_receivers_get_stays_as_it_was(language: str, event_type: str, line: str) -> None:
+    assert chat_text(event_type, _FEW, wording(Language(language))) == line
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [("en", "Ticket · 0 lines"), ("fr", "Ticket · 0 lignes"), ("nl", "Ticket · 0 regels")],
+)
+def test_none_is_told_as_many_are(language: str, line: str) -> None:
+    """Receivers have had it so from the first day, though French would say `0 ligne`."""
+    assert chat_text("ticket.created", '{"lignes":[]}', wording(Language(language))) == line
+
+
+def test_a_text_that_looks_like_a_place_for_a_value_stays_text() -> None:
+    payload = '{"numero":"{line} {0}","sample":true}'
+    shown = chat_text("ticket.created", payload, ENGLISH)
+    assert shown == "Sample: Ticket {line} {0}"
+
+
+def test_there_is_a_line_for_every_event() -> None:
+    assert set(EventType) <= set(TITLES)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +124,10 @@ def test_every_language_has_a_line_for_every_event(language: Language) -> None:
 )
 def test_a_sample_says_so_first(language: str, begins: str) -> None:
     sample = '{"sample":true,' + TICKET[1:]
-    line = chat_text("ticket.created", sample, LANGUAGES[language])
-    assert line.removeprefix(begins) == chat_text("ticket.created", TICKET, LANGUAGES[language])
+    line = chat_text("ticket.created", sample, wording(Language(language)))
+    assert line.removeprefix(begins) == chat_text(
+        "ticket.created", TICKET, wording(Language(language))
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,12 +148,12 @@ def test_a_sample_says_so_first(language: str, begins: str) -> None:
     ],
 )
 def test_what_is_missing_or_odd_is_left_out(event_type: str, payload: str, line: str) -> None:
-    assert chat_text(event_type, payload, Language.ENGLISH) == line
+    assert chat_text(event_type, payload, ENGLISH) == line
 
 
 @pytest.mark.parametrize("number", ["55.10", "-3.50", "0", "1e400", "12345678901234567890", "-0.0"])
 def test_numbers_stay_as_the_producer_wrote_them(number: str) -> None:
-    line = chat_text("ticket.created", f'{{"total_tvac":{number}}}', Language.ENGLISH)
+    line = chat_text("ticket.created", f'{{"total_tvac":{number}}}', ENGLISH)
     assert line == f"Ticket · {number} €"
 
 
@@ -139,14 +178,14 @@ def test_numbers_stay_as_the_producer_wrote_them(number: str) -> None:
 )
 def test_text_from_customers_cannot_mention_link_or_format(name: str, shown: str) -> None:
     payload = json.dumps({"nom": name}).replace("\\\\ud800", "\\ud800")
-    assert chat_text("client.created", payload, Language.ENGLISH) == f"New customer {shown}"
+    assert chat_text("client.created", payload, ENGLISH) == f"New customer {shown}"
 
 
 @pytest.mark.parametrize(
     "payload", ["[" * 100_000, '{"total_tvac":NaN}', '"\x00', "9" * 10_000, ""]
 )
 def test_what_cannot_be_read_still_has_its_line(payload: str) -> None:
-    assert chat_text("ticket.created", payload, Language.ENGLISH) == "Ticket"
+    assert chat_text("ticket.created", payload, ENGLISH) == "Ticket"
 
 
 KEYS = st.sampled_from(
@@ -176,7 +215,7 @@ VALUES = st.one_of(
 def test_whatever_comes_the_line_is_one_bounded_and_harmless(
     event_type: str, payload: dict[str, object], language: Language
 ) -> None:
-    line = chat_text(event_type, json.dumps(payload), language)
+    line = chat_text(event_type, json.dumps(payload), wording(language))
     assert 0 < len(line) <= LIMIT
     assert not harmful(line, allowed="")
     assert not re.search(r"[&<>@#*_~`|\[\]\\]|\.[^\W\d]|:/", line)

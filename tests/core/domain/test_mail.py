@@ -7,7 +7,9 @@ import pytest
 from core.domain.language import Language
 from core.domain.mail import alert_letter, code_letter, parse_address
 from core.errors import BadInput
+from core.wording import wording
 
+ENGLISH = wording(Language.ENGLISH)
 NOON = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
 
 
@@ -62,7 +64,7 @@ def test_what_could_be_read_in_two_ways_is_no_address(typed: str) -> None:
 
 @pytest.mark.parametrize("language", Language)
 def test_a_code_is_in_the_text_alone(language: Language) -> None:
-    letter = code_letter("012345", "Chez Marie", language)
+    letter = code_letter("012345", "Chez Marie", wording(language))
     assert "012345" in letter.text
     assert "012345" not in letter.subject
     assert "Chez Marie" in letter.subject
@@ -70,7 +72,7 @@ def test_a_code_is_in_the_text_alone(language: Language) -> None:
 
 @pytest.mark.parametrize("language", Language)
 def test_an_alert_says_what_a_chat_is_told_and_of_which_webhook(language: Language) -> None:
-    letter = alert_letter("shop.example.com …hook fails", 3, NOON, "Chez Marie", language)
+    letter = alert_letter("shop.example.com …hook fails", 3, NOON, "Chez Marie", wording(language))
     assert letter.subject == "Chez Marie · shop.example.com …hook fails"
     assert letter.text.startswith("shop.example.com …hook fails\n")
     assert "2026-05-17 12:00 UTC" in letter.text
@@ -78,7 +80,7 @@ def test_an_alert_says_what_a_chat_is_told_and_of_which_webhook(language: Langua
 
 
 def test_nothing_that_was_named_ends_a_line() -> None:
-    letter = alert_letter("a\r\nBcc: b@example.com\u2028", 3, NOON, "Chez\nMarie", Language.ENGLISH)
+    letter = alert_letter("a\r\nBcc: b@example.com\u2028", 3, NOON, "Chez\nMarie", ENGLISH)
     assert letter.subject == "Chez␊Marie · a␍␊Bcc: b@example.com⟨2028⟩"
     assert "\r" not in letter.text
-    assert len(code_letter("1", "x" * 1000, Language.ENGLISH).subject) == 200
+    assert len(code_letter("1", "x" * 1000, ENGLISH).subject) == 200

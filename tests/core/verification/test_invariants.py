@@ -29,6 +29,7 @@ from core.use_cases.services import NewWebhook
 from core.verification.evidence import Evidence
 from core.verification.history import Post
 from core.verification.invariants import Rule, check
+from core.wording import wording
 from tests.support.scene import (
     DAY,
     DEVELOPMENT,
@@ -673,7 +674,7 @@ def test_what_conditions_keep_back_and_was_made_all_the_same_is_seen(
 
 def tell(about: NewWebhook, hearer: int, now: datetime, name: str = "") -> None:
     edge = Edge(Kind.FAILING, now, now, MINUTE)
-    payload = alert_payload(edge, About(about.id, about.url, name), Language.ENGLISH)
+    payload = alert_payload(edge, About(about.id, about.url, name), wording(Language.ENGLISH))
     queue_for(Webhook.get_by_id(hearer), EventType.ALERT, payload, now, purpose=Purpose.ALERT)
 
 
