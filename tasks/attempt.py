@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from core.domain.checking import signing_for
 from core.domain.delivery import Locked, Outcome, Unsendable
@@ -50,6 +51,14 @@ class OpenedOnce:
         return headers
 
 
+class Made(NamedTuple):
+    """How an attempt went."""
+
+    outcome: Outcome
+    certificate_until: datetime | None = None  # the server's, where there was a handshake
+    sent_at: float | None = None  # when all of it was written, on the monotonic clock
+
+
 class Attempts:
     """Makes attempts with one sender, each of them after its last look."""
 
@@ -60,18 +69,17 @@ class Attempts:
         self._last_looks = last_looks
         self._clock = clock
 
-    async def make(self, held: Held, vault: OpenedOnce) -> tuple[Outcome, datetime | None]:
-        """How the attempt ended, and until when the server's certificate is good, if we saw one."""
+    async def make(self, held: Held, vault: OpenedOnce) -> Made:
         claim = held.claim
         if not claim.is_intact:
-            return Unsendable("the stored event was damaged"), None
+            return Made(Unsendable("the stored event was damaged"))
         try:
             secret, own = vault.open(claim), vault.headers(claim)
         except BadKeyFile as error:
             log.error(
                 "a secret cannot be opened", extra={"webhook": claim.webhook_id, "why": error}
             )
-            return Locked(), None
+            return Made(Locked())
         body = claim.rendered or build_body(
             claim.event_type, claim.uuid, claim.created_at, claim.payload
         )
@@ -79,7 +87,7 @@ class Attempts:
         last_look = partial(self._last_looks.may_send, held)
         errand = Errand(claim.webhook_id, claim.url, last_look, own)
         outcome = await self._sender.post(errand, headers, body)
-        return outcome, errand.certificate_until
+        return Made(outcome, errand.certificate_until, errand.sent_at)
 
     def _headers(
         self, claim: Claim, secret: Secret, own: tuple[OwnHeader, ...], body: bytes

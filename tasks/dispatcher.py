@@ -259,7 +259,7 @@ class Dispatcher:
         next one.
         """
         offset = monotonic() - self._clock().timestamp()
-        start_by = offset + start.by.timestamp()
+        start_by = min(held.start_by, offset + start.by.timestamp())
         self._timetable.put(replace(held, start_by=start_by), offset + start.at.timestamp())
         self._set_the_bell()
 
@@ -329,11 +329,15 @@ class Dispatcher:
     ) -> None:
         outcome: Outcome = Interrupted()  # by a fault of ours: the lease runs out, as after a crash
         try:
-            outcome, certificate_until = await self._attempts.make(held, vault)
+            made = await self._attempts.make(held, vault)
+            outcome = made.outcome
             passed(Step.ANSWERED)
             duration = timedelta(seconds=monotonic() - begin)
-            heard = self._asked_until(held.recipient, outcome), certificate_until
-            self._unsettled.append(Settlement(held.claim, outcome, started_at, duration, *heard))
+            heard = self._asked_until(held.recipient, outcome), made.certificate_until
+            sent_at = started_at + timedelta(seconds=made.sent_at - begin) if made.sent_at else None
+            self._unsettled.append(
+                Settlement(held.claim, outcome, started_at, duration, *heard, sent_at)
+            )
         except BaseException:
             self._held.discard(held.claim.id)
             raise

@@ -17,6 +17,7 @@ _FORM = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)")
 _UNITS = {"s": timedelta(seconds=1), "min": timedelta(minutes=1), "h": timedelta(hours=1)}
 _CLOSEST = timedelta(milliseconds=50)
 _GRACE = timedelta(milliseconds=50)  # how late the last start of a window may be, at the least
+_ALONE = timedelta(seconds=1)  # further apart than that, one is sent at a time
 
 
 def check_pace(text: str) -> str:
@@ -39,6 +40,13 @@ def interval(pace: str) -> timedelta:
     return _UNITS[unit] / int(count)
 
 
+def goes_alone(pace: str) -> bool:
+    """Whether one delivery is sent at a time: one a second, or more slowly. Then the next start
+    depends on when the last one has really been sent, which nobody knows when it is reserved.
+    """
+    return interval(pace) >= _ALONE
+
+
 class Start(NamedTuple):
     """When one delivery may start: at the earliest, at the latest, and how long after the one
     before it has really started.
@@ -47,6 +55,26 @@ class Start(NamedTuple):
     at: datetime
     by: datetime
     after: timedelta
+
+    @property
+    def is_alone(self) -> bool:
+        return self.after >= _ALONE
+
+    @property
+    def until(self) -> datetime:
+        """When others may start, if this is the last one that is taken."""
+        return self.by + self.after
+
+    def next_at(self, sent_at: datetime | None, ended_at: datetime) -> datetime:
+        """When the one after this may start, which was sent then if it was, and ended then.
+
+        It came to its receiver some time before the answer came to us. A busy machine or a slow
+        network may take longer over it than over the next one, so the answer is what counts. Where
+        it takes longer than a quarter of the time between two starts, the receiver is slow.
+        """
+        if sent_at is None:
+            return self.at
+        return min(ended_at, sent_at + self.after / 4) + _further(self.after)
 
 
 class Window(NamedTuple):
@@ -62,15 +90,20 @@ def room(pace: str, free_from: datetime | None, now: datetime, most: int) -> int
     return max(0, min(most, 1 + ahead // _apart(pace))) if ahead >= timedelta() else 0
 
 
-def window(pace: str, free_from: datetime | None, now: datetime, count: int) -> Window:
+def window(
+    pace: str, free_from: datetime | None, now: datetime, count: int, leased_until: datetime
+) -> Window:
     """A window with that many starts, from the first free time on.
 
     They are planned five percent further apart than the pace says. A start that is late uses up
     some of that time, and none may be so late that the first start of the next window would come
-    too soon after it.
+    too soon after it. One that goes alone may be as late as its lease allows, since others wait for
+    its end.
     """
     first, least = _first(free_from, now), interval(pace)
     last = first + (count - 1) * _apart(pace) + max(_apart(pace) - least, _GRACE)
+    if goes_alone(pace):
+        last = leased_until
     planned = (first + number * _apart(pace) for number in range(count))
     left = range(count - 1, -1, -1)
     starts = tuple(
@@ -85,4 +118,8 @@ def _first(free_from: datetime | None, now: datetime) -> datetime:
 
 def _apart(pace: str) -> timedelta:
     """The time from one planned start to the next."""
-    return interval(pace) * 21 / 20
+    return _further(interval(pace))
+
+
+def _further(least: timedelta) -> timedelta:
+    return least * 21 / 20

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from time import monotonic
 from typing import cast
 
 import httpx
@@ -54,6 +55,7 @@ class Errand:
     own_headers: tuple[OwnHeader, ...] = ()  # their values are blotted out of the answer
     stage: Stage = Stage.ADDRESS
     certificate_until: datetime | None = None  # the server's, where there was a handshake
+    sent_at: float | None = None  # when all of it was written, on the monotonic clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         try:
             errand.stage = Stage.ANSWER
             answer = conversation.ask(_message(place, request))
+            errand.sent_at = monotonic()
             await answer.wait_for_status()
         except BaseException:
             conversation.close()

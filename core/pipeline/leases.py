@@ -237,7 +237,17 @@ def give_back(claims: Sequence[Claim], now: datetime) -> int:
     by_lease = defaultdict(list)
     for each in claims:
         by_lease[each.lease].append(each.id)
-    heard = [Heard(each.webhook_id, each.held_until, None, accepted=False) for each in claims]
+    heard = [
+        Heard(
+            *(each.webhook_id, each.held_until, None),
+            accepted=False,
+            start=each.start,
+            sent_at=None,
+            ended_at=now,
+        )
+        for each in claims
+        if each.held_until or each.start
+    ]
     webhook_ids = {each.webhook_id for each in claims}
     with transaction():
         pin(webhook_ids)

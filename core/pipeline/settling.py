@@ -46,6 +46,7 @@ class Settlement(NamedTuple):
     duration: timedelta
     asked_until: datetime | None = None  # until when the answer asked for nothing more to be sent
     certificate_until: datetime | None = None  # the server's, where there was a handshake
+    sent_at: datetime | None = None  # when all of it was written, if it was
 
 
 def settle(
@@ -108,12 +109,16 @@ def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
 
 
 def _held_in_settling(judged: Collection[tuple[Settlement, Verdict]]) -> set[int]:
-    """The webhooks of which something is due again, or whose hold begins or ends."""
+    """The webhooks of which something is due again, or whose next one this attempt decides on."""
     return {
         each.claim.webhook_id
         for each, verdict in judged
-        if verdict.due_at is not None or each.claim.held_until or each.asked_until
+        if verdict.due_at is not None or _is_restrained(each)
     }
+
+
+def _is_restrained(ended: Settlement) -> bool:
+    return bool(ended.claim.held_until or ended.asked_until or ended.claim.start)
 
 
 def _ending_certificates(
@@ -132,9 +137,12 @@ def _heard(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Heard]:
         Heard(
             *(each.claim.webhook_id, each.claim.held_until, each.asked_until),
             accepted=verdict.status is Status.DELIVERED,
+            start=each.claim.start,
+            sent_at=each.sent_at,
+            ended_at=each.started_at + each.duration,
         )
         for each, verdict in settled
-        if each.claim.held_until or each.asked_until
+        if _is_restrained(each)
     ]
 
 

@@ -1,4 +1,6 @@
-"""The holds that receivers have asked for, as the rows of their webhooks say."""
+"""The holds that receivers have asked for, and starts that are taken, as the rows of their webhooks
+say.
+"""
 
 from datetime import datetime
 
@@ -29,6 +31,18 @@ def go_on(webhook_id: int, held_until: datetime, now: datetime, *, is_over: bool
     is_same = (Webhook.id == webhook_id) & (Webhook.held_until == held_until)
     if Webhook.update(changes).where(is_same).execute():
         wake([webhook_id])
+
+
+def bring_forward(webhook_id: int, reserved: datetime, next_start: datetime, now: datetime) -> None:
+    """Let the next delivery start at `next_start`, where all was `reserved` up to a later time.
+    Where another start has been taken since, or the pace is another one, nothing changes.
+    """
+    look_us = _time.db_value(max(next_start - AHEAD / 2, now))
+    look_at = f"CASE WHEN held_until > {look_us} THEN held_until ELSE {look_us} END"
+    ready_at = SQL(f"CASE WHEN ready_at IS NOT NULL THEN {look_at} END")
+    Webhook.update(paced_to=next_start, not_before=SQL(look_at), ready_at=ready_at).where(
+        (Webhook.id == webhook_id) & (Webhook.paced_to == reserved)
+    ).execute()
 
 
 def _next_look(now: datetime) -> str:

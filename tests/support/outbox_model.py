@@ -22,7 +22,12 @@ LogLine = tuple[int, int | None, str | None, bool]  # number, HTTP status, error
 
 AHEAD = timedelta(seconds=2)  # of its start, at the most, a paced delivery is claimed
 LOOK_AHEAD = timedelta(seconds=1)  # of the first free start a paced webhook is looked at
-APART = {"1/s": timedelta(seconds=1), "30/min": timedelta(seconds=2)}  # starts, at the least
+APART = {  # starts, at the least
+    "4/s": timedelta(seconds=0.25),
+    "1/s": timedelta(seconds=1),
+    "30/min": timedelta(seconds=2),
+}
+ALONE = {"1/s", "30/min"}  # paces at which one at a time is sent
 ASKED_FOR = timedelta(minutes=2)  # of nothing, by an answer
 
 ACCEPTED, REFUSED, REDIRECTED, UNREACHABLE = "accepted", "refused", "redirected", "unreachable"
@@ -76,7 +81,7 @@ class Hook:
 
     def most(self, room: int, now: datetime) -> int:
         """How many may be claimed of it now, but for its pace."""
-        if self.held is None:
+        if self.held is None and self.pace not in ALONE:
             return room
         is_over = self.not_before is None or self.not_before <= now
         return min(room, int(is_over))
@@ -99,6 +104,12 @@ class Hook:
             assert next_by - by >= apart, "one that is late would come too close"
         assert not starts or starts[-1][1] + apart <= starts_to, "others would come too close"
         self.starts_to, self.not_before = starts_to, starts_to - LOOK_AHEAD
+
+    def next_starts(self, reserved: datetime, at: datetime, now: datetime) -> None:
+        """The one start that was taken has been used, or not: the next may be at that moment."""
+        if self.starts_to == reserved:
+            self.starts_to = at
+            self.not_before = max(now, at - LOOK_AHEAD, self.held or now)
 
     def asked(self, until: datetime) -> None:
         self.held = self.not_before = max(until, self.held or until)

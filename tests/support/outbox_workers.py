@@ -155,7 +155,7 @@ class Workers(World):
                 assert len(known) == len(starts), "claimed without a start"
                 assert all(at <= self.now + expected.AHEAD for at, _ in known), "claimed too early"
                 hook.start_at(known, taken_to[hook.id])
-            if hook.held is not None:
+            if hook.held is not None or hook.pace in expected.ALONE:
                 hook.not_before = self.now + expected.LEASE
 
     def _claimable(self, claim: Claim, due: list[Parcel]) -> Parcel:
@@ -251,7 +251,10 @@ class Workers(World):
     def settle(self, worker: str, count: int) -> None:
         batch = self.ended(worker)[:count]
         settlements = [
-            Settlement(held.claim, OUTCOMES[held.how], held.started, SECOND, held.asked_until)
+            Settlement(
+                *(held.claim, OUTCOMES[held.how], held.started, SECOND, held.asked_until),
+                sent_at=None if held.how == expected.WITHDRAWN else held.started,
+            )
             for held in batch
             if held.how is not None
         ]
@@ -277,6 +280,12 @@ class Workers(World):
             if held.asked_until is not None:
                 held.parcel.hook.asked(held.asked_until)
         for held in sorted(settled, key=lambda held: held.how == expected.ACCEPTED):
+            start = held.claim.start
+            if start is not None and held.claim.pace in expected.ALONE:
+                apart = expected.APART[held.claim.pace]
+                known = min(held.started + SECOND, held.started + apart / 4)
+                at = start.at if held.how == expected.WITHDRAWN else known + apart * 1.05
+                held.parcel.hook.next_starts(start.by + apart, at, self.now)
             if held.asked_until is None and held.claim.held_until is not None:
                 accepted = held.how == expected.ACCEPTED
                 held.parcel.hook.probed(held.claim.held_until, self.now, accepted=accepted)

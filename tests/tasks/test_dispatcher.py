@@ -23,6 +23,7 @@ from core.domain.events import EventType
 from core.domain.own_headers import parse_headers
 from core.domain.signing import SIGNATURE_HEADER, build_body
 from core.errors import BadKeyFile
+from core.outbound import transport
 from core.outbound.sender import Sender
 from core.outbound.transport import Errand
 from core.pipeline import last_look, leases, settling, steps
@@ -38,7 +39,9 @@ from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from tasks import attempt, database_thread, dispatcher, gates, last_looks, writer
+from tasks.ahead import Held
 from tasks.dispatcher import Dispatcher
+from tasks.last_looks import LastLooks
 from tasks.shares import Limits
 from tasks.tally import Tally
 from tasks.wakes import aside
@@ -1018,6 +1021,29 @@ def test_it_wakes_by_itself_to_look_at_a_webhook(business: int, vault: Vault) ->
             await passing.close()
 
     assert asyncio.run(next_due()) == NOON + MINUTE
+
+
+def test_at_a_slow_pace_the_next_one_counts_from_when_the_one_before_was_sent(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, may_send = 0.0, LastLooks.may_send
+
+    async def slowly(self: LastLooks, held: Held) -> bool:
+        """As a busy machine does, between the start and the wire."""
+        nonlocal late
+        may_be_sent = await may_send(self, held)
+        late += 0.9
+        return may_be_sent
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url, chosen=Chosen(pace="1/s"))
+        publish_ticket(business)
+
+    pass_time(monkeypatch, lambda: late)
+    monkeypatch.setattr(transport, "monotonic", lambda: monotonic() + late)
+    monkeypatch.setattr(LastLooks, "may_send", slowly)
+    assert run(Server(), scene, lambda: make_dispatcher(vault)).delivered == 1
+    assert NOON + timedelta(seconds=1.95) <= Webhook.get().paced_to < NOON + LEASE
 
 
 def test_a_certificate_that_ends_soon_is_noted_with_what_was_answered(

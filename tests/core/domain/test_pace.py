@@ -6,11 +6,12 @@ from itertools import pairwise
 import pytest
 
 from core.domain.choices import NOTHING, Chosen, Format, for_a_new_one
-from core.domain.pace import AHEAD, check_pace, interval, room, window
+from core.domain.pace import AHEAD, Start, check_pace, goes_alone, interval, room, window
 from core.errors import BadInput
 from tests.support.scene import NOON, SECOND
 
 MILLISECOND = timedelta(milliseconds=1)
+LEASED = NOON + 30 * SECOND
 
 
 @pytest.mark.parametrize(
@@ -39,24 +40,51 @@ def test_anything_else_is_refused_in_one_sentence(text: str) -> None:
 
 
 def test_starts_are_planned_five_percent_further_apart() -> None:
-    starts, until = window("2/s", None, NOON, 3)
+    starts, until = window("2/s", None, NOON, 3, LEASED)
     assert [each.at - NOON for each in starts] == [525 * n * MILLISECOND for n in range(3)]
     assert until - starts[-1].at == 550 * MILLISECOND
 
 
-@pytest.mark.parametrize("pace", ["20/s", "2/s", "30/min", "1/h"])
+@pytest.mark.parametrize("pace", ["20/s", "2/s", "61/min", "3601/h"])
 def test_as_late_as_may_be_they_are_as_far_apart_as_the_pace_says(pace: str) -> None:
-    starts, until = window(pace, None, NOON, 4)
+    starts, until = window(pace, None, NOON, 4, LEASED)
     assert all(each.by > each.at for each in starts)
     assert {after.by - before.by for before, after in pairwise(starts)} == {interval(pace)}
     assert until - starts[-1].by == interval(pace)
 
 
 def test_what_is_taken_already_comes_first() -> None:
-    starts, until = window("2/s", NOON + SECOND, NOON, 1)
+    starts, until = window("2/s", NOON + SECOND, NOON, 1, LEASED)
     assert starts[0].at == NOON + SECOND
-    assert window("2/s", until, NOON, 1).starts[0].at == until
-    assert window("2/s", NOON - SECOND, NOON, 1).starts[0].at == NOON
+    assert window("2/s", until, NOON, 1, LEASED).starts[0].at == until
+    assert window("2/s", NOON - SECOND, NOON, 1, LEASED).starts[0].at == NOON
+
+
+@pytest.mark.parametrize(("pace", "alone"), [("2/s", False), ("61/min", False), ("1/s", True)])
+def test_one_a_second_or_more_slowly_one_goes_at_a_time(pace: str, alone: bool) -> None:
+    assert goes_alone(pace) is alone
+    [start], until = window(pace, None, NOON, 1, LEASED)
+    assert start.is_alone is alone
+    assert start.until == until
+    assert (start.by == LEASED) is alone, "others wait for its end"
+
+
+@pytest.mark.parametrize(
+    ("sent", "ended", "after"),
+    [
+        (0.0, 0.01, 1.06),
+        (0.3, 0.4, 1.45),
+        (0.0, 0.2, 1.25),
+        pytest.param(0.0, 3.0, 1.3, id="a slow receiver is not waited for any longer"),
+        pytest.param(None, 3.0, 0.0, id="nothing was sent"),
+    ],
+)
+def test_the_next_one_counts_from_when_the_one_before_has_surely_arrived(
+    sent: float | None, ended: float, after: float
+) -> None:
+    start = Start(NOON, LEASED, SECOND)
+    sent_at = None if sent is None else NOON + sent * SECOND
+    assert start.next_at(sent_at, NOON + ended * SECOND) == NOON + after * SECOND
 
 
 def test_no_start_is_reserved_further_ahead_than_two_seconds() -> None:
