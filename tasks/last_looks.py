@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from math import inf
 from time import monotonic
 
 from peewee import PeeweeException
@@ -11,6 +12,7 @@ from core.pipeline import last_look
 from core.pipeline.leases import Claim
 from core.pipeline.steps import Step, passed
 from core.storage.database import explain, hold_connection, is_postgres, proxy, release_connection
+from core.storage.standing import Standings
 from tasks.ahead import Held
 from tasks.holds import Holds
 
@@ -29,18 +31,20 @@ class LastLooks:
     Three things count: what the tables say about it (`core/pipeline/last_look.py`), whether its
     lease is still ours, and whether its receiver has meanwhile asked this worker for less.
 
-    One query at a time asks the tables about many attempts, in a thread. On SQLite the event loop
-    first looks itself: an indexed read takes less time than going to a thread and back, and with
-    write-ahead logging a reader waits neither for writers nor for checkpoints. Where that fails all
-    the same, or the disk was slow, the thread is asked, which may wait. It must be used and closed
-    inside one event loop.
+    One query at a time asks the tables about many attempts. The event loop looks itself, since
+    going to a thread and back takes longer than the query: on SQLite by an indexed read, which with
+    write-ahead logging waits neither for writers nor for checkpoints; on PostgreSQL over a
+    connection that holds nothing up. Where that fails all the same, where the disk was slow, and
+    behind a pooler, a thread is asked, which may wait. It must be used and closed inside one event
+    loop.
     """
 
     def __init__(self, ask: Ask, holds: Holds) -> None:
         self._ask = ask
         self._holds = holds
         self._looks_itself_from = 0.0
-        self._holds_connection = False
+        self._holds_connection = False  # SQLite's
+        self._standings: Standings | None = None  # PostgreSQL's
         self._asked: list[tuple[Claim, asyncio.Future[bool]]] = []
         self._answering: asyncio.Task[None] | None = None
 
@@ -67,36 +71,56 @@ class LastLooks:
         if self._holds_connection:
             release_connection()
             self._holds_connection = False
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._standings is not None:
+            self._standings.close()
+            self._standings = None
 
     async def _answer(self) -> None:
         try:
             while self._asked:
                 asked, self._asked = self._asked, []
                 claims = [claim for claim, _ in asked]
-                sendable = self._look_here(claims) or await self._look(claims)
+                sendable = await self._look_here(claims) or await self._look(claims)
                 for (_, answer), may_send in zip(asked, sendable, strict=True):
                     if not answer.done():
                         answer.set_result(may_send)
         finally:
             self._answering = None
 
-    def _look_here(self, claims: list[Claim]) -> list[bool] | None:
-        """What the tables say, as the event loop reads it; None where it is not for the event loop
-        to look.
-        """
+    async def _look_here(self, claims: list[Claim]) -> list[bool] | None:
+        """What the tables say, as the event loop finds out; None where a thread must look."""
         begin = monotonic()
-        if is_postgres() or begin < self._looks_itself_from:
+        if begin < self._looks_itself_from:
             return None
+        try:
+            if is_postgres():
+                return await self._ask_postgres(claims)
+            return self._read_sqlite(claims)
+        except Exception:  # noqa: BLE001 - the thread will tell, if it is still so there
+            self._hang_up()
+            self._looks_itself_from = begin + _DISTRUSTED_FOR
+            return None
+
+    def _read_sqlite(self, claims: list[Claim]) -> list[bool]:
+        begin = monotonic()
         try:
             self._holds_connection |= proxy.is_closed()
             hold_connection()
             return last_look.still_sendable(claims)
-        except Exception:  # noqa: BLE001 - the thread will tell, if it is still so there
-            self._looks_itself_from = begin + _DISTRUSTED_FOR
-            return None
         finally:
             if monotonic() - begin > _SLOW:
                 self._looks_itself_from = begin + _DISTRUSTED_FOR
+
+    async def _ask_postgres(self, claims: list[Claim]) -> list[bool] | None:
+        if self._standings is None:
+            self._standings = await Standings.open()
+        if self._standings is None:  # a pooler stands between
+            self._looks_itself_from = inf
+            return None
+        return await last_look.still_sendable_as_asked(claims, self._standings)
 
     async def _look(self, claims: list[Claim]) -> list[bool]:
         """What the tables say, as a thread reads it. Where they cannot be asked nothing is sent: it

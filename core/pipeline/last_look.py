@@ -1,11 +1,11 @@
 """The last look at what is about to be sent, as far as the tables can tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.domain.editions import includes_webhooks
 from core.pipeline.leases import Claim
 from core.storage.database import connection
-from core.storage.standing import Standing, standing
+from core.storage.standing import Standing, Standings, standing
 
 
 def still_sendable(claims: Sequence[Claim]) -> list[bool]:
@@ -16,6 +16,16 @@ def still_sendable(claims: Sequence[Claim]) -> list[bool]:
     """
     with connection():
         known = standing({claim.webhook_id for claim in claims})
+    return judge(claims, known)
+
+
+async def still_sendable_as_asked(claims: Sequence[Claim], standings: Standings) -> list[bool]:
+    """The same for an event loop, which asks PostgreSQL itself."""
+    return judge(claims, await standings.of({claim.webhook_id for claim in claims}))
+
+
+def judge(claims: Sequence[Claim], known: Mapping[int, Standing]) -> list[bool]:
+    """Whether each of these claims may be sent, where the webhooks stand like that."""
     return [_may_be_sent(claim, known.get(claim.webhook_id)) for claim in claims]
 
 

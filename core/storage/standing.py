@@ -1,11 +1,14 @@
 """How webhooks stand: what is looked up about each of them right before something is sent to it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.storage.database import is_one_of, proxy
 from core.storage.models import TimeField
+
+if TYPE_CHECKING:
+    from core.storage.asking import Asking
 
 _time = TimeField()
 
@@ -36,7 +39,34 @@ def standing(webhook_ids: Collection[int]) -> dict[int, Standing]:
     """Those of these webhooks that were not deleted, by their ids."""
     condition, value = is_one_of(webhook_ids)
     rows = proxy.execute_sql(f"{_STANDING} AND webhook.id {condition}", (value,))
-    return {row[0]: _read(row[1:]) for row in rows.fetchall()}
+    return _by_id(rows.fetchall())
+
+
+class Standings:
+    """The same for an event loop, which asks PostgreSQL itself and is not held up by waiting."""
+
+    def __init__(self, asking: "Asking") -> None:
+        self._asking = asking
+
+    @classmethod
+    async def open(cls) -> "Standings | None":
+        """None where a pooler stands between. Raises what the driver raises, as `of` does, after
+        which nothing more is answered.
+        """
+        from core.storage.asking import Asking  # noqa: PLC0415 - its driver is an extra
+
+        asking = await Asking.open(proxy.obj.database, f"{_STANDING} AND webhook.id = ANY($1)")
+        return None if asking is None else cls(asking)
+
+    async def of(self, webhook_ids: Collection[int]) -> dict[int, Standing]:
+        return _by_id(await self._asking.ask(webhook_ids))
+
+    def close(self) -> None:
+        self._asking.close()
+
+
+def _by_id(rows: Iterable[Sequence[Any]]) -> dict[int, Standing]:
+    return {row[0]: _read(row[1:]) for row in rows}
 
 
 # Written out: on SQLite, building this query takes ten times as long as running it.

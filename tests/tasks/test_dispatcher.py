@@ -32,6 +32,7 @@ from core.pipeline.settling import Settlement
 from core.pipeline.steps import Step
 from core.storage.database import transaction
 from core.storage.models import Delivery, Event, Webhook
+from core.storage.standing import Standings
 from core.storage.vault import Vault, load_vault
 from core.use_cases import queries, services
 from core.use_cases.businesses import add_business, set_business
@@ -555,19 +556,19 @@ def test_what_cannot_be_looked_at_last_is_not_sent(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, webhooks = Server(), []
-    look, sent_before = last_look.still_sendable, list[int]()  # each look
+    judge, sent_before = last_look.judge, list[int]()  # each look
 
-    def away_at_first(claims: list[Claim]) -> list[bool]:
+    def away_at_first(*looked_at: Any) -> list[bool]:
         sent_before.append(len(server.requests))
         if len(sent_before) == 1:
             raise OperationalError("server closed the connection unexpectedly")
-        return look(claims)
+        return judge(*looked_at)
 
     def scene(url: str) -> None:
         webhooks.append(add_webhook(vault, business, url).id)
         publish_ticket(business)
 
-    monkeypatch.setattr(last_look, "still_sendable", away_at_first)
+    monkeypatch.setattr(last_look, "judge", away_at_first)
     assert run(server, scene, lambda: make_dispatcher(vault)).delivered == 1
     assert sent_before == [0, 0]
     assert [row.attempts for row in rows(webhooks[0])] == [1]
@@ -578,19 +579,19 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
 ) -> None:
     """As after a process stood still: another worker may have sent it meanwhile."""
     server, asked, stood_still = Server(), list[list[Claim]](), 0.0
-    look = last_look.still_sendable
+    judge = last_look.judge
 
-    def slow_at_first(claims: list[Claim]) -> list[bool]:
+    def slow_at_first(claims: list[Claim], known: Any) -> list[bool]:
         nonlocal stood_still
         stood_still = LEASE.total_seconds()
         asked.append(claims)
-        return look(claims)
+        return judge(claims, known)
 
     def scene(url: str) -> None:
         add_webhook(vault, business, url)
         publish_ticket(business)
 
-    monkeypatch.setattr(last_look, "still_sendable", slow_at_first)
+    monkeypatch.setattr(last_look, "judge", slow_at_first)
     pass_time(monkeypatch, lambda: stood_still)
     tally = run(server, scene, lambda: make_dispatcher(vault))
     assert (len(asked), len(server.requests), tally.attempts) == (2, 1, 1)
@@ -635,6 +636,9 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
             raise OperationalError("unable to open database file")
         hold(**how)
 
+    async def refuse() -> None:
+        raise OperationalError("no more connections for you")
+
     async def main() -> int:
         async with talking(Server()) as port:
             add_webhook(vault, business, f"http://127.0.0.1:{port}/")
@@ -648,6 +652,7 @@ def test_a_connection_that_cannot_be_opened_is_tried_anew(
 
     monkeypatch.setattr(database_thread, "hold_connection", refuse_once)
     monkeypatch.setattr(last_looks, "hold_connection", refuse_once)  # the loop's own, on SQLite
+    monkeypatch.setattr(Standings, "open", refuse)  # and on PostgreSQL
     assert (asyncio.run(main()), refused) == (1, [name])
 
 

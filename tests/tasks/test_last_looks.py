@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from time import monotonic
 
@@ -15,14 +15,15 @@ from core.domain.own_headers import parse_headers
 from core.pipeline import last_look, leases
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
-from core.storage.database import is_postgres
+from core.storage.database import proxy
+from core.storage.standing import Standings
 from core.storage.vault import Vault
 from core.use_cases import services
 from tasks import last_looks
 from tasks.ahead import Held
 from tasks.gates import Recipient
 from tasks.holds import Holds
-from tasks.last_looks import LastLooks
+from tasks.last_looks import Ask, LastLooks
 from tests.support.scene import DEVELOPMENT, MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
 from tests.support.waiting import PATIENCE
 
@@ -33,10 +34,12 @@ def _no_look_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_looks, "_SLOW", PATIENCE)
 
 
-def looking(holds: Holds | None = None) -> LastLooks:
-    return LastLooks(
-        lambda asked: asyncio.to_thread(last_look.still_sendable, asked), holds or Holds()
-    )
+def in_thread(asked: list[Claim]) -> Awaitable[list[bool]]:
+    return asyncio.to_thread(last_look.still_sendable, asked)
+
+
+def looking(holds: Holds | None = None, ask: Ask = in_thread) -> closing[LastLooks]:
+    return closing(LastLooks(ask, holds or Holds()))
 
 
 def held(claim: Claim, lasts: float = PATIENCE) -> Held:
@@ -45,10 +48,12 @@ def held(claim: Claim, lasts: float = PATIENCE) -> Held:
     return Held(claim, recipient, monotonic(), monotonic() + lasts)
 
 
-def may_send(claims: list[Claim]) -> list[bool]:
+def may_send(
+    claims: list[Claim], lasts: float = PATIENCE, holds: Holds | None = None
+) -> list[bool]:
     async def ask() -> list[bool]:
-        looks = looking()
-        return await asyncio.gather(*(looks.may_send(held(claim)) for claim in claims))
+        with looking(holds) as looks:
+            return await asyncio.gather(*(looks.may_send(held(claim, lasts)) for claim in claims))
 
     return asyncio.run(ask())
 
@@ -94,8 +99,8 @@ def test_what_was_leased_to_us_for_no_longer_than_until_now_is_not_sent(
     business: int, vault: Vault
 ) -> None:
     claim = claimed(vault, business)
-    assert asyncio.run(looking().may_send(held(claim, lasts=0.0))) is False
-    assert asyncio.run(looking().may_send(held(claim))) is True
+    assert may_send([claim], lasts=0.0) == [False]
+    assert may_send([claim]) == [True]
 
 
 def test_what_was_claimed_before_its_receiver_asked_for_less_is_not_sent(
@@ -103,7 +108,7 @@ def test_what_was_claimed_before_its_receiver_asked_for_less_is_not_sent(
 ) -> None:
     claim, holds = claimed(vault, business), Holds()
     holds.begin(claim.webhook_id, monotonic() + PATIENCE)
-    assert asyncio.run(looking(holds).may_send(held(claim))) is False
+    assert may_send([claim], holds=holds) == [False]
 
 
 @pytest.mark.parametrize("trouble", [OperationalError("no answer"), RuntimeError("anything else")])
@@ -111,44 +116,76 @@ def test_a_look_that_fails_sends_nothing_and_the_next_is_answered(
     business: int, vault: Vault, trouble: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(last_looks, "_PAUSE_AFTER_ERROR", 0.0)
-    claim, look = claimed(vault, business), last_look.still_sendable
+    claim, judge = claimed(vault, business), last_look.judge
 
-    def fail(_: Sequence[Claim]) -> list[bool]:
+    def fail(*_: object) -> list[bool]:
         raise trouble
 
     async def ask() -> list[bool]:
-        looks = looking()
-        monkeypatch.setattr(last_look, "still_sendable", fail)
-        first = await asyncio.wait_for(looks.may_send(held(claim)), PATIENCE)
-        monkeypatch.setattr(last_look, "still_sendable", look)
-        return [first, await asyncio.wait_for(looks.may_send(held(claim)), PATIENCE)]
+        with looking() as looks:
+            monkeypatch.setattr(last_look, "judge", fail)
+            first = await asyncio.wait_for(looks.may_send(held(claim)), PATIENCE)
+            monkeypatch.setattr(last_look, "judge", judge)
+            return [first, await asyncio.wait_for(looks.may_send(held(claim)), PATIENCE)]
 
     assert asyncio.run(ask()) == [False, True]
 
 
-def asked_in_a_thread(claim: Claim, times: int) -> list[bool]:
+def asked_in_a_thread(
+    claim: Claim, times: int, before_each: Callable[[], object] = lambda: None
+) -> list[bool]:
     """Of so many looks, one after the other, whether the thread was asked, or the loop looked."""
     asked: list[bool] = []
 
-    async def ask() -> None:
-        async def in_thread(claims: list[Claim]) -> list[bool]:
-            asked[-1] = True
-            return await asyncio.to_thread(last_look.still_sendable, claims)
+    def ask_thread(claims: list[Claim]) -> Awaitable[list[bool]]:
+        asked[-1] = True
+        return in_thread(claims)
 
-        looks = LastLooks(in_thread, Holds())
-        for _ in range(times):
-            asked.append(False)
-            assert await looks.may_send(held(claim))
-        looks.close()
+    async def ask() -> None:
+        with looking(ask=ask_thread) as looks:
+            for _ in range(times):
+                before_each()
+                asked.append(False)
+                assert await looks.may_send(held(claim))
 
     asyncio.run(ask())
     return asked
 
 
-def test_on_sqlite_the_loop_looks_itself_and_elsewhere_a_thread_does(
-    business: int, vault: Vault
+def test_the_loop_looks_itself(business: int, vault: Vault) -> None:
+    assert asked_in_a_thread(claimed(vault, business), 2) == [False, False]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_after_its_connection_was_ended_the_thread_is_asked_for_a_while(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert asked_in_a_thread(claimed(vault, business), 2) == [is_postgres()] * 2
+    claim = claimed(vault, business)
+    asked = asked_in_a_thread(claim, 3, before_each=end_other_connections)
+    assert asked == [False, True, True]
+    monkeypatch.setattr(last_looks, "_DISTRUSTED_FOR", 0.0)
+    asked = asked_in_a_thread(claim, 3, before_each=end_other_connections)
+    assert asked == [False, True, False]
+
+
+def end_other_connections() -> None:
+    proxy.execute_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_behind_a_pooler_the_thread_looks(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = claimed(vault, business)
+
+    async def behind_a_pooler() -> None:
+        return None
+
+    monkeypatch.setattr(Standings, "open", behind_a_pooler)
+    assert asked_in_a_thread(claim, 2) == [True, True]
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
