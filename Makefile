@@ -87,6 +87,7 @@ bench: $(READY) $(RIVAL) ## Measure rate, latency, growth and screens; prints ta
 	@$(BIN)/python -m tests.benchmarks.shipped
 	@$(BIN)/python -m tests.benchmarks.latency
 	@$(BIN)/python -m tests.benchmarks.fairness
+	@$(BIN)/python -m tests.benchmarks.parked
 	@$(BIN)/python -m tests.benchmarks.upkeep
 	@$(BIN)/python -m tests.benchmarks.growth
 	@$(BIN)/python -m tests.benchmarks.screens

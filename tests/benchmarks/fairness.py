@@ -85,17 +85,20 @@ def hanging() -> Iterator[str]:
 # In processes of their own
 
 
-def publish_all(config: Path, business: int, healthy: Scripted) -> list[float]:
+def publish_all(
+    config: Path, business: int, healthy: Scripted, events: int = EVENTS
+) -> list[float]:
     """Seconds from each publication to the arrival of its POST."""
     wake, gaps = make_wake(load_config(config)), random.Random(SEED)
-    published = []
-    for number in range(EVENTS):
+    before, published = len(healthy.requests), []
+    for number in range(events):
         time.sleep(gaps.uniform(*GAPS))  # it is the till that waits here
         published.append(time.monotonic())
         payload = b'{"number": %d}' % number
         publish(business, EventType.TICKET_CREATED, payload, now(), wake=wake)
-    wait_until(lambda: len(healthy.requests) >= EVENTS, 120)
-    arrived = {json.loads(each.body)["payload"]["number"]: each.at for each in healthy.requests}
+    wait_until(lambda: len(healthy.requests) >= before + events, 120)
+    came = healthy.requests[before:]
+    arrived = {json.loads(each.body)["payload"]["number"]: each.at for each in came}
     return [arrived[number] - at for number, at in enumerate(published)]
 
 

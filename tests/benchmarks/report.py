@@ -105,6 +105,20 @@ def fairness(figures: dict[str, dict[str, float]]) -> list[Row]:
     ]
 
 
+def parked(figures: dict[str, dict[str, dict[str, float]]]) -> list[Row]:
+    """How late others are beside a webhook that is paused in a drain, and resumed."""
+    whens = {
+        "before": "beside a webhook before its pause",
+        "parked": "beside one with over 10,000 parked",
+        "resumed": "while these go",
+    }
+    return [
+        (f"publish → arrival, {told}, {engine}", _spread(case[when]), "", "")
+        for engine, case in figures.items()
+        for when, told in whens.items()
+    ]
+
+
 def _spread(case: dict[str, float]) -> str:
     return "; ".join(f"{quantile} {_ms(seconds)}" for quantile, seconds in case.items())
 
@@ -135,6 +149,7 @@ ROWS: dict[str, Callable[[Any], list[Row]]] = {
     "cost": cost,
     "latency": latency,
     "fairness": fairness,
+    "parked": parked,
     "upkeep": upkeep,
     "growth": growth,
     "screens": screens,

@@ -28,10 +28,11 @@ from core.storage.database import insert_rows, open_database, proxy, release_con
 from core.storage.due import next_due
 from core.storage.models import Event, SelectedEvent, Webhook
 from tasks.wiring import make_wake, open_configured_queue
+from tasks.writer import Rules, Writer
 from tests.benchmarks.stage import (
     PAYLOAD,
+    SCHEDULE,
     cpu_of,
-    dispatcher,
     found,
     new_database,
     shipped_worker,
@@ -73,11 +74,11 @@ def idle(folder: Path, database: str, queue: str) -> float:
 def look_around(folder: Path, database: str, _: str) -> float:
     """How many times as long a pass takes to look around, with many webhooks that wait."""
     found(database, folder / "key", [NOBODY], 1)
-    worker = dispatcher(folder / "key")
+    writer = Writer(Rules(SCHEDULE), now)
     taken = []
     for number in (FEW, MANY):
         add_waiting(number)
-        taken.append(seconds_a_pass(worker._look_around))
+        taken.append(seconds_a_pass(writer._look_around))
     few, many = taken
     return many / few
 
