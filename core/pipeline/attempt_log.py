@@ -13,7 +13,7 @@ from core.domain.delivery import (
     Unreachable,
     Unsendable,
 )
-from core.storage.database import Prepared, insert_rows, prepare_inserts
+from core.storage.inserts import Prepared, insert_rows, prepare_inserts
 from core.storage.models import Attempt
 
 _FIELDS = (

@@ -18,8 +18,9 @@ from core.errors import BadPayload
 from core.pipeline.decisions import Decisions, Undecided
 from core.pipeline.steps import Step, passed
 from core.storage import outbox, published
-from core.storage.database import connection, insert_rows, is_about_a_value, transaction
+from core.storage.database import connection, is_about_a_value, transaction
 from core.storage.foreign_rows import foreign_rows, keep, set_aside
+from core.storage.inserts import insert_rows
 from core.storage.kept_back import count_kept_back
 from core.storage.models import EPOCH, MICROSECOND, Delivery
 from core.storage.outbox import Pending, Receiver

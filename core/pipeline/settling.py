@@ -32,7 +32,8 @@ from core.pipeline.recovery import Ended, note_outages
 from core.pipeline.restraint import Heard, heed
 from core.pipeline.steps import Step, passed
 from core.storage import leased
-from core.storage.database import Prepared, transaction
+from core.storage.database import transaction
+from core.storage.inserts import Prepared
 from core.storage.models import Delivery
 from core.storage.ready import lower, pin
 

@@ -3,10 +3,10 @@
 import json
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from peewee import (
     SQL,
@@ -15,7 +15,6 @@ from peewee import (
     Field,
     ImproperlyConfigured,
     InterfaceError,
-    Model,
     NodeList,
     OperationalError,
     PeeweeException,
@@ -31,7 +30,6 @@ T = TypeVar("T")
 
 _BUSY_PATIENCE = 30.0  # seconds a writer waits for its turn before the action fails
 _BUSY_PAUSE = (0.0002, 0.001)  # seconds between two tries of a BEGIN, drawn at random
-_INSERT_BATCH = 500  # rows in one statement
 
 proxy = DatabaseProxy()
 """What the models are bound to; `open_database` decides which database that is."""
@@ -276,38 +274,3 @@ def is_one_of(values: Collection[int]) -> tuple[str, object]:
     if is_postgres():
         return "= ANY(%s)", list(values)
     return "IN (SELECT value FROM json_each(?))", json.dumps(list(values))
-
-
-class Prepared(NamedTuple):
-    """A statement with its values, prepared before the transaction, in which others wait for us."""
-
-    sql: str
-    values: list[Any]
-
-    def run(self) -> None:
-        proxy.execute_sql(*self)
-
-
-def prepare_inserts(
-    table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]
-) -> list[Prepared]:
-    """Statements that insert these rows, which are in the order of `fields`; none is too long for
-    an engine.
-    """
-    one = f"({', '.join([proxy.param] * len(fields))})"
-    name = table._meta.table_name  # noqa: SLF001 - peewee's public name for it
-    columns = ", ".join(field.column_name for field in fields)
-    convert = [field.db_value for field in fields]
-    batches = (rows[start : start + _INSERT_BATCH] for start in range(0, len(rows), _INSERT_BATCH))
-    return [
-        Prepared(
-            f"INSERT INTO {name} ({columns}) VALUES {', '.join([one] * len(batch))}",
-            [to_db(value) for row in batch for to_db, value in zip(convert, row, strict=True)],
-        )
-        for batch in batches
-    ]
-
-
-def insert_rows(table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> None:
-    for statement in prepare_inserts(table, fields, rows):
-        statement.run()

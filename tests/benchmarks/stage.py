@@ -22,7 +22,8 @@ from core.domain.events import SELECTABLE, EventType
 from core.domain.signing import Secret
 from core.pipeline.fan_out import fan_out
 from core.storage.clock import utc_now as now
-from core.storage.database import insert_rows, open_database, release_connection, transaction
+from core.storage.database import open_database, release_connection, transaction
+from core.storage.inserts import insert_rows
 from core.storage.models import Event, Webhook
 from core.storage.schema import migrate
 from core.storage.vault import create_key_file, load_vault

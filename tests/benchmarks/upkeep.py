@@ -24,8 +24,9 @@ from core.domain.events import EventType
 from core.intake import publish, sync
 from core.pipeline.fan_out import fan_out
 from core.storage.clock import utc_now as now
-from core.storage.database import insert_rows, open_database, proxy, release_connection, transaction
+from core.storage.database import open_database, proxy, release_connection, transaction
 from core.storage.due import next_due
+from core.storage.inserts import insert_rows
 from core.storage.models import Event, SelectedEvent, Webhook
 from tasks.wiring import make_wake, open_configured_queue
 from tasks.writer import Rules, Writer

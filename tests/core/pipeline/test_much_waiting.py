@@ -13,8 +13,9 @@ from core.pipeline.fan_out import fan_out
 from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
 from core.storage import due
-from core.storage.database import insert_rows, proxy, transaction
+from core.storage.database import proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
+from core.storage.inserts import insert_rows
 from core.storage.models import Delivery, Event, SelectedEvent, Webhook
 from core.storage.vault import Vault
 from tests.core.pipeline import test_growth

@@ -24,7 +24,8 @@ from core.pipeline import leases, retention, settling
 from core.pipeline.fan_out import fan_out
 from core.pipeline.settling import Settlement
 from core.storage import published
-from core.storage.database import insert_rows, proxy, transaction
+from core.storage.database import proxy, transaction
+from core.storage.inserts import insert_rows
 from core.storage.models import AuditEntry, Delivery, Event
 from core.storage.published import Published
 from core.storage.vault import Vault
