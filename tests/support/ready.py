@@ -1,4 +1,4 @@
-"""A module in a fork of a process that has imported the program already.
+"""A module, or code, in a fork of a process that has imported the program already.
 
 Importing it takes ten times as long as most commands do. Each is still a process of its own, with
 its arguments, folder, variables and streams, and ends as any other; only how Python itself starts
@@ -15,16 +15,20 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import cache
 from pathlib import Path
+from select import select
 
 import click
 
 from tui.cli.main import main
 
 _FILES = 5  # of a request: what is asked, standard input, output and error, and where to reply
+_MANY = 4096  # bytes: one for each process that has ended
 _ROOT = Path(__file__).parents[2]
 
 
@@ -86,7 +90,9 @@ class ReadyCommand:
         self._process.wait()
 
     def start(self, argv: Sequence[str], folder: Path, *streams: int) -> Fork:
-        """Start `python -m module …` there, with these for standard input, output and error."""
+        """Start `python -m module …`, or `-c code …`, there, with these for standard input, output
+        and error.
+        """
         asked = {"argv": argv, "folder": str(folder), "environment": dict(os.environ)}
         ours, theirs = socket.socketpair()
         with tempfile.TemporaryFile() as file, closing(theirs):
@@ -121,8 +127,9 @@ def ready_command() -> ReadyCommand:
 
 
 def can_be_forked(argv: Sequence[str]) -> bool:
-    """Whether it runs a module, and nothing is set by now that only a new Python would heed."""
-    return list(argv[:2]) == [sys.executable, "-m"] and _for_python() == _AT_THE_START
+    """Whether it is Python's, and nothing is set by now that only a new Python would heed."""
+    is_python = argv[0] == sys.executable and argv[1] in {"-m", "-c"}
+    return is_python and _for_python() == _AT_THE_START
 
 
 def _for_python() -> dict[str, str]:
@@ -132,37 +139,51 @@ def _for_python() -> dict[str, str]:
 _AT_THE_START = _for_python()
 
 
-def _serve(control: socket.socket) -> str:
-    """Fork for each request; returns in the fork of a fork, with the module to run there."""
+def _serve(control: socket.socket) -> tuple[str, str]:
+    """Fork for each request; returns in the fork, with what to run there."""
+    replies: dict[int, int] = {}  # of each process, where to tell its end
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
     while True:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the ones that wait
+        ready, _, _ = select([control, told], [], [])
+        if told in ready:
+            told.recv(_MANY)
+            _tell_who_ended(replies)
+        if control not in ready:
+            continue
         _, files, *_ = socket.recv_fds(control, 1, _FILES)
         if not files:
             sys.exit()  # whoever asked has ended
-        if os.fork() == 0:
+        *streams, reply = files
+        if not (process_id := os.fork()):
+            signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            control.close()
-            *streams, reply = files
-            if process_id := os.fork():
-                for number in streams:
-                    os.close(number)  # a pipe ends with the command
-                _tell_the_end(process_id, reply)
-            os.close(reply)
+            for each in (control, told, tell):
+                each.close()
+            for number in (reply, *replies.values()):
+                os.close(number)
             return _become(*streams)
-        for number in files:
-            os.close(number)
+        for number in streams:
+            os.close(number)  # a pipe ends with the command
+        os.write(reply, f"{process_id}\n".encode())
+        replies[process_id] = reply
 
 
-def _tell_the_end(process_id: int, reply: int) -> None:
-    os.write(reply, f"{process_id}\n".encode())
-    ended = os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)  # the id stays taken
-    assert ended is not None
-    code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
-    os.write(reply, f"{code}\n".encode())
-    os._exit(0)
+def _tell_who_ended(replies: dict[int, int]) -> None:
+    for process_id in list(replies):
+        ended = os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOHANG)
+        if ended is None:
+            continue
+        code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+        reply = replies.pop(process_id)
+        with suppress(BrokenPipeError):  # where nobody waits any more
+            os.write(reply, f"{code}\n".encode())
+        os.close(reply)
 
 
-def _become(request: int, *streams: int) -> str:
+def _become(request: int, *streams: int) -> tuple[str, str]:
     with os.fdopen(request) as file:
         asked = json.load(file)
     for number, stream in enumerate(streams):
@@ -174,9 +195,10 @@ def _become(request: int, *streams: int) -> str:
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])
+    time.tzset()
     sys.orig_argv = asked["argv"]
-    _, _, module, *sys.argv[1:] = asked["argv"]
-    return str(module)
+    _, option, what, *sys.argv[1:] = asked["argv"]
+    return option, what
 
 
 def _import_everything() -> None:
@@ -186,6 +208,27 @@ def _import_everything() -> None:
     gc.freeze()  # so that a fork's collector writes to nothing that is shared
 
 
+def _run(option: str, what: str) -> None:
+    """As Python does, but for the last of its end: to take apart all that is imported would first
+    copy the memory that is shared with the process this was forked from.
+    """
+    try:
+        if option == "-m":
+            runpy.run_module(what, run_name="__main__")
+        else:
+            exec(what, {"__name__": "__main__"})  # noqa: S102 - what `python -c` is for
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code or 0)
+        raise  # of a stream that takes no more, Python tells in its own way
+
+
 if __name__ == "__main__":
     _import_everything()
-    runpy.run_module(_serve(socket.socket(fileno=int(sys.argv[1]))), run_name="__main__")
+    _run(*_serve(socket.socket(fileno=int(sys.argv[1]))))
