@@ -8,17 +8,25 @@ from typing import Any
 PATIENCE = 60.0
 """Seconds until a test gives up: many, since a test that goes well waits for none of them."""
 
+_BETWEEN_LOOKS, _LONGEST_PAUSE = 0.01, 0.25  # seconds
+
 AT_ONCE = 20.0
 """Seconds in which comes what was woken, on a busy machine: a tick would take up to a minute."""
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """What the condition says once it says something true; fails when it does not in time."""
+    """What the condition says once it says something true; fails when it does not in time.
+
+    Looks no more than a third of the time, so that what is waited for is not held up by it.
+    """
     deadline = time.monotonic() + seconds
-    while not (outcome := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)  # between two looks at a condition
-    return outcome
+    while True:
+        began = time.monotonic()
+        if outcome := condition():
+            return outcome
+        ended = time.monotonic()
+        assert ended < deadline, "it did not happen in time"
+        time.sleep(min(max(_BETWEEN_LOOKS, 2 * (ended - began)), _LONGEST_PAUSE))
 
 
 async def until(
