@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import resource
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 from time import monotonic
+from typing import TypeVar
 
 from peewee import PeeweeException
 
@@ -12,16 +14,17 @@ from core.pipeline import last_look
 from core.pipeline.leases import Claim
 from core.pipeline.steps import Step, passed
 from core.storage.database import explain, hold_connection, is_postgres, proxy, release_connection
-from core.storage.standing import Standings
+from core.storage.standing import Memory, Standing, Standings
 from tasks.ahead import Held
 from tasks.holds import Holds
 
 log = logging.getLogger(__name__)
 
 _PAUSE_AFTER_ERROR = 1.0  # seconds
-_SLOW = 0.005  # seconds for which the event loop may be held up at the most
+_SLOW = 0.005  # seconds for which the event loop may wait for the disk at the most
 _DISTRUSTED_FOR = 10.0  # seconds for which a thread looks, after a look that was slow or failed
 
+T = TypeVar("T")
 Ask = Callable[[list[Claim]], Awaitable[list[bool]]]
 
 
@@ -33,10 +36,10 @@ class LastLooks:
 
     One query at a time asks the tables about many attempts. The event loop looks itself, since
     going to a thread and back takes longer than the query: on SQLite by an indexed read, which with
-    write-ahead logging waits neither for writers nor for checkpoints; on PostgreSQL over a
-    connection that holds nothing up. Where that fails all the same, where the disk was slow, and
-    behind a pooler, a thread is asked, which may wait. It must be used and closed inside one event
-    loop.
+    write-ahead logging waits neither for writers nor for checkpoints, and is remembered until
+    somebody commits; on PostgreSQL over a connection that holds nothing up. Where that fails all
+    the same, where it had to wait for the disk, and behind a pooler, a thread is asked, which may
+    wait. It must be used and closed inside one event loop.
     """
 
     def __init__(self, ask: Ask, holds: Holds) -> None:
@@ -44,6 +47,9 @@ class LastLooks:
         self._holds = holds
         self._looks_itself_from = 0.0
         self._holds_connection = False  # SQLite's
+        self._memory = Memory()  # of what SQLite said
+        self._recalled: Mapping[int, Standing | None] | None = None  # in this turn of the loop
+        self._disk_reads = _disk_reads()
         self._standings: Standings | None = None  # PostgreSQL's
         self._asked: list[tuple[Claim, asyncio.Future[bool]]] = []
         self._answering: asyncio.Task[None] | None = None
@@ -52,13 +58,38 @@ class LastLooks:
         """Whether it may be sent. The lease is compared after the tables were asked, which may have
         taken long: after a standstill of this process another worker may have sent it.
         """
-        is_wanted = await self._is_wanted(held.claim)
+        is_wanted = self._remembered(held.claim)
+        if is_wanted is None:
+            is_wanted = await self._is_wanted(held.claim)
         now = monotonic()
         is_ours = now < held.leased_until
         if not (is_wanted and is_ours) or self._holds.lasts(held.claim.webhook_id, now):
             return False
         passed(Step.SENDING)
         return True
+
+    def _remembered(self, claim: Claim) -> bool | None:
+        """What the tables say, where nobody had written by this turn of the loop since it read
+        them; else None.
+        """
+        if self._recalled is None:
+            self._recalled = self._recall()
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        if claim.webhook_id not in self._recalled:
+            return None
+        [may_send] = last_look.judge([claim], self._recalled)
+        return may_send
+
+    def _recall(self) -> Mapping[int, Standing | None]:
+        if is_postgres() or monotonic() < self._looks_itself_from:
+            return {}
+        try:
+            return self._on_sqlite(self._memory.known)
+        except Exception:  # noqa: BLE001 - whoever asks the tables will tell
+            return {}
+
+    def _end_turn(self) -> None:
+        self._recalled = None
 
     async def _is_wanted(self, claim: Claim) -> bool:
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -105,14 +136,26 @@ class LastLooks:
             return None
 
     def _read_sqlite(self, claims: list[Claim]) -> list[bool]:
+        webhook_ids = {claim.webhook_id for claim in claims}
+        return last_look.judge(claims, self._on_sqlite(lambda: self._memory.standing(webhook_ids)))
+
+    def _on_sqlite(self, read: Callable[[], T]) -> T:
+        """What `read` reads over a connection that stays open."""
         begin = monotonic()
         try:
             self._holds_connection |= proxy.is_closed()
             hold_connection()
-            return last_look.still_sendable(claims)
+            return read()
         finally:
-            if monotonic() - begin > _SLOW:
+            if monotonic() - begin > _SLOW and self._has_read_the_disk():
                 self._looks_itself_from = begin + _DISTRUSTED_FOR
+
+    def _has_read_the_disk(self) -> bool:
+        """Whether this thread has, since it was last asked. If not, a look was slow for want of a
+        processor, which on a busy machine a thread would want for as well.
+        """
+        before, self._disk_reads = self._disk_reads, _disk_reads()
+        return self._disk_reads > before
 
     async def _ask_postgres(self, claims: list[Claim]) -> list[bool] | None:
         if self._standings is None:
@@ -134,3 +177,9 @@ class LastLooks:
             log.exception("nothing is sent")
         await asyncio.sleep(_PAUSE_AFTER_ERROR)  # they are due again at once
         return [False] * len(claims)
+
+
+def _disk_reads() -> int:
+    """How often this thread has read from a disk; where the system does not tell, this process."""
+    usage = resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF))
+    return usage.ru_inblock + usage.ru_majflt

@@ -24,7 +24,7 @@ async def still_sendable_as_asked(claims: Sequence[Claim], standings: Standings)
     return judge(claims, await standings.of({claim.webhook_id for claim in claims}))
 
 
-def judge(claims: Sequence[Claim], known: Mapping[int, Standing]) -> list[bool]:
+def judge(claims: Sequence[Claim], known: Mapping[int, Standing | None]) -> list[bool]:
     """Whether each of these claims may be sent, where the webhooks stand like that."""
     return [_may_be_sent(claim, known.get(claim.webhook_id)) for claim in claims]
 

@@ -3,9 +3,11 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import closing
+from itertools import count
 from time import monotonic
+from typing import Any
 
 import pytest
 from peewee import OperationalError
@@ -26,6 +28,8 @@ from tasks.holds import Holds
 from tasks.last_looks import Ask, LastLooks
 from tests.support.scene import DEVELOPMENT, MARIE, NOON, SCHEDULE, add_webhook, publish_ticket
 from tests.support.waiting import PATIENCE
+
+ONLY_SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -188,33 +192,59 @@ def test_behind_a_pooler_the_thread_looks(
     assert asked_in_a_thread(claim, 2) == [True, True]
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_after_a_slow_look_the_thread_is_asked_for_a_while(
+@ONLY_SQLITE
+def test_after_a_look_that_waited_for_the_disk_the_thread_is_asked_for_a_while(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = claimed(vault, business)
+    claim, disk_reads = claimed(vault, business), count()
+    monkeypatch.setattr(last_looks, "_disk_reads", lambda: next(disk_reads))
     monkeypatch.setattr(last_looks, "_SLOW", 0.0)
-    assert asked_in_a_thread(claim, 3) == [False, True, True]
+    assert asked_in_a_thread(claim, 3) == [True] * 3
     monkeypatch.setattr(last_looks, "_DISTRUSTED_FOR", 0.0)
     assert asked_in_a_thread(claim, 3) == [False] * 3
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@ONLY_SQLITE
+def test_a_look_that_waited_for_a_processor_only_is_no_reason_to_ask_the_thread(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = claimed(vault, business)
+    monkeypatch.setattr(last_looks, "_disk_reads", lambda: 1)
+    monkeypatch.setattr(last_looks, "_SLOW", 0.0)
+    assert asked_in_a_thread(claim, 3) == [False] * 3
+
+
+def test_what_somebody_changes_between_two_looks_is_seen_by_the_second(
+    business: int, vault: Vault
+) -> None:
+    claim = claimed(vault, business)
+
+    async def look() -> list[bool]:
+        with looking() as looks:
+            before = [await looks.may_send(held(claim)) for _ in range(2)]
+            await asyncio.to_thread(services.pause_webhook, MARIE, claim.webhook_id, NOON)
+            after = [await looks.may_send(held(claim)) for _ in range(2)]
+        return before + after
+
+    assert asyncio.run(look()) == [True, True, False, False]
+
+
+@ONLY_SQLITE
 def test_where_the_loop_would_have_to_wait_the_thread_does(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim, look = claimed(vault, business), last_look.still_sendable
+    claim, judge = claimed(vault, business), last_look.judge
 
-    def locked_here(claims: Sequence[Claim]) -> list[bool]:
+    def locked_here(*looked_at: Any) -> list[bool]:
         if threading.current_thread() is threading.main_thread():
             raise OperationalError("database is locked")
-        return look(claims)
+        return judge(*looked_at)
 
-    monkeypatch.setattr(last_look, "still_sendable", locked_here)
+    monkeypatch.setattr(last_look, "judge", locked_here)
     assert asked_in_a_thread(claim, 2) == [True, True]
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@ONLY_SQLITE
 def test_a_look_waits_neither_for_who_writes_nor_for_a_checkpoint(
     business: int, vault: Vault, database: str
 ) -> None:
