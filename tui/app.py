@@ -1,5 +1,6 @@
 """The terminal UI: which page is open, and which is next."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,13 @@ from core.domain.editions import why_not_included
 from core.domain.language import N_, Language
 from core.errors import WebhooksError
 from core.use_cases import membership
+from core.use_cases.deliveries import Redelivered
 from core.use_cases.membership import BusinessRow
+from core.use_cases.queries import WebhookRow
 from tui.desk import Desk, Place, clocks_in
 from tui.language import _, in_words
 from tui.page import BAD, GONE, Page
+from tui.redelivering import Outcomes
 from tui.screens.businesses import Businesses
 from tui.screens.find import Find
 from tui.screens.first_business import SetUp
@@ -70,6 +74,7 @@ class WebhooksApp(Session):
         self._place: Place | None = desk.place  # where to go first; None once we went
         self._last_input = monotonic()
         self._type_ahead = TypeAhead(self, self._press, self._takes_keys)
+        self._outcomes = Outcomes(self)
 
     def on_mount(self) -> None:
         self.set_interval(IDLE_LIMIT / 60, self._leave_if_idle)
@@ -228,6 +233,9 @@ class WebhooksApp(Session):
 
     def action_help_quit(self) -> None:
         cast("Page", self.screen).say_how_to_quit()
+
+    def await_outcomes(self, webhook: WebhookRow, which: Collection[Redelivered]) -> None:
+        self._outcomes.wait_for(webhook, which)
 
     def open_find(self) -> None:
         if self.business_name:

@@ -26,7 +26,7 @@ from tui.language import _, day_width, ngettext, number, spoken
 from tui.states import Told, many, of_delivery, of_state
 from tui.timeline import span
 from tui.untrusted import untrusted, whole_parts
-from tui.widgets.chart import chart
+from tui.widgets.chart import BAR, NOTHING_ARRIVED, chart
 
 _GAP = Content("")
 _DELIVERIES = 6
@@ -94,7 +94,7 @@ def _advice(health: Health, desk: Desk) -> str:
     if health.state is State.PAUSED:
         if soon_lost(health, desk):
             return _(
-                "You paused it, so nothing is sent. The oldest of what waits is soon given up. "
+                "You paused it, so nothing is sent. The oldest of what waits is soon abandoned. "
                 "Press P to resume."
             )
         return _("You paused it, so nothing is sent. Press P to resume.")
@@ -128,7 +128,7 @@ def _times(health: Health, desk: Desk) -> str:
         known.append(_("next try {when}").format(when=desk.soon(health.next_attempt_at)))
     if health.given_up:
         told = ngettext(
-            "{count} given up, r sends again", "{count} given up, r sends again", health.given_up
+            "{count} abandoned, r sends again", "{count} abandoned, r sends again", health.given_up
         )
         known.append(told.format(count=many(health.given_up)))
     return " · ".join(known)
@@ -170,8 +170,8 @@ def _day(health: Health, known: Details, desk: Desk, width: int) -> list[Content
     failed = sum(hour.not_delivered for hour in health.hours)
     if not arrived + failed:
         return []
-    counts = _("{arrived} arrived · {failed} failed").format(
-        arrived=number(arrived), failed=number(failed)
+    counts = _("{bar} {arrived} arrived · {mark} {failed} failed").format(
+        bar=BAR, arrived=number(arrived), mark=NOTHING_ARRIVED, failed=number(failed)
     )
     lines = chart(health.hours, desk.local(health.hours_begin), width, _CHART_HEIGHT)
     return [heading(_("24 HOURS"), counts, width), *lines, *_answer_times(known.latest)]

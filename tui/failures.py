@@ -32,7 +32,7 @@ _WHAT = {
     ),
     ErrorKind.CORRUPT: N_("The stored event is damaged and cannot be sent; you need do nothing."),
     ErrorKind.PARKED: N_(
-        "The webhook was paused for too long, so this was given up. R sends it anew."
+        "The webhook was paused for too long, so this was abandoned. R sends it anew."
     ),
     ErrorKind.INTERNAL: N_(
         "A fault of ours ({detail}). Tell AuraPOS support, with the delivery id."

@@ -173,6 +173,18 @@ class Page(Screen[None]):
         """Call the database in a thread, and `then` with its answer when it is there."""
         self._in_thread(_Call.ASK, question, then)
 
+    def try_to_ask(self, question: Callable[[], T], then: Callable[[T | None], None]) -> None:
+        """The same in passing: `then` with None where it cannot be had, which stays unsaid."""
+
+        def attempt() -> T | None:
+            try:
+                with explained():
+                    return question()
+            except WebhooksError:
+                return None
+
+        self._in_thread(_Call.ASK, attempt, then)
+
     def open(
         self,
         question: Callable[[], T],
@@ -349,6 +361,11 @@ class Page(Screen[None]):
             _("! {warning} The same key once more leaves.").format(warning=stake.warning), BAD
         )
         return True
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the flash line says what would be lost, which no news may replace."""
+        return self._is_warned
 
     def something_changed(self) -> None:
         """What a warning was about is not what it was, so that it is given again."""

@@ -17,8 +17,8 @@ from tui.failures import detail_of, outcome_of
 from tui.language import _
 from tui.page import BAD, GOOD, Page
 
-_LOOK = 0.25  # seconds
-_PATIENCE = timedelta(seconds=5)  # beyond what the attempt itself may take
+LOOK = 0.25  # seconds between two looks how it went
+PATIENCE = timedelta(seconds=5)  # beyond what the attempt itself may take
 
 Tell = Callable[[str, str], None]
 
@@ -27,7 +27,7 @@ def send_test(page: Page, webhook_id: int, url: str, tell: Tell) -> None:
     """Queue a test for that webhook and `tell` (text, style) how it goes."""
     desk, now = page.desk, page.desk.clock()
     _send(
-        _Sent(page, webhook_id, url, _TEST, "", tell, now + desk.timeout + _PATIENCE),
+        _Sent(page, webhook_id, url, _TEST, "", tell, now + desk.timeout + PATIENCE),
         lambda: services.send_test(desk.actor, webhook_id, now, wake=desk.wake),
     )
 
@@ -36,7 +36,7 @@ def send_sample(page: Page, webhook_id: int, url: str, event: EventType, tell: T
     """The same for a sample of that event."""
     desk, now = page.desk, page.desk.clock()
     _send(
-        _Sent(page, webhook_id, url, _SAMPLE, event, tell, now + desk.timeout + _PATIENCE),
+        _Sent(page, webhook_id, url, _SAMPLE, event, tell, now + desk.timeout + PATIENCE),
         lambda: services.send_sample(desk.actor, webhook_id, event, now, wake=desk.wake),
     )
 
@@ -46,6 +46,25 @@ def _send(sent: "_Sent", queue: Callable[[], int]) -> None:
         sent.say(sent.words.sending, host=host_of(sent.url))
 
 
+class Verdict(NamedTuple):
+    """What is said of how an attempt ended."""
+
+    delivered: str
+    failed: str
+
+    def said(self, webhook: WebhookRow, row: DeliveryRow, **values: object) -> tuple[str, str]:
+        """In a sentence, and its style."""
+        known = advice(webhook.url, webhook.choices.format, row.http_status, row.response, _)
+        arrived = row.status is Status.DELIVERED
+        told = _(self.delivered if arrived else self.failed).format(
+            outcome=outcome_of(row),
+            time=_("{count} ms").format(count=row.duration_us // 1000),
+            said=known or row.response or detail_of(row),
+            **values,
+        )
+        return told, GOOD if arrived else BAD
+
+
 class _Words(NamedTuple):
     """What is said of a test, or of a sample."""
 
@@ -53,8 +72,7 @@ class _Words(NamedTuple):
     held: str
     paced: str
     waiting: str
-    delivered: str
-    failed: str
+    ended: Verdict
 
 
 _TEST = _Words(
@@ -62,16 +80,20 @@ _TEST = _Words(
     N_("The server asked for nothing until {time}; the test goes then."),
     N_("The test waits for its turn, at {pace}."),
     N_("The test is still waiting: is the worker running? It stays queued."),
-    N_("✓ test delivered: {outcome} in {time} {said}"),
-    N_("✗ test failed: {outcome} in {time} {said}"),
+    Verdict(
+        N_("✓ test delivered: {outcome} in {time} {said}"),
+        N_("✗ test failed: {outcome} in {time} {said}"),
+    ),
 )
 _SAMPLE = _Words(
     N_("Sending a {event} sample to {host} …"),
     N_("The server asked for nothing until {time}; the {event} sample goes then."),
     N_("The {event} sample waits for its turn, at {pace}."),
     N_("The {event} sample is still waiting: is the worker running? It stays queued."),
-    N_("✓ {event} sample delivered: {outcome} in {time} {said}"),
-    N_("✗ {event} sample failed: {outcome} in {time} {said}"),
+    Verdict(
+        N_("✓ {event} sample delivered: {outcome} in {time} {said}"),
+        N_("✗ {event} sample failed: {outcome} in {time} {said}"),
+    ),
 )
 
 
@@ -102,24 +124,12 @@ class _Sent:
 
     def _look(self, event_id: int, webhook: WebhookRow, row: DeliveryRow | None) -> None:
         if row is not None and row.is_attempted:
-            self._tell_verdict(webhook, row)
+            self.tell(*self.words.ended.said(webhook, row, event=self.event))
         elif webhook.held_until is not None and webhook.held_until > self.page.desk.clock():
             self.say(self.words.held, time=self.page.desk.time(webhook.held_until))
         elif self.page.desk.clock() < self.until:
-            self.page.set_timer(_LOOK, lambda: self.wait(event_id))
+            self.page.set_timer(LOOK, lambda: self.wait(event_id))
         elif webhook.choices.pace is not None:
             self.say(self.words.paced, pace=webhook.choices.pace)
         else:
             self.say(self.words.waiting, BAD)
-
-    def _tell_verdict(self, webhook: WebhookRow, row: DeliveryRow) -> None:
-        known = advice(webhook.url, webhook.choices.format, row.http_status, row.response, _)
-        said = known or row.response or detail_of(row)
-        arrived = row.status is Status.DELIVERED
-        self.say(
-            self.words.delivered if arrived else self.words.failed,
-            GOOD if arrived else BAD,
-            outcome=outcome_of(row),
-            time=_("{count} ms").format(count=row.duration_us // 1000),
-            said=said,
-        )

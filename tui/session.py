@@ -4,7 +4,7 @@ Pages know this much of the app. Which page opens when is the app's own, which k
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,9 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from core.domain.language import Language
+from core.use_cases.deliveries import Redelivered
 from core.use_cases.membership import BusinessRow
+from core.use_cases.queries import WebhookRow
 from core.use_cases.settings import Glyphs, Theme
 from tui.clipboard import osc52, terminal
 from tui.desk import Desk, Place
@@ -194,6 +196,10 @@ class Session(App[None]):
 
     def stay_here(self) -> None:
         """The page that was asked for does not come, and what was typed was not for this one."""
+        raise NotImplementedError
+
+    def await_outcomes(self, webhook: WebhookRow, which: Collection[Redelivered]) -> None:
+        """Tell, on whatever is open by then, how these deliveries of that webhook went."""
         raise NotImplementedError
 
     def open_find(self) -> None:

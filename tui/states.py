@@ -30,7 +30,7 @@ def of_delivery(row: DeliveryRow, max_attempts: int) -> Told:
             return Told(ARRIVED, ".good", _("arrived"))
         case Status.ABANDONED:
             return Told(
-                GIVEN_UP, ".bad", _("given up after {attempts}").format(attempts=row.attempts)
+                GIVEN_UP, ".bad", _("abandoned after {attempts}").format(attempts=row.attempts)
             )
         case Status.PENDING if not row.is_attempted:
             return Told(NEW, "", _("goes out now"))
@@ -66,7 +66,7 @@ def longest_states() -> Iterable[str]:
 
 def longest_results() -> Iterable[str]:
     """The same of what became of deliveries, with the usual number of attempts."""
-    yield _("given up after {attempts}").format(attempts=5)
+    yield _("abandoned after {attempts}").format(attempts=5)
     yield _("waits, try {attempt} of {of}").format(attempt=5, of=5)
     yield _("arrived")
     yield _("goes out now")

@@ -55,8 +55,8 @@ def _paused(health: Health, desk: Desk) -> Content:
     told, count = "", health.waiting
     if soon_lost(health, desk):
         told = ngettext(
-            "{count} wait, soon given up: P resumes.",
-            "{count} wait, soon given up: P resumes.",
+            "{count} wait, soon abandoned: P resumes.",
+            "{count} wait, soon abandoned: P resumes.",
             count,
         )
     elif count:
@@ -100,5 +100,5 @@ def _lost(failing: list[Health]) -> str:
     count = sum(each.given_up for each in failing)
     if not count:
         return _("none is lost")
-    told = ngettext("{count} delivery was given up", "{count} deliveries were given up", count)
+    told = ngettext("{count} delivery was abandoned", "{count} deliveries were abandoned", count)
     return told.format(count=many(count))

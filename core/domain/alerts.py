@@ -179,6 +179,6 @@ _SENTENCES: Mapping[Kind, str] = {
     Kind.CERTIFICATE: N_("{webhook} · its certificate ends in {time}"),
     Kind.PARKED: N_(
         "{webhook} is paused · {parked} deliveries are parked, and the oldest are "
-        "given up in {time} unless it is resumed"
+        "abandoned in {time} unless it is resumed"
     ),
 }

@@ -3,9 +3,10 @@ them.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from peewee import Case, fn
@@ -81,6 +82,13 @@ class AttemptRow:
     recovery: bool  # whether it was made because the address was back after an outage
 
 
+class Redelivered(NamedTuple):
+    """A delivery that goes again, and what tells the attempts that follow from those before."""
+
+    delivery_id: int
+    last_attempt_id: int  # 0 where none was logged
+
+
 def delivery_rows(ids: list[int]) -> list[DeliveryRow]:
     """The deliveries with these ids, the newest first."""
     last_attempts = _last_attempts(ids)
@@ -130,14 +138,19 @@ def attempts_of(delivery_id: int) -> tuple[AttemptRow, ...]:
     return tuple(_attempt_row(*logged) for logged in log.tuples())
 
 
-def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
+def last_attempt_ids(delivery_ids: Collection[int]) -> dict[int, int]:
+    """By the id of the delivery; one that was not attempted is left out."""
     last_of_each = (
-        Attempt.select(fn.MAX(Attempt.id))
+        Attempt.select(Attempt.delivery, fn.MAX(Attempt.id))
         .where(one_of(Attempt.delivery, delivery_ids))
         .group_by(Attempt.delivery)
     )
+    return dict(last_of_each.tuples())
+
+
+def _last_attempts(delivery_ids: list[int]) -> dict[int, AttemptRow]:
     # In one statement, PostgreSQL may well read the whole log to find these few.
-    ids = [row[0] for row in last_of_each.tuples()]
+    ids = last_attempt_ids(delivery_ids).values()
     rows = Attempt.select(Attempt.delivery, *_LOGGED).where(one_of(Attempt.id, ids)).tuples()
     return {delivery_id: _attempt_row(*logged) for delivery_id, *logged in rows}
 

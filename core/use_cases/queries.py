@@ -19,7 +19,7 @@ from core.domain.delivery import WAITING, Status
 from core.domain.events import SELECTABLE, EventType
 from core.domain.signing import build_body
 from core.storage.choosing import choices_of
-from core.storage.database import connection
+from core.storage.database import connection, one_of
 from core.storage.literals import has_status, off_index
 from core.storage.models import (
     Attempt,
@@ -33,7 +33,14 @@ from core.storage.models import (
 from core.storage.parked import NOTHING_PARKED, parked_deliveries
 from core.storage.rows import grouped
 from core.use_cases.access import authorize, find_delivery, find_webhook
-from core.use_cases.deliveries import AttemptRow, DeliveryRow, attempts_of, delivery_rows
+from core.use_cases.deliveries import (
+    AttemptRow,
+    DeliveryRow,
+    Redelivered,
+    attempts_of,
+    delivery_rows,
+    last_attempt_ids,
+)
 
 HISTORY_LENGTH = 50
 """How many deliveries of a webhook are shown, the newest first (the product's page)."""
@@ -322,6 +329,34 @@ def delivery_of_event(actor: Actor, webhook_id: int, event_id: int) -> DeliveryR
         find_webhook(actor, webhook_id)
         rows = _latest((Delivery.event == event_id) & (Delivery.webhook == webhook_id), 1)
         return rows[0] if rows else None
+
+
+class Again(NamedTuple):
+    """Of deliveries that were redelivered, those that have been attempted since, and the others."""
+
+    attempted: Sequence[DeliveryRow]
+    waiting: Sequence[Redelivered]
+
+
+def attempted_again(actor: Actor, business_id: int, which: Collection[Redelivered]) -> Again:
+    """What was deleted meanwhile, or is another business's, is in neither."""
+    with connection():
+        authorize(actor, business_id)
+        standing = (
+            Delivery.select(Delivery.id)
+            .join(Webhook)
+            .where(
+                one_of(Delivery.id, [each.delivery_id for each in which])
+                & (Webhook.business == business_id)
+                & Webhook.deleted_at.is_null()
+            )
+        )
+        ids = {row[0] for row in standing.tuples()}
+        last = last_attempt_ids(ids)
+        there = [each for each in which if each.delivery_id in ids]
+        waiting = [each for each in there if last.get(each.delivery_id, 0) <= each.last_attempt_id]
+        attempted = ids - {each.delivery_id for each in waiting}
+        return Again(delivery_rows(list(attempted)), waiting)
 
 
 def recent_events(actor: Actor, business_id: int, webhook_ids: Collection[int]) -> list[EventType]:

@@ -43,6 +43,7 @@ from core.use_cases.access import (
     usable_webhook,
 )
 from core.use_cases.audit import CREATED, SECRET_REGENERATED, note
+from core.use_cases.deliveries import Redelivered, last_attempt_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +282,8 @@ def send_sample(
     return event_id
 
 
-def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> None:
-    """Attempt a delivery again, now, with the same id.
+def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) -> Redelivered:
+    """Attempt a delivery again, now, with the same id; `queries.attempted_again` tells how it went.
 
     A settled delivery gets a whole schedule. Where it is or was a chat line, its bytes are made
     anew, in today's format and language. One that failed and waits is attempted beside its
@@ -293,8 +294,10 @@ def redeliver(actor: Actor, delivery_uuid: str, now: datetime, *, wake: Wake) ->
         delivery = find_delivery(actor, delivery_uuid)
         webhook = usable_webhook(actor, delivery.webhook_id)
         start_again([webhook.id], Delivery.id == delivery.id, Status.PENDING, now)
+        last = last_attempt_ids([delivery.id]).get(delivery.id, 0)
         _note(actor, webhook, "redelivered", now, subject=str(delivery.uuid))
         after_commit(wake)
+    return Redelivered(delivery.id, last)
 
 
 def recover(

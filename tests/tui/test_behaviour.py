@@ -620,7 +620,7 @@ class TestTheHistory:
     def test_the_list_tells_what_a_pause_is_about_to_lose(self, app: WebhooksApp) -> None:
         app.desk = replace(app.desk, keep=7 * DAY)
         services.pause_webhook(MARIE, PAY, NOON)
-        told = "aurapos is paused. 2 wait, soon given up: P resumes."
+        told = "aurapos is paused. 2 wait, soon abandoned: P resumes."
 
         async def script(pilot: Pilot[None]) -> None:
             await until(pilot, lambda: says(app, told))
@@ -688,7 +688,7 @@ class TestTheHistory:
             assert second != first
             Delivery.update(status=Status.ABANDONED).where(Delivery.uuid == second).execute()
             add_delivery(990, CI, SELECTABLE[0], Status.DELIVERED, NOON, OK)
-            await until(pilot, lambda: "given up" in drawn(app))
+            await until(pilot, lambda: "abandoned" in drawn(app))
             assert table.at_key == second
             await press(pilot, "p")
             first = table.at_key
@@ -806,7 +806,7 @@ class TestTheList:
             await press(pilot, "down")
             await until(pilot, lambda: "it said: 503 “an answer that" in drawn(app))
             assert "The server failed with 503." in drawn(app)
-            assert "3 wait · next try 11:59 · 2 given up" in drawn(app)
+            assert "3 wait · next try 11:59 · 2 abandoned" in drawn(app)
             assert "▲ FAILING" in drawn(app)
             assert "Ticket T-900" in drawn(app)
 
@@ -1230,12 +1230,42 @@ def test_a_footer_has_nine_entries_at_most_with_help_and_the_way_out(app: Webhoo
     async def script(pilot: Pilot[None]) -> None:
         for keys in ((), ("h",), ("enter",)):
             await press(pilot, *keys)
-            footer = drawn(app).splitlines()[-1].strip()
-            assert "? help" in footer
-            assert "q " in footer
-            assert len(footer.split("  ")) <= 9
+            assert "? help" in footer(app)
+            assert "q " in footer(app)
+            assert len(footer(app).split("  ")) <= 9
 
     play(app, script)
+
+
+@of_the_screen
+@pytest.mark.parametrize(
+    ("language", "pause", "resume"),
+    [
+        (Language.ENGLISH, "P pause", "P resume"),
+        (Language.FRENCH, "P pause", "P suite"),
+        (Language.DUTCH, "P pauze", "P hervat"),
+    ],
+)
+def test_the_footer_says_what_p_does_to_the_webhook_under_the_cursor(
+    desk: Desk, language: Language, pause: str, resume: str
+) -> None:
+    services.pause_webhook(MARIE, PAY, NOON)
+    app = WebhooksApp(replace(desk, language=language))
+
+    async def script(pilot: Pilot[None]) -> None:
+        entries = len(footer(app).split("  "))
+        for key, told in (("down", resume), ("up", pause)):
+            await press(pilot, key)
+            await until(pilot, lambda told=told: told in footer(app))
+            assert len(footer(app).split("  ")) == entries  # none of them has to go for it
+        await press(pilot, "P")
+        await until(pilot, lambda: resume in footer(app))
+
+    play(app, script)
+
+
+def footer(app: WebhooksApp) -> str:
+    return drawn(app).splitlines()[-1].strip()
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], Any]) -> None:

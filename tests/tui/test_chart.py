@@ -3,8 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
+from textual.pilot import Pilot
 
 from core.use_cases.webhook_health import Hour
+from tests.support.showcase import play, press, says
+from tests.support.waiting import until
+from tui.app import WebhooksApp
 from tui.widgets.chart import chart, strip
 
 BEGIN = datetime(2026, 5, 17, 13, 0, tzinfo=UTC)
@@ -49,6 +53,15 @@ def test_the_least_that_arrived_is_seen() -> None:
 def test_the_axis_ends_at_a_round_number(most: int, top: str) -> None:
     day = (Hour(),) * 23 + (Hour(most),)
     assert chart(day, BEGIN, 64, 8)[0].plain.split()[0] == top
+
+
+@pytest.mark.files_only("is about the screen")
+def test_what_its_rows_are_is_said_above_it(app: WebhooksApp) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "down")
+        await until(lambda: says(app, "24 HOURS ▇ 3 arrived · × 3 failed"))
+
+    play(app, script, (120, 40))
 
 
 @pytest.mark.parametrize("count", [99, 100, 12_345])

@@ -5,6 +5,7 @@ from textual.pilot import Pilot
 
 from core.domain.delivery import Status
 from core.domain.events import SELECTABLE
+from core.storage.models import AuditEntry, Delivery
 from core.use_cases.businesses import add_business
 from tests.support.scene import MINUTE, NOON, OPERATOR
 from tests.support.showcase import (
@@ -18,6 +19,7 @@ from tests.support.showcase import (
     press,
     says,
     typed,
+    uuid_of,
 )
 from tests.support.waiting import until
 from tui.app import WebhooksApp
@@ -100,6 +102,38 @@ def test_what_arrives_meanwhile_is_seen(sold: WebhooksApp) -> None:
         await until(lambda: says(sold, "Ticket 4712"))
 
     play(sold, script)
+
+
+@pytest.mark.files_only("is about the screen")
+def test_what_is_chosen_there_is_redelivered(sold: WebhooksApp) -> None:
+    both = Delivery.get(Delivery.uuid == uuid_of(701)).event_id
+    Delivery.update(event=both).where(Delivery.uuid == uuid_of(700)).execute()
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, *FIND)
+        assert says(sold, "R redeliver")
+        await press(pilot, "R")
+        assert says(sold, "Choose a webhook first: it went to more than one.")
+        await press(pilot, "j", "j", "R")
+        assert says(sold, "✓ ticket.created of 17 May 12:00 goes again.")
+
+    play(sold, script)
+    done = AuditEntry.select(AuditEntry.action, AuditEntry.subject).order_by(AuditEntry.id.desc())
+    assert done.tuples()[0] == ("redelivered", str(uuid_of(701)))
+
+
+@pytest.mark.files_only("is about the screen")
+def test_on_the_line_of_an_event_that_went_to_one_webhook_that_one_is(sold: WebhooksApp) -> None:
+    payload = b'{"numero": "4712"}'
+    failed = [UPSTREAM] * 5
+    add_delivery(702, PAY, SELECTABLE[0], Status.ABANDONED, NOON, *failed, payload=payload)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, "F", typed("4712"), "enter", "R")
+        assert says(sold, "goes again")
+
+    play(sold, script)
+    assert Delivery.get(Delivery.uuid == uuid_of(702)).status == Status.PENDING
 
 
 @pytest.mark.files_only("is about the screen")

@@ -170,7 +170,7 @@ def _webhooks(config: Config) -> Iterator[_Told]:
 
 
 def _paused(config: Config) -> Iterator[_Told]:
-    """Why nothing goes to some webhooks, and what is about to be given up for it."""
+    """Why nothing goes to some webhooks, and what is about to be abandoned for it."""
     for each in paused_webhooks():
         told = told_of_pause(each)
         given_up_at = each.parked_since and each.parked_since + config.history.keep
@@ -178,7 +178,7 @@ def _paused(config: Config) -> Iterator[_Told]:
             yield Verdict.OK, told
             continue
         told += (
-            f". The oldest are given up from {given_up_at:%Y-%m-%d %H:%M} UTC on: resume it with "
+            f". The oldest are abandoned from {given_up_at:%Y-%m-%d %H:%M} UTC on: resume it with "
             f"`aurapos-webhooks webhook resume {each.webhook_id}`, or raise [history] keep."
         )
         yield Verdict.WARNING, told

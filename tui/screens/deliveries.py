@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 
 from core.domain.delivery import Status
 from core.domain.events import EventType
-from core.use_cases import queries, services
+from core.use_cases import queries
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import (
     HISTORY_LENGTH,
@@ -30,9 +30,9 @@ from tui.delivery_text import whole
 from tui.failures import explain
 from tui.language import _, ngettext
 from tui.list_page import ListPage
-from tui.page import GOOD
 from tui.pausing import pause_or_resume
 from tui.ping import send_test
+from tui.redelivering import redeliver
 from tui.screens.delivery import open_delivery
 from tui.states import made_as
 from tui.untrusted import untrusted, untrusted_lines
@@ -376,15 +376,8 @@ class Deliveries(ListPage):
 
     def action_redeliver(self) -> None:
         row = self.chosen()
-        if row is None:
-            return
-        desk, now = self.desk, self.desk.clock()
-        told, when = _("✓ {event} of {when} goes again."), desk.moment(row.created_at)
-        self.act(
-            row.uuid,
-            lambda: services.redeliver(desk.actor, str(row.uuid), now, wake=desk.wake),
-            lambda __: self.flash(told.format(event=row.event, when=when), GOOD),
-        )
+        if row is not None:
+            redeliver(self, row)
 
     def action_test(self) -> None:
         webhook = self.chosen_webhook()

@@ -13,14 +13,15 @@ from textual.widgets import Static
 from core.domain.choices import AS_IT_COMES, Choices
 from core.domain.own_headers import variable_of
 from core.domain.signing import build_headers
-from core.use_cases import queries, services
+from core.use_cases import queries
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import DeliveryDetail, WebhookRow, WentTo
 from tui.delivery_text import attempts, contents, exact, title, when, why
 from tui.failures import name_of
 from tui.language import _
-from tui.page import GOOD, Page
+from tui.page import Page
 from tui.ping import send_test
+from tui.redelivering import redeliver
 from tui.untrusted import untrusted
 from tui.widgets.bars import Crumbs
 
@@ -131,16 +132,7 @@ class DeliveryPage(Page):
         pane.scroll_relative(y=pages * (pane.size.height - 1), animate=False)
 
     def action_redeliver(self) -> None:
-        desk, uuid, now = self.desk, self._uuids[self._at], self.desk.clock()
-        self.act(
-            uuid,
-            lambda: services.redeliver(desk.actor, uuid, now, wake=desk.wake),
-            lambda __: self._redelivered(),
-        )
-
-    def _redelivered(self) -> None:
-        self.flash(_("✓ Queued again: the same id, the same bytes."), GOOD)
-        self._read()
+        redeliver(self, self._went[self._at].delivery)
 
     def action_test(self) -> None:
         send_test(self, self._webhook.id, self._webhook.url, self.flash)

@@ -1,6 +1,6 @@
 """Find: a ticket's number, and what became of it at each webhook it went to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 from textual import on
@@ -15,6 +15,7 @@ from core.use_cases.queries import WentTo
 from tui.failures import name_of
 from tui.language import _, moment_width, spoken, widest
 from tui.page import Page
+from tui.redelivering import redeliver
 from tui.screens.delivery import open_delivery
 from tui.states import longest_results, of_delivery
 from tui.untrusted import cell, untrusted_lines, whole_parts
@@ -33,6 +34,7 @@ class Find(Page):
     BINDINGS = [
         Binding("enter", "detail", "open", key_display="enter"),
         Binding("slash,F", "again", "find another", key_display="/"),
+        Binding("R", "redeliver", "redeliver"),
     ]
 
     def __init__(self, text: str = "") -> None:
@@ -119,12 +121,27 @@ class Find(Page):
     @on(Table.RowSelected)
     def action_detail(self) -> None:
         """The delivery under the cursor; on an event's own line the first of its deliveries."""
+        for to in self._chosen():
+            open_delivery(self, [to], to.delivery)
+            return
+
+    def action_redeliver(self) -> None:
+        """The delivery under the cursor; on an event's own line the only one that it has."""
+        match self._chosen():
+            case [to]:
+                redeliver(self, to.delivery)
+            case [_, *_]:
+                self.flash(_("Choose a webhook first: it went to more than one."))
+
+    def _chosen(self) -> Sequence[WentTo]:
+        """The delivery under the cursor; on an event's own line all that it has."""
         key = self.query_one(Table).at_key
-        for event in self._events:
-            for to in event.deliveries:
-                if key in {str(to.delivery.uuid), f"event {event.id}"}:
-                    open_delivery(self, [to], to.delivery)
-                    return
+        return [
+            to
+            for event in self._events
+            for to in event.deliveries
+            if key in {str(to.delivery.uuid), f"event {event.id}"}
+        ]
 
 
 def _columns() -> tuple[Column, ...]:

@@ -11,12 +11,13 @@ from textual.widgets import Static
 
 from core.domain.language import N_
 from core.use_cases import queries, services
-from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.deliveries import DeliveryRow, Redelivered
 from core.use_cases.queries import WebhookRow, WentTo
 from tui.failures import detail_of, name_of, outcome_of
 from tui.language import _, moment_width, ngettext, widest
 from tui.page import GOOD, Page
 from tui.ping import send_test
+from tui.redelivering import await_outcomes
 from tui.screens.delivery import open_delivery
 from tui.untrusted import cell, untrusted
 from tui.widgets.bars import Crumbs
@@ -132,30 +133,31 @@ class Recover(Page):
     def action_redeliver(self) -> None:
         chosen = [str(row.uuid) for row in reversed(self._rows) if str(row.uuid) in self._chosen]
         if chosen:
-            self._redeliver(chosen, 0)
+            self._redeliver(chosen, [])
         else:
             self.flash(_("Nothing is chosen. Press a to choose all."))
 
-    def _redeliver(self, uuids: list[str], done: int) -> None:
+    def _redeliver(self, uuids: list[str], done: list[Redelivered]) -> None:
         """A portion at a time, the oldest first, saying how far it is."""
-        if done >= len(uuids):
+        if len(done) == len(uuids):
             told = ngettext(
                 "✓ {count} deliveries are queued again.",
                 "✓ {count} deliveries are queued again.",
                 len(uuids),
             )
             self.flash(told.format(count=len(uuids)), GOOD)
+            if self._webhook.paused_at is None:
+                await_outcomes(self, self._webhook, done)
             self._read()
             return
         desk, now = self.desk, self.desk.clock()
-        portion = uuids[done : done + _PORTION]
-        self.flash(_("Queueing again: {count} of {of} …").format(count=done, of=len(uuids)))
+        portion = uuids[len(done) : len(done) + _PORTION]
+        self.flash(_("Queueing again: {count} of {of} …").format(count=len(done), of=len(uuids)))
 
-        def redeliver() -> None:
-            for uuid in portion:
-                services.redeliver(desk.actor, uuid, now, wake=desk.wake)
+        def redeliver() -> list[Redelivered]:
+            return [services.redeliver(desk.actor, uuid, now, wake=desk.wake) for uuid in portion]
 
-        self.act(portion[0], redeliver, lambda __: self._redeliver(uuids, done + len(portion)))
+        self.act(portion[0], redeliver, lambda more: self._redeliver(uuids, done + more))
 
 
 def _columns() -> tuple[Column, ...]:

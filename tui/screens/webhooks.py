@@ -40,6 +40,7 @@ from tui.screens.trail import Trail
 from tui.states import longest_states, of_webhook
 from tui.summary import summary
 from tui.untrusted import cell, shortened
+from tui.widgets.bars import Keys
 from tui.widgets.chart import strip
 from tui.widgets.lines import Lines
 from tui.widgets.table import Column, Row, Table
@@ -213,10 +214,12 @@ class Webhooks(ListPage):
             self._draw_beside()
 
     def _draw_beside(self) -> None:
-        """The card of the webhook under the cursor, once it is known, and what happens."""
+        """The card of the webhook under the cursor, once it is known; what happens; what P does."""
         look, chosen, desk = self._seen, self._chosen(), self.desk
         if look is None:
             return
+        is_paused = chosen is not None and chosen.webhook.paused_at is not None
+        self.query_one(Keys).tell("pause", _("resume") if is_paused else _("pause"))
         self.query_one("#just-now", Lines).draw(lambda *size: just_now(look.overview, desk, *size))
         known = look.known
         if chosen is not None and known is not None and known.webhook_id == chosen.webhook.id:

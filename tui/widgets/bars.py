@@ -142,6 +142,16 @@ class Keys(Static):
             self._is_typing = is_typing
             self.refresh()
 
+    def tell(self, action: str, description: str) -> None:
+        """What the key of that action does from now on, unless that is being said already."""
+        told = [
+            replace(each, description=description) if each.action == action else each
+            for each in self._own
+        ]
+        if told != self._own:
+            self._own = told
+            self.refresh()
+
     def render(self) -> Content:
         """The common ones always, of the screen's own as many as fit; the help has them all."""
         common = [(self._key_name(binding), binding) for binding in self._common]

@@ -15,7 +15,8 @@ from tui.language import _
 
 _BARS = " ▁▂▃▄▅▆▇"  # a top of █ would run into the row above
 _FULL = "█"
-_SOME_FAILED, _NOTHING_ARRIVED = "!", "×"
+BAR = _BARS[-1]
+_SOME_FAILED, NOTHING_ARRIVED = "!", "×"
 _TICK_EVERY = 6  # hours
 _NICE = (1, 2, 3, 4, 5, 6, 8)  # tops of the axis, times a power of ten
 _HOUR = timedelta(hours=1)
@@ -51,7 +52,7 @@ def _sum(hours: Sequence[Hour]) -> Hour:
 def _mark(hour: Hour, most: int) -> tuple[str, str]:
     """A character and its style."""
     if hour.not_delivered:
-        return _SOME_FAILED if hour.delivered else _NOTHING_ARRIVED, ".bad"
+        return _SOME_FAILED if hour.delivered else NOTHING_ARRIVED, ".bad"
     if not hour.delivered:
         return " ", ""
     return _BARS[_level(hour.delivered, most, len(_BARS) - 1)], ".good"
@@ -97,7 +98,7 @@ def _failed(hour: Hour, each: int) -> str:
         return " " * each
     if each > 1 and hour.not_delivered < 10**each:
         return f"{hour.not_delivered:>{each}}"
-    return (_SOME_FAILED if hour.delivered else _NOTHING_ARRIVED).rjust(each)
+    return (_SOME_FAILED if hour.delivered else NOTHING_ARRIVED).rjust(each)
 
 
 def _times(hours: Sequence[Hour], each: int, begin: datetime) -> Content:

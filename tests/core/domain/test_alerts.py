@@ -138,7 +138,7 @@ def test_an_alert_names_the_host_and_the_path_s_end_and_no_more(
             example.com is failing · nothing accepted for 90 min
             example.com is back · it had been failing for 90 min
             example.com · its certificate ends in 90 min
-            example.com is paused · 41 deliveries are parked, and the oldest are given up in 90 min
+            example.com is paused · 41 deliveries are parked, and the oldest are abandoned in 90 min
             unless it is resumed""",
         ),
         (

@@ -286,7 +286,7 @@ def test_what_is_parked_is_told_of_a_week_before_it_is_given_up(
     pass_by(due)
     [parked] = told(chat)
     assert parked["kind"] == "parked"
-    assert "3 deliveries are parked, and the oldest are given up in 7 days" in parked["text"]
+    assert "3 deliveries are parked, and the oldest are abandoned in 7 days" in parked["text"]
     prune(due + DAY - KEEP, due + DAY)
     pass_by(due + DAY)
     assert kinds(chat) == ["parked"]

@@ -393,6 +393,35 @@ def test_a_delivery_in_flight_is_left_to_its_attempt(business: int, webhook: int
     assert leases.claim({webhook: 1}, SCHEDULE, NOON) == []
 
 
+def ended(webhook: int, now: datetime, status: int) -> None:
+    [claimed] = leases.claim({webhook: 1}, SCHEDULE, now)
+    settling.settle([Settlement(claimed, Answered(status, ""), now, SECOND)], SCHEDULE, now)
+
+
+def test_how_a_redelivery_went_is_told_from_the_attempts_before(
+    business: int, webhook: int
+) -> None:
+    ended(webhook, NOON, 500)
+    again = services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
+    assert queries.attempted_again(MARIE, business, [again]) == ([], [again])
+    ended(webhook, NOON, 200)
+    [row], waiting = queries.attempted_again(MARIE, business, [again])
+    assert (row, waiting) == (only_delivery(webhook), [])
+    assert row.status is Status.DELIVERED
+
+
+def test_how_it_went_is_told_to_its_owners_only_and_of_what_still_is(
+    business: int, webhook: int
+) -> None:
+    again = services.redeliver(MARIE, delivery_of(webhook), NOON, wake=silent)
+    other = add_business(OPERATOR, "Chez Paul", "group", "paul", NOON)
+    assert queries.attempted_again(Actor("paul", "test"), other, [again]) == ([], [])
+    with pytest.raises(NotFound):
+        queries.attempted_again(Actor("paul", "test"), business, [again])
+    services.delete_webhook(MARIE, webhook, NOON)
+    assert queries.attempted_again(MARIE, business, [again]) == ([], [])
+
+
 def test_what_was_abandoned_since_is_recovered_however_long_it_had_been_tried(
     business: int, webhook: int
 ) -> None:
