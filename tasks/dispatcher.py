@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import NamedTuple
 
 from peewee import PeeweeException
 
-from core.domain.delivery import Interrupted, Lapsed, Outcome, Withdrawn
+from core.domain.delivery import Answered, Interrupted, Lapsed, Outcome, Withdrawn
 from core.domain.hold import held_until
 from core.domain.pace import Start
 from core.outbound.sender import Sender
@@ -26,7 +27,7 @@ from core.pipeline.steps import Step, passed
 from core.storage.database import explain
 from core.storage.vault import Vault
 from tasks.ahead import Ahead, Held
-from tasks.attempt import Attempts, OpenedOnce
+from tasks.attempt import Attempts, Made, OpenedOnce
 from tasks.database_thread import DatabaseThread
 from tasks.gates import Recipient
 from tasks.holds import Holds
@@ -309,40 +310,67 @@ class Dispatcher:
             self._roster_from = monotonic() + 2 * (monotonic() - begin)
 
     def _start_what_can(self) -> None:
-        """Start what is claimed, in turn, as far as there are places."""
+        """Start what is claimed, as far as there are places."""
+        while (start := self._next_start()) is not None:
+            task = asyncio.create_task(self._use_place(start))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
+
+    def _next_start(self) -> "_Start | None":
+        """Take a place for whoever's turn it is; None where nobody's is, or none is free."""
         if self._vault is None or self._stopping:
-            return
+            return None
         while (recipient := self._load.next()) is not None:
             held = self._ahead.take(recipient.webhook_id)
             if self._ahead.has(recipient.webhook_id):
                 self._load.wait(recipient)
-            started_at, begin = self._clock(), monotonic()
-            if not self._timetable.may_start(held, begin):
-                self._put_off(held)
-                continue
-            task = asyncio.create_task(self._attempt(held, self._vault, started_at, begin))
-            self._in_flight.add(task)
-            task.add_done_callback(self._in_flight.discard)
+            start = _Start(held, self._vault, self._clock(), monotonic())
+            if self._timetable.may_start(held, start.begin):
+                return start
+            self._put_off(held)
+        return None
 
-    async def _attempt(
-        self, held: Held, vault: OpenedOnce, started_at: datetime, begin: float
-    ) -> None:
+    async def _use_place(self, first: "_Start") -> None:
+        """Make this attempt, and in its place those that start next: a task for each of them would
+        cost more than signing it.
+        """
+        start: _Start | None = first
+        recipient = first.held.recipient
+        try:
+            while start is not None:
+                recipient = start.held.recipient
+                if not await self._attempt(start):
+                    await asyncio.sleep(0)  # perhaps it has waited for nothing: others have a turn
+                start = self._next_start()
+                self._start_what_can()
+                self._has_ended(recipient)
+        finally:
+            self._start_what_can()
+            self._has_ended(recipient)
+
+    async def _attempt(self, start: "_Start") -> bool:
+        """Make it and leave its place; returns whether it was answered."""
+        held = start.held
         outcome: Outcome = Interrupted()  # by a fault of ours: the lease runs out, as after a crash
         try:
-            made = await self._attempts.make(held, vault)
+            made = await self._attempts.make(held, start.vault)
             outcome = made.outcome
             passed(Step.ANSWERED)
-            duration = timedelta(seconds=monotonic() - begin)
-            heard = self._asked_until(held.recipient, outcome), made.certificate_until
-            sent_at = started_at + timedelta(seconds=made.sent_at - begin) if made.sent_at else None
-            self._unsettled.append(
-                Settlement(held.claim, outcome, started_at, duration, *heard, sent_at)
-            )
+            self._unsettled.append(self._settlement(start, made))
         except BaseException:
             self._held.discard(held.claim.id)
             raise
         finally:
-            self._ended(held.recipient, outcome)
+            self._load.ended(held.recipient, outcome, monotonic())
+        return isinstance(outcome, Answered)
+
+    def _settlement(self, start: "_Start", made: Made) -> Settlement:
+        duration = timedelta(seconds=monotonic() - start.begin)
+        heard = self._asked_until(start.held.recipient, made.outcome), made.certificate_until
+        sent_at = None
+        if made.sent_at is not None:
+            sent_at = start.at + timedelta(seconds=made.sent_at - start.begin)
+        return Settlement(start.held.claim, made.outcome, start.at, duration, *heard, sent_at)
 
     def _asked_until(self, recipient: Recipient, outcome: Outcome) -> datetime | None:
         """Until when the answer asked for nothing more, which is heeded from now on."""
@@ -356,10 +384,8 @@ class Dispatcher:
             self._unwanted += [held.claim for held in later]
         return until
 
-    def _ended(self, recipient: Recipient, outcome: Outcome) -> None:
-        """Its place is taken again at once; the outcome is settled with what else ends soon."""
-        self._load.ended(recipient, outcome, monotonic())
-        self._start_what_can()
+    def _has_ended(self, recipient: Recipient) -> None:
+        """Have the outcome of an attempt settled, with what else ends soon, and more claimed."""
         is_short = recipient.webhook_id in self._roster and not self._ahead.has(
             recipient.webhook_id
         )
@@ -368,3 +394,12 @@ class Dispatcher:
         elif self._gathering is None:
             loop = asyncio.get_running_loop()
             self._gathering = loop.call_later(_SETTLED_WITHIN, self._news.set)
+
+
+class _Start(NamedTuple):
+    """An attempt that has a place."""
+
+    held: Held
+    vault: OpenedOnce
+    at: datetime
+    begin: float  # the same, by the monotonic clock

@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import Webhook as StandardWebhook
 
 from core.domain import payload as payload_module
 from core.domain.choices import Chosen, Format
-from core.domain.delivery import ErrorKind, Outcome, Schedule, Status
+from core.domain.delivery import ErrorKind, Outcome, Schedule, Status, Unsendable
 from core.domain.events import EventType
 from core.domain.own_headers import parse_headers
 from core.domain.signing import SIGNATURE_HEADER, build_body
@@ -41,6 +41,7 @@ from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from tasks import attempt, database_thread, dispatcher, gates, last_looks, writer
 from tasks.ahead import Held
+from tasks.attempt import Attempts, Made, OpenedOnce
 from tasks.dispatcher import Dispatcher
 from tasks.last_looks import LastLooks
 from tasks.shares import Limits
@@ -595,6 +596,57 @@ def test_a_claim_whose_lease_ran_out_before_the_first_byte_is_not_sent(
     pass_time(monkeypatch, lambda: stood_still)
     tally = run(server, scene, lambda: make_dispatcher(vault))
     assert (len(asked), len(server.requests), tally.attempts) == (2, 1, 1)
+
+
+def test_attempts_that_end_at_once_in_one_place_let_others_have_their_turn(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn, turns = 0, list[int]()
+
+    async def damaged(*_: object) -> Made:
+        turns.append(turn)
+        return Made(Unsendable("the stored event was damaged"))
+
+    def count_turns() -> None:
+        nonlocal turn
+        turn += 1
+        asyncio.get_running_loop().call_soon(count_turns)
+
+    async def main() -> Tally:
+        count_turns()
+        passing = make_dispatcher(vault, limits=Limits(1, 1, 1))
+        tally = await passing.drain(lambda: NOON)
+        await passing.close()
+        return tally
+
+    monkeypatch.setattr(gates, "_SAMPLE", 0.0)  # so that more is claimed than there are places
+    monkeypatch.setattr(Attempts, "make", damaged)
+    add_webhook(vault, business)
+    for _ in range(10):
+        publish_ticket(business)
+    assert asyncio.run(main()).abandoned == 10
+    assert len(set(turns)) == 10
+
+
+def test_an_attempt_that_breaks_leaves_its_place_to_the_next(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, broken = Attempts.make, list[Held]()
+
+    async def breaks_at_first(self: Attempts, held: Held, opened: OpenedOnce) -> Made:
+        if not broken:
+            broken.append(held)
+            raise RuntimeError
+        return await make(self, held, opened)
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        for _ in range(3):
+            publish_ticket(business)
+
+    monkeypatch.setattr(Attempts, "make", breaks_at_first)
+    tally = run(Server(), scene, lambda: make_dispatcher(vault, limits=Limits(1, 1, 1)))
+    assert tally == Tally(events=3, attempts=2, delivered=2)
 
 
 def test_a_queue_that_hangs_holds_no_delivery_up(
