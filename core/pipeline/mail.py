@@ -66,7 +66,8 @@ def _queue(reader: MailAddress, kind: str, letter: Letter, now: datetime, lasts:
 
 def next_mail() -> datetime | None:
     """When a mail is due next; None where none waits."""
-    waiting = Mail.select(Mail.due_at).where(~Mail.due_at.is_null()).order_by(Mail.due_at).limit(1)
+    waits = Mail.due_at.is_null(is_null=False)  # in the words of its index
+    waiting = Mail.select(Mail.due_at).where(waits).order_by(Mail.due_at).limit(1)
     with connection():
         moment: datetime | None = waiting.scalar()
     return moment

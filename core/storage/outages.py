@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from peewee import fn
+from peewee import OP, Expression, fn
 
 from core.domain.delivery import Recovery, Status
 from core.domain.outage import Outage
 from core.storage.database import is_postgres, one_of, proxy
-from core.storage.literals import is_true
+from core.storage.literals import is_true, off_index
 from core.storage.models import Attempt, Business, Delivery, TimeField, Webhook, entitled, row_lock
 
 _time = TimeField()
@@ -88,13 +88,14 @@ def recovering_webhooks(limit: int) -> dict[int, datetime | None]:
     """Up to `limit` webhooks whose address is back, and up to when each has had deliveries queued
     again. Their rows are locked; those that another worker has locked are left out.
     """
+    is_served = Business.select(Business.id).where(entitled())
     query = (
         Webhook.select(Webhook.id, Webhook.recovered_to)
         .where(
             is_true(Webhook.is_recovering)
             & ~Webhook.up_since.is_null()
             & Webhook.deleted_at.is_null()
-            & Webhook.business.in_(Business.select(Business.id).where(entitled()))
+            & Expression(off_index(Webhook.business), OP.IN, is_served)
         )
         .order_by(Webhook.id)
         .limit(limit)

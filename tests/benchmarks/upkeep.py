@@ -24,8 +24,7 @@ from core.domain.events import EventType
 from core.intake import publish, sync
 from core.pipeline.fan_out import fan_out
 from core.storage.clock import utc_now as now
-from core.storage.database import open_database, proxy, release_connection, transaction
-from core.storage.due import next_due
+from core.storage.database import open_database, release_connection, transaction
 from core.storage.inserts import insert_rows
 from core.storage.models import Event, SelectedEvent, Webhook
 from tasks.wiring import make_wake, open_configured_queue
@@ -33,12 +32,14 @@ from tasks.writer import Rules, Writer
 from tests.benchmarks.stage import (
     PAYLOAD,
     SCHEDULE,
+    SHIPPED,
     cpu_of,
     found,
     new_database,
     shipped_worker,
     write_results,
 )
+from tests.support.long_history import keep_house
 from tests.support.scene import silent
 from tests.support.servers import postgres_server, redis_server
 from tests.support.waiting import wait_until
@@ -75,22 +76,22 @@ def idle(folder: Path, database: str, queue: str) -> float:
 def look_around(folder: Path, database: str, _: str) -> float:
     """How many times as long a pass takes to look around, with many webhooks that wait."""
     found(database, folder / "key", [NOBODY], 1)
-    writer = Writer(Rules(SCHEDULE), now)
+    writer = Writer(Rules(SCHEDULE, SHIPPED.recovery_window), now)
     taken = []
     for number in (FEW, MANY):
         add_waiting(number)
-        taken.append(seconds_a_pass(writer._look_around))
+        taken.append(seconds_a_pass(writer))
     few, many = taken
     return many / few
 
 
-def seconds_a_pass(look: Callable[..., object]) -> float:
+def seconds_a_pass(writer: Writer) -> float:
     """The median; the next due time is asked for after it, as a worker does."""
     taken = []
     for _ in range(PASSES):
         begin = perf_counter()
-        look(now())
-        next_due(now())
+        writer._look_around(now())
+        writer._next_due()
         taken.append(perf_counter() - begin)
     return statistics.median(taken)
 
@@ -104,7 +105,7 @@ def add_waiting(number: int) -> None:
     row = (first.business_id, first.url, bytes(first.secret), now(), now(), tomorrow)
     with transaction():
         insert_rows(Webhook, columns, [row] * number)
-    proxy.execute_sql("ANALYZE")
+    keep_house()
 
 
 def publication(folder: Path, database: str, queue: str) -> Figures:

@@ -9,14 +9,16 @@ import pytest
 from core.domain.delivery import Recovery, Status, Unsendable
 from core.domain.events import EventType
 from core.pipeline import leases, settling
+from core.pipeline.alerts import next_look, tell_some
 from core.pipeline.fan_out import fan_out
+from core.pipeline.mail import next_mail
 from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
 from core.storage import due
 from core.storage.database import proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.inserts import insert_rows
-from core.storage.models import Delivery, Event, SelectedEvent, Webhook
+from core.storage.models import Delivery, Event, Mail, SelectedEvent, Webhook
 from core.storage.vault import Vault
 from tests.core.pipeline import test_growth
 from tests.core.pipeline.test_growth import watched
@@ -59,12 +61,19 @@ def test_what_waits_for_later_costs_a_pass_nothing(
     webhooks = many_webhooks(business, 2_000)
     a_delivery_each(business, webhooks, status=Status.PENDING, due_at=later)
     Webhook.update(ready_at=later).execute()
+    mailed = {"business": business, "login": "marie", "kind": "failing", "address": "m@a.example"}
+    mailed |= {"created_at": NOON, "until": NOON, "sent_at": NOON}
+    with transaction():
+        Mail.insert_many([mailed] * 2_000).execute()
     keep_house()
-    monkeypatch.setattr(test_growth, "BIG", {*test_growth.BIG, "webhook"})
+    monkeypatch.setattr(test_growth, "BIG", {*test_growth.BIG, "webhook", "mail"})
     with watched(monkeypatch) as reads:
+        assert not tell_some(90 * DAY, NOON)
         assert waiting_webhooks(NOON) == []
         assert next_due(NOON) == later
         assert fan_out(500, NOON).is_all
+        assert not recover_some(500, DAY, NOON)
+        assert (next_look(), next_mail()) == (None, None)
     most, statement = max(reads)
     assert most < A_SCAN, statement
 
