@@ -37,7 +37,7 @@ from core.intake import queue_for
 from core.pipeline.mail import queue_alert, readers_of
 from core.pipeline.steps import Step, passed
 from core.storage.database import connection, one_of, transaction
-from core.storage.literals import is_true
+from core.storage.literals import has_value, is_true
 from core.storage.models import (
     MICROSECOND,
     Alert,
@@ -80,7 +80,7 @@ def next_look() -> datetime | None:
     """When a webhook is to be looked at next; None where none is."""
     earliest = (
         Webhook.select(Webhook.look_at)
-        .where(Webhook.look_at.is_null(is_null=False))  # in the words of its index
+        .where(has_value(Webhook.look_at))
         .order_by(Webhook.look_at)
         .limit(1)
     )
@@ -178,7 +178,7 @@ class _Row(NamedTuple):
 def _due(now: datetime) -> Any:
     columns = [getattr(Webhook, name) for name in _Row._fields if name != "business_id"]
     columns.insert(1, Webhook.business)
-    is_due = Webhook.look_at.is_null(is_null=False) & (Webhook.look_at <= now)
+    is_due = has_value(Webhook.look_at) & (Webhook.look_at <= now)
     return Webhook.select(*columns).where(is_due).order_by(Webhook.look_at).limit(_AT_ONCE)
 
 

@@ -12,6 +12,7 @@ from core.domain.alerts import Edge
 from core.domain.language import Language
 from core.domain.mail import ALERT_LASTS, CODE, CODE_LASTS, Letter, alert_letter
 from core.storage.database import connection, one_of, transaction
+from core.storage.literals import has_value
 from core.storage.models import (
     Mail,
     MailAddress,
@@ -45,7 +46,7 @@ def queue_code(reader: MailAddress, now: datetime) -> None:
     """Queue the mail with a code. The letter is written only when it is sent, so the code is kept
     nowhere. Earlier mails would have the same code: they are given up.
     """
-    older = _of_address(reader) & (Mail.kind == CODE) & ~Mail.due_at.is_null()
+    older = _of_address(reader) & (Mail.kind == CODE) & has_value(Mail.due_at)
     Mail.update(given_up(NOT_WANTED)).where(older).execute()
     _queue(reader, CODE, Letter("", ""), now, CODE_LASTS)
 
@@ -66,7 +67,7 @@ def _queue(reader: MailAddress, kind: str, letter: Letter, now: datetime, lasts:
 
 def next_mail() -> datetime | None:
     """When a mail is due next; None where none waits."""
-    waits = Mail.due_at.is_null(is_null=False)  # in the words of its index
+    waits = has_value(Mail.due_at)
     waiting = Mail.select(Mail.due_at).where(waits).order_by(Mail.due_at).limit(1)
     with connection():
         moment: datetime | None = waiting.scalar()

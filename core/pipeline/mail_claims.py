@@ -15,6 +15,7 @@ from core.pipeline.leases import LEASE
 from core.pipeline.mail import NOT_WANTED, given_up, is_an_owners
 from core.pipeline.steps import Step, passed
 from core.storage.database import transaction
+from core.storage.literals import has_value
 from core.storage.models import Business, Mail, MailAddress, entitled, row_lock
 
 _MOST_INTERRUPTIONS = 10
@@ -48,7 +49,7 @@ def claim_mail(now: datetime, lease_for: timedelta = LEASE) -> MailClaim | None:
 
 
 def _claim(now: datetime, lease_for: timedelta) -> MailClaim | None:
-    is_due = ~Mail.due_at.is_null() & (Mail.due_at <= now)
+    is_due = has_value(Mail.due_at) & (Mail.due_at <= now)
     while True:
         with transaction():
             first = Mail.select().where(is_due).order_by(Mail.due_at, Mail.id).limit(1)

@@ -20,6 +20,7 @@ from core.storage.database import one_of, transaction
 from core.storage.free_space import give_back
 from core.storage.kept_back import forget_kept_back
 from core.storage.leased import abandoned
+from core.storage.literals import has_value
 from core.storage.models import (
     EPOCH,
     Attempt,
@@ -155,7 +156,7 @@ def _give_up_some(webhook_id: int, before: datetime, now: datetime) -> bool:
             .where(
                 (Delivery.webhook == webhook_id)
                 & Delivery.status.in_(WAITING)
-                & ~Delivery.due_at.is_null()
+                & has_value(Delivery.due_at)
                 & (Delivery.created_at < before)
                 & (Delivery.lease.is_null() | (Delivery.due_at < now))
             )

@@ -3,7 +3,7 @@
 An engine uses a partial index only where the statement has the very literal of that index.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from peewee import SQL, Expression, NodeList
 
@@ -17,6 +17,11 @@ FALSE = SQL("FALSE")
 def is_true(flag: Any) -> Expression:
     """Whether a column is true."""
     return flag == SQL("TRUE")
+
+
+def has_value(column: Any) -> Expression:
+    """Whether a column has one; SQLite does not see that `NOT … IS NULL` says the same."""
+    return cast("Expression", column.is_null(is_null=False))
 
 
 def has_status(status: Status) -> Expression:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from peewee import fn
 
 from core.storage.database import one_of
+from core.storage.literals import has_value
 from core.storage.models import Delivery, Event
 
 
@@ -32,7 +33,7 @@ def parked_deliveries(webhook_ids: Collection[int]) -> dict[int, Parked]:
         Delivery.select(Delivery.webhook, fn.COUNT(Delivery.id), fn.MIN(Delivery.created_at))
         .where(
             one_of(Delivery.webhook, webhook_ids)
-            & ~Delivery.due_at.is_null()
+            & has_value(Delivery.due_at)
             & ~fn.EXISTS(on_purpose)
         )
         .group_by(Delivery.webhook)

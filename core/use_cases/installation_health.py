@@ -9,7 +9,7 @@ from core.domain.delivery import Status
 from core.pipeline.heartbeat import TICK
 from core.storage.bisection import first_id_since
 from core.storage.database import connection
-from core.storage.literals import FALSE, has_error
+from core.storage.literals import FALSE, has_error, has_value
 from core.storage.models import (
     Attempt,
     Business,
@@ -160,7 +160,7 @@ def held_webhooks(now: datetime) -> list[tuple[int, datetime]]:
 
 def mail_vitals(now: datetime) -> MailVitals:
     """What is to be mailed and could not be; what nobody wanted any more is no trouble."""
-    waits = ~Mail.due_at.is_null()
+    waits = has_value(Mail.due_at)
     has_failed = has_error() & (Mail.created_at > now - _DAY)
     with connection():
         waiting = Mail.select().where(waits).count()
