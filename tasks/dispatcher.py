@@ -41,7 +41,7 @@ from tasks.writer import Rules, Wish, Writer, Written
 log = logging.getLogger(__name__)
 
 _ROSTER_FOR = 1.0  # seconds until webhooks that have become due are looked for again
-_SETTLED_WITHIN = 0.02  # seconds in which what has ended is gathered, while more is in flight
+_SETTLED_WITHIN = 0.05  # seconds in which what has ended is gathered, while more is in flight
 _PLACES_AT_A_TIME = 2  # a claim is for so many times those there are: while it takes, they are used
 _START_WITHIN = 1 / 6  # of a lease: what is claimed is started by then, or given back
 
