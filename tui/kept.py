@@ -1,6 +1,7 @@
 """What was kept in English, by workers or in a schema, said again in the reader's language."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from core.domain.catalogue import ALWAYS
@@ -15,11 +16,17 @@ def said_again(text: str) -> str:
     """The text itself where it is none of ours."""
     if spoken() is Language.ENGLISH:
         return text
-    for template in _TEMPLATES:
+    told = said_as(text, _TEMPLATES)
+    return told if told != text else _(text)
+
+
+def said_as(text: str, templates: Iterable[str]) -> str:
+    """The text as the first of these that may have made it says it; itself where none has."""
+    for template in templates:
         found = _pattern(template).fullmatch(text)
         if found is not None:
             return _(template).format(**found.groupdict())
-    return _(text)
+    return text
 
 
 @cache

@@ -4,6 +4,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tui.language import _
+
 
 def print_until_enter(text: str, width: int) -> None:
     """Print `text`, which is one line, on a terminal of so many columns until Enter is pressed.
@@ -11,8 +13,9 @@ def print_until_enter(text: str, width: int) -> None:
     It does not stay there: who quits later would leave it behind for all to see.
     """
     with _ctrl_c_as_enter():
+        goes_back = _("Enter goes back.")
         print(f"\n{text}\n")  # noqa: T201 - that it is printed is the point
-        input("Enter goes back. ")
+        input(f"{goes_back} ")
     lines = 3 + -(-len(text) // width)
     print(f"\x1b[{lines}A\r\x1b[J", end="", flush=True)  # noqa: T201 - to the terminal too
 

@@ -52,6 +52,7 @@ def test_a_sentence_begins_and_ends_alike(language: Language) -> None:
         for translated_as in _said(message)
         if message.id
         for sentence in _english(message)[:1]
+        if " " in sentence  # a word may be shortened to one that ends with a full stop
         if _ends(sentence) != _ends(translated_as)
     ]
     assert differing == []

@@ -221,13 +221,13 @@ _KEYS = {
 class OnePage(WebhooksApp):
     """The app with one page on top of a business, whichever way an owner would get there."""
 
-    def __init__(self, desk: Desk, page: Page) -> None:
+    def __init__(self, desk: Desk, make_page: Callable[[], Page]) -> None:
         super().__init__(desk)
-        self._page = page
+        self.make_page = make_page
 
     def first_page(self) -> Page:
         self.business_id, self.business_name = 1, "Chez Marie"
-        return self._page
+        return self.make_page()
 
 
 def play(

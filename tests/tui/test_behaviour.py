@@ -350,7 +350,7 @@ class TestMakingAWebhook:
 @of_the_screen
 class TestTheSecret:
     def test_what_is_pasted_back_is_compared(self, desk: Desk) -> None:
-        app = OnePage(desk, ShownSecret(1, URL, SECRET, is_new=True))
+        app = OnePage(desk, lambda: ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "tab", typed("wrong1"))
@@ -361,7 +361,7 @@ class TestTheSecret:
         play(app, script)
 
     def test_it_is_not_left_at_one_careless_key(self, empty: Desk) -> None:
-        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+        app = OnePage(empty, lambda: ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "q")
@@ -376,7 +376,7 @@ class TestTheSecret:
     def test_what_is_pasted_is_checked_wherever_the_focus_is(
         self, desk: Desk, focus: tuple[str, ...]
     ) -> None:
-        app = OnePage(desk, ShownSecret(1, URL, SECRET, is_new=True))
+        app = OnePage(desk, lambda: ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, *focus)
@@ -391,7 +391,7 @@ class TestTheSecret:
 
     @pytest.mark.parametrize("key", ["q", "Q", "ctrl+q", "escape"])
     def test_every_way_out_asks_until_it_is_confirmed(self, empty: Desk, key: str) -> None:
-        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+        app = OnePage(empty, lambda: ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, key)
@@ -403,7 +403,7 @@ class TestTheSecret:
         assert app.return_code == 0
 
     def test_confirmed_it_is_left_at_once(self, desk: Desk) -> None:
-        app = OnePage(desk, ShownSecret(1, URL, SECRET, is_new=True))
+        app = OnePage(desk, lambda: ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             app.post_message(Paste(SECRET.reveal()))
@@ -414,7 +414,7 @@ class TestTheSecret:
         assert app.return_code == 0
 
     def test_control_c_ends_nothing_and_says_so(self, desk: Desk) -> None:
-        app = OnePage(desk, ShownSecret(1, URL, SECRET, is_new=True))
+        app = OnePage(desk, lambda: ShownSecret(1, URL, SECRET, is_new=True))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "ctrl+c", "ctrl+c")
@@ -429,7 +429,7 @@ class TestTheSecret:
 
     def test_the_clipboard_is_only_asked(self, empty: Desk, monkeypatch: Any) -> None:
         monkeypatch.setenv("TERM", "tmux-256color")
-        app = OnePage(empty, ShownSecret(1, URL, SECRET, is_new=True))
+        app = OnePage(empty, lambda: ShownSecret(1, URL, SECRET, is_new=True))
         written: list[str] = []
 
         async def script(pilot: Pilot[None]) -> None:
@@ -1192,7 +1192,7 @@ class TestLivingAndDying:
             asked.append(answers)
             return make_desk(vault, Actor(None, "test"))
 
-        app = OnePage(empty, SetUp(set_up))
+        app = OnePage(empty, lambda: SetUp(set_up))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, typed("Chez Marie"), "tab", "tab", "down", "down", "ctrl+s")
@@ -1203,7 +1203,7 @@ class TestLivingAndDying:
         assert asked[0][1] == "express"
 
     def test_the_field_that_is_empty_is_gone_to(self, empty: Desk) -> None:
-        app = OnePage(empty, SetUp(lambda *_: empty))
+        app = OnePage(empty, lambda: SetUp(lambda *_: empty))
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "tab", "tab", "enter")

@@ -37,7 +37,7 @@ def test_one_of_one_cell_tells_that_some_failed_or_that_nothing_arrived() -> Non
     *_, lowest, _, failed, times = drawn(40)
     assert lowest == "   ┤" + " " * 20 + "▁██"
     assert failed == " ×  " + " " * 22 + "!×"
-    assert times.endswith("now")
+    assert times.endswith("07:00 now")
 
 
 def test_the_least_that_arrived_is_seen() -> None:

@@ -119,8 +119,8 @@ def test_another_look_of_the_same_text_differs() -> None:
 
 def test_in_each_theme_it_stands_there_too_until_it_is_chosen() -> None:
     usual = _snapshot("test_screen[webhooks]")
-    page = _page(_picture(usual, None, in_themes={"dark": usual.replace("FAILING", "DARKER!")}))
-    assert "<option>dark</option>" in page
+    page = _page(_picture(usual, None, looks={"dark": usual.replace("FAILING", "DARKER!")}))
+    assert '<option value="dark">theme dark</option>' in page
     assert 'class="panes terminal"' in page
     assert page.index('class="panes dark"') < page.index("DARKER!")
     assert "nothing changed" in page

@@ -103,8 +103,11 @@ def test_nor_do_the_screens_for_a_name_or_a_sentence(attacked: Desk, vault: Vaul
     secret = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
     for app in (
         WebhooksApp(make_desk(vault)),
-        OnePage(attacked, Notice(ALL_OF_THEM)),
-        OnePage(attacked, ShownSecret(1, f"https://x.example/{ALL_OF_THEM}", secret, is_new=True)),
+        OnePage(attacked, lambda: Notice(ALL_OF_THEM)),
+        OnePage(
+            attacked,
+            lambda: ShownSecret(1, f"https://x.example/{ALL_OF_THEM}", secret, is_new=True),
+        ),
     ):
 
         async def script(pilot: Pilot[None], app: WebhooksApp = app) -> None:

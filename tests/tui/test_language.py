@@ -37,7 +37,7 @@ def test_a_login_chooses_its_language(desk: Desk) -> None:
     async def choose(pilot: Pilot[None]) -> None:
         await press(pilot, "comma", "G", "space", "space")  # English, then French
         assert says(app, "Langue français")
-        assert says(app, "✓ Retenu avec votre compte.")
+        assert says(app, "✓ Enregistré avec votre compte.")
         await press(pilot, "q")
         assert says(app, "1 sur 3 est en échec.")
 

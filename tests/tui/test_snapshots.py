@@ -180,19 +180,24 @@ def test_database_that_fails(
     assert snap_compare(app, run_before=break_it)
 
 
+def _secret() -> ShownSecret:
+    return ShownSecret(1, "https://pay.example.net/hook", SECRET, is_new=True)
+
+
 def test_secret_shown(empty: Desk, snap_compare: Snap) -> None:
-    page = ShownSecret(1, "https://pay.example.net/hook", SECRET, is_new=True)
-    assert snap_compare(OnePage(empty, page), run_before=keys())
+    assert snap_compare(OnePage(empty, _secret), run_before=keys())
 
 
 def test_secret_small(empty: Desk, snap_compare: Snap) -> None:
-    page = ShownSecret(1, "https://pay.example.net/hook", SECRET, is_new=True)
-    assert snap_compare(OnePage(empty, page), run_before=keys(), terminal_size=SMALL)
+    assert snap_compare(OnePage(empty, _secret), run_before=keys(), terminal_size=SMALL)
 
 
 def test_secret_regenerated_and_checked_wrongly(empty: Desk, snap_compare: Snap) -> None:
-    page = ShownSecret(1, "https://pay.example.net/hook", SECRET, is_new=False)
-    assert snap_compare(OnePage(empty, page), run_before=keys("2", "tab", typed("aaaaaa")))
+    def regenerated() -> ShownSecret:
+        return ShownSecret(1, "https://pay.example.net/hook", SECRET, is_new=False)
+
+    app = OnePage(empty, regenerated)
+    assert snap_compare(app, run_before=keys("2", "tab", typed("aaaaaa")))
 
 
 def test_businesses(desk: Desk, snap_compare: Snap) -> None:
@@ -232,8 +237,8 @@ def test_activity_before_the_first_delivery(empty: Desk, vault: Vault, snap_comp
 
 def test_set_up(empty: Desk, vault: Vault, snap_compare: Snap, monkeypatch: Any) -> None:
     monkeypatch.setenv("LOGNAME", "marie")
-    page = SetUp(lambda *_: make_desk(vault))
-    assert snap_compare(OnePage(empty, page), run_before=keys("ctrl+s"))
+    app = OnePage(empty, lambda: SetUp(lambda *_: make_desk(vault)))
+    assert snap_compare(app, run_before=keys("ctrl+s"))
 
 
 def test_waiting_while_no_worker_ticks(desk: Desk, snap_compare: Snap) -> None:

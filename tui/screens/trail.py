@@ -7,9 +7,11 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core.domain.actors import OPERATOR
 from core.domain.language import N_
 from core.use_cases import queries
 from core.use_cases.queries import TrailRow
+from tui.kept import said_as
 from tui.language import _, moment_width
 from tui.list_page import ListPage
 from tui.untrusted import cell, shortened
@@ -71,7 +73,7 @@ class Trail(ListPage):
         return [line for line in lines if self.wanted in " ".join(line).lower()]
 
     def _line(self, row: TrailRow) -> tuple[str, ...]:
-        return (self.desk.moment(row.at), row.actor, row.origin, _action(row), _about(row))
+        return (self.desk.moment(row.at), _who(row), row.origin, _action(row), _about(row))
 
 
 def _columns() -> tuple[Column, ...]:
@@ -119,8 +121,59 @@ def _action(row: TrailRow) -> str:
     return _(_ACTIONS.get(row.action, row.action))
 
 
+_ABOUT = {
+    "sample sent": (N_("{event} to {url}"),),
+    "recovered": (N_("{count} deliveries since {when}"),),
+    "member added": (N_("{login}, owner"), N_("{login}, manager"), N_("{login}, staff")),
+}
+"""What the trail has beside an action, where it is more than a name."""
+
+_LISTED = {
+    "business changed": (N_("edition {edition}"), N_("option True"), N_("option False")),
+    "exported": (
+        N_("since {when}"),
+        N_("until {when}"),
+        N_("after {cursor}"),
+        N_("event {event}"),
+        N_("undelivered {webhook}"),
+    ),
+}
+"""The same, where it is a list."""
+
+_CHOICES = (
+    N_("name {name}"),
+    N_("no name"),
+    N_("format {format}"),
+    N_("language {language}"),
+    N_("standard webhooks on"),
+    N_("no standard webhooks"),
+    N_("headers {names}"),
+    N_("no headers"),
+    N_("new value of {name}"),
+    N_("only {conditions}"),
+    N_("no only"),
+    N_("pace {pace}"),
+    N_("no pace"),
+    N_("alerts on"),
+    N_("no alerts"),
+)
+"""The list of what a webhook chose, as `core.domain.choices.changes` writes it."""
+
+
+def _who(row: TrailRow) -> str:
+    return _(N_("operator")) if row.actor == OPERATOR else row.actor
+
+
 def _about(row: TrailRow) -> str:
-    return f"{row.subject}: {row.detail}" if row.detail else row.subject
+    subject = _part_by_part(
+        said_as(row.subject, _ABOUT.get(row.action, ())), _LISTED.get(row.action, ())
+    )
+    return f"{subject}: {_part_by_part(row.detail, _CHOICES)}" if row.detail else subject
+
+
+def _part_by_part(listed: str, templates: Iterable[str]) -> str:
+    """What an owner typed may have a comma too; its pieces stay as they are."""
+    return ", ".join(said_as(part, templates) for part in listed.split(", "))
 
 
 def _cells(date: Text, who: Text, where: Text, *told: Text) -> tuple[Text, ...]:

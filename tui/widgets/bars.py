@@ -1,6 +1,6 @@
 """The rows around every screen: where am I, what just happened, what can I press."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import NamedTuple
@@ -20,7 +20,11 @@ from tui.untrusted import shortened, untrusted
 _LEAST_NAME = 8  # cells in which a webhook's name still tells something
 _MARKS = {"!": ".bad", "✓": ".good"}  # before what is told
 _STAYS = 5.0  # seconds that what was told stays, whatever is pressed meanwhile
+_GAPS = ("  ", " ")  # between two keys; the second is enough where it makes all of them fit
 _LEAST_WAY = 24  # cells that are left for the way here, before the right goes
+
+
+_Key = tuple[str, Binding]  # what it is called on the screen, and what it does
 
 
 class _Part(NamedTuple):
@@ -153,17 +157,21 @@ class Keys(Static):
             self.refresh()
 
     def render(self) -> Content:
-        """The common ones always, of the screen's own as many as fit; the help has them all."""
-        common = [(self._key_name(binding), binding) for binding in self._common]
-        own = [(self._key_name(binding), binding) for binding in self._own]
-        room = self.size.width + 1 - sum(_width(*each) for each in common)
-        shown = []
-        for each in own:
-            room -= _width(*each)
-            if room < 0:
-                break
-            shown.append(each)
-        return Content.assemble(" ", *(_key(*each) for each in [*shown, *common]))
+        """All of them, closer together where that is needed; where not even that helps, the common
+        ones always and of the screen's own as many as fit. The help has them all.
+        """
+        own, common = map(self._named, (self._own, self._common))
+        all_of_them = [*own, *common]
+        room = self.size.width - 1
+        for gap in _GAPS:
+            if _taken(all_of_them, gap) <= room:
+                return _row(all_of_them, gap)
+        while own and _taken([*own, *common], _GAPS[0]) > room:
+            own.pop()
+        return _row([*own, *common], _GAPS[0])
+
+    def _named(self, bindings: Iterable[Binding]) -> list[_Key]:
+        return [(self._key_name(binding), binding) for binding in bindings]
 
     def _key_name(self, binding: Binding) -> str:
         """Where letters are typed, the one of its keys that is none, if there is one."""
@@ -197,11 +205,16 @@ def key_name(key: str) -> str:
     return _("space") if key == "space" else _NAMES.get(key, key.replace("ctrl+", "^"))
 
 
-def _width(name: str, binding: Binding) -> int:
-    return cell_len(f"{name} {binding.description}  ")
+def _taken(keys: Sequence[_Key], gap: str) -> int:
+    """Cells of them side by side."""
+    told = (f"{name} {binding.description}" for name, binding in keys)
+    return cell_len(gap.join(told))
+
+
+def _row(keys: Sequence[_Key], gap: str) -> Content:
+    return Content.assemble(" ", *(_key(*each) + gap for each in keys))
 
 
 def _key(name: str, binding: Binding) -> Content:
     click = Style.from_meta({"@click": f"screen.{binding.action}"})
-    told = Content.assemble((name, ".press"), f" {binding.description}").stylize(click)
-    return told + "  "
+    return Content.assemble((name, ".press"), f" {binding.description}").stylize(click)

@@ -106,4 +106,5 @@ def _times(hours: Sequence[Hour], each: int, begin: datetime) -> Content:
     for at in range(0, len(hours), _TICK_EVERY):
         told = f"{told:<{LABELS + at * each}}{begin + at * _HOUR:%H:%M}"
     now = _("now")
-    return Content(f"{told:<{LABELS + len(hours) * each - len(now)}}{now}")
+    end = max(LABELS + len(hours) * each, len(told) + 1 + len(now))
+    return Content(told + now.rjust(end - len(told)))

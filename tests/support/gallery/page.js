@@ -2,7 +2,7 @@
 const search = document.querySelector("input[type=search]");
 const onlyDiffering = document.querySelector("input[type=checkbox]");
 const size = document.querySelector("input[type=range]");
-const theme = document.querySelector("select");
+const look = document.querySelector("select");
 const said = document.querySelector("output");
 const figures = [...document.querySelectorAll("figure")];
 const words = new Map(figures.map((figure) => [figure, wordsOf(figure)]));
@@ -40,13 +40,13 @@ function go(step) {
   said.textContent = `${next + 1} of ${differing.length} that differ`;
 }
 
-function nextTheme() {
-  theme.selectedIndex = (theme.selectedIndex + 1) % theme.options.length;
-  showTheme();
+function nextLook() {
+  look.selectedIndex = (look.selectedIndex + 1) % look.options.length;
+  showLook();
 }
 
-function showTheme() {
-  document.body.dataset.theme = theme.value;
+function showLook() {
+  document.body.dataset.look = look.value;
 }
 
 document.addEventListener("keydown", (event) => {
@@ -57,7 +57,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.key === "n") go(1);
   else if (event.key === "p") go(-1);
-  else if (event.key === "t") nextTheme();
+  else if (event.key === "t") nextLook();
   else if (event.key === "/") search.focus();
   else return;
   event.preventDefault();
@@ -67,6 +67,6 @@ for (const button of document.querySelectorAll("button"))
   button.addEventListener("click", () => go(Number(button.value)));
 search.addEventListener("input", filter);
 onlyDiffering.addEventListener("change", filter);
-theme.addEventListener("change", showTheme);
+look.addEventListener("change", showLook);
 size.addEventListener("input", () => document.body.style.setProperty("--cell", size.value + "px"));
 filter();

@@ -13,6 +13,15 @@ from typing import TextIO
 from tests.support.gallery.redraw import Drawing, NotADrawing, differing, draw, read
 
 _HERE = Path(__file__).parent
+LOOKS = {
+    "dark": "theme dark",
+    "light": "theme light",
+    "none": "theme none",
+    "ascii": "in ASCII",
+    "fr": "français",
+    "nl": "Nederlands",
+}
+"""How else a screen is shown, by the names of what is chosen, and as the page says it."""
 _WORDS = {"same": "", "changed": "Changed", "new": "New"}
 
 
@@ -28,7 +37,7 @@ class Picture:
     detail: str  # the test's docstring
     old: str | None  # the snapshot, where there is one
     new: str | None  # None where it looks like the snapshot
-    in_themes: dict[str, str] = field(default_factory=dict)  # the same in the others, by name
+    looks: dict[str, str] = field(default_factory=dict)  # the same otherwise, by one of LOOKS
 
     @property
     def state(self) -> str:
@@ -56,7 +65,7 @@ def _frame(pictures: Sequence[Picture], broken: Sequence[str]) -> str:
         count=_count(pictures),
         contents="".join(_links(pictures)),
         broken=_broken(broken),
-        themes="".join(_themes(pictures)),
+        looks="".join(_looks(pictures)),
     )
 
 
@@ -80,9 +89,11 @@ def _links(pictures: Sequence[Picture]) -> Iterator[str]:
         yield f'<li><a href="#s{number}">{escape(_title(screen))}{dot}</a></li>'
 
 
-def _themes(pictures: Sequence[Picture]) -> Iterator[str]:
-    for theme in dict.fromkeys(name for picture in pictures for name in picture.in_themes):
-        yield f"<option>{escape(theme)}</option>"
+def _looks(pictures: Sequence[Picture]) -> Iterator[str]:
+    drawn = {name for picture in pictures for name in picture.looks}
+    for name, told in LOOKS.items():
+        if name in drawn:
+            yield f'<option value="{name}">{told}</option>'
 
 
 def _broken(tests: Sequence[str]) -> str:
@@ -124,9 +135,10 @@ def _figure(picture: Picture) -> Iterator[str]:
     if picture.new is not None:
         yield _pane("Now", new, picture.title, marked)
     yield f"</div>{_difference(old, new, marked) if picture.state == 'changed' else ''}"
-    for theme, svg in picture.in_themes.items():
-        pane = _pane("", _drawing(svg), f"{picture.title}, {theme}", [])
-        yield f'<div class="panes {escape(theme)}">{pane}</div>'
+    for name, told in LOOKS.items():
+        if name in picture.looks:
+            pane = _pane("", _drawing(picture.looks[name]), f"{picture.title}, {told}", [])
+            yield f'<div class="panes {name}">{pane}</div>'
     yield "</figure>\n"
 
 

@@ -5,11 +5,13 @@ the run ends. What is in it is taken over at once: that leaves nothing for its o
 shows only what differs, and the environment with it.
 """
 
+import asyncio
 import inspect
 import pickle
 import sys
-from collections.abc import Callable, Generator
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,15 @@ import pytest
 from pytest_textual_snapshot import node_to_report_path
 from textual.pilot import Pilot
 
-from core.use_cases.settings import Theme
+from core.domain.language import Language
+from core.use_cases.settings import Glyphs, Theme
+from tests.support.catalogues import TRANSLATED
 from tests.support.gallery.page import Picture, write
+from tests.support.showcase import OnePage
+from tui.app import WebhooksApp
 from tui.session import Session
 
+Script = Callable[[Pilot[None]], Awaitable[None]]
 _OTHER_THEMES = (Theme.DARK, Theme.LIGHT, Theme.NONE)
 PAGE = Path("build/gallery.html")
 _PROPERTY = "picture"  # of a test's report, which comes here from the process that ran the test
@@ -37,35 +44,64 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def _noting(test: pytest.Function, compare: Callable[..., bool]) -> Callable[..., bool]:
     def compare_and_note(app: Any, *args: Any, run_before: Any = None, **how: Any) -> bool:
         on_top: list[str] = []
-        in_themes: dict[str, str] = {}
+        looks: dict[str, str] = {}
 
         async def run_and_look(pilot: Any) -> None:
             if inspect.isawaitable(waited_for := run_before and run_before(pilot)):
                 await waited_for
             on_top.append(type(pilot.app.screen).__module__)
-            in_themes.update(await _in_themes(pilot))
+            looks.update(await _drawn_otherwise(pilot))
 
         is_same = compare(app, *args, run_before=run_and_look, **how)
-        test.user_properties.append((_PROPERTY, asdict(_picture(test, on_top[-1], in_themes))))
+        looks.update(_in_other_languages(app, run_before, how.get("terminal_size", (80, 24))))
+        test.user_properties.append((_PROPERTY, asdict(_picture(test, on_top[-1], looks))))
         return is_same
 
     return compare_and_note
 
 
-async def _in_themes(pilot: Pilot[None]) -> dict[str, str]:
-    """What is on the screen in every theme but the usual one, in which it is left."""
+async def _drawn_otherwise(pilot: Pilot[None]) -> dict[str, str]:
+    """What is on the screen in every other theme, and in ASCII; then it is as it was."""
     app = pilot.app
     if not isinstance(app, Session):
         return {}
-    drawn, chosen = {}, app.settings.theme
-    for theme in (*_OTHER_THEMES, chosen):
+    drawn, chosen = dict[str, str](), app.settings
+    for theme in _OTHER_THEMES:
         app.use_theme(theme)
         await pilot.pause()
-        drawn[str(theme)] = app.export_screenshot()
-    return {theme: drawn[theme] for theme in _OTHER_THEMES}
+        drawn[theme] = app.export_screenshot()
+    app.use_theme(chosen.theme)
+    app.use_glyphs(Glyphs.ASCII)
+    await pilot.pause()
+    drawn[Glyphs.ASCII] = app.export_screenshot()
+    app.use_glyphs(chosen.glyphs)
+    await pilot.pause()
+    return drawn
 
 
-def _picture(test: pytest.Function, screen: str, in_themes: dict[str, str]) -> Picture:
+def _in_other_languages(app: object, script: Script, size: tuple[int, int]) -> dict[str, str]:
+    """The same scene played again; without those that leave nothing to play it with."""
+    drawn: dict[str, str] = {}
+    if isinstance(app, WebhooksApp):
+        for language in TRANSLATED:
+            with suppress(Exception):
+                drawn[language] = asyncio.run(_played(_speaking(app, language), script, size))
+    return drawn
+
+
+def _speaking(app: WebhooksApp, language: Language) -> WebhooksApp:
+    settings = replace(app.desk.settings, language=language)
+    desk = replace(app.desk, settings=settings)
+    return OnePage(desk, app.make_page) if isinstance(app, OnePage) else WebhooksApp(desk)
+
+
+async def _played(app: WebhooksApp, script: Script, size: tuple[int, int]) -> str:
+    async with app.run_test(size=size) as pilot:
+        await script(pilot)
+        return app.export_screenshot()
+
+
+def _picture(test: pytest.Function, screen: str, looks: dict[str, str]) -> Picture:
     kept = node_to_report_path(test)
     is_same, old, new, *_, has_old = pickle.loads(kept.read_bytes())  # noqa: S301 - written above
     kept.unlink()
@@ -78,7 +114,7 @@ def _picture(test: pytest.Function, screen: str, in_themes: dict[str, str]) -> P
         detail=_first_line(test.function),
         old=str(old) if has_old else None,
         new=None if is_same else new,
-        in_themes=in_themes,
+        looks=looks,
     )
 
 
