@@ -73,3 +73,13 @@ def test_an_owner_over_ssh_chooses_it_once(failing: Installation) -> None:
     with terminal(failing.folder, *as_marie[:2]) as operators:
         operators.wait_for("FAILING")
         assert coloured(operators)
+
+
+@pytest.mark.files_only("is about the terminal")
+@pytest.mark.parametrize("term", ["linux", "vt220"])
+def test_such_a_terminal_is_sent_nothing_but_ascii(failing: Installation, term: str) -> None:
+    """Whatever the locale says, which sshd may have dropped."""
+    how = {"TERM": term, "LC_ALL": "C.UTF-8"}
+    with terminal(failing.folder, "--config", str(failing.config), **how) as shown:
+        for screen in ways(shown):
+            assert shown.written.isascii(), screen
