@@ -15,6 +15,9 @@ from core.domain.language import Language
 from core.domain.mail import parse_address, parse_smtp
 from core.errors import BadConfig, BadInput
 
+CONFIG_VARIABLE = "AURAPOS_WEBHOOKS_CONFIG"
+DEFAULT_CONFIG = Path("config.toml")
+
 Network = IPv4Network | IPv6Network
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from huey import Huey
 
-from core.config import Config, load_config, settings_of
+from core.config import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, load_config, settings_of
 from core.domain.delivery import Schedule
 from core.outbound.sender import Sender
 from core.outbound.tls import tls_context
@@ -36,8 +36,6 @@ from tasks.postman import Postman
 from tasks.shares import Limits
 from tasks.wakes import aside, register, unfailing
 from tasks.wiring import (
-    CONFIG_VARIABLE,
-    DEFAULT_CONFIG,
     make_mail_server,
     make_policy,
     open_configured_queue,

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from core.outbound.mail import MailServer
 
-CONFIG_VARIABLE = "AURAPOS_WEBHOOKS_CONFIG"
-DEFAULT_CONFIG = Path("config.toml")
-
 
 def make_policy(delivery: DeliveryConfig) -> UrlPolicy:
     return UrlPolicy(allow_http=delivery.allow_http, allow_networks=delivery.allow_networks)

@@ -15,6 +15,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -133,8 +134,11 @@ class Page(Screen[None]):
         return ()
 
     @on(events.Resize)
-    def _fit(self, event: events.Resize) -> None:
-        (columns, rows), (least_columns, least_rows) = event.size, self.least
+    def _resized(self, event: events.Resize) -> None:
+        self._fit(event.size)
+
+    def _fit(self, size: Size) -> None:
+        (columns, rows), (least_columns, least_rows) = size, self.least
         self.set_class(columns < least_columns or rows < least_rows, "too-small")
         self.set_class(columns < _NARROW, "narrow")
         self.set_class(columns >= WIDE, "wide")
@@ -249,6 +253,7 @@ class Page(Screen[None]):
     def _hold_drawing(self) -> None:
         """Until all is where it belongs: else each step on the way there is a whole screen."""
         self._held.enter_context(self.app.batch_update())
+        self._fit(self.app.size)  # before it is laid out, which would have to be done again
 
     @on(events.Unmount)
     def _let_draw(self) -> None:
@@ -258,9 +263,15 @@ class Page(Screen[None]):
         """Be drawn, now that everything is where it belongs."""
         self._let_draw()
 
+    def _compositor_refresh(self) -> None:
+        """Draw what has changed; not where all will be drawn in a moment, which would be twice."""
+        if not self._repaint_required:
+            super()._compositor_refresh()
+
     @on(events.ScreenResume)
     def _resumed(self) -> None:
-        self.call_after_refresh(self.appear)
+        # By way of the app, which lays a page out anew once it has seen that it is mounted.
+        self.call_after_refresh(self.app.call_later, self.appear)
         self.call_after_refresh(self._be_there)
         if self._is_watching:
             self._look()

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from peewee import PeeweeException
 
+from core.config import CONFIG_VARIABLE, DEFAULT_CONFIG, load_config
 from core.domain.cleaning import clean
+from core.domain.engine_url import SQLITE_PREFIX
 from core.errors import WebhooksError
-from core.storage.database import explain
-from tasks.wiring import CONFIG_VARIABLE, DEFAULT_CONFIG
-from tui.cli.output import give_up_stdout
-from tui.cli.program import Program
+from core.storage.drivers import leave_out_postgres
 
 _MODULES = {
     "authorized-keys": "authorized_keys",
@@ -47,6 +45,8 @@ _MODULES = {
 }
 """Where each command is; imported when it is called, since the parts take half a second."""
 
+_UI = {"tui", "ssh"}
+
 
 class _Commands(click.Group):
     """A group whose errors are one sentence on stderr, exit 1; 2 for usage; never a traceback."""
@@ -62,27 +62,51 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
         return list(_MODULES)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        return _command(cmd_name) if cmd_name in _MODULES else None
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        return _command(cmd_name, ctx.params.get("config_path", DEFAULT_CONFIG))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except WebhooksError as error:
             _fail(str(error))
-        except PeeweeException as error:
-            _fail(explain(error))
         except UnicodeEncodeError:  # an argument that the system handed over as bytes
             _fail("A value that was given is not UTF-8: write it in UTF-8.")
         except BrokenPipeError:
+            from tui.cli.output import give_up_stdout  # noqa: PLC0415 - see _command
+
             give_up_stdout()  # whoever read it has gone
             sys.exit(1)
         except OSError as error:
             name = f" ({error.filename})" if error.filename else ""
             _fail(f"{error.strerror or error}{name}: nothing more was done.")
+        except Exception as error:
+            from peewee import PeeweeException  # noqa: PLC0415 - see _command
+
+            from core.storage.database import explain  # noqa: PLC0415 - see _command
+
+            if not isinstance(error, PeeweeException):
+                raise
+            _fail(explain(error))
 
 
-def _command(name: str) -> click.Command:
+def _is_on_sqlite(config_path: Path) -> bool:
+    """Whether that is all that the program will open; so it is where nothing is set up yet."""
+    try:
+        if not config_path.exists():
+            return True
+        config = load_config(config_path)
+    except (OSError, WebhooksError):  # which the command itself will tell
+        return False
+    return all(url.startswith(SQLITE_PREFIX) for url in (config.database.url, config.queue.url))
+
+
+def _command(name: str, config_path: Path) -> click.Command:
+    """Imported now: what nothing has imported before is peewee, so its drivers can be chosen."""
+    if name in _UI and _is_on_sqlite(config_path):
+        leave_out_postgres()
     command: click.Command = getattr(
         import_module(f"tui.cli.{_MODULES[name]}"), name.replace("-", "_")
     )
@@ -112,6 +136,9 @@ def _fail(sentence: str) -> None:
 @click.pass_context
 def main(ctx: click.Context, config_path: Path) -> None:
     """Tell a business's own servers what happens in AuraPOS: signed webhooks, retried."""
+    opened = _command("tui", config_path) if ctx.invoked_subcommand is None else None
+    from tui.cli.program import Program  # noqa: PLC0415 - see _command
+
     ctx.obj = Program(config_path)
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(_command("tui"))
+    if opened is not None:
+        ctx.invoke(opened)

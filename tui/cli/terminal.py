@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from peewee import PeeweeException
 
-from core.config import DeliveryConfig, HistoryConfig
+from core.config import DEFAULT_CONFIG, DeliveryConfig, HistoryConfig
 from core.domain.editions import INCLUDED_EDITIONS, Edition
 from core.domain.language import N_, Language
 from core.errors import WebhooksError
@@ -20,7 +20,7 @@ from core.storage.clock import utc_now
 from core.storage.database import sqlite_path
 from core.use_cases import queries
 from core.use_cases.settings import Theme, keep_lost, settings_of
-from tasks.wiring import DEFAULT_CONFIG, make_policy
+from tasks.wiring import make_policy
 from tui.cli.init import set_up
 from tui.cli.program import (
     Program,

@@ -5,6 +5,7 @@ from textual.binding import Binding
 from core.domain.actors import Actor
 from core.use_cases import queries
 from core.use_cases.deliveries import DeliveryRow
+from core.use_cases.webhook_health import pulse
 from tui.failures import name_of
 from tui.language import _, day_width, moment_width, spoken, widest
 from tui.screens.deliveries import BECAME, Deliveries, Listed, Question
@@ -70,10 +71,10 @@ class Activity(Deliveries):
 
 def activity_of(actor: Actor, business_id: int, asked: Question) -> Listed:
     """Deliveries first: of a webhook that was deleted in between, the row is left out."""
-    is_search = asked.wanted.is_searched_for
+    seen, is_search = pulse(), asked.wanted.is_searched_for
     end = queries.horizon_of_business(actor, business_id, asked.before) if is_search else None
     rows = queries.deliveries_of_business(
         actor, business_id, wanted=asked.wanted, before=asked.before, after=end and end.id
     )
     webhooks = {row.id: row for row in queries.webhooks(actor, business_id)}
-    return Listed(webhooks, [row for row in rows if row.webhook_id in webhooks], end)
+    return Listed(webhooks, [row for row in rows if row.webhook_id in webhooks], end, seen)

@@ -54,6 +54,7 @@ class Listed:
     webhooks: Mapping[int, WebhookRow]
     rows: Sequence[DeliveryRow]
     searched_to: Horizon | None = None  # where the search for them ended before the history does
+    pulse: object = None  # of the database, before they were read
 
     @property
     def has_older(self) -> bool:
@@ -137,7 +138,7 @@ class Deliveries(ListPage):
     def on_mount(self) -> None:
         self.query_one(Table).focus()
         self.draw()
-        self.watch_database(self._read)
+        self.watch_database(self._read, self.listed.pulse)
 
     def is_live(self) -> bool:
         return not self._is_frozen

@@ -6,6 +6,7 @@ from core.domain.actors import Actor
 from core.use_cases import queries
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import Wanted, WebhookRow
+from core.use_cases.webhook_health import pulse
 from tui.failures import longest_outcomes, name_of, outcome_of
 from tui.language import _, moment_width, ngettext, spoken, widest
 from tui.screens.deliveries import BECAME, Deliveries, Listed, Question
@@ -70,9 +71,10 @@ class History(Deliveries):
 
 
 def history_of(actor: Actor, webhook_id: int, asked: Question) -> Listed:
+    seen = pulse()
     webhook = queries.webhook(actor, webhook_id)
     end = queries.horizon(actor, webhook_id, asked.before) if asked.wanted.is_searched_for else None
     rows = queries.deliveries(
         actor, webhook_id, wanted=asked.wanted, before=asked.before, after=end and end.id
     )
-    return Listed({webhook_id: webhook}, rows, end)
+    return Listed({webhook_id: webhook}, rows, end, seen)
