@@ -4,13 +4,15 @@ import pytest
 from textual.pilot import Pilot
 
 from core.domain.delivery import ErrorKind, Status
+from core.domain.events import SELECTABLE
 from core.storage.database import transaction
 from core.storage.models import Attempt, Delivery, Webhook
 from core.use_cases import services
 from tests.support.scene import MARIE, MINUTE, NOON
-from tests.support.showcase import PAY, crumbs_of, play, press, says, uuid_of
+from tests.support.showcase import OK, PAY, add_delivery, crumbs_of, play, press, says, uuid_of
 from tests.support.waiting import until
 from tui.app import WebhooksApp
+from tui.widgets import bars
 
 pytestmark = pytest.mark.files_only("what is read is tried on both engines in tests/core")
 
@@ -45,6 +47,26 @@ def test_one_that_arrives_is_told_of(app: WebhooksApp) -> None:
         assert says(app, "✓ ticket.created of 17 May 09:00 goes again.")
         ends(111, 200, "thanks")
         await tells(app, "✓ ticket.created of 17 May 09:00 delivered: 200 in 143 ms thanks")
+
+    play(app, script)
+
+
+def test_what_comes_in_meanwhile_does_not_talk_over_it(
+    app: WebhooksApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1e6]
+    monkeypatch.setattr(bars, "monotonic", lambda: now[0])
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, *HISTORY, *TO_111, "R")
+        ends(111, 200, "thanks")
+        await tells(app, "delivered: 200 in 143 ms thanks")
+        add_delivery(900, PAY, SELECTABLE[0], Status.DELIVERED, NOON, OK)
+        await until(lambda: says(app, "T-900"))
+        assert says(app, "delivered: 200 in 143 ms thanks")
+        now[0] += 60
+        add_delivery(901, PAY, SELECTABLE[0], Status.DELIVERED, NOON, OK)
+        await tells(app, "1 new, g to see")
 
     play(app, script)
 

@@ -36,7 +36,7 @@ from tui.redelivering import redeliver
 from tui.screens.delivery import open_delivery
 from tui.states import made_as
 from tui.untrusted import untrusted, untrusted_lines
-from tui.widgets.bars import Crumbs
+from tui.widgets.bars import Crumbs, Flash
 from tui.widgets.entry import Entry
 from tui.widgets.lines import Lines
 from tui.widgets.table import Column, Row, Table
@@ -162,7 +162,7 @@ class Deliveries(ListPage):
             new = sum(row.uuid not in known for row in listed.rows)
             if new and table.cursor_row > 0:
                 told = ngettext("{count} new, g to see", "{count} new, g to see", new)
-                self.flash(told.format(count=new))
+                self.query_one(Flash).say_aside(told.format(count=new))
         elif asked.before is not None and not (listed.rows or listed.has_older):
             self._pages.pop()
             self.flash(_("There are no older ones."))

@@ -116,16 +116,27 @@ class Flash(Static):
     """The one line in which what just happened is told; a toast would cost ten times the bytes."""
 
     _said_at = 0.0
+    _is_aside = False  # what is told is no answer to what somebody did
 
     def say(self, text: str, style: str = "") -> None:
-        self._said_at = monotonic()
+        self._said_at, self._is_aside = monotonic(), False
         told = untrusted(text[:1], _MARKS.get(text[:1], style)) + untrusted(text[1:], style)
         if told != self.visual:
             self.update(told)
 
+    def say_aside(self, text: str) -> None:
+        """The same, unless somebody may still be reading what was told of what they did."""
+        if self._is_aside or self.is_old or not self.visual:
+            self.say(text)
+            self._is_aside = True
+
+    @property
+    def is_old(self) -> bool:
+        return monotonic() - self._said_at > _STAYS
+
     def end_if_old(self) -> None:
         """What was told before somebody went on to do something else is true no longer."""
-        if monotonic() - self._said_at > _STAYS:
+        if self.is_old:
             self.say("")
 
 
