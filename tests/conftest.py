@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -19,6 +20,7 @@ from tests.support.databases import PostgresDatabases, SqliteFiles
 from tests.support.installation import FAST, Installation, Storage
 from tests.support.scene import NOON, OPERATOR, close_database
 from tests.support.scripted import Scripted, receiving
+from tui.cli.init import set_up
 
 pytest_plugins = ["tests.support.checked"]
 
@@ -213,13 +215,27 @@ def storage(request: pytest.FixtureRequest) -> Storage:
     return Storage(request.getfixturevalue("postgres_tables"), queue)
 
 
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `init` makes in a folder, for a business that may; to be copied."""
+    folder = tmp_path_factory.mktemp("initialised")
+    config = folder / "c.toml"
+    set_up(config, name="Chez Marie", edition="group", owner="marie", option=False)
+    close_database()
+    config.unlink()
+    return folder
+
+
 @pytest.fixture
-def install(tmp_path: Path, storage: Storage) -> Callable[[str], Installation]:
+def install(initialised: Path, tmp_path: Path, storage: Storage) -> Callable[[str], Installation]:
     """Makes the program ready with a configuration, for a business that may."""
 
     def make(config: str) -> Installation:
         installation = Installation(tmp_path, config, storage)
-        installation.init()
+        if storage.database:
+            installation.init()
+        else:
+            shutil.copytree(initialised, tmp_path, dirs_exist_ok=True)
         return installation
 
     return make
