@@ -6,6 +6,7 @@ sequences go through all of them. So whatever did not come from our own source c
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -81,12 +82,17 @@ def _looks_alike(left: Segment, right: Segment) -> bool:
     counts as one on the left, so they must not differ in what that does."""
     if left.control or right.control or left.style is None or right.style is None:
         return False
-    if left.style == right.style:
-        return True
-    return _action(left.style) == _action(right.style) and (
-        left.style.clear_meta_and_links() == right.style.clear_meta_and_links()
-        or (right.text.isspace() and _ground(left.style) == _ground(right.style))
-    )
+    text, space = _are_alike(left.style, right.style)
+    return space if right.text.isspace() else text
+
+
+@lru_cache(1024)
+def _are_alike(left: Style, right: Style) -> tuple[bool, bool]:
+    """Whether a text looks alike in them, and whether a space does."""
+    if _action(left) != _action(right):
+        return False, False
+    text = left.clear_meta_and_links() == right.clear_meta_and_links()
+    return text, text or _ground(left) == _ground(right)
 
 
 def _action(style: Style) -> object:
@@ -100,6 +106,7 @@ def _ground(style: Style) -> object:
     return style.bgcolor, style.reverse, style.underline, style.strike
 
 
+@lru_cache(1024)
 def _shown(text: str) -> str:
     """The text with one character of the same width for each that must not be drawn."""
     return "".join(
