@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pytest_textual_snapshot import SVGImageExtension
+from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 
 from core.storage.database import open_database
@@ -34,6 +35,23 @@ class Picture(SVGImageExtension):
 
     def serialize(self, data: Any, **how: Any) -> Any:
         return super().serialize(_WEB_FONT.sub("", data), **how)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stylesheets_read_once() -> Iterator[None]:
+    """Each app reads the same ones, an eighth of its start: what a sheet with given variables says
+    is remembered for the next app."""
+    read, known = Stylesheet._parse_rules, {}
+
+    def reads(sheet: Stylesheet, *asked: Any, **more: Any) -> Any:
+        key = (tuple(sheet._variables.items()), asked, tuple(more.items()))
+        if key not in known:
+            known[key] = read(sheet, *asked, **more)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Stylesheet, "_parse_rules", reads)
+        yield
 
 
 @pytest.fixture(autouse=True)
