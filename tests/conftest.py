@@ -77,14 +77,29 @@ def _longest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item
     """What is slow spread over the processes, at the head of the part that each of them is dealt:
     none begins one when the others have ended. (`--dist worksteal` deals equal parts in order.)
     """
-    slow = [item for item in items if _is_slow(item)]
+    slow = _units([item for item in items if _is_slow(item)])
     others = iter([item for item in items if not _is_slow(item)])
     dealt: list[pytest.Item] = []
     for process in range(processes):
         part = (len(items) - len(dealt)) // (processes - process)
-        first = slow[process::processes]
+        first = [item for unit in slow[process::processes] for item in unit]
         dealt += [*first, *islice(others, max(0, part - len(first)))]
     return dealt
+
+
+def _units(items: list[pytest.Item]) -> list[list[pytest.Item]]:
+    """Tests that share a fixture of their module belong together: each process would make it."""
+    units: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        units.setdefault(_module_shared_by(item) or item.nodeid, []).append(item)
+    return list(units.values())
+
+
+def _module_shared_by(item: pytest.Item) -> str:
+    if not isinstance(item, pytest.Function):
+        return ""
+    fixtures = item._fixtureinfo.name2fixturedefs.values()
+    return str(item.path) if any(each[-1].scope == "module" for each in fixtures) else ""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

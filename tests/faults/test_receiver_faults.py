@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 import trustme
@@ -83,6 +84,12 @@ def server_tls(
     return context
 
 
+@cache
+def bomb() -> Act:
+    """Made once it is needed: each test process reads this file, and one runs it."""
+    return answer(200, gzip.compress(bytes(200_000_000), 9), "Content-Encoding: gzip")
+
+
 ACTS = {
     "hangs": hang,
     "drips header": drip(OK, b"X-A: b\r\n", 0.2),
@@ -94,7 +101,7 @@ ACTS = {
         b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"1000\r\n" + b"x" * 4096 + b"\r\n",
     ),
-    "gzip bomb": answer(200, gzip.compress(bytes(200_000_000), 9), "Content-Encoding: gzip"),
+    "gzip bomb": Act(200, lambda connection: bomb().do(connection)),
     "reset before a status": reset(),
     "reset after a status": reset(OK + b"Content-Length: 10\r\n\r\nhal"),
     "drips 1xx": drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", 0.2),
@@ -162,6 +169,7 @@ def all_receivers() -> Iterator[dict[str, Scripted]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One event for every receiver at once, and one for a healthy address beside them."""
+    bomb()  # before anybody waits for it
     folder = tmp_path_factory.mktemp("receivers")
     AUTHORITY.cert_pem.write_to_path(str(folder / "authority.pem"))
     config = FAST.replace('timeout = "20s"', 'ca_file = "authority.pem"').replace("0.2s", "1h")
