@@ -89,6 +89,7 @@ def test_the_others_ids_are_refused_as_if_they_were_none(
         "language": Language.ENGLISH,
         "code": "123456",
         "only": [],
+        "which": [],
         "under_way": Check(webhook.id, {Ping.GOOD: 1}),
     }
     nobodys = theirs | {
