@@ -221,7 +221,7 @@ class TestMakingAWebhook:
 
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "n", typed("hooks.example.org/aurapos"))
-            assert says(app, "ok: with https:// in front, which ⏎ or ^s puts there")
+            assert says(app, "ok: with https:// in front, which enter or ^s puts there")
             await press(pilot, key, "ctrl+s")
 
         play(app, script)
