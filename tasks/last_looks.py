@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import resource
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 from time import monotonic
@@ -21,7 +20,7 @@ from tasks.holds import Holds
 log = logging.getLogger(__name__)
 
 _PAUSE_AFTER_ERROR = 1.0  # seconds
-_SLOW = 0.005  # seconds for which the event loop may wait for the disk at the most
+_SLOW = 0.005  # seconds for which the event loop may be held up at the most
 _DISTRUSTED_FOR = 10.0  # seconds for which a thread looks, after a look that was slow or failed
 
 T = TypeVar("T")
@@ -38,8 +37,8 @@ class LastLooks:
     going to a thread and back takes longer than the query: on SQLite by an indexed read, which with
     write-ahead logging waits neither for writers nor for checkpoints, and is remembered until
     somebody commits; on PostgreSQL over a connection that holds nothing up. Where that fails all
-    the same, where it had to wait for the disk, and behind a pooler, a thread is asked, which may
-    wait. It must be used and closed inside one event loop.
+    the same, where it was slow, and behind a pooler, a thread is asked, which may wait. It must be
+    used and closed inside one event loop.
     """
 
     def __init__(self, ask: Ask, holds: Holds) -> None:
@@ -49,7 +48,6 @@ class LastLooks:
         self._holds_connection = False  # SQLite's
         self._memory = Memory()  # of what SQLite said
         self._recalled: Mapping[int, Standing | None] | None = None  # in this turn of the loop
-        self._disk_reads = _disk_reads()
         self._standings: Standings | None = None  # PostgreSQL's
         self._asked: list[tuple[Claim, asyncio.Future[bool]]] = []
         self._answering: asyncio.Task[None] | None = None
@@ -147,15 +145,8 @@ class LastLooks:
             hold_connection()
             return read()
         finally:
-            if monotonic() - begin > _SLOW and self._has_read_the_disk():
+            if monotonic() - begin > _SLOW:
                 self._looks_itself_from = begin + _DISTRUSTED_FOR
-
-    def _has_read_the_disk(self) -> bool:
-        """Whether this thread has, since it was last asked. If not, a look was slow for want of a
-        processor, which on a busy machine a thread would want for as well.
-        """
-        before, self._disk_reads = self._disk_reads, _disk_reads()
-        return self._disk_reads > before
 
     async def _ask_postgres(self, claims: list[Claim]) -> list[bool] | None:
         if self._standings is None:
@@ -177,9 +168,3 @@ class LastLooks:
             log.exception("nothing is sent")
         await asyncio.sleep(_PAUSE_AFTER_ERROR)  # they are due again at once
         return [False] * len(claims)
-
-
-def _disk_reads() -> int:
-    """How often this thread has read from a disk; where the system does not tell, this process."""
-    usage = resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF))
-    return usage.ru_inblock + usage.ru_majflt

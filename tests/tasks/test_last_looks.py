@@ -5,7 +5,6 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from itertools import count
 from time import monotonic
 from typing import Any
 
@@ -193,24 +192,13 @@ def test_behind_a_pooler_the_thread_looks(
 
 
 @ONLY_SQLITE
-def test_after_a_look_that_waited_for_the_disk_the_thread_is_asked_for_a_while(
-    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    claim, disk_reads = claimed(vault, business), count()
-    monkeypatch.setattr(last_looks, "_disk_reads", lambda: next(disk_reads))
-    monkeypatch.setattr(last_looks, "_SLOW", 0.0)
-    assert asked_in_a_thread(claim, 3) == [True] * 3
-    monkeypatch.setattr(last_looks, "_DISTRUSTED_FOR", 0.0)
-    assert asked_in_a_thread(claim, 3) == [False] * 3
-
-
-@ONLY_SQLITE
-def test_a_look_that_waited_for_a_processor_only_is_no_reason_to_ask_the_thread(
+def test_after_a_slow_look_the_thread_is_asked_for_a_while(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = claimed(vault, business)
-    monkeypatch.setattr(last_looks, "_disk_reads", lambda: 1)
     monkeypatch.setattr(last_looks, "_SLOW", 0.0)
+    assert asked_in_a_thread(claim, 3) == [True] * 3
+    monkeypatch.setattr(last_looks, "_DISTRUSTED_FOR", 0.0)
     assert asked_in_a_thread(claim, 3) == [False] * 3
 
 
