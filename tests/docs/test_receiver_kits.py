@@ -18,6 +18,7 @@ import pytest
 
 from core.domain.signing import Secret
 from tests.support.kits import (
+    LANGUAGES,
     RECEIVERS,
     FpmKit,
     NewKit,
@@ -81,9 +82,7 @@ def test_what_aurapos_did_not_sign_is_refused(kit: NewKit, slack: Slack) -> None
     assert len(slack.messages) == 1
 
 
-@pytest.mark.parametrize(
-    "kit", ["python", "node"], indirect=True
-)  # of PHP's the web server reads it
+@pytest.mark.parametrize("kit", LANGUAGES[:2], indirect=True)  # of PHP's the web server reads it
 def test_a_length_below_zero_is_not_read_until_its_end(kit: NewKit, slack: Slack) -> None:
     """Whoever is not believed would fill the memory with it."""
     receiver = urlsplit(kit("slack", **for_slack(slack)).url)

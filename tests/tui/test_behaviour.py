@@ -1242,7 +1242,7 @@ def test_a_footer_has_nine_entries_at_most_with_help_and_the_way_out(app: Webhoo
     ("language", "pause", "resume"),
     [
         (Language.ENGLISH, "P pause", "P resume"),
-        (Language.FRENCH, "P pause", "P suite"),
+        (Language.FRENCH, "P pause", "P reprendre"),
         (Language.DUTCH, "P pauze", "P hervat"),
     ],
 )
@@ -1253,11 +1253,10 @@ def test_the_footer_says_what_p_does_to_the_webhook_under_the_cursor(
     app = WebhooksApp(replace(desk, language=language))
 
     async def script(pilot: Pilot[None]) -> None:
-        entries = len(footer(app).split("  "))
         for key, told in (("down", resume), ("up", pause)):
             await press(pilot, key)
             await until(pilot, lambda told=told: told in footer(app))
-            assert len(footer(app).split("  ")) == entries  # none of them has to go for it
+            assert " F " in footer(app)  # the last of the screen's own has not gone for it
         await press(pilot, "P")
         await until(pilot, lambda: resume in footer(app))
 
