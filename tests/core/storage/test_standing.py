@@ -17,8 +17,13 @@ pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 def by_another(change: Callable[[], None]) -> None:
     """Make a change over another connection, as another process does."""
+
+    def changed() -> None:
+        with transaction():
+            change()
+
     with ThreadPoolExecutor(1) as other:
-        other.submit(change).result()
+        other.submit(changed).result()
 
 
 def test_what_is_known_is_read_again_only_after_a_commit(
@@ -32,8 +37,7 @@ def test_what_is_known_is_read_again_only_after_a_commit(
         return read(webhook_ids)
 
     def rename() -> None:
-        with transaction():
-            Webhook.update(name="Another").where(Webhook.id == first).execute()
+        Webhook.update(name="Another").where(Webhook.id == first).execute()
 
     monkeypatch.setattr(standing, "standing", counted)
     with connection():
