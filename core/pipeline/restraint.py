@@ -9,7 +9,7 @@ A hold begins with an answer. Until it is over nothing is sent. After that one d
 sent, until one is accepted.
 
 Where one at a time is sent, each claim of one takes the webhook out of all passes for as long as
-the lease lasts, and settling it, or giving it back, brings the webhook back.
+the lease lasts at the least, and settling it, or giving it back, brings the webhook back.
 """
 
 from collections import Counter
@@ -99,16 +99,15 @@ def reserve(
     starts = dict[int, Sequence[Start]]()
     claimed = Counter(each.webhook_id for each in due if each.webhook_id in known)
     for webhook_id in sorted(claimed):
-        restraint, changes = known[webhook_id], dict[str, object]()
+        restraint, changes = known[webhook_id], dict[str, datetime]()
+        not_before = [until] if restraint.goes_alone else []
         if restraint.pace is not None:
             count = claimed[webhook_id]
             taken = restraint.pace, restraint.paced_to, now, count, until
-            starts[webhook_id], paced_to = window(*taken)
-            look_at = paced_to - AHEAD / 2
-            changes = {"paced_to": paced_to, "not_before": look_at, "ready_at": look_at}
-        if restraint.goes_alone:
-            changes |= {"not_before": until, "ready_at": until}
-        if changes:
+            starts[webhook_id], changes["paced_to"] = window(*taken)
+            not_before.append(changes["paced_to"] - AHEAD / 2)
+        if not_before:
+            changes |= dict.fromkeys(("not_before", "ready_at"), max(not_before))
             Webhook.update(changes).where(Webhook.id == webhook_id).execute()
     return starts
 

@@ -122,6 +122,12 @@ def _is_restrained(ended: Settlement) -> bool:
     return bool(ended.claim.held_until or ended.asked_until or ended.claim.start)
 
 
+def _counts_from(ended: Settlement) -> datetime | None:
+    """When it was sent, or set out to be where it reached nobody; None where neither was tried."""
+    reached_nobody = isinstance(ended.outcome, Unreachable) and ended.sent_at is None
+    return ended.started_at if reached_nobody else ended.sent_at
+
+
 def _ending_certificates(
     judged: Iterable[tuple[Settlement, Verdict]], now: datetime
 ) -> dict[int, datetime]:
@@ -139,7 +145,7 @@ def _heard(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Heard]:
             *(each.claim.webhook_id, each.claim.held_until, each.asked_until),
             accepted=verdict.status is Status.DELIVERED,
             start=each.claim.start,
-            sent_at=each.sent_at,
+            sent_at=_counts_from(each),
             ended_at=each.started_at + each.duration,
         )
         for each, verdict in settled

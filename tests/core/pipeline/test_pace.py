@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from core.domain.choices import Chosen, Format
-from core.domain.delivery import Answered, Outcome, Withdrawn
+from core.domain.delivery import Answered, ErrorKind, Outcome, Unreachable, Withdrawn
 from core.domain.pace import interval
 from core.pipeline import last_look, leases, settling
 from core.pipeline.fan_out import fan_out
@@ -68,7 +68,7 @@ def starts_of(claims: list[Claim]) -> list[timedelta]:
 
 
 def settle(claims: list[Claim], outcome: Outcome, now: datetime) -> None:
-    sent_at = None if isinstance(outcome, Withdrawn) else now
+    sent_at = now if isinstance(outcome, Answered) else None
     ended = [Settlement(each, outcome, now, SECOND, sent_at=sent_at) for each in claims]
     settling.settle(ended, SCHEDULE, now)
 
@@ -189,6 +189,29 @@ def test_a_worker_that_dies_holds_up_a_slow_pace_for_its_lease(business: int, we
     assert starts_of([other]) == [LEASE + SECOND], "it may have been sent at the last moment"
     answered(lost, NOON + 9 * SECOND, NOON + LEASE)
     assert Webhook.get_by_id(webhook).paced_to == NOON + 2 * LEASE + SECOND
+
+
+def test_after_a_worker_died_nobody_looks_at_a_slow_pace_before_its_next_start(
+    business: int, webhook: int
+) -> None:
+    choose(webhook, "1/h")
+    sell(business, 2)
+    claim(NOON)
+    start = NOON + LEASE + 60 * MINUTE
+    assert claim(NOON + LEASE + SECOND) == []
+    assert next_due(NOON + LEASE + SECOND) == start - SECOND
+    assert starts_of(claim(start - SECOND)) == [LEASE + 60 * MINUTE]
+
+
+def test_an_attempt_that_reaches_nobody_counts_at_a_slow_pace_too(
+    business: int, webhook: int
+) -> None:
+    choose(webhook, "1/h")
+    sell(business, 2)
+    settle(claim(NOON), Unreachable(ErrorKind.CONNECT, ""), NOON)
+    assert waiting_webhooks(NOON + 62 * MINUTE) == []
+    [after] = claim(NOON + 63 * MINUTE)
+    assert starts_of([after]) == [SECOND + 63 * MINUTE]
 
 
 def test_what_was_not_sent_gives_its_start_back(business: int, webhook: int) -> None:
