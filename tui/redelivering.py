@@ -64,7 +64,7 @@ class Outcomes:
         self._app = app
         self._waiting: list[Redelivered] = []
         self._ended: dict[int, DeliveryRow] = {}  # by the id of the delivery
-        self._webhooks: dict[int, WebhookRow] = {}
+        self._webhooks: dict[int, WebhookRow] = {}  # the same
         self._until: datetime | None = None  # when one of those that wait should have ended
         self._timer: Timer | None = None
         self._asked: Page | None = None  # through which the database is being asked
@@ -73,7 +73,7 @@ class Outcomes:
         anew = {each.delivery_id for each in which}
         self._waiting = [each for each in self._waiting if each.delivery_id not in anew]
         self._waiting += which
-        self._webhooks[webhook.id] = webhook
+        self._webhooks |= dict.fromkeys(anew, webhook)
         self._be_patient()
         if self._timer is None:
             self._timer = self._app.set_interval(LOOK, self._look)
@@ -90,10 +90,12 @@ class Outcomes:
         actor, business_id, asked = self._app.desk.actor, self._app.business_id, [*self._waiting]
         page.try_to_ask(
             lambda: queries.attempted_again(actor, business_id, asked),
-            lambda again: self._seen(asked, again),
+            lambda again: self._seen(page, asked, again),
         )
 
-    def _seen(self, asked: Sequence[Redelivered], again: Again | None) -> None:
+    def _seen(self, through: Page, asked: Sequence[Redelivered], again: Again | None) -> None:
+        if through is not self._asked:  # another was asked since
+            return
         self._asked = None
         if again is not None:
             self._ended |= {row.id: row for row in again.attempted}
@@ -123,7 +125,7 @@ class Outcomes:
         if len(rows) == 1:
             desk, row = self._app.desk, rows[0]
             when = desk.moment(row.created_at)
-            return _WENT.said(self._webhooks[row.webhook_id], row, event=row.event, when=when)
+            return _WENT.said(self._webhooks[row.id], row, event=row.event, when=when)
         if failed:
             told = _("✗ {count} sent again: {delivered} delivered, {failed} failed: {why}")
             why = f"{outcome_of(failed[-1])} {failed[-1].response or detail_of(failed[-1])}"
@@ -141,10 +143,9 @@ class Outcomes:
         if rows or waiting > 1:
             told = _("Sent again: {delivered} delivered, {failed} failed, {waiting} still wait.")
             return _counted(told, rows, waiting=waiting), ""
-        [webhook] = self._webhooks.values()
-        if webhook.choices.pace is not None:
-            told = _("It waits for its turn, at {pace}.")
-            return told.format(pace=webhook.choices.pace), ""
+        pace = self._webhooks[self._waiting[0].delivery_id].choices.pace
+        if pace is not None:
+            return _("It waits for its turn, at {pace}.").format(pace=pace), ""
         return _("It is still waiting: is the worker running? It stays queued."), BAD
 
 

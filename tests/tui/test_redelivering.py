@@ -1,5 +1,8 @@
 """Whoever redelivers is told how it went, wherever they are by then."""
 
+from threading import Event
+from typing import Any, cast
+
 import pytest
 from textual.pilot import Pilot
 
@@ -7,11 +10,25 @@ from core.domain.delivery import ErrorKind, Status
 from core.domain.events import SELECTABLE
 from core.storage.database import transaction
 from core.storage.models import Attempt, Delivery, Webhook
-from core.use_cases import services
+from core.use_cases import queries, services
+from core.use_cases.queries import Again
 from tests.support.scene import MARIE, MINUTE, NOON
-from tests.support.showcase import OK, PAY, add_delivery, crumbs_of, play, press, says, uuid_of
-from tests.support.waiting import until
+from tests.support.showcase import (
+    CI,
+    OK,
+    PAY,
+    add_delivery,
+    crumbs_of,
+    play,
+    press,
+    quiet,
+    says,
+    send_key,
+    uuid_of,
+)
+from tests.support.waiting import PATIENCE, until
 from tui.app import WebhooksApp
+from tui.page import Page
 from tui.widgets import bars
 
 pytestmark = pytest.mark.files_only("what is read is tried on both engines in tests/core")
@@ -190,5 +207,48 @@ def test_one_whose_webhook_is_deleted_meanwhile_is_forgotten(app: WebhooksApp) -
         services.delete_webhook(MARIE, PAY, NOON)
         await until(lambda: app._outcomes._timer is None)
         assert not says(app, "ticket.created of")
+
+    play(app, script)
+
+
+def test_an_answer_that_is_late_is_not_told_again(
+    app: WebhooksApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, asked, answers = queries.attempted_again, Event(), Event()
+
+    def late_at_first(*about: Any) -> Again:
+        found = ask(*about)
+        if found.attempted and not asked.is_set():
+            asked.set()
+            answers.wait(PATIENCE)
+        return found
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, *HISTORY, *TO_111, "R")
+        ends(111, 200)
+        await until(asked.is_set)
+        send_key(app, "enter")
+        await tells(app, "delivered: 200")
+        cast("Page", app.screen).flash("told since")
+        answers.set()
+        await quiet(pilot)
+        assert says(app, "told since")
+
+    monkeypatch.setattr(queries, "attempted_again", late_at_first)
+    play(app, script)
+
+
+def test_of_two_webhooks_one_of_which_is_deleted_the_other_is_told_of(
+    app: WebhooksApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_delivery(901, CI, SELECTABLE[0], Status.PENDING, NOON)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, *HISTORY, *TO_111, "R", "q", "a", "R")
+        await until(lambda: len(app._outcomes._waiting) == 2)
+        services.delete_webhook(MARIE, PAY, NOON)
+        await until(lambda: len(app._outcomes._waiting) == 1)
+        app._outcomes._until = NOON
+        await tells(app, "It is still waiting: is the worker running?")
 
     play(app, script)
