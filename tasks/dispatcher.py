@@ -334,19 +334,16 @@ class Dispatcher:
         """Make this attempt, and in its place those that start next: a task for each of them would
         cost more than signing it.
         """
-        start: _Start | None = first
-        recipient = first.held.recipient
-        try:
-            while start is not None:
-                recipient = start.held.recipient
+        following: _Start | None = first
+        while following is not None:
+            start, following = following, None
+            try:
                 if not await self._attempt(start):
                     await asyncio.sleep(0)  # perhaps it has waited for nothing: others have a turn
-                start = self._next_start()
+                following = self._next_start()
+            finally:
                 self._start_what_can()
-                self._has_ended(recipient)
-        finally:
-            self._start_what_can()
-            self._has_ended(recipient)
+                self._has_ended(start.held.recipient)
 
     async def _attempt(self, start: "_Start") -> bool:
         """Make it and leave its place; returns whether it was answered."""
