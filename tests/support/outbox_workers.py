@@ -156,7 +156,8 @@ class Workers(World):
                 assert all(at <= self.now + expected.AHEAD for at, _ in known), "claimed too early"
                 hook.start_at(known, taken_to[hook.id])
             if hook.held is not None or hook.pace in expected.ALONE:
-                hook.not_before = self.now + expected.LEASE
+                leased_until = self.now + expected.LEASE
+                hook.not_before = max(leased_until, hook.not_before or leased_until)
 
     def _claimable(self, claim: Claim, due: list[Parcel]) -> Parcel:
         parcel = self.model.parcels.get(claim.uuid)
