@@ -1,7 +1,7 @@
-"""A statement that an event loop asks PostgreSQL again and again, with no thread between.
+"""A query that an event loop puts to PostgreSQL again and again, with no thread between.
 
-For a short read, going to a thread and back costs more than ten times what libpq does, and
-psycopg's own asynchronous connection five times as much. So these are libpq's calls.
+For a short read, a thread costs more than ten times as much as libpq's own calls, and psycopg's
+asynchronous connection five times as much. So these are libpq's own calls.
 """
 
 import asyncio

@@ -11,6 +11,6 @@ def leave_out_postgres() -> None:
         return
     sys.modules["psycopg"] = None  # type: ignore[assignment] # Python's own sign for "not there"
     try:
-        import playhouse.migrations  # noqa: F401, PLC0415 - both decide at import
+        import playhouse.migrations  # noqa: F401, PLC0415 - it and peewee look now
     finally:
         del sys.modules["psycopg"]

@@ -104,7 +104,7 @@ def _is_on_sqlite(config_path: Path) -> bool:
 
 
 def _command(name: str, config_path: Path) -> click.Command:
-    """Imported now: what nothing has imported before is peewee, so its drivers can be chosen."""
+    """Import it. It is the first to import peewee, so which drivers that finds is chosen here."""
     if name in _UI and _is_on_sqlite(config_path):
         leave_out_postgres()
     command: click.Command = getattr(
@@ -136,9 +136,9 @@ def _fail(sentence: str) -> None:
 @click.pass_context
 def main(ctx: click.Context, config_path: Path) -> None:
     """Tell a business's own servers what happens in AuraPOS: signed webhooks, retried."""
-    opened = _command("tui", config_path) if ctx.invoked_subcommand is None else None
+    ui = _command("tui", config_path) if ctx.invoked_subcommand is None else None
     from tui.cli.program import Program  # noqa: PLC0415 - see _command
 
     ctx.obj = Program(config_path)
-    if opened is not None:
-        ctx.invoke(opened)
+    if ui is not None:
+        ctx.invoke(ui)
