@@ -389,6 +389,19 @@ class TestTheSecret:
 
         play(app, script)
 
+    def test_what_does_not_match_is_typed_again_in_the_same_place(self, desk: Desk) -> None:
+        """Else its letters would be keys, and some of them leave or send a test."""
+        app = OnePage(desk, lambda: ShownSecret(1, URL, SECRET, is_new=True))
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "tab", typed("Ftypcq"), "enter")
+            assert says(app, "! That is not how it ends: copy it again.")
+            await press(pilot, typed(SECRET.reveal()[-6:]))
+            assert says(app, "That is the secret: it is stored.")
+            assert "Secret" in crumbs_of(app)
+
+        play(app, script)
+
     @pytest.mark.parametrize("key", ["q", "Q", "ctrl+q", "escape"])
     def test_every_way_out_asks_until_it_is_confirmed(self, empty: Desk, key: str) -> None:
         app = OnePage(empty, lambda: ShownSecret(1, URL, SECRET, is_new=True))

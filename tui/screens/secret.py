@@ -120,8 +120,12 @@ class ShownSecret(Page):
             self.act("stored", lambda: note_secret_stored(actor, webhook_id, now), lambda __: None)
 
     @on(Input.Submitted, "#check")
-    def _checked(self) -> None:
-        self.set_focus(None)
+    def _checked(self, event: Input.Submitted) -> None:
+        """What is wrong is typed again: outside of the field its letters would be keys."""
+        if self._is_confirmed or not event.value:
+            self.set_focus(None)
+        else:
+            self.query_one("#check", Entry).action_select_all()
 
     def action_copy_secret(self) -> None:
         self._app.send_to_clipboard(self._revealed())
