@@ -22,7 +22,7 @@ from core.use_cases.webhook_health import Details, Health, State
 from tui.desk import Desk
 from tui.failures import detail_of, explain, outcome_of, readable
 from tui.first_steps import in_lines, steps_of
-from tui.language import _, day_width, ngettext, number, spoken
+from tui.language import _, day_width, ngettext, number, spoken, who
 from tui.states import Told, many, of_delivery, of_state
 from tui.timeline import span
 from tui.untrusted import untrusted, whole_parts
@@ -204,7 +204,7 @@ def _settings(webhook: WebhookRow, known: Details, desk: Desk, width: int) -> li
 def _made(webhook: WebhookRow, known: Details, desk: Desk) -> str:
     made = desk.day(webhook.created_at)
     if known.made_by:
-        made = _("{day} by {login}").format(day=made, login=known.made_by)
+        made = _("{day} by {login}").format(day=made, login=who(known.made_by))
     if known.secret_renewed_at is None:
         return made
     renewed = _("secret renewed {day}").format(day=desk.day(known.secret_renewed_at))

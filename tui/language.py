@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from rich.cells import cell_len
 
+from core.domain.actors import OPERATOR
 from core.domain.language import MANNERS, Language, Manner
 from core.errors import WebhooksError
 from core.wording import translation
@@ -51,6 +52,11 @@ def _(sentence: str) -> str:
 
 def ngettext(of_one: str, of_many: str, count: int) -> str:
     return translation(spoken()).ngettext(of_one, of_many, count)
+
+
+def who(name: str) -> str:
+    """A login as it is; the operator, who has none, in words."""
+    return _("operator") if name == OPERATOR else name
 
 
 def in_words(error: WebhooksError) -> str:

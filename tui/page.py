@@ -26,7 +26,7 @@ from core.errors import BadDatabase, NotAllowed, NotFound, NotIncluded, Webhooks
 from core.storage.database import explained
 from core.use_cases.webhook_health import pulse
 from tui.desk import Desk
-from tui.language import _, in_words
+from tui.language import _, in_words, who
 from tui.session import AtStake, Session
 from tui.widgets.bars import Crumbs, Flash, Keys
 from tui.widgets.table import Table
@@ -85,6 +85,7 @@ class Page(Screen[None]):
         Binding("F", "find", "Find a ticket", show=False),
         Binding("tab", "app.focus_next", "Next field", show=False),
         Binding("shift+tab", "app.focus_previous", "Field before", show=False),
+        Binding("ctrl+c,super+c", "screen.copy_text", "Copy selected text", show=False),
     ]
     least = (40, 10)  # columns and rows below which there is nothing to be seen
 
@@ -121,7 +122,7 @@ class Page(Screen[None]):
         return cast("Session", self.app)
 
     def compose(self) -> ComposeResult:
-        right = " · ".join(filter(None, (self._app.business_name, self.desk.actor.name)))
+        right = " · ".join(filter(None, (self._app.business_name, who(self.desk.actor.name))))
         yield Static(_("Make the window bigger. q goes back."), id="too-small")
         with Vertical(id="page"):
             yield Crumbs(self.crumbs, right, _("read only") if self.desk.read_only else "")

@@ -90,7 +90,7 @@ def _ticket(statut: str) -> Schema:
         table=_whole(N_("The number of the table; absent for a sale over the counter.")),
         serveur=_text(N_("Who served.")),
         mode_paiement=_text(N_("How it was paid.")),
-        lignes={"type": "array", "description": "What was sold.", "items": _LINE},
+        lignes={"type": "array", "description": N_("What was sold."), "items": _LINE},
         total_tvac=_number(N_("What was paid, VAT included, in euros.")),
     )
 

@@ -10,15 +10,18 @@ from babel.dates import format_datetime
 from babel.numbers import format_decimal
 from textual.pilot import Pilot
 
+from core.domain.catalogue import CATALOGUE, fields
 from core.domain.language import Language
 from core.use_cases.settings import Settings, settings_of
 from tests.support.catalogues import TRANSLATED
 from tests.support.fitting import cut_off
-from tests.support.showcase import play, press, quiet, says
+from tests.support.scene import OPERATOR
+from tests.support.showcase import drawn, play, press, quiet, says
 from tests.tui.test_snapshots import SCREENS, SMALL
 from tui import list_page
 from tui.app import WebhooksApp
 from tui.desk import Desk
+from tui.kept import said_again
 from tui.language import Speech, begin, decimal, month, number
 
 in_each_language = pytest.mark.parametrize("language", Language)
@@ -94,6 +97,35 @@ def test_numbers_and_dates_are_written_as_cldr_has_them(language: Language) -> N
     for at in range(1, 13):
         when = datetime(2026, at, 1, tzinfo=UTC)
         assert month(when) == format_datetime(when, "MMM", locale=language)
+
+
+@pytest.mark.usefixtures("_spoken")
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_each_field_of_a_payload_is_told_of(language: Language) -> None:
+    told = [said for entry in CATALOGUE.values() for _, said in fields(entry.schema)]
+    assert [said for said in told if said_again(said) == said] == []
+
+
+@pytest.mark.parametrize("pressed", [("question_mark",), ("n", "f1")])
+def test_the_help_has_no_word_of_english(desk: Desk, pressed: tuple[str, ...]) -> None:
+    """Nor of what Textual's own widgets call their keys."""
+    app = speaking(desk, Language.FRENCH)
+
+    async def look(pilot: Pilot[None]) -> None:
+        await press(pilot, *pressed)
+        assert says(app, "Touches de l’écran d’où vous venez")
+        assert not {"Copy", "Move", "Scroll", "Select", "Submit"} & set(drawn(app).split())
+
+    play(app, look, (80, 50))
+
+
+def test_the_operator_has_a_word_in_each(desk: Desk) -> None:
+    app = speaking(replace(desk, actor=OPERATOR), Language.FRENCH)
+
+    async def look(_: Pilot[None]) -> None:
+        assert says(app, "· opérateur")
+
+    play(app, look)
 
 
 @pytest.fixture

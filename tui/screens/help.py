@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from textual.binding import ActiveBinding, Binding
 from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tui.language import _
 from tui.page import Page
@@ -31,7 +31,10 @@ class KeyList(VerticalScroll, inherit_bindings=False):
 
 class Help(Page):
     def __init__(self, page: Page, bindings: Iterable[ActiveBinding]) -> None:
-        """Its own keys first, those of what has the focus next, those of every screen last."""
+        """Its own keys first, those of what has the focus next, those of every screen last.
+
+        Those of typing are every text field's and go without saying.
+        """
         super().__init__()
         keys: dict[str, list[str]] = {}
 
@@ -45,7 +48,7 @@ class Help(Page):
 
         for active in sorted(bindings, key=place):
             binding = active.binding
-            if binding.description and not binding.system:
+            if binding.description and not binding.system and not isinstance(active.node, Input):
                 told = _(binding.description)
                 what = told[0].upper() + told[1:]
                 keys.setdefault(what, []).append(key_name(binding.key))

@@ -7,12 +7,11 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core.domain.actors import OPERATOR
 from core.domain.language import N_
 from core.use_cases import queries
 from core.use_cases.queries import TrailRow
 from tui.kept import said_as
-from tui.language import _, moment_width
+from tui.language import _, moment_width, who
 from tui.list_page import ListPage
 from tui.untrusted import cell, shortened
 from tui.widgets.table import Column, Row, Table
@@ -73,7 +72,7 @@ class Trail(ListPage):
         return [line for line in lines if self.wanted in " ".join(line).lower()]
 
     def _line(self, row: TrailRow) -> tuple[str, ...]:
-        return (self.desk.moment(row.at), _who(row), row.origin, _action(row), _about(row))
+        return (self.desk.moment(row.at), who(row.actor), row.origin, _action(row), _about(row))
 
 
 def _columns() -> tuple[Column, ...]:
@@ -158,10 +157,6 @@ _CHOICES = (
     N_("no alerts"),
 )
 """The list of what a webhook chose, as `core.domain.choices.changes` writes it."""
-
-
-def _who(row: TrailRow) -> str:
-    return _(N_("operator")) if row.actor == OPERATOR else row.actor
 
 
 def _about(row: TrailRow) -> str:
