@@ -84,9 +84,11 @@ def test_what_is_not_there_is_said_and_another_can_be_looked_for(sold: WebhooksA
     async def script(pilot: Pilot[None]) -> None:
         await press(pilot, "F", "enter", typed("471"), "enter")
         assert says(sold, "Nothing was found for “471”.")
+        assert says(sold, "esc back")  # where a q is text
         await press(pilot, typed("1"), "enter")
         assert says(sold, "Ticket 4711")
         assert isinstance(sold.focused, Table)
+        assert says(sold, "q back")
         await press(pilot, "F")
         assert isinstance(sold.focused, Entry)
 

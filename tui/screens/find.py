@@ -35,6 +35,7 @@ class Find(Page):
         Binding("enter", "detail", "open", key_display="enter"),
         Binding("slash,F", "again", "find another", key_display="/"),
         Binding("R", "redeliver", "redeliver"),
+        Binding("q,escape", "back", "back", key_display="q"),
     ]
 
     def __init__(self, text: str = "") -> None:
