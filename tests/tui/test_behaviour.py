@@ -111,6 +111,18 @@ class TestMakingAWebhook:
         play(app, script)
         assert queries.webhooks(empty.actor, 1)[0].events == SELECTABLE
 
+    def test_numbers_choose_events_without_shift_on_a_belgian_keyboard(self, empty: Desk) -> None:
+        app = WebhooksApp(empty)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "n", typed(URL), "tab", "i", typed("&é\"'(§è"))
+            assert says(app, "7 of 7")
+            await press(pilot, typed("è"), "ctrl+s", typed("é"))
+            assert says(app, "hash_hmac")  # PHP's
+
+        play(app, script)
+        assert queries.webhooks(empty.actor, 1)[0].events == SELECTABLE[:-1]
+
     def test_numbers_choose_events(self, empty: Desk) -> None:
         app = WebhooksApp(empty)
 

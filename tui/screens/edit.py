@@ -32,6 +32,7 @@ from tui.screens.more import More, Typed, typed_of
 from tui.screens.secret import ShownSecret
 from tui.session import AtStake
 from tui.untrusted import cell, untrusted
+from tui.widgets.bars import BELGIAN
 from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Row, Table
 
@@ -54,6 +55,7 @@ class Events(Table):
             Binding(str(number), f"mark_number({number - 1})", "Toggle by number")
             for number in range(1, len(SELECTABLE) + 1)
         ],
+        *[Binding(key, f"mark_number({at})", show=False) for at, key in enumerate(BELGIAN)],
     ]
 
     class Changed(Message):

@@ -20,6 +20,7 @@ from tui.page import BAD, GOOD, Page
 from tui.ping import send_test
 from tui.session import AtStake
 from tui.snippets import SNIPPETS
+from tui.widgets.bars import BELGIAN
 from tui.widgets.entry import Entry
 
 _CHECKED = 6  # characters pasted back
@@ -45,6 +46,10 @@ class ShownSecret(Page):
         *[
             Binding(str(number), f"language({number - 1})", what, show=False)
             for number, what in enumerate(_VERIFY, start=1)
+        ],
+        *[
+            Binding(key, f"language({at})", show=False)
+            for at, key in enumerate(BELGIAN[: len(_VERIFY)])
         ],
     ]
 

@@ -211,6 +211,18 @@ _NAMES = {
 }
 
 
+BELGIAN = (
+    "ampersand",
+    "é",
+    "quotation_mark",
+    "apostrophe",
+    "left_parenthesis",
+    "section_sign",
+    "è",
+)
+"""What the keys of 1 to 7 are without shift on a Belgian keyboard."""
+
+
 def key_name(key: str) -> str:
     """What a key is called on the screen."""
     return _("space") if key == "space" else _NAMES.get(key, key.replace("ctrl+", "^"))
