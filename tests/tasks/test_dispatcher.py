@@ -60,7 +60,7 @@ from tests.support.scene import (
     publish_ticket,
 )
 from tests.support.scripted import post_of
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import Talk, read_request, response, talking
 
 SCHEDULE = Schedule((SECOND,), 3)
@@ -659,8 +659,12 @@ def test_a_queue_that_hangs_holds_no_delivery_up(
         rang.set()
         assert answered.wait(PATIENCE)
 
+    async def answer_once_it_rang(*connection: Any) -> None:
+        await until(rang.is_set)  # so that there is more than has been started
+        await server(*connection)
+
     async def main() -> int:
-        async with talking(server) as port:
+        async with talking(answer_once_it_rang) as port:
             add_webhook(vault, business, f"http://127.0.0.1:{port}/")
             for _ in range(20):
                 publish_ticket(business)
@@ -670,7 +674,6 @@ def test_a_queue_that_hangs_holds_no_delivery_up(
             return tally.delivered
 
     assert asyncio.run(main()) == 20  # though nothing has answered the bell yet
-    assert rang.wait(PATIENCE)
     answered.set()
 
 
