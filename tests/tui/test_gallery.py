@@ -13,9 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from tests.support.gallery.page import Picture, write
+from tests.support.gallery.plugin import drawn_otherwise
 from tests.support.gallery.redraw import NotADrawing, differing, draw, read
+from tests.support.showcase import play
+from tui.app import WebhooksApp
+from tui.desk import Desk
 
 _ROOT = Path(__file__).parents[2]
 _SNAPSHOTS = Path(__file__).with_name("__snapshots__") / "test_snapshots"
@@ -229,6 +234,18 @@ def test_the_page_is_made_of_what_the_tests_drew(tmp_path: Path) -> None:
     assert "<li><code>test_some.py::test_that_breaks</code></li>" in page
     assert "in-the-environment" not in page
     assert not (tmp_path / "snapshot_report.html").exists()
+
+
+def test_how_it_looks_otherwise_can_be_sent_to_another_process(desk: Desk) -> None:
+    """pytest-xdist sends the properties of a test: plain strings, and no member of an Enum."""
+    looks: dict[str, str] = {}
+
+    async def look(pilot: Pilot[None]) -> None:
+        looks.update(await drawn_otherwise(pilot))
+
+    play(WebhooksApp(desk), look)
+    assert looks
+    assert {type(each) for item in looks.items() for each in item} == {str}
 
 
 def test_what_differs_alone_fails_nothing(tmp_path: Path) -> None:

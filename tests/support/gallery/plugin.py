@@ -50,7 +50,7 @@ def _noting(test: pytest.Function, compare: Callable[..., bool]) -> Callable[...
             if inspect.isawaitable(waited_for := run_before and run_before(pilot)):
                 await waited_for
             on_top.append(type(pilot.app.screen).__module__)
-            looks.update(await _drawn_otherwise(pilot))
+            looks.update(await drawn_otherwise(pilot))
 
         is_same = compare(app, *args, run_before=run_and_look, **how)
         looks.update(_in_other_languages(app, run_before, how.get("terminal_size", (80, 24))))
@@ -60,7 +60,7 @@ def _noting(test: pytest.Function, compare: Callable[..., bool]) -> Callable[...
     return compare_and_note
 
 
-async def _drawn_otherwise(pilot: Pilot[None]) -> dict[str, str]:
+async def drawn_otherwise(pilot: Pilot[None]) -> dict[str, str]:
     """What is on the screen in every other theme, and in ASCII; then it is as it was."""
     app = pilot.app
     if not isinstance(app, Session):
@@ -69,11 +69,11 @@ async def _drawn_otherwise(pilot: Pilot[None]) -> dict[str, str]:
     for theme in _OTHER_THEMES:
         app.use_theme(theme)
         await pilot.pause()
-        drawn[theme] = app.export_screenshot()
+        drawn[theme.value] = app.export_screenshot()
     app.use_theme(chosen.theme)
     app.use_glyphs(Glyphs.ASCII)
     await pilot.pause()
-    drawn[Glyphs.ASCII] = app.export_screenshot()
+    drawn[Glyphs.ASCII.value] = app.export_screenshot()
     app.use_glyphs(chosen.glyphs)
     await pilot.pause()
     return drawn
@@ -85,7 +85,7 @@ def _in_other_languages(app: object, script: Script, size: tuple[int, int]) -> d
     if isinstance(app, WebhooksApp):
         for language in TRANSLATED:
             with suppress(Exception):
-                drawn[language] = asyncio.run(_played(_speaking(app, language), script, size))
+                drawn[language.value] = asyncio.run(_played(_speaking(app, language), script, size))
     return drawn
 
 
