@@ -10,7 +10,7 @@ from core.storage.database import is_postgres, open_database, proxy
 from core.storage.models import TABLES
 from tests.support.installation import FAST, Installation, Storage
 from tests.support.scripted import after, answer, receiving
-from tests.support.terminal import terminal
+from tests.support.terminal import ENTER, ESCAPE, TAB, terminal
 from tests.support.waiting import wait_until
 
 OWN = "gateway-key-MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -50,9 +50,9 @@ def test_a_secret_is_found_nowhere(tmp_path: Path, database_url: str) -> None:
             t.wait_for("127.0.0.1")
             t.press("s")
             t.wait_for("Type the host name")
-            t.press(receiver.url.split("/")[2], "\r")
+            t.press(receiver.url.split("/")[2], ENTER)
             secrets.append(t.wait_for(r"whsec_[A-Za-z0-9]{44}").group())
-            t.press("\t", "aaaaaa", "\r", "q", "q")
+            t.press(TAB, "aaaaaa", ENTER, ESCAPE, ESCAPE)  # letters would be typed
             shown = len(t.written)
             t.press("h", "q", "?", "q", "a", "q", "A", "q", "q")
             t.wait_for_end()

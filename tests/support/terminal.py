@@ -16,7 +16,7 @@ from tests.support.installation import COMMAND
 from tests.support.notes import notes
 from tests.support.waiting import PATIENCE
 
-DOWN, TAB, ENTER, SAVE = "\x1b[B", "\t", "\r", "\x13"
+DOWN, TAB, ENTER, ESCAPE, SAVE = "\x1b[B", "\t", "\r", "\x1b", "\x13"
 _ANOTHERS = {"NO_COLOR", "COLUMNS", "LINES"}  # what the tests' own terminal is like
 _QUIET = 0.4  # seconds of silence after which an answer is whole
 
