@@ -10,6 +10,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.pilot import Pilot
 
+from core.domain.language import Language
 from core.use_cases.settings import Glyphs, Settings, settings_of
 from tests.support.catalogues import TRANSLATED, translated
 from tests.support.showcase import drawn, play, press
@@ -27,8 +28,8 @@ def test_each_has_its_form_in_the_same_cell() -> None:
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_of_what_translations_say_only_letters_are_not_ascii(language: str) -> None:
-    said = "".join(str(message.string) for message in translated(language))  # type: ignore[arg-type]
+def test_of_what_translations_say_only_letters_are_not_ascii(language: Language) -> None:
+    said = "".join(str(message.string) for message in translated(language))
     left = {each for each in said.translate(TABLE) if not each.isascii()}
     assert {each for each in left if unicodedata.category(each)[0] != "L"} == set()
 

@@ -122,9 +122,8 @@ class Find(Page):
     @on(Table.RowSelected)
     def action_detail(self) -> None:
         """The delivery under the cursor; on an event's own line the first of its deliveries."""
-        for to in self._chosen():
-            open_delivery(self, [to], to.delivery)
-            return
+        if chosen := self._chosen():
+            open_delivery(self, chosen[:1], chosen[0].delivery)
 
     def action_redeliver(self) -> None:
         """The delivery under the cursor; on an event's own line the only one that it has."""
