@@ -1,6 +1,7 @@
 """A receiver in a process of its own that costs little and forgets nothing: answers 200 to all."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,8 +22,9 @@ class Post(NamedTuple):
 class Counted:
     """What has been POSTed so far."""
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
         self.url = url
+        self._process = process
         self._log = log
 
     def __len__(self) -> int:
@@ -31,23 +33,50 @@ class Counted:
     def posts(self) -> list[Post]:
         return [Post(*line.split()) for line in self._log.read_text().splitlines()]
 
+    def go_on(self) -> None:
+        """Answer what was left without an answer, and everything that comes."""
+        self._process.send_signal(signal.SIGUSR1)
+
 
 @contextmanager
-def counting(folder: Path) -> Iterator[Counted]:
+def counting(folder: Path, at_first: int = sys.maxsize) -> Iterator[Counted]:
+    """It answers so many `at_first`, and the others once it is told to go on."""
     log = folder / "posts.log"
-    process = subprocess.Popen([sys.executable, __file__, log], stdout=subprocess.PIPE)
+    command = [sys.executable, __file__, log, str(at_first)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
-        yield Counted(f"http://127.0.0.1:{int(process.stdout.readline())}/", log)
+        url = f"http://127.0.0.1:{int(process.stdout.readline())}/"
+        yield Counted(process, url, log)
     finally:
         process.terminate()
         process.wait()
         process.stdout.close()
 
 
+class _Answers:
+    def __init__(self, at_first: int) -> None:
+        self._left = at_first
+        self._owed = list[asyncio.WriteTransport]()
+
+    def give(self, transport: asyncio.WriteTransport) -> None:
+        if self._left > 0:
+            self._left -= 1
+            transport.write(_ANSWER)
+        else:
+            self._owed.append(transport)
+
+    def go_on(self) -> None:
+        self._left = sys.maxsize
+        for transport in self._owed:
+            transport.write(_ANSWER)
+        self._owed.clear()
+
+
 class _Receiver(asyncio.Protocol):
-    def __init__(self, log: BinaryIO) -> None:
+    def __init__(self, log: BinaryIO, answers: _Answers) -> None:
         self._log = log
+        self._answers = answers
         self._pending = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,21 +92,25 @@ class _Receiver(asyncio.Protocol):
             digest = sha256(self._pending[end + 4 : whole]).hexdigest()
             self._log.write(b"%s %s\n" % (_header(head, b"x-aurapos-delivery"), digest.encode()))
             self._pending = self._pending[whole:]
-            self._transport.write(_ANSWER)  # type: ignore[attr-defined]  # it is a Transport
+            self._answers.give(self._transport)  # type: ignore[arg-type]  # it is a Transport
 
 
 def _header(head: bytes, name: bytes) -> bytes:
     return head.partition(b"\r\n" + name + b":")[2].partition(b"\r\n")[0].strip()
 
 
-async def _serve(log: Path) -> None:
+async def _serve(log: Path, at_first: int) -> None:
     loop = asyncio.get_running_loop()
+    answers = _Answers(at_first)
+    loop.add_signal_handler(signal.SIGUSR1, answers.go_on)
     with log.open("ab", buffering=0) as file:
-        server = await loop.create_server(lambda: _Receiver(file), "127.0.0.1", 0, backlog=2048)
+        server = await loop.create_server(
+            lambda: _Receiver(file, answers), "127.0.0.1", 0, backlog=2048
+        )
         sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1])))
+    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))

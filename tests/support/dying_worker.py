@@ -2,7 +2,8 @@
 
 COMMAND with CONFIG, STEP and NTH ends itself with SIGKILL as it passes the step for the nth time;
 with CONFIG alone it works until it is told to end. Its leases are short: one second, or as many as
-are named last.
+are named then. Of several that are given one MARK last, a file that is not there yet, only the
+first to come that far dies.
 """
 
 import os
@@ -32,21 +33,32 @@ def run_worker(config: Path, lease: timedelta, log: Path | None = None) -> None:
     consume(load_config(config), lease_for=lease)
 
 
-def die_at(step: Step, nth: int) -> Callable[[Step], None]:
-    """A watcher that kills this process as it passes the step for the nth time."""
+def die_at(step: Step, nth: int, mark: Path | None = None) -> Callable[[Step], None]:
+    """A watcher that kills this process as it passes the step for the nth time, unless another one
+    has left the mark.
+    """
     passings = 0
 
     def watcher(passing: Step) -> None:
         nonlocal passings
         passings += passing is step
-        if passing is step and passings == nth:
+        if passing is step and passings == nth and (mark is None or _leaves(mark)):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return watcher
 
 
+def _leaves(mark: Path) -> bool:
+    """Whether this process is the one that makes the file, which only one can."""
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
 if __name__ == "__main__":
     _, config, *death = sys.argv
     if death:
-        watch(die_at(Step(death[0]), int(death[1])))
+        watch(die_at(Step(death[0]), int(death[1]), *map(Path, death[3:])))
     run_worker(Path(config), timedelta(seconds=int(death[2]) if len(death) > 2 else 1))

@@ -145,10 +145,14 @@ class Postgres(Server):
     def url_of(self, who: str) -> str:
         return f"postgresql://{who}@127.0.0.1:{self.port}/postgres"
 
-    def restart(self) -> None:
+    def stop(self) -> None:
         """As its operator does: what was committed is on the disk."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait()
+
+    def restart(self) -> None:
+        """The same, if it runs, and then start it."""
+        self.stop()
         super().restart()
 
     def crash(self) -> None:
