@@ -33,11 +33,10 @@ _WITHOUT_A_HOLE = """
         SELECT id, id - row_number() OVER (ORDER BY id) AS missing FROM event WHERE id > %s
     ) AS younger WHERE missing = %s
 """
-_OPEN_TRANSACTIONS = """
-    SELECT txid_snapshot_xmin(now), txid_snapshot_xmax(now),
-           (SELECT coalesce(max(id), 0) FROM event)
-    FROM (SELECT txid_current_snapshot() AS now) AS snapshot
-"""
+# The number is given after the statement has begun, and so after whatever drew an id up to the last
+# one that it sees. A snapshot cannot tell: the highest number it knows of is one that has ended.
+_LAST_AND_NUMBER = "SELECT (SELECT coalesce(max(id), 0) FROM event), txid_current()"
+_OLDEST_OPEN = "SELECT txid_snapshot_xmin(txid_current_snapshot())"
 _XIDS = 2**32
 
 _PAGE = """
@@ -91,8 +90,9 @@ def final_to() -> int:
     """
     if not is_postgres():
         return latest()
-    oldest, next_one, last = proxy.execute_sql(_OPEN_TRANSACTIONS).fetchone()
-    if oldest == next_one:  # no transaction is open
+    last, number = proxy.execute_sql(_LAST_AND_NUMBER).fetchone()
+    [oldest] = proxy.execute_sql(_OLDEST_OPEN).fetchone()
+    if oldest >= number:  # whoever has an id up to that one has ended
         return int(last)
     found = proxy.execute_sql(_FANNED_OUT_BEFORE, (oldest % _XIDS,)).fetchone()
     begin = found[0] if found is not None else 0

@@ -268,6 +268,12 @@ class Open:
         return event_id
 
 
+_WRITTEN = """
+    INSERT INTO event (business_id, type, payload, digest, created_at)
+    VALUES (%s, 'ticket.created', '{}', 0, 0) RETURNING id
+"""
+
+
 @ONLY_POSTGRESQL
 class TestWhileATransactionIsOpen:
     @pytest.mark.parametrize("is_fanned_out", [False, True])
@@ -297,6 +303,19 @@ class TestWhileATransactionIsOpen:
         slow = Open(business)
         assert cursors(business)[-1] == last
         slow.commit()
+
+    def test_it_ends_before_one_that_began_after_all_that_have_ended(
+        self, business: int, database: str
+    ) -> None:
+        """A snapshot knows no number above the highest that has ended, and so not the open one."""
+        with psycopg.connect(database) as first:
+            first.execute("SELECT txid_current()")
+            slow = Open(business)
+            [after] = first.execute(_WRITTEN, [business]).fetchone() or ()
+        assert cursors(business) == []
+        held = slow.commit()
+        assert held < after
+        assert cursors(business) == [held, after]
 
     def test_what_is_fanned_out_in_its_time_is_no_older_for_that(self, business: int) -> None:
         slow = Open(business)
