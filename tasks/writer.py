@@ -16,6 +16,7 @@ from core.pipeline.recording import settle_all
 from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
 from core.storage.due import Waiting, next_due, waiting_webhooks
+from core.storage.outbox_memory import OutboxMemory
 from tasks.database_thread import DatabaseThread
 
 _FAN_OUT_BATCH = 500
@@ -70,6 +71,7 @@ class Writer:
         self._clock = clock
         self._thread = DatabaseThread("writer", synced=False)
         self._fanned_out_last = 0  # the business that had its turn last
+        self._outbox = OutboxMemory()
 
     async def look_around(self, until: datetime) -> Found:
         """Tell owners what they must be told, fan out the next events of the outbox, recover, and
@@ -95,7 +97,11 @@ class Writer:
 
     def _look_around(self, until: datetime) -> Found:
         more_to_tell = tell_some(self._rules.keep, self._clock())
-        fanned_out = fan_out(_FAN_OUT_BATCH, until, self._clock, after=self._fanned_out_last)
+        fanned_out = fan_out(
+            *(_FAN_OUT_BATCH, until, self._clock),
+            after=self._fanned_out_last,
+            memory=self._outbox,
+        )
         self._fanned_out_last = fanned_out.last_business
         has_more = more_to_tell or not fanned_out.is_all or self._recover()
         return Found(fanned_out.events, has_more, waiting_webhooks(until), self._has_mail())

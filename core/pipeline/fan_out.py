@@ -17,13 +17,14 @@ from core.domain.identity import delivery_id
 from core.errors import BadPayload
 from core.pipeline.decisions import Decisions, Undecided
 from core.pipeline.steps import Step, passed
-from core.storage import outbox, published
+from core.storage import outbox
 from core.storage.database import connection, is_about_a_value, transaction
 from core.storage.foreign_rows import foreign_rows, keep, set_aside
 from core.storage.inserts import insert_rows
 from core.storage.kept_back import count_kept_back
 from core.storage.models import EPOCH, MICROSECOND, Delivery
 from core.storage.outbox import Pending, Receiver
+from core.storage.outbox_memory import OutboxMemory
 from core.storage.ready import lower
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def fan_out(
     clock: Callable[[], datetime] | None = None,
     *,
     after: int = 0,
+    memory: OutboxMemory | None = None,
 ) -> FannedOut:
     """Turn up to `limit` events of the outbox into up to `ROWS` deliveries. They are due at
     `due_at`, when the pass began, and made at what `clock` says once it is our turn to write, by
@@ -60,12 +62,13 @@ def fan_out(
     The businesses that have events get equal parts, those after the business `after` first. An
     event with more webhooks than fit into one transaction keeps its place. Events of a business
     that may not have webhooks stay in the outbox until it may again. An event that the database or
-    this program refuses is set aside, and no other is.
+    this program refuses is set aside, and no other is. A worker hands over its `memory`, so that it
+    need not look at all there is each time.
     """
-    decisions = Decisions()
+    decisions, memory = Decisions(), memory or OutboxMemory()
     while True:
         try:
-            return _fan_out_some(limit, due_at, clock, after, decisions)
+            return _fan_out_some(limit, due_at, clock, after, memory, decisions)
         except Undecided as undecided:
             decisions.decide(undecided.receivers)
         except _Unseen as unseen:
@@ -99,13 +102,16 @@ def _fan_out_some(
     due_at: datetime,
     clock: Callable[[], datetime] | None,
     after: int,
+    memory: OutboxMemory,
     decisions: Decisions,
 ) -> FannedOut:
     with transaction():
-        latest = published.latest()  # before anything is locked: see `latest`
-        businesses = outbox.pending_businesses(after, _BUSINESSES)
+        latest, businesses = memory.look(after, _BUSINESSES, due_at)
         part = -(-limit // max(1, len(businesses)))
-        queues = [outbox.first_events(each, part, latest) for each in businesses]
+        queues = [
+            outbox.first_events(business_id, part, first, latest)
+            for business_id, first in businesses.items()
+        ]
         chosen = _as_many_as_fit(list(_in_turn(queues)), limit)
         try:
             now = clock() if clock is not None else due_at

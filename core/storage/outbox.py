@@ -35,7 +35,9 @@ _OF_NO_BUSINESS = f"""
     WHERE NOT EXISTS (SELECT 1 FROM business WHERE business.id = pending.business_id)
     LIMIT {{limit}}
 """
-_LEAST = -(2**63)
+_ALL_PENDING = f"{_PENDING} SELECT business_id FROM pending WHERE business_id IS NOT NULL"
+LEAST = -(2**63)
+"""No id is lower."""
 
 
 class Pending(NamedTuple):
@@ -70,22 +72,30 @@ def pending_businesses(after: int, limit: int) -> list[int]:
     return list(found)
 
 
+def all_pending_businesses() -> list[int]:
+    """All that have events in the outbox, whether they may have webhooks or not."""
+    rows = proxy.execute_sql(_ALL_PENDING.format(after=proxy.param), (LEAST,)).fetchall()
+    return [business_id for (business_id,) in rows]
+
+
 def events_of_no_business(limit: int) -> list[int]:
     """Up to `limit` events of the outbox whose business does not exist. SQLite lets programs write
     those that do not switch its foreign keys on, and no fan-out finds them.
     """
     query = _OF_NO_BUSINESS.format(after=proxy.param, limit=proxy.param)
-    return [event_id for (event_id,) in proxy.execute_sql(query, (_LEAST, limit)).fetchall()]
+    return [event_id for (event_id,) in proxy.execute_sql(query, (LEAST, limit)).fetchall()]
 
 
-def first_events(business_id: int, limit: int, latest: int) -> list[Pending]:
-    """The first events of a business, none after the event `latest`. They are locked, and those
-    that another worker is fanning out are left out.
+def first_events(business_id: int, limit: int, first: int, latest: int) -> list[Pending]:
+    """The first events of a business from the id `first` on, none after the event `latest`. They
+    are locked, and those that another worker is fanning out are left out.
     """
     pending = (
         Event.select(Event.id, Event.business, Event.webhook, Event.fanned_out_to)
         .where(
-            (Event.business == business_id) & Event.fanned_out_at.is_null() & (Event.id <= latest)
+            (Event.business == business_id)
+            & Event.fanned_out_at.is_null()
+            & Event.id.between(first, latest)
         )
         .order_by(Event.id)
         .limit(limit)

@@ -19,7 +19,7 @@ _PAGE_EVENTS = 5_000
 _PAGE_BYTES = 4 * 2**20  # of payloads, which vary: so many of the largest would be 256 MB
 
 # An event that a worker has fanned out was committed before that worker's transaction had a number
-# (see `latest`), so whatever is published under a greater number has a greater id: the column's
+# (see `drawn`), so whatever is published under a greater number has a greater id: the column's
 # default gives the transaction its number before it draws an id. `xmin` is the number of whoever
 # wrote a row last; `age` compares two such numbers, which wrap around.
 _FANNED_OUT_BEFORE = """
@@ -33,10 +33,14 @@ _WITHOUT_A_HOLE = """
         SELECT id, id - row_number() OVER (ORDER BY id) AS missing FROM event WHERE id > %s
     ) AS younger WHERE missing = %s
 """
-# The number is given after the statement has begun, and so after whatever drew an id up to the last
-# one that it sees. A snapshot cannot tell: the highest number it knows of is one that has ended.
-_LAST_AND_NUMBER = "SELECT (SELECT coalesce(max(id), 0) FROM event), txid_current()"
-_OLDEST_OPEN = "SELECT txid_snapshot_xmin(txid_current_snapshot())"
+# The number is given once the statement has begun, and so after whatever drew an id up to the last
+# one that it sees. The snapshot alone cannot tell what is open: a number above the highest that has
+# ended is open for all it knows.
+_DRAWN = """
+    SELECT last, txid_snapshot_xmin(txid_current_snapshot()),
+           CASE WHEN last > %s THEN txid_current() END
+    FROM (SELECT coalesce(max(id), 0) AS last FROM event) AS events
+"""
 _XIDS = 2**32
 
 _PAGE = """
@@ -82,6 +86,28 @@ class Page:
         return map(itemgetter(Published._fields.index(name)), self.rows)
 
 
+class Drawn(NamedTuple):
+    """How far PostgreSQL had drawn ids for events at a moment."""
+
+    latest: int  # the greatest that is committed
+    oldest_open: int  # no transaction with a lower number than this is open
+    number: int | None  # of this transaction: whoever has an id up to `latest` has a lower one
+
+    def is_final(self, oldest_open: int) -> bool:
+        """Whether no event up to `latest` can appear any more: who could commit one has ended."""
+        return self.number is not None and oldest_open >= self.number
+
+
+def drawn(*, beyond: int = -1) -> Drawn:
+    """How far that is now, on PostgreSQL. Where there is an event beyond that id, this transaction
+    gets its number.
+
+    A fan-out asks before it locks anything, and takes no later events. So everything that it fans
+    out was committed before its transaction had a number, on which `final_to` relies.
+    """
+    return Drawn(*proxy.execute_sql(_DRAWN, (beyond,)).fetchone())
+
+
 def final_to() -> int:
     """The id up to which no event can appear any more that we do not see now.
 
@@ -90,10 +116,10 @@ def final_to() -> int:
     """
     if not is_postgres():
         return latest()
-    last, number = proxy.execute_sql(_LAST_AND_NUMBER).fetchone()
-    [oldest] = proxy.execute_sql(_OLDEST_OPEN).fetchone()
-    if oldest >= number:  # whoever has an id up to that one has ended
-        return int(last)
+    before = drawn()
+    oldest = drawn(beyond=before.latest).oldest_open
+    if before.is_final(oldest):
+        return before.latest
     found = proxy.execute_sql(_FANNED_OUT_BEFORE, (oldest % _XIDS,)).fetchone()
     begin = found[0] if found is not None else 0
     [end] = proxy.execute_sql(_WITHOUT_A_HOLE, (begin, begin)).fetchone()
@@ -101,10 +127,7 @@ def final_to() -> int:
 
 
 def latest() -> int:
-    """The id of the latest event. A fan-out asks for it before it locks anything, and takes no
-    later events. So everything that it fans out was committed before PostgreSQL gave its
-    transaction a number, on which `final_to` relies.
-    """
+    """The id of the latest event."""
     [event_id] = proxy.execute_sql("SELECT coalesce(max(id), 0) FROM event").fetchone()
     return int(event_id)
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import cycle
 
 import pytest
 
@@ -14,6 +15,7 @@ from core.errors import NotIncluded
 from core.pipeline import retention
 from core.pipeline.fan_out import fan_out
 from core.storage.models import Delivery, Event
+from core.storage.outbox_memory import OutboxMemory
 from core.storage.vault import Vault
 from core.use_cases import services
 from core.use_cases.businesses import add_business, set_business
@@ -30,6 +32,7 @@ class World:
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
         self.now = START
+        self.memories = cycle((OutboxMemory(), OutboxMemory()))  # of two workers
         self.model = Model()
         for edition, owner in (("boutique", "paul"), ("group", "marie")):
             shop_id = add_business(OPERATOR, owner, edition, owner, self.now, option=True)
@@ -179,7 +182,7 @@ class World:
 
     def fan_out(self, limit: int) -> int:
         ready = [event for event in self.model.outbox() if event.shop.included]
-        done = fan_out(limit, self.now)
+        done = fan_out(limit, self.now, memory=next(self.memories))
         fresh = self._learn_fanned_out()
         assert all(event in ready for event in fresh), "fanned out for one without the option"
         expected_count = min(limit, len(ready))
