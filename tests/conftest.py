@@ -43,6 +43,9 @@ _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - each test has a folder of its own 
 _ENOUGH = 4 * 2**30  # bytes: some times what the tests need
 
 
+_OF_PROCESSES = {"docs", "end_to_end", "faults"}  # the folders of what runs as several
+
+
 _OBJECTS = 100_000  # made between two collections: at Python's 700 they take an eighth of the time
 
 
@@ -74,17 +77,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _longest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
-    """What is slow spread over the processes, at the head of the part that each of them is dealt:
-    none begins one when the others have ended. (`--dist worksteal` deals equal parts in order.)
+    """What takes long spread over the processes, at the head of the part that each of them is
+    dealt: none begins one when the others have ended. (`--dist worksteal` deals equal parts in
+    order, and takes from their ends.)
     """
-    slow = _units([item for item in items if _is_slow(item)])
-    others = iter([item for item in items if not _is_slow(item)])
+    long = sorted(_units([item for item in items if _takes_long(item)]), key=_precedence)
+    others = iter([item for item in items if not _takes_long(item)])
     dealt: list[pytest.Item] = []
     for process in range(processes):
         part = (len(items) - len(dealt)) // (processes - process)
-        first = [item for unit in slow[process::processes] for item in unit]
+        first = [item for unit in long[process::processes] for item in unit]
         dealt += [*first, *islice(others, max(0, part - len(first)))]
     return dealt
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    return _is_slow(item) or item.path.parent.name in _OF_PROCESSES
+
+
+def _precedence(unit: list[pytest.Item]) -> tuple[int, bool]:
+    """What cannot be split comes first, the largest of it before all, then what is slow."""
+    return -len(unit), not any(map(_is_slow, unit))
 
 
 def _units(items: list[pytest.Item]) -> list[list[pytest.Item]]:
@@ -103,8 +116,7 @@ def _module_shared_by(item: pytest.Item) -> str:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """What runs as several processes has folders of its own."""
-    of_processes = collection_path.name in {"docs", "end_to_end", "faults"}
+    of_processes = collection_path.name in _OF_PROCESSES
     return True if of_processes and config.getoption("quick") else None
 
 

@@ -130,7 +130,7 @@ def test_each_failure_has_its_own_word(
     installed: Installation, act: Act, word: str, status: int | None
 ) -> None:
     if act is hang:
-        installed.config.write_text(installed.config.read_text().replace('"20s"', '"0.5s"'))
+        installed.config.write_text(installed.config.read_text().replace('"20s"', '"2s"'))
     with receiving(act) as receiver:
         installed.add_webhook(receiver.url)
         installed.emit()

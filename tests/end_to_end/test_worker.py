@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.installation import FAST, Installation, Storage, command_after
 from tests.support.processes import alive, children
+from tests.support.scene import let_leases_run_out
 from tests.support.scripted import Scripted, after, answer, receiving
 from tests.support.waiting import AT_ONCE, PATIENCE, wait_until
 
@@ -90,7 +91,6 @@ def test_a_worker_whose_engine_breaks_ends_so_that_it_is_started_anew(
     assert "TypeError" in "".join(worker.log)
 
 
-@pytest.mark.slow
 @pytest.mark.fault(2, "kill -9 while the POST is open")
 def test_a_killed_worker_s_post_is_made_again_with_the_same_bytes_and_uses_up_no_attempt(
     installed: Installation,
@@ -104,6 +104,8 @@ def test_a_killed_worker_s_post_is_made_again_with_the_same_bytes_and_uses_up_no
             wait_until(lambda: receiver.requests)
             worker.process.kill()
             worker.process.wait()
+        with installed.tables():
+            let_leases_run_out()
         with installed.worker() as worker:
             wait_until(lambda: len(receiver.requests) == 2)
             worker.wait_for("delivered")

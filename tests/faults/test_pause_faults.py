@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.support.installation import Installation
-from tests.support.scene import nothing_waits
+from tests.support.scene import let_leases_run_out, nothing_waits
 from tests.support.scripted import Scripted, after, answer, receiving
 from tests.support.waiting import wait_until
 
@@ -36,6 +36,7 @@ def test_what_is_parked_is_sent_once_after_the_pause_and_never_in_it(
             wait_until(lambda: has(other, 200))
             for worker in (first, second):
                 assert worker.stop(signal.SIGKILL) != 0
+        let_leases_run_out()
         with installation.worker() as third:
             installation.emit()
             wait_until(lambda: has(other, 201))

@@ -16,7 +16,7 @@ from tests.support.scene import has_ticked, nothing_waits
 from tests.support.scripted import Scripted, after, answer, receiving
 from tests.support.servers import Postgres, restartable_postgres, restartable_redis
 from tests.support.terminal import terminal
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.writers import locked
 
 STARTED = "worker started"
@@ -43,7 +43,7 @@ def test_a_locked_database_is_waited_for_and_no_owner_hears_of_it(
             marie.bytes_during(2)
             assert not emitted.done()
             assert receiver.requests == []
-        emitted.result(60)
+        emitted.result(PATIENCE)
         marie.wait_for("test delivered: 200")
         wait_until(lambda: len(receiver.requests) == 2)
         assert worker.stop() == 0
@@ -146,8 +146,7 @@ def test_a_worker_goes_on_after_postgresql_crashed_under_it(
         with installed.worker() as worker:
             worker.wait_for(STARTED)
             wait_until(lambda: len(receiver.requests) == 16)
-            tables.crash()
-            finish.set()
+            tables.crash(meanwhile=finish.set)
             wait_until(lambda: len(receiver.requests) == 40)
             installed.emit()
             wait_until(lambda: len(receiver.requests) == 41)

@@ -117,7 +117,7 @@ def flood(head: bytes, drop: bytes) -> Act:
     def act(connection: socket.socket) -> None:
         with suppress(OSError):
             connection.sendall(head)
-            deadline = monotonic() + 30
+            deadline = monotonic() + PATIENCE
             while monotonic() < deadline:
                 connection.sendall(drop)
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -155,13 +155,15 @@ class Postgres(Server):
         self.stop()
         super().restart()
 
-    def crash(self) -> None:
+    def crash(self, meanwhile: Callable[[], object] = lambda: None) -> None:
         """A restart as after a crash, of which nothing is lost that was committed by now: what
         workers have just committed might be.
         """
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("CREATE TEMPORARY TABLE synced (at timestamptz)")
-        super().restart()
+        self.kill()
+        meanwhile()
+        self.start()
 
     def add_user(self, name: str, password: str) -> None:
         """One who does need a password."""

@@ -47,7 +47,7 @@ from tasks.last_looks import LastLooks
 from tasks.shares import Limits
 from tasks.tally import Tally
 from tasks.wakes import aside
-from tasks.writer import Rules
+from tasks.writer import Found, Rules, Writer
 from tests.support.notes import notes
 from tests.support.scene import (
     MARIE,
@@ -204,7 +204,7 @@ def test_what_becomes_due_during_a_pass_is_left_for_the_next(business: int, vaul
 
 
 def test_no_webhook_has_more_in_flight_than_its_share(business: int, vault: Vault) -> None:
-    open_now, most = 0, 0
+    open_now, most, share, enough = 0, 0, 5, asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal open_now, most
@@ -212,7 +212,10 @@ def test_no_webhook_has_more_in_flight_than_its_share(business: int, vault: Vaul
             await read_request(reader)
             open_now += 1
             most = max(most, open_now)
-            await asyncio.sleep(0.02)  # as long as a receiver takes
+            if open_now == share:
+                enough.set()
+            await enough.wait()
+            await asyncio.sleep(0.02)  # in which one more would come
             open_now -= 1
             writer.write(response(200))
 
@@ -221,9 +224,9 @@ def test_no_webhook_has_more_in_flight_than_its_share(business: int, vault: Vaul
         for _ in range(30):
             publish_ticket(business)
 
-    tally = run(talk, scene, lambda: make_dispatcher(vault, limits=Limits(64, 5, 64)))
+    tally = run(talk, scene, lambda: make_dispatcher(vault, limits=Limits(64, share, 64)))
     assert tally.delivered == 30
-    assert most == 5
+    assert most == share
 
 
 def test_whatever_has_ended_is_settled_in_the_next_turn(
@@ -945,6 +948,11 @@ def test_a_backlog_is_told_once_a_second_and_helps_nobody_else(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[bool] = []
+    looks, look_around, began = [0], Writer.look_around, monotonic()
+
+    async def counted(self: Writer, until: datetime) -> Found:
+        looks[0] += 1
+        return await look_around(self, until)
 
     async def main() -> None:
         server = Gated()
@@ -958,14 +966,16 @@ def test_a_backlog_is_told_once_a_second_and_helps_nobody_else(
             assert passing.can_help
             draining = asyncio.create_task(passing.drain(lambda: NOON))
             await server.until(1)
-            for _ in range(3):
+            for seen in range(looks[0], looks[0] + 3):
                 passing.look()
-                await asyncio.sleep(0.1)  # three looks, well within a second
+                await until(lambda seen=seen: looks[0] > seen)
             server.let(4)
             await draining
             assert passing.can_help
             await passing.close()
 
+    monkeypatch.setattr(dispatcher, "monotonic", lambda: began)  # all within a second
+    monkeypatch.setattr(Writer, "look_around", counted)
     asyncio.run(main())
     assert calls == [False]
 

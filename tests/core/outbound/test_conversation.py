@@ -305,11 +305,9 @@ def test_of_any_flood_no_more_is_read_than_one_answer_may_have(
             writer.write(drop * 100)
             await writer.drain()
 
-    begin = monotonic()
     reads = told("buffer_updated", monkeypatch)
     [outcome] = conversing(talk, once)
     assert sum(taken for (taken,) in reads) <= ANSWER_LIMIT + 1
-    assert monotonic() - begin < 5
     if b"\r\n\r\n" in first and not first.startswith(b"HTTP/1.1 100"):
         assert isinstance(outcome, Answered)
     else:
@@ -441,14 +439,14 @@ def outcome_after_standing_still(answer: bytes) -> Outcome:
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.setblocking(False)
             loop = asyncio.get_running_loop()
-            sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timedelta(seconds=0.5))
+            sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timedelta(seconds=1))
             url = f"http://127.0.0.1:{server.getsockname()[1]}/"
             attempt = asyncio.create_task(sender.post(Errand(1, url, wanted), [], b"{}"))
             connection, _ = await loop.sock_accept(server)
             with connection:
                 await loop.sock_recv(connection, 1000)
                 connection.setblocking(True)
-                stand_still([connection], answer, 2.0)
+                stand_still([connection], answer, 2.5)
                 outcome = await attempt
             await sender.close()
             return outcome

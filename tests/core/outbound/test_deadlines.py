@@ -29,7 +29,7 @@ async def never() -> None:
 
 
 def test_what_is_in_time_returns_and_what_is_not_is_a_timeout() -> None:
-    deadlines = Deadlines(SHORT)
+    deadlines = Deadlines(0.5)
     prompt, late, other = together(
         deadlines.hold(returning("done")), deadlines.hold(never()), deadlines.hold(never())
     )

@@ -71,10 +71,10 @@ def together(pause: Pause) -> Callable[..., list[Any]]:
                 assert there.wait(PATIENCE)
                 second = pool.submit(other or work)
                 if is_postgres():
-                    second.result(10)
+                    second.result(PATIENCE)
             finally:
                 go_on.set()
-            return [first.result(20), second.result(20)]
+            return [first.result(PATIENCE), second.result(PATIENCE)]
 
     return run
 
@@ -158,8 +158,8 @@ def test_of_two_edits_at_once_the_later_one_stays(
             wait_until(waits_for_a_lock)
         finally:
             go_on.set()
-        first.result(20)
-        second.result(20)
+        first.result(PATIENCE)
+        second.result(PATIENCE)
     assert queries.webhook(MARIE, webhook.id).events == ("client.updated",)
 
 
@@ -191,5 +191,5 @@ def test_recoveries_take_deliveries_in_one_order_however_they_were_abandoned(
             assert other.execute(lock, [high.id]).fetchone() == (high.id,)
         finally:
             other.rollback()
-        assert recovered.result(20)
+        assert recovered.result(PATIENCE)
     assert {row.status for row in Delivery.select()} == {Status.FAILED, Status.DELIVERED}
