@@ -15,6 +15,7 @@ from tests.support.terminal import terminal
 from tests.support.waiting import wait_until
 
 DATABASE = "aurapos-webhooks.db"
+LONG = 300  # seconds, for thousands of deliveries
 
 
 def restore(backup: Path, installed: Installation) -> None:
@@ -41,8 +42,8 @@ def test_a_backup_under_load_is_whole_and_goes_on_with_what_was_waiting(
             writing = pool.submit(installed.push, 4000, first=1000)
             made = installed.json("backup", "backup.db")
             finish.set()
-            writing.result(60)
-            wait_until(lambda: len(receiver.requests) > 1500)
+            writing.result(LONG)
+            wait_until(lambda: len(receiver.requests) > 1500, LONG)
             second = installed.json("backup", "second.db")
             assert worker.stop() == 0
     assert made == {"file": "backup.db", "bytes": backup.stat().st_size}
@@ -72,7 +73,7 @@ def carries_on_from(backup: Path, installed: Installation) -> None:
     with receiving() as receiver:
         installed.ok("webhook", "edit", "1", "--url", receiver.url)
         with installed.worker() as worker:
-            wait_until(lambda: len(receiver.requests) == waiting)
+            wait_until(lambda: len(receiver.requests) == waiting, LONG)
             assert worker.stop() == 0
     assert {row["status"] for row in installed.deliveries()} == {"delivered"}
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.installation import Installation
 from tests.support.scripted import Scripted, answer, receiving
 from tests.support.terminal import terminal
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 TYPE, KEY = (
     "ssh-ed25519",
@@ -110,7 +110,7 @@ class TestWithoutTheKey:
                 worker.wait_for("is missing")
                 (installed.folder / "away.key").rename(installed.folder / "aurapos-webhooks.key")
                 installed.emit()
-                wait_until(lambda: len(receiver.requests) == 2, 70)
+                wait_until(lambda: len(receiver.requests) == 2, 60 + PATIENCE)
                 assert worker.stop() == 0
         assert {row["attempts"] for row in installed.deliveries()} == {1}
 

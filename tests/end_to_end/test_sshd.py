@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.installation import Installation
 from tests.support.programs import find_program, needs
+from tests.support.servers import free_port
 from tests.support.terminal import Terminal, terminal_with
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -90,8 +91,7 @@ def sshd(installed: Installation, tmp_path: Path) -> Iterator[Sshd]:
     installed.ok("member", "add", "marie", *books)
     installed.ok("business", "add", "Chez Paul", "--edition", "group", "--owner", "paul")
     installed.ok("member", "add", "paul", "--key-file", tmp_path / "paul.pub", "--business", "2")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd will not start without it
     config = tmp_path / "sshd_config"
@@ -166,7 +166,8 @@ def test_a_key_that_may_export_has_the_answer_without_a_terminal(
     assert status["name"] == "Chez Marie"
     for key in ("marie", "paul"):
         done = sshd.run(key, *asked)
-        assert (done.returncode, done.stdout) == (2, b""), "it opens the terminal UI only"
+        told = (done.returncode, done.stdout)
+        assert told == (2, b""), f"it opens the terminal UI only: {done.stderr!r}"
         assert b"answered only to a key that may export" in done.stderr
     installed.ok("member", "add", "marie", *books_key(sshd), "--allow", "nothing")
     assert sshd.run("books", *asked).stdout == b""
@@ -241,12 +242,8 @@ def test_no_file_goes_in_or_out(sshd: Sshd, tmp_path: Path, key: str) -> None:
 
 @of_sshd
 def test_no_tunnel_is_dug(sshd: Sshd) -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as inside,
-        socket.create_server(("127.0.0.1", 0)) as free,
-    ):
-        target, port = inside.getsockname()[1], free.getsockname()[1]
-        free.close()
+    with socket.create_server(("127.0.0.1", 0)) as inside:
+        target, port = inside.getsockname()[1], free_port()
         forward = ("-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{port}:127.0.0.1:{target}")
         with sshd.session("marie", *forward) as terminal:
             terminal.wait_for("No webhooks yet")
