@@ -43,7 +43,9 @@ def measure(installation: Installation) -> dict[str, float]:
     paints, answers, opens = list[float](), list[float](), list[float]()
     for _ in range(1 + ROUNDS):
         begin = perf_counter()
-        with terminal(installation.folder, "--config", str(installation.config)) as screen:
+        with terminal(
+            installation.folder, "--config", str(installation.config), anew=True
+        ) as screen:
             screen.wait_for("example.com/0 +(ok|failing)")
             paints.append(perf_counter() - begin)
             screen.press("g")

@@ -2,10 +2,11 @@
 
 Importing it takes ten times as long as most commands do. Each is still a process of its own, with
 its arguments, folder, variables and streams, and ends as any other; only how Python itself starts
-is not tried. For that, and for another environment, start one anew.
+is not tried. For that, and for an environment that an import heeds, start one anew.
 """
 
 import atexit
+import fcntl
 import gc
 import json
 import os
@@ -15,9 +16,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import cache
 from pathlib import Path
@@ -26,10 +28,13 @@ from select import select
 import click
 
 from tui.cli.main import main
+from tui.cli.terminal import app_class
 
 _FILES = 5  # of a request: what is asked, standard input, output and error, and where to reply
 _MANY = 4096  # bytes: one for each process that has ended
 _ROOT = Path(__file__).parents[2]
+_COMMAND, _SCREENS = b"c", b"s"  # what is asked for: the latter in a terminal
+_AT_THE_START = dict(os.environ)
 
 
 class Fork:
@@ -81,6 +86,7 @@ class ReadyCommand:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
                 cwd=_ROOT,
+                env=_AT_THE_START,
                 pass_fds=[theirs.fileno()],
             )
         atexit.register(self.close)
@@ -93,13 +99,34 @@ class ReadyCommand:
         """Start `python -m module …`, or `-c code …`, there, with these for standard input, output
         and error.
         """
-        asked = {"argv": argv, "folder": str(folder), "environment": dict(os.environ)}
+        return self._start(_COMMAND, argv, folder, os.environ, streams)
+
+    def start_in(
+        self, terminal: int, argv: Sequence[str], folder: Path, environment: Mapping[str, str]
+    ) -> Fork:
+        """The same with those variables, as the one whose controlling terminal this is."""
+        return self._start(_SCREENS, argv, folder, environment, [terminal] * 3)
+
+    def _start(
+        self,
+        kind: bytes,
+        argv: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        streams: Sequence[int],
+    ) -> Fork:
+        asked = {
+            "argv": argv,
+            "folder": str(folder),
+            "environment": dict(environment),
+            "in_terminal": kind == _SCREENS,
+        }
         ours, theirs = socket.socketpair()
         with tempfile.TemporaryFile() as file, closing(theirs):
             file.write(json.dumps(asked).encode())
             file.seek(0)
             numbers = [file.fileno(), *streams, theirs.fileno()]
-            socket.send_fds(self._control, [b"!"], numbers)
+            socket.send_fds(self._control, [kind], numbers)
         return Fork(argv, ours)
 
     def run(
@@ -129,14 +156,11 @@ def ready_command() -> ReadyCommand:
 def can_be_forked(argv: Sequence[str]) -> bool:
     """Whether it is Python's, and nothing is set by now that only a new Python would heed."""
     is_python = argv[0] == sys.executable and argv[1] in {"-m", "-c"}
-    return is_python and _for_python() == _AT_THE_START
+    return is_python and _for_python(os.environ) == _for_python(_AT_THE_START)
 
 
-def _for_python() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
-
-
-_AT_THE_START = _for_python()
+def _for_python(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith("PYTHON")}
 
 
 def _serve(control: socket.socket) -> tuple[str, str]:
@@ -153,9 +177,11 @@ def _serve(control: socket.socket) -> tuple[str, str]:
             _tell_who_ended(replies)
         if control not in ready:
             continue
-        _, files, *_ = socket.recv_fds(control, 1, _FILES)
+        kind, files, *_ = socket.recv_fds(control, 1, _FILES)
         if not files:
             sys.exit()  # whoever asked has ended
+        if kind == _SCREENS:
+            _import_screens()
         *streams, reply = files
         if not (process_id := os.fork()):
             signal.set_wakeup_fd(-1)
@@ -189,9 +215,10 @@ def _become(request: int, *streams: int) -> tuple[str, str]:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as Python does at its start
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - the same
-    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115 - the same
+    if asked["in_terminal"]:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    _open_streams()
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])
@@ -201,11 +228,27 @@ def _become(request: int, *streams: int) -> tuple[str, str]:
     return option, what
 
 
+def _open_streams() -> None:
+    """As Python does at its start."""
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115 - the same
+    sys.stderr = sys.__stderr__ = open(  # noqa: SIM115 - the same
+        2, "w", 1, errors="backslashreplace", closefd=False
+    )
+
+
 def _import_everything() -> None:
     context = click.Context(main)
     for name in main.list_commands(context):
         main.get_command(context, name)
     gc.freeze()  # so that a fork's collector writes to nothing that is shared
+
+
+@cache
+def _import_screens() -> None:
+    """What most commands do without, once it is asked for."""
+    app_class()
+    gc.freeze()
 
 
 def _run(option: str, what: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import termios
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,20 +12,46 @@ from typing import Any
 
 import pexpect
 import pyte
+from pexpect.fdpexpect import fdspawn
 
 from tests.support.installation import COMMAND
 from tests.support.notes import notes
+from tests.support.ready import Fork, can_be_forked, ready_command
 from tests.support.waiting import PATIENCE
 
 DOWN, TAB, ENTER, ESCAPE, SAVE = "\x1b[B", "\t", "\r", "\x1b", "\x13"
 _ANOTHERS = {"NO_COLOR", "COLUMNS", "LINES"}  # what the tests' own terminal is like
+_READ_LATER = {"NO_COLOR", "TERM"}  # once all is imported, so that a fork heeds them
 _QUIET = 0.4  # seconds of silence after which an answer is whole
+
+
+class ForkInTerminal(fdspawn):
+    """What pexpect.spawn is, of a process that was forked from the ready one."""
+
+    def __init__(self, process: Fork, terminal: int) -> None:
+        super().__init__(terminal)
+        self.pid, self._process = process.pid, process
+
+    def isalive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self, signum: int) -> None:
+        self._process.send_signal(signal.Signals(signum))
+
+    def wait(self) -> int:
+        self.exitstatus = self._process.wait(PATIENCE)
+        return self.exitstatus
+
+    def setwinsize(self, rows: int, columns: int) -> None:
+        termios.tcsetwinsize(self.child_fd, (rows, columns))
 
 
 class Terminal:
     """What was written to it, as bytes, and what is to be seen in it."""
 
-    def __init__(self, process: "pexpect.spawn[bytes]", columns: int, rows: int) -> None:
+    def __init__(
+        self, process: "pexpect.spawn[bytes] | ForkInTerminal", columns: int, rows: int
+    ) -> None:
         self.process = process
         self.written = b""
         self.answers: dict[str, str] = {}  # what it says to what it is asked
@@ -116,12 +143,23 @@ class Terminal:
 
 @contextmanager
 def terminal_with(
-    argv: list[str], folder: Path, *, columns: int = 80, rows: int = 24, **environment: str
+    argv: list[str],
+    folder: Path,
+    *,
+    columns: int = 80,
+    rows: int = 24,
+    anew: bool = False,
+    **environment: str,
 ) -> Iterator[Terminal]:
-    """A program in a terminal of its own; whatever is left of it ends with the block."""
+    """A program in a terminal of its own; whatever is left of it ends with the block.
+
+    One of Python's is a fork of the ready process, unless it is to start `anew` or is given what a
+    fork does not heed.
+    """
     inherited = {name: value for name, value in os.environ.items() if name not in _ANOTHERS}
-    env: Any = {**inherited, "TERM": "xterm-256color", **environment}
-    process = pexpect.spawn(argv[0], argv[1:], cwd=str(folder), env=env, dimensions=(rows, columns))
+    env = {**inherited, "TERM": "xterm-256color", **environment}
+    is_forked = not anew and environment.keys() <= _READ_LATER and can_be_forked(argv)
+    process = (_fork if is_forked else _spawn)(argv, folder, env, (rows, columns))
     process.delaybeforesend = None  # its default waits 50 ms before each key
     opened = Terminal(process, columns, rows)
     notes().said[f"the terminal of process {process.pid}"] = lambda: opened.written
@@ -132,6 +170,24 @@ def terminal_with(
             process.kill(signal.SIGKILL)
             process.wait()
         process.close()
+
+
+def _spawn(
+    argv: list[str], folder: Path, env: dict[str, str], size: tuple[int, int]
+) -> "pexpect.spawn[bytes]":
+    return pexpect.spawn(argv[0], argv[1:], cwd=str(folder), env=env, dimensions=size)
+
+
+def _fork(
+    argv: list[str], folder: Path, env: dict[str, str], size: tuple[int, int]
+) -> ForkInTerminal:
+    ours, theirs = os.openpty()
+    try:
+        termios.tcsetwinsize(theirs, size)
+        process = ready_command().start_in(theirs, argv, folder, env)
+    finally:
+        os.close(theirs)  # so that there is an end to be read once the program has ended
+    return ForkInTerminal(process, ours)
 
 
 def terminal(folder: Path, *args: str, **how: Any) -> AbstractContextManager[Terminal]:

@@ -23,9 +23,9 @@ from tui.cli.main import _command
 config = Path(sys.argv[1])
 _command("tui", config)
 from tui.cli.program import Program
-from tui.cli.terminal import make_app, make_desk
+from tui.cli.terminal import app_class, make_desk
 
-make_app(make_desk(Program(config), None))
+app_class()(make_desk(Program(config), None))
 print(*(name for name, module in sys.modules.items() if module is not None), sep="\\n")
 """
 

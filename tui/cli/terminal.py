@@ -192,7 +192,7 @@ def _command(program: Program) -> str:
 def run(desk: Desk) -> None:
     """Open the UI and stay until it is left; raises WebhooksError if it crashed."""
     logging.getLogger().addHandler(logging.NullHandler())  # a line on stderr would be on the screen
-    app = make_app(desk)
+    app = app_class()(desk)
     signal.signal(signal.SIGHUP, lambda *_: _hang_up(app))
     app.run()
     if app.left_behind:
@@ -219,7 +219,7 @@ def _hang_up(app: "WebhooksApp") -> None:
     os.kill(os.getpid(), signal.SIGHUP)
 
 
-def make_app(desk: Desk) -> "WebhooksApp":
+def app_class() -> "type[WebhooksApp]":
     """Import Textual only now, in an environment that no client of sshd has a say in.
 
     Its variables write files, press keys and import modules.
@@ -231,7 +231,7 @@ def make_app(desk: Desk) -> "WebhooksApp":
         os.environ["TEXTUAL_COLOR_SYSTEM"] = "256"
     from tui.app import WebhooksApp  # noqa: PLC0415 - Textual reads the environment at import
 
-    return WebhooksApp(desk)
+    return WebhooksApp
 
 
 def _development(delivery: DeliveryConfig) -> str:
