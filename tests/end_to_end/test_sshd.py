@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -67,6 +68,21 @@ class Sshd:
         argv = [*self.client(key, "-tt", *options), self.host]
         with terminal_with(argv, self.folder, **environment) as terminal:
             yield terminal
+
+    @contextmanager
+    def logged_in(self, key: str) -> Iterator[tuple[str, ...]]:
+        """Options with which clients share a connection: each has a session of its own there, with
+        its forced command, but the key is looked up once.
+        """
+        with tempfile.TemporaryDirectory(prefix="ssh") as folder:  # a socket's path has to be short
+            path = f"{folder}/s"
+            argv = [*self.client(key, "-M", "-N", "-S", path), self.host]
+            with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as connection:
+                try:
+                    wait_until(lambda: Path(path).exists())
+                    yield "-o", "ControlMaster=no", "-o", f"ControlPath={path}"
+                finally:
+                    connection.terminate()
 
     def run(
         self, key: str, *command: str, options: tuple[str, ...] = ()
@@ -142,11 +158,12 @@ def test_an_unknown_and_a_removed_key_open_nothing(installed: Installation, sshd
 @pytest.mark.slow
 @of_sshd
 def test_no_other_command_is_run(sshd: Sshd, tmp_path: Path) -> None:
-    for command in ("cat /etc/passwd", f"touch {tmp_path}/owned", "sh", "/bin/sh -i"):
-        done = sshd.run("marie", command)
-        assert done.returncode == 2
-        assert done.stdout == b""
-        assert b"needs a terminal" in done.stderr
+    with sshd.logged_in("marie") as options:
+        for command in ("cat /etc/passwd", f"touch {tmp_path}/owned", "sh", "/bin/sh -i"):
+            done = sshd.run("marie", command, options=options)
+            assert done.returncode == 2
+            assert done.stdout == b""
+            assert b"needs a terminal" in done.stderr
     with sshd.session("marie", "-o", f"RemoteCommand=touch {tmp_path}/owned") as terminal:
         terminal.wait_for("No webhooks yet")
     assert not (tmp_path / "owned").exists()
@@ -213,10 +230,11 @@ def test_a_key_that_may_export_runs_nothing_either(sshd: Sshd, tmp_path: Path) -
         "sh -i",
         "scp -t .",
     )
-    for command in commands:
-        done = sshd.run("books", command)
-        assert (done.returncode, done.stdout) == (2, b""), command
-        assert done.stderr.startswith(b"This key may ask for: export"), command
+    with sshd.logged_in("books") as options:
+        for command in commands:
+            done = sshd.run("books", command, options=options)
+            assert (done.returncode, done.stdout) == (2, b""), command
+            assert done.stderr.startswith(b"This key may ask for: export"), command
     assert not owned.exists()
 
 
@@ -224,19 +242,17 @@ def test_a_key_that_may_export_runs_nothing_either(sshd: Sshd, tmp_path: Path) -
 @pytest.mark.parametrize("key", ["marie", "books"])
 def test_no_file_goes_in_or_out(sshd: Sshd, tmp_path: Path, key: str) -> None:
     (tmp_path / "in").write_text("x")
-    out = f"{sshd.host}:{tmp_path}/in"
-    for argv in (
-        [*sshd.client(key, program="scp"), tmp_path / "in", f"{sshd.host}:{tmp_path}/owned"],
-        [
-            *sshd.client(key, "-O", program="scp"),
-            tmp_path / "in",
-            f"{sshd.host}:{tmp_path}/owned",
-        ],
-        [*sshd.client(key, program="scp"), out, tmp_path / "owned"],
-        [*sshd.client(key, program="sftp"), out, tmp_path / "owned"],
-    ):
-        done = subprocess.run(argv, capture_output=True, timeout=PATIENCE, check=False)
-        assert done.returncode != 0
+    there, owned = f"{sshd.host}:{tmp_path}", tmp_path / "owned"
+    with sshd.logged_in(key) as options:
+        scp, sftp = (sshd.client(key, *options, program=program) for program in ("scp", "sftp"))
+        for argv in (
+            [*scp, tmp_path / "in", f"{there}/owned"],
+            [*scp, "-O", tmp_path / "in", f"{there}/owned"],
+            [*scp, f"{there}/in", owned],
+            [*sftp, f"{there}/in", owned],
+        ):
+            done = subprocess.run(argv, capture_output=True, timeout=PATIENCE, check=False)
+            assert done.returncode != 0
     assert not (tmp_path / "owned").exists()
 
 
