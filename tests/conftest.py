@@ -76,6 +76,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = _longest_first(items, processes)
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is imported and collected stays to the end: no collection walks it again
+
+
 def _longest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
     """What takes long spread over the processes, at the head of the part that each of them is
     dealt: none begins one when the others have ended. (`--dist worksteal` deals equal parts in
