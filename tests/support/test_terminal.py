@@ -20,7 +20,13 @@ print("in", os.path.basename(os.getcwd()), flush=True)
 input()
 sys.exit(3)
 """
-WAITING = "import time; print('waits', flush=True); time.sleep(600)"
+WAITING = """
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and a shell's & have them ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+print("waits", flush=True)
+time.sleep(600)
+"""
 
 either = pytest.mark.parametrize("anew", [False, True], ids=["forked", "anew"])
 
