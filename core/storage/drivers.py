@@ -1,16 +1,15 @@
-"""Which drivers peewee finds: it and playhouse import all that are installed, used or not."""
+"""Which drivers there are: peewee, playhouse and Huey import all that are installed."""
 
 import sys
 
+_OF_SERVERS = ("psycopg", "redis")
 
-def leave_out_postgres() -> None:
-    """Import peewee as if psycopg were not installed, whose import takes longer than all of ours
-    together: for a program that opens SQLite only. Does nothing where peewee is imported already.
+
+def leave_out_servers() -> None:
+    """Have this process go on as if the drivers of PostgreSQL and Redis were not installed, whose
+    import takes longer than all of ours together: it must need SQLite only. Does nothing where
+    peewee is imported already.
     """
-    if "peewee" in sys.modules or "psycopg" in sys.modules:
-        return
-    sys.modules["psycopg"] = None  # type: ignore[assignment] # Python's own sign for "not there"
-    try:
-        import playhouse.migrations  # noqa: F401, PLC0415 - it and peewee look now
-    finally:
-        del sys.modules["psycopg"]
+    if "peewee" not in sys.modules:
+        for name in _OF_SERVERS:
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type] # Python's "not there"

@@ -42,6 +42,23 @@ def test_what_other_commands_need_is_not_imported_before_the_first_paint(
     assert parts & NEEDED_LATER == set()
 
 
+_ALL_COMMANDS = """
+import sys
+from pathlib import Path
+from tui.cli.main import _MODULES, _NAMES_A_DATABASE, _command
+
+for name in _MODULES.keys() - _NAMES_A_DATABASE:
+    _command(name, Path(sys.argv[1]))
+print(*(name for name in ("psycopg", "redis") if sys.modules.get(name)))
+"""
+
+
+@pytest.mark.files_only("PostgreSQL needs its driver")
+def test_no_command_imports_a_driver_that_it_does_not_need(installed: Installation) -> None:
+    command = [sys.executable, "-c", _ALL_COMMANDS, str(installed.config)]
+    assert subprocess.check_output(command, text=True) == "\n"
+
+
 @pytest.mark.parametrize(
     ("database", "queue", "is_on_sqlite"),
     [

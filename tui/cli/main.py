@@ -12,7 +12,7 @@ from core.config import CONFIG_VARIABLE, DEFAULT_CONFIG, load_config
 from core.domain.cleaning import clean
 from core.domain.engine_url import SQLITE_PREFIX
 from core.errors import WebhooksError
-from core.storage.drivers import leave_out_postgres
+from core.storage.drivers import leave_out_servers
 
 _MODULES = {
     "authorized-keys": "authorized_keys",
@@ -45,7 +45,7 @@ _MODULES = {
 }
 """Where each command is; imported when it is called, since the parts take half a second."""
 
-_UI = {"tui", "ssh"}
+_NAMES_A_DATABASE = {"init"}  # besides the configuration's
 
 
 class _Commands(click.Group):
@@ -105,8 +105,8 @@ def _is_on_sqlite(config_path: Path) -> bool:
 
 def _command(name: str, config_path: Path) -> click.Command:
     """Import it. It is the first to import peewee, so which drivers that finds is chosen here."""
-    if name in _UI and _is_on_sqlite(config_path):
-        leave_out_postgres()
+    if name not in _NAMES_A_DATABASE and _is_on_sqlite(config_path):
+        leave_out_servers()
     command: click.Command = getattr(
         import_module(f"tui.cli.{_MODULES[name]}"), name.replace("-", "_")
     )
