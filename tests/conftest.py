@@ -41,11 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - each test has a folder of its own there
 _ENOUGH = 4 * 2**30  # bytes: some times what the tests need
-
-
 _OF_PROCESSES = {"docs", "end_to_end", "faults"}  # the folders of what runs as several
-
-
 _OBJECTS = 100_000  # made between two collections: at Python's 700 they take an eighth of the time
 
 
@@ -100,7 +96,7 @@ def _takes_long(item: pytest.Item) -> bool:
 
 
 def _precedence(unit: list[pytest.Item]) -> tuple[int, bool]:
-    """What cannot be split comes first, the largest of it before all, then what is slow."""
+    """The largest unit first; of equal ones, what is marked slow."""
     return -len(unit), not any(map(_is_slow, unit))
 
 

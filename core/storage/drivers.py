@@ -5,10 +5,10 @@ import sys
 _OF_SERVERS = ("psycopg", "redis")
 
 
-def leave_out_servers() -> None:
-    """Have this process go on as if the drivers of PostgreSQL and Redis were not installed, whose
-    import takes longer than all of ours together: it must need SQLite only. Does nothing where
-    peewee is imported already.
+def leave_out_drivers() -> None:
+    """For a process that needs SQLite only: go on as if the drivers of PostgreSQL and Redis were
+    not installed. Importing them takes longer than all of ours. Does nothing where peewee is
+    imported already.
     """
     if "peewee" not in sys.modules:
         for name in _OF_SERVERS:

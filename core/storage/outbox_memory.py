@@ -7,7 +7,8 @@ beyond one that is final: up to it none can appear any more, since all who drew 
 
 It forgets all that with its connection, since a server that crashes takes back the latest fan-outs,
 and once a minute, so that whatever nobody has thought of is found then. Until something is final
-again, which no snapshot hinders but a transaction that writes, it asks for all there is.
+again, which no snapshot hinders but a transaction that writes, it asks for all there is. So it does
+behind a pooler, where a connection outlives the server.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from core.storage.published import Drawn
 
 _LASTS = timedelta(seconds=50)  # less than the time between two ticks
 _MOST_READ = 5_000  # ids: more are not worth reading one by one
-_AT_A_TIME = 200  # businesses
+_AT_A_TIME = 200  # businesses; those that are switched off cost their share of a statement too
 
 # The inner query is planned by itself, along the table's ids: the index of the outbox is long.
 _BEYOND = """
@@ -50,7 +51,7 @@ class OutboxMemory:
 
     def _forget(self, now: datetime | None) -> None:
         self._since = now
-        self._session: object = None  # the connection's
+        self._session: object = None  # another one may be to a server that has crashed since
         self._final = -1  # an event's id; -1 where none is known to be
         self._mark: Drawn | None = None  # what is to become final next
         self._firsts = dict[int, int]()  # businesses, and the id that none of their events precedes
@@ -60,7 +61,8 @@ class OutboxMemory:
         none of its events in the outbox precedes. Asked first in a transaction: see
         `published.drawn`.
         """
-        latest = self._take_in(now) if is_postgres() else published.latest()
+        remembers = is_postgres() and not proxy.is_pooled
+        latest = self._take_in(now) if remembers else published.latest()
         if self._final < 0:
             return latest, dict.fromkeys(outbox.pending_businesses(after, limit), outbox.LEAST)
         return latest, dict(islice(self._pending(after), limit))

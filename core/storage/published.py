@@ -18,7 +18,7 @@ from core.storage.models import Attempt, Delivery, Event, accepted
 _PAGE_EVENTS = 5_000
 _PAGE_BYTES = 4 * 2**20  # of payloads, which vary: so many of the largest would be 256 MB
 
-# An event that a worker has fanned out was committed before that worker's transaction had a number
+# An event that a worker has fanned out had its id before that worker's transaction had a number
 # (see `drawn`), so whatever is published under a greater number has a greater id: the column's
 # default gives the transaction its number before it draws an id. `xmin` is the number of whoever
 # wrote a row last; `age` compares two such numbers, which wrap around.
@@ -34,8 +34,8 @@ _WITHOUT_A_HOLE = """
     ) AS younger WHERE missing = %s
 """
 # The number is given once the statement has begun, and so after whatever drew an id up to the last
-# one that it sees. The snapshot alone cannot tell what is open: a number above the highest that has
-# ended is open for all it knows.
+# one that it sees. The snapshot alone cannot tell: of a number above the highest that has ended it
+# does not know whether anybody has it.
 _DRAWN = """
     SELECT last, txid_snapshot_xmin(txid_current_snapshot()),
            CASE WHEN last > %s THEN txid_current() END
@@ -87,9 +87,9 @@ class Page:
 
 
 class Drawn(NamedTuple):
-    """How far PostgreSQL had drawn ids for events at a moment."""
+    """Which events PostgreSQL had at a moment, and who might still draw an id or had one."""
 
-    latest: int  # the greatest that is committed
+    latest: int  # the greatest id that is committed
     oldest_open: int  # no transaction with a lower number than this is open
     number: int | None  # of this transaction: whoever has an id up to `latest` has a lower one
 
@@ -102,8 +102,8 @@ def drawn(*, beyond: int = -1) -> Drawn:
     """How far that is now, on PostgreSQL. Where there is an event beyond that id, this transaction
     gets its number.
 
-    A fan-out asks before it locks anything, and takes no later events. So everything that it fans
-    out was committed before its transaction had a number, on which `final_to` relies.
+    A fan-out asks before it locks anything, and takes no events with greater ids. So everything
+    that it fans out had its id before its transaction had a number, on which `final_to` relies.
     """
     return Drawn(*proxy.execute_sql(_DRAWN, (beyond,)).fetchone())
 

@@ -37,6 +37,30 @@ def in_locale(
     return done
 
 
+@pytest.mark.files_only("PostgreSQL needs its driver")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "doctor",
+        "status",
+        "migrate",
+        "backup {folder}/b",
+        "copy-from {folder}/b",
+        "verify {folder}/b",
+    ],
+)
+def test_without_the_drivers_of_servers_a_command_ends_as_with_them(
+    installed: Installation, command: str
+) -> None:
+    """With them, as a fork of what has imported them."""
+    ends = []
+    for name, env in (("with", None), ("without", dict(os.environ))):
+        (folder := installed.folder / name).mkdir()
+        done = installed.run(*command.format(folder=folder).split(), env=env)
+        ends.append((done.returncode, done.stderr.replace(str(folder), "")))
+    assert ends[0] == ends[1]
+
+
 @pytest.mark.files_only("is about what is printed")
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
 def test_every_locale_can_be_printed_in(installed: Installation, encoding: str) -> None:

@@ -8,9 +8,12 @@ from tests.support.installation import command_after
 
 
 def arriving(folder: Path, step: Step) -> list[str]:
-    """The command, of which each process is noted in the folder as it first passes the step."""
+    """The command, of which each process is noted in the folder as it first passes the step. No
+    tick wakes any.
+    """
     noting = f"arrivals.note_arrival({str(folder)!r}, {step.value!r})"
-    return command_after(f"from tests.support import arrivals; {noting}")
+    no_tick = "from huey.consumer import Scheduler; Scheduler.periodic_task_seconds = 3600"
+    return command_after(f"from tests.support import arrivals; {noting}\n{no_tick}")
 
 
 def arrived(folder: Path) -> int:

@@ -2,13 +2,16 @@
 
 import socket
 import threading
+import time
 
 from tests.support.scripted import Act, answer, telling
 from tests.support.waiting import PATIENCE
 
+_MOMENT = 0.05  # seconds, in which one more than there may be would come
+
 
 class Crowd:
-    """An answer of 200 after a moment, and how many were waiting for theirs at once."""
+    """Answers 200, and knows how many were waiting for theirs at once."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -27,6 +30,7 @@ class Crowd:
                 if self._now >= count:
                     self._enough.set()
             self._enough.wait(PATIENCE)
+            time.sleep(_MOMENT)
             with self._lock:
                 self._now -= 1
             answer(200).do(connection)

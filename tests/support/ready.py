@@ -26,6 +26,7 @@ from pathlib import Path
 from select import select
 
 import click
+import peewee  # noqa: F401 - before a command chooses which drivers it finds
 
 from tui.cli.main import main
 from tui.cli.terminal import app_class

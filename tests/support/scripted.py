@@ -100,7 +100,7 @@ def hang(connection: socket.socket) -> None:
 
 
 def after(event: threading.Event, then: Act) -> Act:
-    """Wait for the test (half a minute at most), then act."""
+    """Wait for the test (a minute at most), then act."""
 
     @telling(then.status)
     def act(connection: socket.socket) -> None:

@@ -117,7 +117,9 @@ class Terminal:
         while self._read(0.1) is not None:
             assert monotonic() < deadline, "it did not end"
         self.process.wait()
-        return int(self.process.exitstatus or 0)
+        if self.process.exitstatus is None:  # pexpect's own tell a signal apart
+            return -int(self.process.signalstatus or 0)
+        return int(self.process.exitstatus)
 
     def _read_until_quiet(self) -> int:
         before = len(self.written)

@@ -31,7 +31,7 @@ from tests.support.wire import talking
 COUNT = 100
 A_SECOND = 20
 BUNCHED = 0.5  # of a second, by which a busy machine may bring what was sent in time together
-LATE = 0.25  # of a second, by which a start may come later than it was planned
+LATE = 0.25  # of a second, by which a busy machine may be late to note a start
 
 
 async def work(vault: Vault, webhook: int) -> None:

@@ -12,7 +12,7 @@ from core.config import CONFIG_VARIABLE, DEFAULT_CONFIG, load_config
 from core.domain.cleaning import clean
 from core.domain.engine_url import SQLITE_PREFIX
 from core.errors import WebhooksError
-from core.storage.drivers import leave_out_servers
+from core.storage.drivers import leave_out_drivers
 
 _MODULES = {
     "authorized-keys": "authorized_keys",
@@ -93,7 +93,7 @@ class _Commands(click.Group):
 
 
 def _is_on_sqlite(config_path: Path) -> bool:
-    """Whether that is all that the program will open; so it is where nothing is set up yet."""
+    """Whether the program will open SQLite only, as it does where nothing is set up yet."""
     try:
         if not config_path.exists():
             return True
@@ -106,7 +106,7 @@ def _is_on_sqlite(config_path: Path) -> bool:
 def _command(name: str, config_path: Path) -> click.Command:
     """Import it. It is the first to import peewee, so which drivers that finds is chosen here."""
     if name not in _NAMES_A_DATABASE and _is_on_sqlite(config_path):
-        leave_out_servers()
+        leave_out_drivers()
     command: click.Command = getattr(
         import_module(f"tui.cli.{_MODULES[name]}"), name.replace("-", "_")
     )

@@ -18,6 +18,7 @@ from core.storage.models import Event
 from core.storage.outbox_memory import OutboxMemory
 from core.use_cases.businesses import add_business, set_business
 from tests.support.scene import MINUTE, NOON, OPERATOR, SECOND, publish_ticket
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 
@@ -69,6 +70,12 @@ class Worker:
         """How many events it finds."""
         return fan_out(limit, now, memory=self.memory).events
 
+    def remembers_up_to(self, event_id: int) -> bool:
+        """Whether it does, once it has looked again."""
+        with transaction():
+            self.memory.look(0, 50, NOON)
+        return self.memory._final >= event_id
+
 
 @pytest.fixture
 def worker(business: int) -> Worker:
@@ -77,6 +84,7 @@ def worker(business: int) -> Worker:
     for _ in range(3):
         publish_ticket(business)
         worker.fan_out()
+    wait_until(lambda: worker.remembers_up_to(2))  # any transaction on the server puts that off
     return worker
 
 
@@ -120,6 +128,7 @@ def test_what_another_worker_gives_back_is_found(
     business: int, worker: Worker, database: str
 ) -> None:
     event_id = publish_ticket(business)
+    wait_until(lambda: worker.remembers_up_to(event_id))
     with psycopg.connect(database) as other:
         other.execute("UPDATE event SET fanned_out_at = 0 WHERE id = %s", [event_id])
         for _ in range(3):
@@ -163,10 +172,20 @@ def test_of_many_businesses_each_has_its_turn(
 def test_more_than_is_worth_reading_is_asked_for_as_if_nothing_were_known(
     business: int, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = []
+
+    def all_there_is(after: int, limit: int) -> list[int]:
+        asked.append(after)
+        return [business]
+
     monkeypatch.setattr(outbox_memory, "_MOST_READ", 10)
+    monkeypatch.setattr(outbox, "pending_businesses", all_there_is)
+    assert worker.fan_out() == 0
+    assert not asked
     for _ in range(30):
         publish_ticket(business)
     assert [worker.fan_out(limit=10) for _ in range(4)] == [10, 10, 10, 0]
+    assert asked
 
 
 def test_what_is_left_is_found_while_more_comes(business: int, worker: Worker) -> None:
