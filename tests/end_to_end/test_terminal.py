@@ -7,6 +7,7 @@ import re
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
@@ -439,7 +440,7 @@ def test_demo_opens_on_live_sales(tmp_path: Path) -> None:
 @pytest.mark.files_only("breaks the file, and is told so in SQLite's own words")
 def test_a_broken_database_is_one_sentence(installed: Installation) -> None:
     path = installed.folder / "aurapos-webhooks.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE webhook")
     with terminal(installed.folder, "--config", str(installed.config)) as t:
         t.wait_for("no such table: webhook")
