@@ -63,7 +63,7 @@ class OutboxMemory:
         """
         remembers = is_postgres() and not proxy.is_pooled
         latest = self._take_in(now) if remembers else published.latest()
-        if self._final < 0:
+        if not remembers or self._final < 0:
             return latest, dict.fromkeys(outbox.pending_businesses(after, limit), outbox.LEAST)
         return latest, dict(islice(self._pending(after), limit))
 
