@@ -4,7 +4,7 @@ Every write states its condition, and losing is normal: another worker was there
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -34,7 +34,6 @@ from core.pipeline.steps import Step, passed
 from core.storage import leased
 from core.storage.database import transaction
 from core.storage.inserts import Prepared
-from core.storage.models import Delivery
 from core.storage.ready import lower, pin
 
 
@@ -81,7 +80,7 @@ def settle(
         settled = []
         for (verdict, lease, interrupted), group in by_verdict.items():
             ids = [each.claim.id for each, _ in group]
-            ours = _apply(verdict, lease, ids, now, interruptions=int(interrupted))
+            ours = leased.settle(ids, lease, verdict, now, interruptions=int(interrupted))
             still_ours = [pair for pair in group if pair[0].claim.id in ours]
             if verdict.due_at is not None:
                 lower({each.claim.webhook_id for each, _ in still_ours}, verdict.due_at)
@@ -198,19 +197,3 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
 def _is_theirs(ended: Settlement) -> bool:
     """Whether the outcome says how the address is."""
     return isinstance(ended.outcome, Answered | Unreachable) and ended.asked_until is None
-
-
-def _apply(
-    verdict: Verdict, lease: int, ids: Sequence[int], now: datetime, *, interruptions: int
-) -> set[int]:
-    """Write this verdict; returns the ids of the deliveries that were still ours."""
-    changes: dict[str, object] = {"due_at": verdict.due_at}
-    if verdict.status is not None:
-        changes["status"] = verdict.status
-        changes["settled_at"] = now if verdict.due_at is None else None
-        changes["resume_at"] = None
-    if verdict.counts:
-        changes["attempts"] = Delivery.attempts + 1
-    if interruptions:
-        changes["interruptions"] = Delivery.interruptions + interruptions
-    return leased.settle(ids, lease, changes)

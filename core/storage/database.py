@@ -19,6 +19,7 @@ from peewee import (
     OperationalError,
     PeeweeException,
     SqliteDatabase,
+    Value,
 )
 
 from core.domain.engine_url import SQLITE_PREFIX
@@ -271,6 +272,12 @@ def one_of(field: Field, values: Collection[int]) -> NodeList:
 
 def is_one_of(values: Collection[int]) -> tuple[str, object]:
     """The same for SQL that is written out: the condition after a column, and its value."""
-    if is_postgres():
-        return "= ANY(%s)", list(values)
-    return "IN (SELECT value FROM json_each(?))", json.dumps(list(values))
+    condition = "= ANY(%s)" if is_postgres() else "IN (SELECT value FROM json_each(?))"
+    return condition, as_one_value(values)
+
+
+def as_one_value(values: Collection[int]) -> object:
+    """How they are bound as one; a blank of `built_once` stays one."""
+    if isinstance(values, Value):
+        return values.value
+    return list(values) if is_postgres() else json.dumps(list(values))

@@ -6,8 +6,9 @@ from typing import Any
 
 from peewee import fn
 
-from core.domain.delivery import Status
-from core.storage.database import one_of, proxy
+from core.domain.delivery import Status, Verdict
+from core.storage.built import built_once
+from core.storage.database import one_of
 from core.storage.models import Delivery, Event, Webhook
 
 Row = tuple[Any, ...]
@@ -15,9 +16,13 @@ Row = tuple[Any, ...]
 
 def lease(ids: Collection[int], lease: int, now: datetime, until: datetime) -> None:
     """Lease these deliveries until then. The caller has found them to be due, and locked them."""
-    Delivery.update(lease=lease, leased_at=now, due_at=until).where(
-        one_of(Delivery.id, ids)
-    ).execute()
+    _lease(ids, lease, now, until)
+
+
+@built_once
+def _lease(ids: Collection[int], lease: int, now: datetime, until: datetime) -> Any:
+    leased = {"lease": lease, "leased_at": now, "due_at": until}
+    return Delivery.update(leased).where(one_of(Delivery.id, ids))
 
 
 def leased_rows(ids: Collection[int], lease: int) -> list[Row]:
@@ -28,7 +33,13 @@ def leased_rows(ids: Collection[int], lease: int) -> list[Row]:
     The values are as the driver returns them: peewee would find out for each column of each row how
     to convert it, which costs more than the rest of a claim.
     """
-    query = (
+    rows: list[Row] = _leased_rows(ids, lease).fetchall()
+    return rows
+
+
+@built_once
+def _leased_rows(ids: Collection[int], lease: int) -> Any:
+    return (
         Delivery.select(
             Delivery.id,
             Delivery.uuid,
@@ -57,7 +68,6 @@ def leased_rows(ids: Collection[int], lease: int) -> list[Row]:
         .where(one_of(Delivery.id, ids) & (Delivery.lease == lease) & Webhook.deleted_at.is_null())
         .order_by(Delivery.id)
     )
-    return list(proxy.execute(query))
 
 
 def interrupted(ids: Collection[int], changes: dict[str, object]) -> None:
@@ -90,14 +100,47 @@ def give_back(ids: Collection[int], lease: int, now: datetime) -> int:
     return int(given.execute())
 
 
-def settle(ids: Collection[int], lease: int, changes: dict[str, object]) -> set[int]:
-    """Give up the lease of these deliveries and make these changes to them. Returns the ids of
-    those that still had the lease and whose webhook was not deleted.
+def settle(
+    ids: Collection[int], lease: int, verdict: Verdict, now: datetime, *, interruptions: int
+) -> set[int]:
+    """Give up the lease of these deliveries and write this verdict, with so many interruptions
+    more. Returns the ids of those that still had the lease and whose webhook was not deleted.
     """
+    values = ids, lease, verdict.due_at, int(verdict.counts), interruptions
+    if verdict.status is None:
+        rows = _settle(*values)
+    else:
+        settled_at = now if verdict.due_at is None else None
+        rows = _settle_as(*values, verdict.status.value, settled_at)
+    return {delivery_id for (delivery_id,) in rows.fetchall()}
+
+
+@built_once
+def _settle(ids: Any, lease: Any, due_at: Any, attempts: Any, interruptions: Any) -> Any:
+    return _settled(ids, lease, due_at, attempts, interruptions)
+
+
+@built_once
+def _settle_as(
+    ids: Any, lease: Any, due_at: Any, attempts: Any, interruptions: Any, status: Any, at: Any
+) -> Any:
+    decided = {"status": status, "settled_at": at, "resume_at": None}
+    return _settled(ids, lease, due_at, attempts, interruptions, **decided)
+
+
+def _settled(
+    ids: Any, lease: Any, due_at: Any, attempts: Any, interruptions: Any, **decided: Any
+) -> Any:
     gone = Webhook.select(Webhook.id).where(
         (Webhook.id == Delivery.webhook) & ~Webhook.deleted_at.is_null()
     )
-    update = Delivery.update({"lease": None, "leased_at": None, **changes}).where(
-        one_of(Delivery.id, ids) & (Delivery.lease == lease) & ~fn.EXISTS(gone)
+    settled = Delivery.update(
+        lease=None,
+        leased_at=None,
+        due_at=due_at,
+        attempts=Delivery.attempts + attempts,
+        interruptions=Delivery.interruptions + interruptions,
+        **decided,
     )
-    return {row[0] for row in update.returning(Delivery.id).tuples().execute()}
+    ours = one_of(Delivery.id, ids) & (Delivery.lease == lease) & ~fn.EXISTS(gone)
+    return settled.where(ours).returning(Delivery.id)

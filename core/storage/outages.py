@@ -4,12 +4,13 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from peewee import OP, Expression, fn
 
 from core.domain.delivery import Recovery, Status
 from core.domain.outage import Outage
+from core.storage.built import built_once
 from core.storage.database import is_postgres, one_of, proxy
 from core.storage.literals import is_true, off_index
 from core.storage.models import Attempt, Business, Delivery, TimeField, Webhook, entitled, row_lock
@@ -28,6 +29,11 @@ class Address(NamedTuple):
 
 def all_well(webhook_ids: Collection[int]) -> bool:
     """Whether no address of these webhooks is down, and none has lost anything."""
+    return _first_in_trouble(webhook_ids).fetchone() is None
+
+
+@built_once
+def _first_in_trouble(webhook_ids: Collection[int]) -> Any:
     in_trouble = Webhook.select(Webhook.id).where(
         one_of(Webhook.id, webhook_ids)
         & (
@@ -35,7 +41,7 @@ def all_well(webhook_ids: Collection[int]) -> bool:
             | ~Webhook.lost_since.is_null()
         )
     )
-    return not in_trouble.exists()
+    return in_trouble.limit(1)
 
 
 def locked_addresses(webhook_ids: Collection[int]) -> dict[int, Address]:
@@ -88,6 +94,12 @@ def recovering_webhooks(limit: int) -> dict[int, datetime | None]:
     """Up to `limit` webhooks whose address is back, and up to when each has had deliveries queued
     again. Their rows are locked; those that another worker has locked are left out.
     """
+    rows = _recovering_webhooks(limit).fetchall()
+    return {webhook_id: _time.python_value(to_us) for webhook_id, to_us in rows}
+
+
+@built_once
+def _recovering_webhooks(limit: int) -> Any:
     is_served = Business.select(Business.id).where(entitled())
     query = (
         Webhook.select(Webhook.id, Webhook.recovered_to)
@@ -100,7 +112,7 @@ def recovering_webhooks(limit: int) -> dict[int, datetime | None]:
         .order_by(Webhook.id)
         .limit(limit)
     )
-    return dict(row_lock(query, skip_locked=True).tuples())
+    return row_lock(query, skip_locked=True)
 
 
 def victims(webhook_ids: Collection[int], limit: int, since: datetime) -> Mapping[int, list[int]]:

@@ -2,12 +2,21 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from peewee import JOIN, Case, fn
 
+from core.storage.built import built_once
 from core.storage.database import one_of, proxy
-from core.storage.models import ENTITLED, Event, SelectedEvent, Webhook, row_lock
+from core.storage.models import (
+    ENTITLED,
+    EPOCH,
+    MICROSECOND,
+    Event,
+    SelectedEvent,
+    Webhook,
+    row_lock,
+)
 
 # In steps along the index of the outbox, from one business that has events to the next.
 _PENDING = """
@@ -90,6 +99,11 @@ def first_events(business_id: int, limit: int, first: int, latest: int) -> list[
     """The first events of a business from the id `first` on, none after the event `latest`. They
     are locked, and those that another worker is fanning out are left out.
     """
+    return [Pending(*row) for row in _first_events(business_id, first, latest, limit)]
+
+
+@built_once
+def _first_events(business_id: int, first: int, latest: int, limit: int) -> Any:
     pending = (
         Event.select(Event.id, Event.business, Event.webhook, Event.fanned_out_to)
         .where(
@@ -100,25 +114,37 @@ def first_events(business_id: int, limit: int, first: int, latest: int) -> list[
         .order_by(Event.id)
         .limit(limit)
     )
-    return [Pending(*row) for row in row_lock(pending, skip_locked=True).tuples()]
+    return row_lock(pending, skip_locked=True)
 
 
 def webhooks_of(businesses: Collection[int]) -> dict[int, int]:
     """How many webhooks each of these businesses has; those without any are left out."""
-    count = (
+    return dict(_webhooks_of(businesses).fetchall())
+
+
+@built_once
+def _webhooks_of(businesses: Collection[int]) -> Any:
+    return (
         Webhook.select(Webhook.business, fn.COUNT(Webhook.id))
         .where(one_of(Webhook.business, businesses) & Webhook.deleted_at.is_null())
         .group_by(Webhook.business)
     )
-    return dict(count.tuples())
 
 
 def receivers(event_ids: Collection[int], limit: int) -> list[Receiver]:
     """Up to `limit` pairs of one of these events and a webhook that is to get it: it selected the
     event and was there before it, or is the one webhook that the event is meant for.
     """
+    return [
+        Receiver(event_id, EPOCH + created_us * MICROSECOND, *chosen)
+        for event_id, created_us, *chosen in _receivers(event_ids, limit)
+    ]
+
+
+@built_once
+def _receivers(event_ids: Collection[int], limit: int) -> Any:
     selected = (SelectedEvent.webhook == Webhook.id) & (SelectedEvent.event_type == Event.type)
-    query = (
+    return (
         Event.select(
             *(Event.id, Event.created_at, Webhook.id, Webhook.format, Webhook.language),
             Case(None, [(Event.webhook.is_null(), Webhook.only)]),
@@ -138,7 +164,6 @@ def receivers(event_ids: Collection[int], limit: int) -> list[Receiver]:
         .order_by(Webhook.id, Event.id)  # inserting locks webhooks, in the order of `ready`
         .limit(limit)
     )
-    return list(map(Receiver._make, query.tuples()))
 
 
 def keep_place(event_id: int, webhook_id: int) -> None:
@@ -150,5 +175,10 @@ def keep_place(event_id: int, webhook_id: int) -> None:
 
 def take_out(event_ids: Collection[int], now: datetime) -> None:
     """Note that these events have all their deliveries."""
+    _take_out(event_ids, now)
+
+
+@built_once
+def _take_out(event_ids: Collection[int], now: datetime) -> Any:
     done = one_of(Event.id, event_ids)
-    Event.update(fanned_out_at=now).where(done & Event.fanned_out_at.is_null()).execute()
+    return Event.update(fanned_out_at=now).where(done & Event.fanned_out_at.is_null())

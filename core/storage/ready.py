@@ -20,9 +20,11 @@ Rows are locked in the order of their ids, webhooks before deliveries.
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
-from peewee import SQL
+from peewee import SQL, Case, NodeList
 
+from core.storage.built import built_once
 from core.storage.database import is_postgres, one_of
 from core.storage.models import Business, Webhook, entitled, row_lock
 
@@ -57,15 +59,12 @@ def _earliest_due(since: str) -> str:
         ELSE (SELECT MIN(due.due_at) FROM {ON_PURPOSE} AND due.due_at >= {since}) END"""
 
 
-def _not_before(due: str) -> str:
-    """SQL for when something that is due then may be sent."""
-    return f"CASE WHEN webhook.not_before > {due} THEN webhook.not_before ELSE {due} END"
-
-
 def next_start(since: str) -> str:
     """SQL for when something of `webhook` may be sent next, of what is due from `since` on."""
     first = f"(SELECT {_earliest_due(since)} AS due_at) AS first"
-    return f"(SELECT {_not_before('first.due_at')} FROM {first})"
+    start = """CASE WHEN webhook.not_before > first.due_at
+        THEN webhook.not_before ELSE first.due_at END"""
+    return f"(SELECT {start} FROM {first})"
 
 
 DUE_FROM = "CASE WHEN webhook.not_before >= webhook.ready_at THEN 0 ELSE webhook.ready_at END"
@@ -86,28 +85,46 @@ _LAGS = f"COALESCE({_NEXT} > webhook.ready_at + {LAG // timedelta(microseconds=1
 def pin(webhook_ids: Collection[int]) -> None:
     """Keep everybody from raising the times of these webhooks until this transaction ends."""
     if is_postgres() and webhook_ids:
-        held = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids))
-        row_lock(held.order_by(Webhook.id)).tuples().execute()
+        _pin(webhook_ids)
+
+
+@built_once
+def _pin(webhook_ids: Collection[int]) -> Any:
+    held = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids))
+    return row_lock(held.order_by(Webhook.id))
 
 
 def lower(webhook_ids: Collection[int], due_at: datetime) -> None:
     """Have these webhooks looked at by `due_at`, since something of theirs has just been made due
     then. Of a paused webhook, only where that was sent on purpose.
     """
-    if not webhook_ids:
-        return
-    due_us = Webhook.ready_at.db_value(due_at)
-    is_sent_to = _webhook.paused_at.is_null() | SQL(
-        f"EXISTS (SELECT 1 FROM {ON_PURPOSE} AND due.due_at <= {due_us})"
+    if webhook_ids:
+        ids = [webhook_id for (webhook_id,) in _late(webhook_ids, due_at)]
+        if ids:
+            _lower(ids, due_at)
+
+
+@built_once
+def _late(webhook_ids: Collection[int], due_at: datetime) -> Any:
+    is_sent_to = _webhook.paused_at.is_null() | NodeList(
+        (SQL(f"EXISTS (SELECT 1 FROM {ON_PURPOSE} AND due.due_at <="), due_at, SQL(")"))
     )
-    start = SQL(_not_before(str(due_us)))
-    is_late = _webhook.ready_at.is_null() | (_webhook.ready_at > start)
+    is_late = _webhook.ready_at.is_null() | (_webhook.ready_at > _start(_webhook, due_at))
     late = _webhook.select(_webhook.id).where(
         one_of(_webhook.id, webhook_ids) & _webhook.deleted_at.is_null() & is_late & is_sent_to
     )
-    ids = [row[0] for row in row_lock(late.order_by(_webhook.id)).tuples()]
-    if ids:
-        Webhook.update(ready_at=start).where(one_of(Webhook.id, ids)).execute()
+    return row_lock(late.order_by(_webhook.id))
+
+
+@built_once
+def _lower(webhook_ids: Collection[int], due_at: datetime) -> Any:
+    start = _start(Webhook, due_at)
+    return Webhook.update(ready_at=start).where(one_of(Webhook.id, webhook_ids))
+
+
+def _start(webhook: Any, due_at: datetime) -> Any:
+    """When something of the webhook that is due then may be sent."""
+    return Case(None, [(webhook.not_before > due_at, webhook.not_before)], due_at)
 
 
 def raise_up(webhook_ids: Collection[int], due_by: datetime) -> None:
@@ -116,18 +133,25 @@ def raise_up(webhook_ids: Collection[int], due_by: datetime) -> None:
     Leaves out those that hardly lag behind `due_by`, and those whose rows are locked: they have
     their turn another time.
     """
-    if not webhook_ids:
-        return
+    if webhook_ids:
+        ids = [webhook_id for (webhook_id,) in _lagging(webhook_ids, due_by - LAG)]
+        if ids:
+            _raise_up(ids)
+
+
+@built_once
+def _lagging(webhook_ids: Collection[int], behind: datetime) -> Any:
     lagging = (
         _webhook.select(_webhook.id)
-        .where(one_of(_webhook.id, webhook_ids) & (_webhook.ready_at < due_by - LAG) & SQL(_LAGS))
+        .where(one_of(_webhook.id, webhook_ids) & (_webhook.ready_at < behind) & SQL(_LAGS))
         .order_by(_webhook.id)
     )
-    if is_postgres():
-        lagging = lagging.for_update(skip_locked=True)
-    ids = [row[0] for row in lagging.tuples()]
-    if ids:
-        Webhook.update(ready_at=SQL(_NEXT)).where(one_of(Webhook.id, ids)).execute()
+    return lagging.for_update(skip_locked=True) if is_postgres() else lagging
+
+
+@built_once
+def _raise_up(webhook_ids: Collection[int]) -> Any:
+    return Webhook.update(ready_at=SQL(_NEXT)).where(one_of(Webhook.id, webhook_ids))
 
 
 def rest(webhook_ids: Collection[int]) -> None:
