@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from core.storage.database import hold_connection, release_connection
+from core.storage.database import connection, hold_connection, release_connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,7 +30,8 @@ class DatabaseThread:
 
         def connected() -> T:
             hold_connection(synced=self._synced)
-            return call(*args, **kwargs)
+            with connection():  # PostgreSQL's pool is asked for one once
+                return call(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, connected)
 

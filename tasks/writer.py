@@ -11,10 +11,10 @@ from core.pipeline import leases
 from core.pipeline.alerts import next_look, tell_some
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
-from core.pipeline.mail import next_mail
 from core.pipeline.recording import settle_all
 from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
+from core.storage.awaited import awaited
 from core.storage.due import Waiting, next_due, waiting_webhooks
 from core.storage.outbox_memory import OutboxMemory
 from tasks.database_thread import DatabaseThread
@@ -96,19 +96,24 @@ class Writer:
         await self._thread.close()
 
     def _look_around(self, until: datetime) -> Found:
-        more_to_tell = tell_some(self._rules.keep, self._clock())
+        waits, more_to_tell = awaited(), False
+        if self._is_due(waits.look_at):
+            more_to_tell = tell_some(self._rules.keep, self._clock())
+            waits = awaited()  # there may be mails now
         fanned_out = fan_out(
             *(_FAN_OUT_BATCH, until, self._clock),
             after=self._fanned_out_last,
             memory=self._outbox,
         )
         self._fanned_out_last = fanned_out.last_business
-        has_more = more_to_tell or not fanned_out.is_all or self._recover()
-        return Found(fanned_out.events, has_more, waiting_webhooks(until), self._has_mail())
+        has_more = more_to_tell or not fanned_out.is_all
+        if waits.is_recovering:
+            has_more |= self._recover()
+        has_mail = self._is_due(waits.mail_at)
+        return Found(fanned_out.events, has_more, waiting_webhooks(until), has_mail)
 
-    def _has_mail(self) -> bool:
-        due = next_mail()
-        return due is not None and due <= self._clock()
+    def _is_due(self, at: datetime | None) -> bool:
+        return at is not None and at <= self._clock()
 
     def _recover(self) -> bool:
         window = self._rules.recovery_window

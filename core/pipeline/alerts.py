@@ -36,8 +36,8 @@ from core.domain.language import Language
 from core.intake import queue_for
 from core.pipeline.mail import queue_alert, readers_of
 from core.pipeline.steps import Step, passed
-from core.storage.built import built_once
-from core.storage.database import connection, one_of, transaction
+from core.storage.awaited import awaited
+from core.storage.database import one_of, transaction
 from core.storage.literals import has_value, is_true
 from core.storage.models import (
     MICROSECOND,
@@ -79,24 +79,13 @@ def ends_soon(until: datetime, now: datetime) -> bool:
 
 def next_look() -> datetime | None:
     """When a webhook is to be looked at next; None where none is."""
-    with connection():
-        found = _next_look().fetchone()
-    return found and Webhook.look_at.python_value(found[0])
-
-
-@built_once
-def _next_look() -> Any:
-    waiting = Webhook.select(Webhook.look_at).where(has_value(Webhook.look_at))
-    return waiting.order_by(Webhook.look_at).limit(1)
+    return awaited().look_at
 
 
 def tell_some(keep: timedelta, now: datetime) -> bool:
     """Look at some of the webhooks whose time has come, and queue what their owners are to be told.
     Returns False when those were all. Parked deliveries are kept for as long as `keep`.
     """
-    first = next_look()
-    if first is None or first > now:
-        return False
     with transaction():
         looked_at = [_Row(*row) for row in row_lock(_due(now), skip_locked=True).tuples()]
         scene = _Scene(looked_at, now)

@@ -137,6 +137,8 @@ def _as_many_as_fit(events: list[Pending], limit: int) -> list[Pending]:
     """As many of these events, in their order, as one transaction can make the deliveries of. The
     first is always among them, even if only a part of its deliveries fits.
     """
+    if len(events) <= 1:
+        return events
     webhooks = outbox.webhooks_of({each.business_id for each in events})
     chosen, rows = list[Pending](), 0
     for event in events[:limit]:
@@ -153,8 +155,8 @@ def _make(
     """How many events are done, and how many deliveries were made."""
     if not events:
         return 0, 0
-    if unseen := foreign_rows([each.id for each in events]):
-        raise _Unseen(unseen)
+    if foreign := [each.id for each in events if each.is_foreign]:
+        raise _Unseen(foreign_rows(foreign))
     receivers = outbox.receivers([each.id for each in events], ROWS + 1)
     place = receivers[ROWS - 1].webhook_id if len(receivers) > ROWS else None
     receivers = receivers[:ROWS]

@@ -108,7 +108,7 @@ def claim(
             rows = [row for row in rows if row.id not in held]
             ids = _lease(rows, lease, schedule, now, lease_for)
             starts = reserve(known, rows, now, now + lease_for)
-            raise_up(_emptied(wanted, rows), due_by)
+            raise_up(_emptied(wanted, rows, due_by), due_by)
             passed(Step.CLAIMING)
         passed(Step.CLAIMED)
         claims = _claims(ids, lease, now)  # leased, they are ours to read, and nobody has to wait
@@ -154,17 +154,22 @@ def _lease(
     return ids
 
 
-def _emptied(wanted: Mapping[int, int], rows: Sequence[Due]) -> list[int]:
-    """The webhooks of which nothing more is due, or of which nothing was for a while."""
+def _emptied(wanted: Mapping[int, int], rows: Sequence[Due], due_by: datetime) -> list[int]:
+    """The webhooks of which nothing more is due, or of which nothing was for a while, but for those
+    whose rows are known not to lag behind.
+    """
+    lags_before_us = (due_by - LAG - EPOCH) // MICROSECOND
     found, nothing_for = Counter[int](), dict[int, int]()
     for row in rows:
         found[row.webhook_id] += 1
         known = nothing_for.get(row.webhook_id, row.due_us)
         nothing_for[row.webhook_id] = min(known, row.due_us - row.ready_us)
+    in_time = {row.webhook_id for row in rows if row.ready_us >= lags_before_us}
     return [
         webhook_id
         for webhook_id, room in wanted.items()
-        if found[webhook_id] < room or nothing_for.get(webhook_id, 0) > _LAG_US
+        if (found[webhook_id] < room and webhook_id not in in_time)
+        or nothing_for.get(webhook_id, 0) > _LAG_US
     ]
 
 

@@ -11,8 +11,8 @@ from core.domain.actors import Role
 from core.domain.alerts import Edge
 from core.domain.language import Language
 from core.domain.mail import ALERT_LASTS, CODE, CODE_LASTS, Letter, alert_letter
-from core.storage.built import built_once
-from core.storage.database import connection, one_of, transaction
+from core.storage.awaited import awaited
+from core.storage.database import one_of, transaction
 from core.storage.literals import has_value
 from core.storage.models import (
     Mail,
@@ -68,15 +68,7 @@ def _queue(reader: MailAddress, kind: str, letter: Letter, now: datetime, lasts:
 
 def next_mail() -> datetime | None:
     """When a mail is due next; None where none waits."""
-    with connection():
-        found = _next_mail().fetchone()
-    return found and Mail.due_at.python_value(found[0])
-
-
-@built_once
-def _next_mail() -> Any:
-    waiting = Mail.select(Mail.due_at).where(has_value(Mail.due_at))
-    return waiting.order_by(Mail.due_at).limit(1)
+    return awaited().mail_at
 
 
 def is_an_owners(whose: Any) -> Expression:

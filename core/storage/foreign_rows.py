@@ -13,21 +13,21 @@ from core.storage.models import EPOCH, MICROSECOND, Event
 
 _AT_ONCE = 50  # rows, each of which may have the largest payload
 _TYPES = ", ".join(f"'{each}'" for each in EventType)
-# Asked for at each fan-out, and so written out: building this query takes longer than running it.
+IS_FOREIGN = f"digest IS NULL OR type NOT IN ({_TYPES})"
+"""SQL for whether nobody has looked at an event yet, or its type is none. Other programs than ours
+write no digest.
+"""
 _FOREIGN = f"""
     SELECT id, type, CASE WHEN length(payload) <= {MOST_READ} THEN payload END, key, webhook_id,
            created_at
     FROM event
-    WHERE id {{one_of_these}} AND (digest IS NULL OR type NOT IN ({_TYPES}))
+    WHERE id {{one_of_these}} AND ({IS_FOREIGN})
     ORDER BY id LIMIT {{most}}
 """
 
 
 def foreign_rows(event_ids: Sequence[int]) -> list[ForeignRow]:
-    """The first of these events, in order, that nobody has looked at yet, or whose type is none.
-
-    `publish` writes a digest, and other programs do not.
-    """
+    """The first of these events, in order, that nobody has looked at yet, or whose type is none."""
     condition, value = is_one_of(event_ids)
     statement = _FOREIGN.format(one_of_these=condition, most=_AT_ONCE)
     return [ForeignRow(*row) for row in proxy.execute_sql(statement, [value]).fetchall()]

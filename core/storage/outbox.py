@@ -4,10 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from peewee import JOIN, Case, fn
+from peewee import JOIN, SQL, Case, fn
 
 from core.storage.built import built_once
 from core.storage.database import one_of, proxy
+from core.storage.foreign_rows import IS_FOREIGN
 from core.storage.models import (
     ENTITLED,
     EPOCH,
@@ -56,6 +57,7 @@ class Pending(NamedTuple):
     business_id: int
     webhook_id: int | None  # the only receiver, of a test or sample
     fanned_out_to: int  # the last webhook that has its delivery of it; 0 before the first
+    is_foreign: bool  # another program wrote it, and nobody has looked at it yet
 
 
 class Receiver(NamedTuple):
@@ -105,7 +107,9 @@ def first_events(business_id: int, limit: int, first: int, latest: int) -> list[
 @built_once
 def _first_events(business_id: int, first: int, latest: int, limit: int) -> Any:
     pending = (
-        Event.select(Event.id, Event.business, Event.webhook, Event.fanned_out_to)
+        Event.select(
+            Event.id, Event.business, Event.webhook, Event.fanned_out_to, SQL(f"({IS_FOREIGN})")
+        )
         .where(
             (Event.business == business_id)
             & Event.fanned_out_at.is_null()

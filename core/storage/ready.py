@@ -98,33 +98,39 @@ def lower(webhook_ids: Collection[int], due_at: datetime) -> None:
     """Have these webhooks looked at by `due_at`, since something of theirs has just been made due
     then. Of a paused webhook, only where that was sent on purpose.
     """
-    if webhook_ids:
-        ids = [webhook_id for (webhook_id,) in _late(webhook_ids, due_at)]
-        if ids:
-            _lower(ids, due_at)
+    if not webhook_ids:
+        return
+    late = dict(_late(webhook_ids, due_at).fetchall())
+    paused = [webhook_id for webhook_id, is_paused in late.items() if is_paused]
+    sent_to = {each for (each,) in _sent_to_on_purpose(paused, due_at)} if paused else set()
+    ids = [webhook_id for webhook_id in late if not late[webhook_id] or webhook_id in sent_to]
+    if ids:
+        _lower(ids, due_at)
 
 
 @built_once
 def _late(webhook_ids: Collection[int], due_at: datetime) -> Any:
-    is_sent_to = _webhook.paused_at.is_null() | NodeList(
-        (SQL(f"EXISTS (SELECT 1 FROM {ON_PURPOSE} AND due.due_at <="), due_at, SQL(")"))
+    is_late = Webhook.ready_at.is_null() | (Webhook.ready_at > _start(due_at))
+    late = Webhook.select(Webhook.id, ~Webhook.paused_at.is_null()).where(
+        one_of(Webhook.id, webhook_ids) & Webhook.deleted_at.is_null() & is_late
     )
-    is_late = _webhook.ready_at.is_null() | (_webhook.ready_at > _start(_webhook, due_at))
-    late = _webhook.select(_webhook.id).where(
-        one_of(_webhook.id, webhook_ids) & _webhook.deleted_at.is_null() & is_late & is_sent_to
-    )
-    return row_lock(late.order_by(_webhook.id))
+    return row_lock(late.order_by(Webhook.id))
+
+
+@built_once
+def _sent_to_on_purpose(webhook_ids: Collection[int], due_at: datetime) -> Any:
+    sent = (SQL(f"EXISTS (SELECT 1 FROM {ON_PURPOSE} AND due.due_at <="), due_at, SQL(")"))
+    return _webhook.select(_webhook.id).where(one_of(_webhook.id, webhook_ids) & NodeList(sent))
 
 
 @built_once
 def _lower(webhook_ids: Collection[int], due_at: datetime) -> Any:
-    start = _start(Webhook, due_at)
-    return Webhook.update(ready_at=start).where(one_of(Webhook.id, webhook_ids))
+    return Webhook.update(ready_at=_start(due_at)).where(one_of(Webhook.id, webhook_ids))
 
 
-def _start(webhook: Any, due_at: datetime) -> Any:
-    """When something of the webhook that is due then may be sent."""
-    return Case(None, [(webhook.not_before > due_at, webhook.not_before)], due_at)
+def _start(due_at: datetime) -> Any:
+    """When something of a webhook that is due then may be sent."""
+    return Case(None, [(Webhook.not_before > due_at, Webhook.not_before)], due_at)
 
 
 def raise_up(webhook_ids: Collection[int], due_by: datetime) -> None:
