@@ -30,7 +30,7 @@ class DatabaseThread:
 
         def connected() -> T:
             hold_connection(synced=self._synced)
-            with connection():  # PostgreSQL's pool is asked for one once
+            with connection():  # one of PostgreSQL's pool for all of it
                 return call(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, connected)

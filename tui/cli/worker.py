@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _SHUTDOWN = 20  # seconds: an attempt's whole time, and its settling
 # A queue that cannot wake its reader is looked at every so many seconds: often while messages come,
 # and after a second without one as seldom as costs next to nothing.
-_POLL, _SLOWER, _SLOWEST = 0.002, 1.05, 0.05
+_POLL, _SLOWER, _SLOWEST = 0.001, 1.05, 0.05
 
 
 @click.command(short_help="Deliver, until SIGTERM or ctrl+C.")
