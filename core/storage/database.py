@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 _BUSY_PATIENCE = 30.0  # seconds a writer waits for its turn before the action fails
 _BUSY_PAUSE = (0.0002, 0.001)  # seconds between two tries of a BEGIN, drawn at random
+_CONNECTIONS = 20
 
 proxy = DatabaseProxy()
 """What the models are bound to; `open_database` decides which database that is."""
@@ -92,11 +93,12 @@ def _sqlite_code(error: BaseException) -> str:
     return str(getattr(getattr(error, "orig", error), "sqlite_errorname", ""))
 
 
-def open_database(url: str, *, create: bool = False) -> Database:
+def open_database(url: str, *, create: bool = False, connections: int = _CONNECTIONS) -> Database:
     """Bind the models to the database at `url`, without connecting to it yet.
 
-    `url` is `sqlite:///FILE` or `postgresql://user:password@host/name`. Raises BadDatabase when
-    PostgreSQL's driver is not installed, or when the file is missing and `create` is not set.
+    `url` is `sqlite:///FILE` or `postgresql://user:password@host/name`. The threads of this process
+    share so many connections to PostgreSQL at the most. Raises BadDatabase when PostgreSQL's driver
+    is not installed, or when the file is missing and `create` is not set.
     """
     path = sqlite_path(url)
     if path is not None and not create and not path.exists():
@@ -104,12 +106,12 @@ def open_database(url: str, *, create: bool = False) -> Database:
             f"There is no database {path}: make one with `aurapos-webhooks init`, or mend "
             "[database] url."
         )
-    database = _database(url)
+    database = _database(url, connections)
     proxy.initialize(database)
     return database
 
 
-def _database(url: str) -> Database:
+def _database(url: str, connections: int) -> Database:
     if url.startswith(SQLITE_PREFIX):
         return Sqlite(url.removeprefix(SQLITE_PREFIX))
     try:
@@ -119,7 +121,7 @@ def _database(url: str) -> Database:
             "PostgreSQL needs its driver: install the program with its extra, "
             "`aurapos-webhooks[postgres]`."
         ) from None
-    return Postgres(url)
+    return Postgres(url, connections)
 
 
 def sqlite_path(url: str) -> Path | None:

@@ -10,6 +10,10 @@ _OVER_A_NETWORK = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs"}
     | {"lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb2", "smb3", "smbfs"}
 )
+_LIMITS = """
+    SELECT rolconnlimit, datconnlimit FROM pg_roles, pg_database
+    WHERE rolname = current_user AND datname = current_database()
+"""
 
 
 def described() -> str:
@@ -26,6 +30,17 @@ def described() -> str:
                 "[database] url."
             )
     return "PostgreSQL, behind PgBouncer or another pooler" if pooled else "PostgreSQL"
+
+
+def connections_allowed() -> int | None:
+    """How many connections PostgreSQL allows our role, or all roles to this database, whichever is
+    less. None where neither has a limit, behind a pooler, and on SQLite.
+    """
+    if not is_postgres() or proxy.is_pooled:
+        return None
+    with connection():
+        limits = proxy.execute_sql(_LIMITS).fetchone()
+    return min((limit for limit in limits if limit >= 0), default=None)
 
 
 def network_of(url: str, mounts: str | None = None) -> str | None:

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from peewee import Psycopg3Adapter, __exception_wrapper__
-from playhouse.pool import PooledPostgresqlDatabase
+from peewee import OperationalError, Psycopg3Adapter, __exception_wrapper__
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
@@ -25,7 +25,6 @@ _CONNECT_TIMEOUT = 10  # seconds
 _STATEMENT_TIMEOUT = "20s"  # after this the server gives up a statement, and its locks
 _ANSWER_TIMEOUT = 25.0  # seconds: after this we give up a server that did not do so
 _PING_TIMEOUT = 5.0  # seconds, for an answer that takes no work at all
-_POOL_SIZE = 20
 _STALE_AFTER = 300  # seconds
 
 # We notice that a host has vanished, whether or not data is on its way to it.
@@ -36,6 +35,18 @@ _KEEPING_ALIVE = {
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,  # milliseconds
 }
+
+_SETTINGS = (
+    "TimeZone = 'UTC'",
+    "DateStyle = 'ISO'",  # the driver reads no other
+    "array_nulls = on",  # else NULL in an array that we write out is a text
+    "lock_timeout = 0",
+    f"statement_timeout = '{_STATEMENT_TIMEOUT}'",
+)
+_NEWER = (  # since which version of the server
+    (140_000, "idle_session_timeout = 0"),  # whoever listens for NOTIFY is idle all the time
+    (170_000, "transaction_timeout = 0"),
+)
 
 # For the worker alone: losing these only repeats a POST. And if its host vanishes, others must not
 # be kept from what it had locked until the server's own TCP gives up, two hours later.
@@ -85,9 +96,8 @@ class Session:
         schema = ((ours or current) if self.is_pooled else current) or "public"
         self.settings = (
             f"search_path = {schema}, pg_temp",  # named, temporary tables come last, not first
-            "TimeZone = 'UTC'",
-            "lock_timeout = 0",
-            f"statement_timeout = '{_STATEMENT_TIMEOUT}'",
+            *_SETTINGS,
+            *(each for since, each in _NEWER if connection.info.server_version >= since),
         )
         if self.is_pooled:
             connection.prepare_threshold = None
@@ -149,16 +159,25 @@ class Postgres(PooledPostgresqlDatabase):
 
     psycopg3_adapter = _Adapter
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int) -> None:
         self.session: Session | None = None  # of the latest connection: all are of one kind
         self.manner = _Manner()
         super().__init__(
             url.replace("postgres://", "postgresql://", 1),
-            max_connections=_POOL_SIZE,
+            max_connections=connections,
             stale_timeout=_STALE_AFTER,
             timeout=_CONNECT_TIMEOUT,
             prefer_psycopg3=True,
         )
+
+    def connect(self, reuse_if_open: bool = False) -> bool:  # noqa: FBT001, FBT002 - peewee's
+        try:
+            return bool(super().connect(reuse_if_open))
+        except MaxConnectionsExceeded:
+            raise OperationalError(
+                f"none of this process's {self._max_connections} connections was free within "
+                f"{_CONNECT_TIMEOUT} s"
+            ) from None
 
     @property
     def is_pooled(self) -> bool:
@@ -221,10 +240,16 @@ def told_by(error: BaseException) -> str | None:
         return (
             f"The database does not answer ({original}): check [database] url and what is between."
         )
+    if any(each in str(original) for each in _NO_MORE_CONNECTIONS):  # it comes without a code
+        return N_(
+            "The database takes no more connections: raise its `max_connections` or the limit of "
+            "the role or database, or put PgBouncer before it."
+        )
     code = getattr(original, "sqlstate", None) or ""
     return _MEANINGS.get(code) or _MEANINGS.get(code[:2])
 
 
+_NO_MORE_CONNECTIONS = ("too many connections", "too many clients", "connection slots")
 _BUSY = N_("The database was busy for too long: nothing was changed; try again.")
 _MEANINGS = {
     "57014": _BUSY,  # the statement took longer than allowed

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
@@ -179,6 +180,54 @@ def test_transactions_are_what_we_say_and_not_what_the_database_does(
     with installed.worker("--workers", "2") as worker:
         wait_until(lambda: len(receiver.requests) == 200)
         wait_until(lambda: installed.json("status")["due"] == 0)
+        assert worker.stop() == 0
+    assert each_once(receiver, 200)
+    assert not [line for line in worker.log if " error " in line]
+
+
+@pytest.mark.fault(67, "a database set to other notations, or to end what is idle")
+def test_what_the_database_is_set_to_changes_nothing(
+    tmp_path: Path, server: Postgres, receiver: Scripted
+) -> None:
+    installed = installed_on(server.url, tmp_path)
+    installed.add_webhook(receiver.url)
+    for each in ("DateStyle = German", "array_nulls = off", "idle_session_timeout = '100ms'"):
+        run_sql(server.url, f"ALTER DATABASE postgres SET {each}")
+    with installed.worker() as worker:
+        wait_until(lambda: listens_idly_for(server.url, seconds=0.5))
+        installed.emit()
+        wait_until(lambda: sum("debug delivered" in line for line in worker.log) == 1)
+        assert "Traceback" not in installed.run("doctor").stderr
+        assert worker.stop() == 0
+    assert each_once(receiver, 1)
+    assert not [line for line in worker.log if " warning " in line or " error " in line]
+    [attempt] = installed.attempts(installed.deliveries()[0])
+    assert not attempt["error"]
+
+
+def listens_idly_for(url: str, seconds: float) -> bool:
+    """Whether somebody has listened for a ring of the bell for so long, and did nothing else."""
+    idle = (
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' AND now() - state_change > %s"
+    )
+    with psycopg.connect(url) as connection:
+        return connection.execute(idle, [timedelta(seconds=seconds)]).fetchone() is not None
+
+
+@pytest.mark.fault(68, "PostgreSQL allows few connections")
+def test_a_worker_gets_by_with_six_connections(
+    tmp_path: Path, server: Postgres, receiver: Scripted
+) -> None:
+    run_sql(server.url, "CREATE ROLE till LOGIN CONNECTION LIMIT 6")
+    run_sql(server.url, "ALTER DATABASE postgres OWNER TO till")
+    run_sql(server.url, "GRANT ALL ON SCHEMA public TO till")
+    installed = installed_on(server.url.replace("postgres@", "till@"), tmp_path)
+    installed.add_webhook(receiver.url)
+    installed.push(200)
+    assert "limited to 6 connections" in installed.run("doctor").stdout
+    with installed.worker() as worker:
+        wait_until(lambda: len(receiver.requests) == 200)
+        wait_until(lambda: "history pruned" in "".join(worker.log))
         assert worker.stop() == 0
     assert each_once(receiver, 200)
     assert not [line for line in worker.log if " error " in line]

@@ -28,7 +28,7 @@ from core.storage.database import (
     proxy,
     sqlite_path,
 )
-from core.storage.fitness import described, network_of
+from core.storage.fitness import connections_allowed, described, network_of
 from core.storage.folders import told_of_owner
 from core.storage.schema import require_current
 from core.storage.vault import load_vault
@@ -44,6 +44,7 @@ from tui.cli.program import Program, json_option, others_settings, pass_program,
 _A_DAY = timedelta(days=1)
 _CLOCK_WITHIN = timedelta(seconds=5)
 _EARLIEST_SANE = datetime(2025, 1, 1, tzinfo=UTC)
+_OF_A_WORKER, _OF_ITS_QUEUE = 6, 2  # connections to PostgreSQL, at the most
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -236,6 +237,16 @@ def _database(config: Config) -> Iterator[_Told]:
     engine = described()
     require_current()
     yield Verdict.OK, engine
+    allowed, needed = connections_allowed(), _OF_A_WORKER
+    if config.queue.url.startswith("postgres"):
+        needed += _OF_ITS_QUEUE
+    if allowed is not None and allowed <= needed:
+        told = (
+            f"The role or the database is limited to {allowed} connections, but a worker takes "
+            f"{needed}, and each terminal UI or producer one: raise the limit, or put PgBouncer "
+            "before it."
+        )
+        yield Verdict.WARNING, told
     network = network_of(config.database.url)
     if network is not None:
         told = (

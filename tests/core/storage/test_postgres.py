@@ -1,6 +1,7 @@
 """A session is ours, directly and behind a pooler; a server that says nothing is given up."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -21,6 +22,10 @@ OURS = {
     "statement_timeout": "20s",
     "transaction_isolation": "read committed",
     "client_encoding": "UTF8",
+    "DateStyle": "ISO, DMY",
+    "array_nulls": "on",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
 }
 THEIRS = {
     "search_path": "pg_temp, public",
@@ -28,6 +33,10 @@ THEIRS = {
     "lock_timeout": "3s",
     "statement_timeout": "3s",
     "default_transaction_isolation": "serializable",
+    "DateStyle": "German",
+    "array_nulls": "off",
+    "idle_session_timeout": "10min",
+    "transaction_timeout": "10min",
 }
 
 
@@ -116,6 +125,31 @@ def ask_in_silence(way: Silenceable) -> None:
     proxy.connection().answer_timeout = 0.5
     way.silence()
     proxy.execute_sql("SELECT 1")
+
+
+def test_a_limit_of_connections_is_told_as_such(server: Postgres) -> None:
+    with psycopg.connect(server.url, autocommit=True) as operator:
+        operator.execute("CREATE ROLE few LOGIN CONNECTION LIMIT 0")
+        open_database(server.url.replace("postgres@", "few@"))
+        with pytest.raises(OperationalError) as caught, connection():
+            pass
+        assert "takes no more connections" in explain(caught.value)
+        close_database()
+        operator.execute("DROP ROLE few")
+
+
+def test_the_threads_of_a_process_share_its_connections(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_CONNECT_TIMEOUT", 1)
+    open_database(server.url, connections=1)
+    with ThreadPoolExecutor(1) as other:
+        none_free = pytest.raises(OperationalError, match="none of this process's 1 connections")
+        with connection(), none_free:
+            other.submit(proxy.connect).result()
+        other.submit(proxy.connect).result()
+        other.submit(proxy.close).result()
+    close_database()
 
 
 def test_a_silent_server_is_given_up_and_none_of_its_idle_connections_is_used_again(
