@@ -240,16 +240,28 @@ def told_by(error: BaseException) -> str | None:
         return (
             f"The database does not answer ({original}): check [database] url and what is between."
         )
-    if any(each in str(original) for each in _NO_MORE_CONNECTIONS):  # it comes without a code
-        return N_(
-            "The database takes no more connections: raise its `max_connections` or the limit of "
-            "the role or database, or put PgBouncer before it."
-        )
     code = getattr(original, "sqlstate", None) or ""
-    return _MEANINGS.get(code) or _MEANINGS.get(code[:2])
+    return _MEANINGS.get(code) or _MEANINGS.get(code[:2]) or _meaning_of_text(str(original))
 
 
-_NO_MORE_CONNECTIONS = ("too many connections", "too many clients", "connection slots")
+def _meaning_of_text(told: str) -> str | None:
+    """The same for what comes with a code that says less, or with none."""
+    return next((meaning for part, meaning in _TEXTS.items() if part in told), None)
+
+
+_NO_MORE = N_(
+    "The database takes no more connections: raise its `max_connections` or the limit of the role "
+    "or database, or put PgBouncer before it."
+)
+_TEXTS = {
+    "too many connections": _NO_MORE,
+    "too many clients": _NO_MORE,
+    "connection slots": _NO_MORE,
+    "statement pooling mode": N_(
+        "PgBouncer pools statements, so there are no transactions: set its `pool_mode` to "
+        "`transaction`."
+    ),
+}
 _BUSY = N_("The database was busy for too long: nothing was changed; try again.")
 _MEANINGS = {
     "57014": _BUSY,  # the statement took longer than allowed

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode, as many hosts run it before their PostgreSQL."""
+"""PgBouncer, mostly in transaction mode, as many hosts run it before their PostgreSQL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = 2
 """
 
@@ -29,11 +29,11 @@ default_pool_size = 2
 class PgBouncer(Server):
     """Few connections, so that each is everybody's in turn."""
 
-    def __init__(self, folder: Path, postgres: Postgres) -> None:
+    def __init__(self, folder: Path, postgres: Postgres, mode: str) -> None:
         port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         settings = folder / "pgbouncer.ini"
-        settings.write_text(_SETTINGS.format(behind=postgres.port, port=port))
+        settings.write_text(_SETTINGS.format(behind=postgres.port, port=port, mode=mode))
         assert PROGRAM is not None
         super().__init__(folder, [PROGRAM, settings], **account_for_servers(folder))
         self.start()
@@ -47,9 +47,9 @@ class PgBouncer(Server):
 
 
 @contextmanager
-def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
+def pgbouncer(postgres: Postgres, mode: str = "transaction") -> Iterator[PgBouncer]:
     with TemporaryDirectory(prefix="aurapos-pgbouncer-") as folder:
-        server = PgBouncer(Path(folder), postgres)
+        server = PgBouncer(Path(folder), postgres, mode)
         try:
             yield server
         finally:

@@ -97,6 +97,16 @@ def test_behind_a_pooler_every_statement_is_in_a_transaction_of_ours(
         close_database()
 
 
+@pgbouncer.needed
+def test_a_pooler_of_statements_is_told_as_such(server: Postgres) -> None:
+    with pgbouncer.pgbouncer(server, "statement") as bouncer:
+        open_database(bouncer.url)
+        with pytest.raises(OperationalError) as caught, transaction():
+            proxy.execute_sql("SELECT 1")
+        assert "set its `pool_mode` to `transaction`" in explain(caught.value)
+        close_database()
+
+
 def test_a_temporary_table_of_another_s_is_not_taken_for_ours(server: Postgres) -> None:
     bound(server.url)
     with transaction():
