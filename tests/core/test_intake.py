@@ -308,7 +308,7 @@ def test_a_push_four_times_as_long_takes_no_more_memory(business: int) -> None:
     assert peaks[1] < 1.2 * peaks[0] < 8_000_000
 
 
-CHANGES = ((0, 1500), (1500, 7500))
+CHANGES = ((0, 1000), (1000, 5000))
 
 
 def peak_of_a_push(business: int, numbers: range) -> int:

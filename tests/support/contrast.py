@@ -52,12 +52,12 @@ async def unreadable(pilot: Pilot[None]) -> list[str]:
     """What cannot be read of the screen on top, in any theme; then it is as it was."""
     app = pilot.app
     assert isinstance(app, Session)
-    chosen = app.settings.theme
+    chosen, in_use = app.settings.theme, app._theme_in_use
     found = []
-    for theme in (*Theme, chosen):
-        app.use_theme(theme)
+    for theme in sorted(Theme, key=in_use.__eq__):  # that one last
+        app.use_theme(chosen if theme is in_use else theme)
         await pilot.pause()
-        found += [f"{theme}: {fault}" for fault in faults(app, theme)] if theme else []
+        found += [f"{theme}: {fault}" for fault in faults(app, theme)]
     return found
 
 

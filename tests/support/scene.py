@@ -44,14 +44,14 @@ def close_database() -> None:
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
-    """Reading them takes longer than most tests of sending."""
+def certificates() -> ssl.SSLContext:
+    """Whom every sender trusts. Reading them takes longer than most tests of sending."""
     return tls_context("")
 
 
 def make_sender(timeout: timedelta = 10 * SECOND) -> Sender:
     """To be used and closed inside one event loop."""
-    return Sender(GuardedTransport(DEVELOPMENT, _certificates()), timeout)
+    return Sender(GuardedTransport(DEVELOPMENT, certificates()), timeout)
 
 
 def add_webhook(
