@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
@@ -77,17 +77,22 @@ def pytest_collection_finish() -> None:
 
 
 def _longest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
-    """What takes long spread over the processes, at the head of the part that each of them is
-    dealt: none begins one when the others have ended. (`--dist worksteal` deals equal parts in
-    order, and takes from their ends.)
+    """What takes long spread over the processes, in the first third of the part that each is dealt:
+    none begins one when the others have ended. Most of it waits for processes of its own, so short
+    ones come in between. (`--dist worksteal` deals equal parts in order, and takes from their
+    ends.)
     """
     long = sorted(_units([item for item in items if _takes_long(item)]), key=_precedence)
     others = iter([item for item in items if not _takes_long(item)])
     dealt: list[pytest.Item] = []
     for process in range(processes):
         part = (len(items) - len(dealt)) // (processes - process)
-        first = [item for unit in long[process::processes] for item in unit]
-        dealt += [*first, *islice(others, max(0, part - len(first)))]
+        units = long[process::processes]
+        short = _units(list(islice(others, max(0, part - sum(map(len, units))))))
+        between, left = len(short) // (3 * max(1, len(units))), iter(short)
+        for unit in units:
+            dealt += chain(unit, *islice(left, between))
+        dealt += chain.from_iterable(left)
     return dealt
 
 

@@ -3,6 +3,7 @@
 from textual.pilot import Pilot
 
 from core.use_cases.settings import Glyphs
+from tests.support.showcase import quiet
 from tui.session import Session
 
 _OWNERS = frozenset("é")  # of the names and payloads in the scenes
@@ -14,11 +15,11 @@ async def beyond_ascii(pilot: Pilot[None]) -> list[str]:
     assert isinstance(app, Session)
     chosen = app.settings.glyphs
     app.use_glyphs(Glyphs.ASCII)
-    await pilot.pause()
+    await quiet(pilot)
     strips = app.screen._compositor.render_strips()
     lines = ["".join(segment.text for segment in strip) for strip in strips]
     app.use_glyphs(chosen)
-    await pilot.pause()
+    await quiet(pilot)
     return [f"not ASCII: {line!r}" for line in lines if not _is_ascii(line)]
 
 

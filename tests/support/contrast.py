@@ -11,6 +11,7 @@ from rich.style import Style
 from textual.pilot import Pilot
 
 from core.use_cases.settings import Theme
+from tests.support.showcase import quiet
 from tui.session import Session
 
 TEXT, SIGN = 4.5, 3.0
@@ -56,7 +57,7 @@ async def unreadable(pilot: Pilot[None]) -> list[str]:
     found = []
     for theme in sorted(Theme, key=in_use.__eq__):  # that one last
         app.use_theme(chosen if theme is in_use else theme)
-        await pilot.pause()
+        await quiet(pilot)
         found += [f"{theme}: {fault}" for fault in faults(app, theme)]
     return found
 

@@ -20,6 +20,7 @@ from core.storage.ready import lower
 from core.storage.vault import Vault
 from core.use_cases.services import create_webhook
 from tests.support.scene import DAY, DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, silent
+from tests.support.waiting import until
 from tui.app import WebhooksApp
 from tui.desk import Desk
 from tui.page import Page
@@ -181,10 +182,20 @@ def forget_the_past() -> None:
 
 async def quiet(pilot: Pilot[None]) -> None:
     """Until the screen on top has asked all it has to ask and drawn the answers."""
-    for _ in range(3):
-        await pilot.pause()
-        await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
+    for _ in range(2):  # what is drawn may ask too
+        await _all_is_handled()
+        while pilot.app.workers:
+            await pilot.app.workers.wait_for_complete()
+            await _all_is_handled()
+        pilot.app.screen._on_timer_update()  # draws
+
+
+async def _all_is_handled() -> None:
+    """Until the event loop has nothing left to do but wait. `Pilot.pause` guesses that, by how
+    little is computed in 20 ms: that takes long, and on a busy machine it is wrong.
+    """
+    loop = asyncio.get_running_loop()
+    await until(lambda: not loop._ready, pause=lambda: asyncio.sleep(0))
 
 
 def keys(*pressed: str | tuple[str, ...]) -> Callable[[Pilot[None]], Awaitable[None]]:

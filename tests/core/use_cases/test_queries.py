@@ -14,6 +14,7 @@ from core.intake import publish
 from core.pipeline import leases, settling
 from core.pipeline.fan_out import fan_out
 from core.pipeline.settling import Settlement
+from core.storage.database import transaction
 from core.storage.models import Delivery
 from core.storage.vault import Vault
 from core.use_cases import membership, queries, services
@@ -44,8 +45,9 @@ def attempt(webhook_id: int, outcome: Outcome, now: timedelta = timedelta()) -> 
 
 
 def queue_tickets(business_id: int, count: int = 1) -> None:
-    for number in range(count):
-        publish_ticket(business_id, NOON + number * SECOND)
+    with transaction():
+        for number in range(count):
+            publish_ticket(business_id, NOON + number * SECOND)
     fan_out(count, NOON)
 
 
