@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from core.storage.database import connection, hold_connection, release_connection
+from core.storage.database import hold_connection, release_connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,8 +30,7 @@ class DatabaseThread:
 
         def connected() -> T:
             hold_connection(synced=self._synced)
-            with connection():  # one of PostgreSQL's pool for all of it
-                return call(*args, **kwargs)
+            return call(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, connected)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from core.domain.delivery import Schedule, Verdict
 from core.pipeline import leases
@@ -15,10 +15,13 @@ from core.pipeline.recording import settle_all
 from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
 from core.storage.awaited import awaited
+from core.storage.database import connection
 from core.storage.due import Waiting, next_due, waiting_webhooks
 from core.storage.outbox_memory import OutboxMemory
 from tasks.database_thread import DatabaseThread
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _FAN_OUT_BATCH = 500
 _RECOVER_BATCH = 500
 
@@ -77,23 +80,30 @@ class Writer:
         """Tell owners what they must be told, fan out the next events of the outbox, recover, and
         find the webhooks that have something due by `until`.
         """
-        return await self._thread.run(self._look_around, until)
+        return await self._run(self._look_around, until)
 
     async def write(self, ended: list[Settlement], back: list[Claim], wish: Wish | None) -> Written:
         """Settle what has ended, give back what will not be started, and claim what is wanted.
 
         All of it is one call: going from thread to thread costs as much as a few deliveries.
         """
-        return await self._thread.run(self._write, ended, back, wish)
+        return await self._run(self._write, ended, back, wish)
 
     async def next_due(self) -> datetime | None:
         """When the earliest waiting delivery is due, or a webhook is to be looked at. In the past
         if there is work now, and None if there is none at all.
         """
-        return await self._thread.run(self._next_due)
+        return await self._run(self._next_due)
 
     async def close(self) -> None:
         await self._thread.close()
+
+    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        def over_one_connection() -> T:  # PostgreSQL's pool pings one each time it hands it out
+            with connection():
+                return call(*args, **kwargs)
+
+        return await self._thread.run(over_one_connection)
 
     def _look_around(self, until: datetime) -> Found:
         waits, more_to_tell = awaited(), False
