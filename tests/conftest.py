@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 
@@ -162,8 +163,9 @@ def postgres_server(a_server: None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_databases(postgres_server: str) -> PostgresDatabases:
-    return PostgresDatabases(postgres_server)
+def postgres_databases(postgres_server: str) -> Iterator[PostgresDatabases]:
+    with closing(PostgresDatabases(postgres_server)) as databases:
+        yield databases
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ class PostgresDatabases:
         self._server = server
         self._shared = ""
         self._schema: object = None
+        self._sweeper: Connection | None = None  # kept: a new one costs more than what it does
 
     @contextmanager
     def new(self) -> Iterator[str]:
@@ -88,23 +89,29 @@ class PostgresDatabases:
         if not self._shared:
             self._shared = self._create()
             _make_tables(self._shared)
-            with _connect(self._shared) as connection:
-                self._schema = _schema_of(connection)
+            self._sweeper = _connect(self._shared)
+            self._schema = _schema_of(self._sweeper)
         try:
             yield self._shared
         finally:
-            self._empty()
+            if not self._is_as_it_was():
+                self.close()
+                self._drop(self._shared)
+                self._shared = ""
 
-    def _empty(self) -> None:
-        """Make the shared one as it was; or give it up, where a test has changed more than rows."""
-        with suppress(psycopg.Error), _connect(self._shared) as connection:
-            connection.execute(_OTHERS)
-            if not _is_swept(connection):
-                connection.execute(_EMPTY)
-            if _schema_of(connection) == self._schema:
-                return
-        self._drop(self._shared)
-        self._shared = ""
+    def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.close()
+
+    def _is_as_it_was(self) -> bool:
+        """Once it has been emptied: unless a test has changed more than rows."""
+        assert self._sweeper is not None
+        with suppress(psycopg.Error):
+            self._sweeper.execute(_OTHERS)
+            if not _is_swept(self._sweeper):
+                self._sweeper.execute(_EMPTY)
+            return _schema_of(self._sweeper) == self._schema
+        return False
 
     def _create(self) -> str:
         name = f"test_{uuid4().hex}"

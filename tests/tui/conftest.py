@@ -12,7 +12,6 @@ from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 
 from core.storage.database import open_database
-from core.storage.schema import migrate
 from core.storage.vault import Vault
 from core.use_cases.businesses import add_business
 from tests.support.beyond_ascii import beyond_ascii
@@ -111,7 +110,6 @@ def empty(
     """Marie's desk before her first webhook."""
     if storage.database:
         open_database(storage.database)
-        migrate()
     else:
         url = f"sqlite:///{tmp_path / 'ui.db'}"
         sqlite_files.make(url)
