@@ -23,7 +23,7 @@ from core.pipeline.subjects import cut_subjects
 from core.pipeline.sweep import Sweep
 from core.pipeline.tallies import fold
 from core.storage.clock import DatabaseClock, utc_now
-from core.storage.database import open_database, proxy
+from core.storage.database import close_idle_connections, open_database, proxy
 from core.storage.schema import require_current
 from core.storage.vault import load_vault
 from core.wording import read_all
@@ -93,6 +93,7 @@ def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Eng
     require_current()
     clock = DatabaseClock(utc_now)
     clock.set()
+    close_idle_connections()
     tls_context(config.delivery.ca_file)  # so that a mistake in it shows now
     read_all()
     huey = open_configured_queue(config)

@@ -10,10 +10,10 @@ from core.domain.mail import CODE, Letter, code_letter
 from core.errors import WebhooksError
 from core.outbound.mail import MailFailed, MailServer, compose, hand_in
 from core.pipeline.leases import LEASE
-from core.pipeline.mail import next_mail
 from core.pipeline.mail_claims import MailClaim, claim_mail, settle_failed, settle_sent
 from core.pipeline.steps import Step, passed
 from core.pipeline.stopping import IsStopping, never
+from core.storage.awaited import awaited
 from core.storage.vault import Vault
 from core.use_cases.mail import code_of
 from core.wording import wording
@@ -45,7 +45,7 @@ class Postman:
             return None
         while not is_stopping() and (claim := self._claim()) is not None:
             self._hand_in(server, claim)
-        next_at = next_mail()
+        next_at = awaited().mail_at
         return None if next_at is None else (next_at - self._clock()).total_seconds()
 
     def _claim(self) -> MailClaim | None:

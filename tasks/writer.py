@@ -8,7 +8,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 
 from core.domain.delivery import Schedule, Verdict
 from core.pipeline import leases
-from core.pipeline.alerts import next_look, tell_some
+from core.pipeline.alerts import tell_some
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
 from core.pipeline.recording import settle_all
@@ -149,4 +149,4 @@ class Writer:
         )
 
     def _next_due(self) -> datetime | None:
-        return min(filter(None, (next_due(self._clock()), next_look())), default=None)
+        return min(filter(None, (next_due(self._clock()), awaited().look_at)), default=None)

@@ -36,7 +36,6 @@ from core.domain.language import Language
 from core.intake import queue_for
 from core.pipeline.mail import queue_alert, readers_of
 from core.pipeline.steps import Step, passed
-from core.storage.awaited import awaited
 from core.storage.database import one_of, transaction
 from core.storage.literals import has_value, is_true
 from core.storage.models import (
@@ -75,11 +74,6 @@ def note_certificates(ends: Mapping[int, datetime], now: datetime) -> None:
 def ends_soon(until: datetime, now: datetime) -> bool:
     """Whether a certificate that is good until then is worth noting."""
     return until <= now + CERTIFICATE_WITHIN
-
-
-def next_look() -> datetime | None:
-    """When a webhook is to be looked at next; None where none is."""
-    return awaited().look_at
 
 
 def tell_some(keep: timedelta, now: datetime) -> bool:

@@ -11,7 +11,6 @@ from core.domain.actors import Role
 from core.domain.alerts import Edge
 from core.domain.language import Language
 from core.domain.mail import ALERT_LASTS, CODE, CODE_LASTS, Letter, alert_letter
-from core.storage.awaited import awaited
 from core.storage.database import one_of, transaction
 from core.storage.literals import has_value
 from core.storage.models import (
@@ -64,11 +63,6 @@ def _queue(reader: MailAddress, kind: str, letter: Letter, now: datetime, lasts:
         until=now + lasts,
         due_at=now,
     ).execute()
-
-
-def next_mail() -> datetime | None:
-    """When a mail is due next; None where none waits."""
-    return awaited().mail_at
 
 
 def is_an_owners(whose: Any) -> Expression:

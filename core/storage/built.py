@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Collection
 from datetime import datetime
-from typing import Any, NamedTuple, ParamSpec, cast
+from typing import Any, NamedTuple, TypeVarTuple, cast
 
 from peewee import AsIs, Node
 
 from core.storage.database import as_one_value, is_postgres, proxy
 from core.storage.models import TimeField
 
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 _time = TimeField()
 
 
@@ -19,7 +19,7 @@ class _Blank(NamedTuple):
     place: int
 
 
-def built_once(build: Callable[P, Any]) -> Callable[P, Any]:
+def built_once(build: Callable[[*Ts], Any]) -> Callable[[*Ts], Any]:
     """A function that runs the query which `build` returns, and returns the engine's cursor.
 
     `build` is called at the first use on each engine, with blanks in place of its arguments. So it
@@ -28,7 +28,7 @@ def built_once(build: Callable[P, Any]) -> Callable[P, Any]:
     """
     known = dict[bool, tuple[str, list[Any]]]()
 
-    def run(*args: P.args, **_: P.kwargs) -> Any:
+    def run(*args: *Ts) -> Any:
         on_postgres = is_postgres()
         if on_postgres not in known:
             blanks = [AsIs(_Blank(place), converter=False) for place in range(len(args))]

@@ -177,6 +177,12 @@ def hold_connection(*, synced: bool = True) -> None:
         proxy.execute_sql("PRAGMA busy_timeout = 1")
 
 
+def close_idle_connections() -> None:
+    """Close what lies idle in PostgreSQL's pool: a fork of this process must not find it there."""
+    if is_postgres():
+        proxy.close_idle()
+
+
 def release_connection() -> None:
     if not proxy.is_closed():
         proxy.close()

@@ -167,6 +167,7 @@ def _find_locked(wanted: Mapping[int, int], status: Status, now: datetime, free:
 _FIND_SENT_ON_PURPOSE = f"""
     SELECT {_COLUMNS} FROM webhook CROSS JOIN {ON_PURPOSE}
     AND webhook.id = {{id}} AND webhook.paused_at IS NOT NULL AND due.due_at <= {{now}}
+    AND webhook.ready_at IS NOT NULL
     ORDER BY due.due_at, due.id LIMIT {{room}} {{lock}}
 """
 

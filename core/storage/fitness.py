@@ -12,7 +12,7 @@ _OVER_A_NETWORK = frozenset(
 )
 _LIMITS = """
     SELECT rolconnlimit, datconnlimit FROM pg_roles, pg_database
-    WHERE rolname = current_user AND datname = current_database()
+    WHERE rolname = session_user AND NOT rolsuper AND datname = current_database()
 """
 
 
@@ -34,12 +34,12 @@ def described() -> str:
 
 def connections_allowed() -> int | None:
     """How many connections PostgreSQL allows our role, or all roles to this database, whichever is
-    less. None where neither has a limit, behind a pooler, and on SQLite.
+    less. None where neither has a limit, for superusers, behind a pooler, and on SQLite.
     """
     if not is_postgres() or proxy.is_pooled:
         return None
     with connection():
-        limits = proxy.execute_sql(_LIMITS).fetchone()
+        limits = proxy.execute_sql(_LIMITS).fetchone() or ()
     return min((limit for limit in limits if limit >= 0), default=None)
 
 

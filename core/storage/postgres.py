@@ -38,9 +38,10 @@ _KEEPING_ALIVE = {
 
 _SETTINGS = (
     "TimeZone = 'UTC'",
-    "DateStyle = 'ISO'",  # the driver reads no other
+    "DateStyle = 'ISO'",  # the driver reads moments in no other
     "array_nulls = on",  # else NULL in an array that we write out is a text
     "lock_timeout = 0",
+    "idle_in_transaction_session_timeout = 0",
     f"statement_timeout = '{_STATEMENT_TIMEOUT}'",
 )
 _NEWER = (  # since which version of the server
@@ -68,6 +69,10 @@ SELECT pg_backend_pid(), (
 
 class NoAnswer(psycopg.OperationalError):
     """The server keeps the connection open and says nothing."""
+
+
+class NoneFree(OperationalError):
+    """All the connections that this process may have are in use."""
 
 
 class Connection(psycopg.Connection[Any]):
@@ -174,10 +179,7 @@ class Postgres(PooledPostgresqlDatabase):
         try:
             return bool(super().connect(reuse_if_open))
         except MaxConnectionsExceeded:
-            raise OperationalError(
-                f"none of this process's {self._max_connections} connections was free within "
-                f"{_CONNECT_TIMEOUT} s"
-            ) from None
+            raise NoneFree(f"{self._max_connections} connections") from None
 
     @property
     def is_pooled(self) -> bool:
@@ -236,6 +238,8 @@ class Postgres(PooledPostgresqlDatabase):
 def told_by(error: BaseException) -> str | None:
     """What the server's code for an error means to an operator, where it is worth a sentence."""
     original = getattr(error, "orig", error)
+    if isinstance(error, NoneFree):
+        return _BUSY
     if isinstance(original, NoAnswer):
         return (
             f"The database does not answer ({original}): check [database] url and what is between."
@@ -253,10 +257,13 @@ _NO_MORE = N_(
     "The database takes no more connections: raise its `max_connections` or the limit of the role "
     "or database, or put PgBouncer before it."
 )
-_TEXTS = {
-    "too many connections": _NO_MORE,
-    "too many clients": _NO_MORE,
-    "connection slots": _NO_MORE,
+_TEXTS = {  # the server's are in its own language
+    **dict.fromkeys(("too many connections", "too many clients", "connection slots"), _NO_MORE),
+    **dict.fromkeys(("trop de connexions", "trop de clients", "emplacements de conn"), _NO_MORE),
+    **dict.fromkeys(("zu viele Verbindungen", "verbleibenden Verbindung"), _NO_MORE),
+    "no more connections allowed": N_(
+        "PgBouncer takes no more connections: raise its `max_client_conn`."
+    ),
     "statement pooling mode": N_(
         "PgBouncer pools statements, so there are no transactions: set its `pool_mode` to "
         "`transaction`."

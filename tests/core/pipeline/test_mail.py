@@ -11,9 +11,9 @@ from core.domain.language import Language
 from core.pipeline import alerts
 from core.pipeline.alerts import tell_some
 from core.pipeline.leases import LEASE
-from core.pipeline.mail import next_mail
 from core.pipeline.mail_claims import MailClaim, claim_mail, settle_failed, settle_sent
 from core.pipeline.retention import prune
+from core.storage.awaited import awaited
 from core.storage.database import transaction
 from core.storage.models import Alert, Business, Event, Mail, Webhook
 from core.storage.vault import Vault
@@ -77,7 +77,7 @@ def test_an_edge_is_mailed_to_who_confirmed_though_no_webhook_is_told(
 ) -> None:
     edge(shop)
     assert Event.select().where(Event.type == "alert").count() == 0
-    assert next_mail() == LATER
+    assert awaited().mail_at == LATER
     claimed = claim()
     assert claimed.reader.address == hers
     assert claimed.letter.subject == (
@@ -85,7 +85,7 @@ def test_an_edge_is_mailed_to_who_confirmed_though_no_webhook_is_told(
     )
     assert "long/path" not in claimed.letter.text, "a path can be a credential"
     settle_sent(claimed, LATER)
-    assert (claim_mail(NOON + DAY), next_mail()) == (None, None)
+    assert (claim_mail(NOON + DAY), awaited().mail_at) == (None, None)
 
 
 def test_nothing_is_mailed_to_who_did_not_confirm(business: int, shop: int) -> None:
@@ -151,7 +151,7 @@ def test_what_fails_is_tried_again_on_the_schedule_and_given_up_after_the_last(
         claimed = claim(now)
         assert claimed.attempts == number - 1
         settle_failed(claimed, f"failure {number}", SCHEDULE, now)
-        due = next_mail()
+        due = awaited().mail_at
         assert mail_vitals(now) == MailVitals(
             *(0, 0, 1) if due is None else (1, 1, 0), f"failure {number}"
         )
@@ -160,7 +160,7 @@ def test_what_fails_is_tried_again_on_the_schedule_and_given_up_after_the_last(
             waits.append(due - now)
             now = due
     assert waits == list(SCHEDULE.retry_after[:4])
-    assert (next_mail(), mail_vitals(now + 2 * DAY)) == (None, MailVitals(0, 0, 0, ""))
+    assert (awaited().mail_at, mail_vitals(now + 2 * DAY)) == (None, MailVitals(0, 0, 0, ""))
 
 
 def test_what_arrives_in_the_end_is_no_trouble_any_more(
@@ -176,7 +176,7 @@ def test_no_two_workers_hand_in_the_same(business: int, shop: int, hers: str) ->
     edge(shop)
     claimed = claim()
     assert claim_mail(LATER) is None
-    assert next_mail() == LATER + LEASE
+    assert awaited().mail_at == LATER + LEASE
     settle_sent(claimed, LATER)
 
 
@@ -216,7 +216,7 @@ def test_what_is_of_no_use_any_more_is_not_mailed(business: int, shop: int, hers
 def test_a_schedule_ends_where_the_mail_is_of_no_use(business: int, shop: int, hers: str) -> None:
     edge(shop)
     settle_failed(claim(), "busy", Schedule((DAY,), 5), LATER)
-    assert next_mail() is None
+    assert awaited().mail_at is None
 
 
 @pytest.mark.parametrize("how", ["forgotten", "demoted", "switched off"])
@@ -231,7 +231,7 @@ def test_rights_are_read_again_before_it_is_handed_in(
     else:
         with transaction():
             Business.update(edition="boutique").execute()
-    assert (claim_mail(LATER), next_mail()) == (None, None)
+    assert (claim_mail(LATER), awaited().mail_at) == (None, None)
     assert mail_vitals(LATER) == MailVitals(0, 0, 0, ""), "which is no trouble"
 
 

@@ -9,12 +9,12 @@ import pytest
 from core.domain.delivery import Recovery, Status, Unsendable
 from core.domain.events import EventType
 from core.pipeline import leases, settling
-from core.pipeline.alerts import next_look, tell_some
+from core.pipeline.alerts import tell_some
 from core.pipeline.fan_out import fan_out
-from core.pipeline.mail import next_mail
 from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
 from core.storage import due
+from core.storage.awaited import awaited
 from core.storage.database import proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.inserts import insert_rows
@@ -73,7 +73,7 @@ def test_what_waits_for_later_costs_a_pass_nothing(
         assert next_due(NOON) == later
         assert fan_out(500, NOON).is_all
         assert not recover_some(500, DAY, NOON)
-        assert (next_look(), next_mail()) == (None, None)
+        assert (awaited().look_at, awaited().mail_at) == (None, None)
     most, statement = max(reads)
     assert most < A_SCAN, statement
 

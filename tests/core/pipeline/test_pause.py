@@ -16,11 +16,13 @@ from core.storage.due import next_due, waiting_webhooks
 from core.storage.models import Attempt, Delivery, Webhook
 from core.storage.vault import Vault
 from core.use_cases import queries, services
+from core.use_cases.businesses import set_business
 from tests.support.scene import (
     DAY,
     MARIE,
     MINUTE,
     NOON,
+    OPERATOR,
     SCHEDULE,
     SECOND,
     add_webhook,
@@ -109,6 +111,22 @@ def test_the_last_look_refuses_what_was_claimed_when_the_pause_committed(
     assert claim(webhook, NOON + DAY) == []
     resume(webhook, NOON + DAY)
     assert [each.uuid for each in claim(webhook, NOON + DAY)] == [ticket.uuid]
+
+
+@pytest.mark.parametrize("is_deleted", [True, False], ids=["deleted", "switched off"])
+def test_a_test_is_not_claimed_once_nothing_may_be_sent(
+    business: int, webhook: int, is_deleted: bool
+) -> None:
+    """Though whoever claims has just seen that it was due."""
+    pause(webhook)
+    services.send_test(MARIE, webhook, NOON, wake=silent)
+    fan_out(10, NOON)
+    [ready] = waiting_webhooks(NOON)
+    if is_deleted:
+        services.delete_webhook(MARIE, webhook, NOON)
+    else:
+        set_business(OPERATOR, business, NOON, edition="boutique", option=False)
+    assert leases.claim({ready.webhook_id: 16}, SCHEDULE, NOON, restrained=[webhook]) == []
 
 
 def test_a_test_goes_all_the_same_and_so_does_its_next_attempt(business: int, webhook: int) -> None:
