@@ -134,7 +134,12 @@ function receive(): void
 }
 
 foreach (['inbox', 'done', 'failed', 'latest'] as $name) {
-    is_dir(FOLDER . "/$name") || @mkdir(FOLDER . "/$name", 0700, true); // perhaps another one just has
+    $folder = FOLDER . "/$name";
+    try {
+        is_dir($folder) || mkdir($folder, 0700, true);
+    } catch (RuntimeException $error) {
+        is_dir($folder) || throw $error; // else another one has just made it
+    }
 }
 if (PHP_SAPI === 'cli' && ($argv[1] ?? '') === 'bridge') { // the lines of an export arrive here
     array_map('keep', file('php://stdin'));
