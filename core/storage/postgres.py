@@ -36,12 +36,12 @@ _KEEPING_ALIVE = {
     "tcp_user_timeout": 20_000,  # milliseconds
 }
 
+# How long a transaction may lie idle is left to the operator: a till that hangs in one is not ours.
 _SETTINGS = (
     "TimeZone = 'UTC'",
     "DateStyle = 'ISO'",  # the driver reads moments in no other
     "array_nulls = on",  # else NULL in an array that we write out is a text
     "lock_timeout = 0",
-    "idle_in_transaction_session_timeout = 0",
     f"statement_timeout = '{_STATEMENT_TIMEOUT}'",
 )
 _NEWER = (  # since which version of the server

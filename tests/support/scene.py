@@ -1,8 +1,6 @@
 """Who and when the tests speak of, and the shortest ways to a webhook with something to send."""
 
-import ssl
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from ipaddress import ip_network
 from typing import Any
 
@@ -43,15 +41,9 @@ def close_database() -> None:
         proxy.close_all()
 
 
-@cache
-def certificates() -> ssl.SSLContext:
-    """Whom every sender trusts. Reading them takes longer than most tests of sending."""
-    return tls_context("")
-
-
 def make_sender(timeout: timedelta = 10 * SECOND) -> Sender:
     """To be used and closed inside one event loop."""
-    return Sender(GuardedTransport(DEVELOPMENT, certificates()), timeout)
+    return Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timeout)
 
 
 def add_webhook(

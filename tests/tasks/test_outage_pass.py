@@ -35,8 +35,13 @@ class Night:
         self.now = NOON
         self.is_down = True
         self.arrived: list[int] = []
-        self._vault = vault
-        self._limits = Limits(256, per_webhook, 256)
+        self.passing = Dispatcher(
+            make_sender(),
+            lambda: vault,
+            Rules(SCHEDULE, recovery_window=12 * HOUR),
+            Limits(256, per_webhook, 256),
+            lambda: self.now,
+        )
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -48,15 +53,7 @@ class Night:
             writer.write(response(200))
 
     async def drain(self) -> None:
-        passing = Dispatcher(
-            make_sender(),
-            lambda: self._vault,
-            Rules(SCHEDULE, recovery_window=12 * HOUR),
-            self._limits,
-            lambda: self.now,
-        )
-        await passing.drain(lambda: self.now)
-        await passing.close()
+        await self.passing.drain(lambda: self.now)
 
 
 def spend(night: Night, business: int, vault: Vault, down: timedelta) -> list[int]:
@@ -84,6 +81,7 @@ def spend(night: Night, business: int, vault: Vault, down: timedelta) -> list[in
             for _ in range(60):
                 await night.drain()
                 night.now += 5 * MINUTE
+            await night.passing.close()
             return abandoned
 
     return asyncio.run(main())

@@ -25,8 +25,9 @@ from core.outbound import connections
 from core.outbound.conversation import ANSWER_LIMIT, Conversation
 from core.outbound.event_loop import run
 from core.outbound.sender import Sender
+from core.outbound.tls import tls_context
 from core.outbound.transport import Errand, GuardedTransport
-from tests.support.scene import DEVELOPMENT, certificates, make_sender
+from tests.support.scene import DEVELOPMENT, make_sender
 from tests.support.waiting import until
 from tests.support.wire import Talk, answering, read_request, response, talking, told
 
@@ -98,7 +99,7 @@ def conversing(
     numbers = webhooks or itertools.repeat(1)
 
     async def main() -> list[Outcome]:
-        sender = Sender(GuardedTransport(DEVELOPMENT, certificates()), timeout)
+        sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timeout)
         sender.keep_for({1, 2} if keep else ())
         async with talking(talk) as port:
             url = f"http://127.0.0.1:{port}/hook"
@@ -438,7 +439,7 @@ def outcome_after_standing_still(answer: bytes) -> Outcome:
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.setblocking(False)
             loop = asyncio.get_running_loop()
-            sender = Sender(GuardedTransport(DEVELOPMENT, certificates()), timedelta(seconds=1))
+            sender = Sender(GuardedTransport(DEVELOPMENT, tls_context("")), timedelta(seconds=1))
             url = f"http://127.0.0.1:{server.getsockname()[1]}/"
             attempt = asyncio.create_task(sender.post(Errand(1, url, wanted), [], b"{}"))
             connection, _ = await loop.sock_accept(server)

@@ -32,7 +32,7 @@ from core.outbound.dialling import Lookups
 from core.outbound.sender import Sender
 from core.outbound.tls import tls_context
 from core.outbound.transport import Errand, GuardedTransport
-from tests.support.scene import DEVELOPMENT, certificates, make_sender
+from tests.support.scene import DEVELOPMENT, make_sender
 from tests.support.waiting import PATIENCE, until
 from tests.support.wire import Talk, answering, read_request, response, talking, told
 
@@ -74,8 +74,7 @@ def post(
     """The outcomes of one POST after another to a server that talks like this."""
 
     async def run() -> list[Outcome]:
-        trusted = tls_context(ca_file) if ca_file else certificates()
-        sender = Sender(GuardedTransport(policy, trusted), timeout)
+        sender = Sender(GuardedTransport(policy, tls_context(ca_file)), timeout)
         async with talking(talk, server_tls) as port:
             url = f"{scheme}://{host}:{port}/hook"
             sender.keep_for({1})

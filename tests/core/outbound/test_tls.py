@@ -185,9 +185,11 @@ def test_the_environment_changes_nothing_of_whom_tls_trusts(
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     with AUTHORITY.cert_pem.tempfile() as ca_file:
         monkeypatch.setenv("SSL_CERT_FILE", ca_file)
+        tls_context.cache_clear()
         assert failure(post(server_tls(), trusting=False))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "missing"))
+    tls_context.cache_clear()
     assert post(server_tls()) == Answered(200, "ok")
     assert not (tmp_path / "keys").exists()
 

@@ -24,7 +24,6 @@ OURS = {
     "client_encoding": "UTF8",
     "DateStyle": "ISO, DMY",
     "array_nulls": "on",
-    "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
 }
@@ -36,7 +35,6 @@ THEIRS = {
     "default_transaction_isolation": "serializable",
     "DateStyle": "German",
     "array_nulls": "off",
-    "idle_in_transaction_session_timeout": "1s",
     "idle_session_timeout": "10min",
     "transaction_timeout": "10min",
 }
