@@ -44,8 +44,8 @@ _REASONS = {
 
 @cache
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """A context for HTTP, which trusts whom `trusting` says. Made once: to read the authorities takes
-    20 ms.
+    """A context for HTTP, which trusts whom `trusting` says. It is made once, since reading the
+    authorities takes 20 ms.
     """
     context = trusting(ca_file)
     context.set_alpn_protocols(["http/1.1"])

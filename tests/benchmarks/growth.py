@@ -152,9 +152,12 @@ def some_delivery(turn: int) -> str:
 
 
 def some_event(turn: int) -> tuple[int, str]:
-    """The business and the subject of one from anywhere in the history."""
-    uuid = some_delivery(turn)
-    event = Event.select().join(Delivery).where(Delivery.uuid == uuid).get()
+    """The business and the subject of one from anywhere in the history: the last one by then that
+    has a subject, as what `_deliver` publishes has not.
+    """
+    to = Delivery.get(Delivery.uuid == some_delivery(turn)).event_id
+    named = Event.select().where((Event.id <= to) & (Event.subject != ""))
+    event = named.order_by(Event.id.desc()).first()
     return event.business_id, event.subject
 
 
