@@ -7,10 +7,11 @@ from core.storage.database import connection, proxy
 from core.storage.models import TimeField
 
 _time = TimeField()
+# Counted, since for a first one PostgreSQL may look through the table instead of its index.
 _AWAITED = """
     SELECT (SELECT look_at FROM webhook WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1),
            (SELECT due_at FROM mail WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1),
-           EXISTS (SELECT 1 FROM webhook WHERE is_recovering = TRUE)
+           (SELECT count(*) FROM webhook WHERE is_recovering = TRUE) > 0
 """
 
 

@@ -17,7 +17,7 @@
 declare(strict_types=1);
 
 is_file(__DIR__ . '/config.php') && require __DIR__ . '/config.php';
-set_error_handler(fn (int $level, string $message) => throw new RuntimeException($message));
+set_error_handler(fn (int $level, string $text) => error_reporting() & $level && throw new RuntimeException($text));
 const DAY = 24 * 3600; // seconds
 const PERMANENT = [400, 404, 409, 410, 422]; // the same request would get the same answer again
 define('FOLDER', getenv('AURAPOS_FOLDER') ?: throw new RuntimeException('AURAPOS_FOLDER is not set'));
@@ -133,13 +133,8 @@ function receive(): void
     }
 }
 
-foreach (['inbox', 'done', 'failed', 'latest'] as $name) {
-    $folder = FOLDER . "/$name";
-    try {
-        is_dir($folder) || mkdir($folder, 0700, true);
-    } catch (RuntimeException $error) {
-        is_dir($folder) || throw $error; // else another one has just made it
-    }
+foreach (['/inbox', '/done', '/failed', '/latest'] as $at) { // another process may just make them
+    is_dir(FOLDER . $at) || @mkdir(FOLDER . $at, 0700, true) || is_dir(FOLDER . $at) || throw new Error("no $at");
 }
 if (PHP_SAPI === 'cli' && ($argv[1] ?? '') === 'bridge') { // the lines of an export arrive here
     array_map('keep', file('php://stdin'));
