@@ -36,6 +36,7 @@ from tasks.postman import Postman
 from tasks.shares import Limits
 from tasks.wakes import aside, register, unfailing
 from tasks.wiring import (
+    SHARED_CONNECTIONS,
     make_mail_server,
     make_policy,
     open_configured_queue,
@@ -44,7 +45,6 @@ from tasks.writer import Rules
 
 log = logging.getLogger(__name__)
 
-_CONNECTIONS = 4  # to PostgreSQL: what delivers has one or two, and the chores take turns
 _SUBJECTS_A_MINUTE = 20_000  # of events of an older version: some seconds of processor time
 
 
@@ -89,7 +89,7 @@ def _schedule(config: Config) -> Schedule:
 
 def assemble(config: Config, *, lease_for: timedelta = LEASE) -> tuple[Huey, Engine]:
     """The Huey whose consumer delivers, and its engine, which starts and stops with that."""
-    open_database(config.database.url, connections=_CONNECTIONS)
+    open_database(config.database.url, connections=SHARED_CONNECTIONS)
     require_current()
     clock = DatabaseClock(utc_now)
     clock.set()

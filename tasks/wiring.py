@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     from core.outbound.mail import MailServer
 
+SHARED_CONNECTIONS = 4
+"""To PostgreSQL, for the threads of a worker: what delivers has one or two, chores take turns."""
+
+CONNECTIONS_OF_A_WORKER = SHARED_CONNECTIONS + 2
+"""The same with that for last looks and that for the bell; those of its queue come on top."""
+
 
 def make_policy(delivery: DeliveryConfig) -> UrlPolicy:
     return UrlPolicy(allow_http=delivery.allow_http, allow_networks=delivery.allow_networks)

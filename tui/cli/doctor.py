@@ -37,14 +37,19 @@ from core.use_cases.businesses import standing_urls
 from core.use_cases.installation_health import held_webhooks, mail_vitals, paused_webhooks
 from core.use_cases.rotation import lost_secrets
 from core.use_cases.trials import silenced_webhooks
-from tasks.wiring import make_mail_server, make_policy, open_configured_queue
+from tasks.wiring import (
+    CONNECTIONS_OF_A_WORKER,
+    make_mail_server,
+    make_policy,
+    open_configured_queue,
+)
 from tui.cli.output import print_json, say, told_of_mail, told_of_pause
 from tui.cli.program import Program, json_option, others_settings, pass_program, queue_explained
 
 _A_DAY = timedelta(days=1)
 _CLOCK_WITHIN = timedelta(seconds=5)
 _EARLIEST_SANE = datetime(2025, 1, 1, tzinfo=UTC)
-_OF_A_WORKER, _OF_ITS_QUEUE = 6, 2  # connections to PostgreSQL, at the most
+_OF_ITS_QUEUE = 2  # more connections to PostgreSQL, where the queue is there
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -237,7 +242,7 @@ def _database(config: Config) -> Iterator[_Told]:
     engine = described()
     require_current()
     yield Verdict.OK, engine
-    allowed, needed = connections_allowed(), _OF_A_WORKER
+    allowed, needed = connections_allowed(), CONNECTIONS_OF_A_WORKER
     if config.queue.url.startswith("postgres"):
         needed += _OF_ITS_QUEUE
     if allowed is not None and allowed <= needed:
