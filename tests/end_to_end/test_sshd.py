@@ -82,7 +82,7 @@ class Sshd:
                     wait_until(lambda: Path(path).exists())
                     yield "-o", "ControlMaster=no", "-o", f"ControlPath={path}"
                 finally:
-                    connection.terminate()
+                    connection.kill()  # told to end, it now and then waits for its sessions
 
     def run(
         self, key: str, *command: str, options: tuple[str, ...] = ()
