@@ -63,7 +63,8 @@ class Fork:
 
     def send_signal(self, signum: signal.Signals) -> None:
         if self.poll() is None:
-            os.kill(self.pid, signum)
+            with suppress(ProcessLookupError):  # it has ended since, as for subprocess.Popen
+                os.kill(self.pid, signum)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
