@@ -75,6 +75,7 @@ class Dispatcher:
         self._roster = Roster()
         self._roster_at = 0.0  # when it is called next
         self._roster_from = 0.0  # not before, however often somebody asks
+        self._attend_from = 0.0
         self._ring_from = 0.0
         self._restrained = frozenset[int]()  # webhooks of the roster
         self._holds = Holds()
@@ -129,11 +130,14 @@ class Dispatcher:
         """
         tally = Tally()
         self._vault = OpenedOnce(self._open_vault())
+        self._attend_from = monotonic() + _ROSTER_FOR
         self.look()
         try:
             while True:
                 self._news.clear()
                 await self._take_turn(until(), tally)
+                if monotonic() >= self._attend_from or not self._has_work():
+                    await self._attend()
                 if not self._has_work():
                     return tally
                 if on_progress is not None:
@@ -295,8 +299,6 @@ class Dispatcher:
             self._on_backlog()
         self._roster_at = begin + _ROSTER_FOR
         found = await self._writer.look_around(until)
-        if found.has_mail:
-            self._on_mail()
         tally.events += found.events
         self._load.assume_silent(each.webhook_id for each in found.waiting if each.is_down)
         self._restrained = frozenset(
@@ -308,6 +310,17 @@ class Dispatcher:
             self.look()
         else:
             self._roster_from = monotonic() + 2 * (monotonic() - begin)
+
+    async def _attend(self) -> None:
+        """See to what waits beside deliveries: when these are done, or once in a while."""
+        if self._stopping:
+            return
+        attended = await self._writer.attend()
+        self._attend_from = monotonic() + _ROSTER_FOR * (not attended.has_more)
+        if attended.has_mail:
+            self._on_mail()
+        if attended.has_more:
+            self.look()
 
     def _start_what_can(self) -> None:
         """Start what is claimed, as far as there are places."""

@@ -52,6 +52,12 @@ class Found(NamedTuple):
     events: int  # events that were fanned out, alerts among them
     has_more: bool  # whether there may be more to do at once
     waiting: list[Waiting]
+
+
+class Attended(NamedTuple):
+    """What is to be done after what waits beside deliveries was seen to."""
+
+    has_more: bool  # there is something to send now, or more to see to
     has_mail: bool  # something is to be mailed now
 
 
@@ -77,10 +83,16 @@ class Writer:
         self._outbox = OutboxMemory()
 
     async def look_around(self, until: datetime) -> Found:
-        """Tell owners what they must be told, fan out the next events of the outbox, recover, and
-        find the webhooks that have something due by `until`.
+        """Fan out the next events of the outbox, and find the webhooks that have something due by
+        `until`.
         """
         return await self._run(self._look_around, until)
+
+    async def attend(self) -> Attended:
+        """Tell owners what they must be told, and recover. It is rarely needed, so it comes after
+        a look around and what that finds, which nobody should wait for.
+        """
+        return await self._run(self._attend)
 
     async def write(self, ended: list[Settlement], back: list[Claim], wish: Wish | None) -> Written:
         """Settle what has ended, give back what will not be started, and claim what is wanted.
@@ -106,21 +118,22 @@ class Writer:
         return await self._thread.run(over_one_connection)
 
     def _look_around(self, until: datetime) -> Found:
-        waits, more_to_tell = awaited(), False
-        if self._is_due(waits.look_at):
-            more_to_tell = tell_some(self._rules.keep, self._clock())
-            waits = awaited()  # there may be mails now
         fanned_out = fan_out(
             *(_FAN_OUT_BATCH, until, self._clock),
             after=self._fanned_out_last,
             memory=self._outbox,
         )
         self._fanned_out_last = fanned_out.last_business
-        has_more = more_to_tell or not fanned_out.is_all
+        return Found(fanned_out.events, not fanned_out.is_all, waiting_webhooks(until))
+
+    def _attend(self) -> Attended:
+        waits, has_more = awaited(), False
+        if self._is_due(waits.look_at):
+            has_more = tell_some(self._rules.keep, self._clock())
+            waits = awaited()  # there may be mails now
         if waits.is_recovering:
             has_more |= self._recover()
-        has_mail = self._is_due(waits.mail_at)
-        return Found(fanned_out.events, has_more, waiting_webhooks(until), has_mail)
+        return Attended(has_more, self._is_due(waits.mail_at))
 
     def _is_due(self, at: datetime | None) -> bool:
         return at is not None and at <= self._clock()

@@ -78,7 +78,7 @@ def ends_soon(until: datetime, now: datetime) -> bool:
 
 def tell_some(keep: timedelta, now: datetime) -> bool:
     """Look at some of the webhooks whose time has come, and queue what their owners are to be told.
-    Returns False when those were all. Parked deliveries are kept for as long as `keep`.
+    Returns False when there was none. Parked deliveries are kept for as long as `keep`.
     """
     with transaction():
         looked_at = [_Row(*row) for row in row_lock(_due(now), skip_locked=True).tuples()]
@@ -90,7 +90,7 @@ def tell_some(keep: timedelta, now: datetime) -> bool:
             Webhook.update(look_at=look_at).where(one_of(Webhook.id, ids)).execute()
         passed(Step.TELLING)
     passed(Step.TOLD)
-    return len(looked_at) == _AT_ONCE
+    return bool(looked_at)
 
 
 def pull_back_alerts(webhook_ids: Collection[int], keep: timedelta, now: datetime) -> int:
