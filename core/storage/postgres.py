@@ -6,9 +6,11 @@ transaction may get another connection, in the state in which its last client le
 it in each transaction, prepare nothing, and run no statement outside of a transaction.
 """
 
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -26,6 +28,9 @@ _STATEMENT_TIMEOUT = "20s"  # after this the server gives up a statement, and it
 _ANSWER_TIMEOUT = 25.0  # seconds: after this we give up a server that did not do so
 _PING_TIMEOUT = 5.0  # seconds, for an answer that takes no work at all
 _STALE_AFTER = 300  # seconds
+_SURE_FOR = (
+    1.0  # seconds after its last use in which a connection over which nothing comes is alive
+)
 
 # We notice that a host has vanished, whether or not data is on its way to it.
 _KEEPING_ALIVE = {
@@ -50,8 +55,13 @@ _NEWER = (  # since which version of the server
 )
 
 # For the worker alone: losing these only repeats a POST. And if its host vanishes, others must not
-# be kept from what it had locked until the server's own TCP gives up, two hours later.
-_UNSYNCED = ("synchronous_commit = off", "idle_in_transaction_session_timeout = '60s'")
+# be kept from what it had locked until the server's own TCP gives up, two hours later. It goes by
+# an index always: a plan that is kept may have been made when the tables were empty.
+_UNSYNCED = (
+    "synchronous_commit = off",
+    "idle_in_transaction_session_timeout = '60s'",
+    "enable_seqscan = off",
+)
 
 # A pooler makes up the number of the process behind it. And where somebody else may have changed
 # the session, its search path does not tell where our tables are.
@@ -79,6 +89,18 @@ class Connection(psycopg.Connection[Any]):
     """A connection on which every wait for an answer ends."""
 
     answer_timeout: float | None = _ANSWER_TIMEOUT
+    idle_since = 0.0  # by the monotonic clock
+
+    @property
+    def is_surely_alive(self) -> bool:
+        """Whether that is known without asking: it was just used, and its server, which says so
+        when it ends, has said nothing since.
+        """
+        if self.closed or monotonic() - self.idle_since > _SURE_FOR:
+            return False
+        news = select.poll()  # its number may be too large for `select`
+        news.register(self, select.POLLIN)
+        return not news.poll(0)
 
     def wait(
         self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None
@@ -219,12 +241,15 @@ class Postgres(PooledPostgresqlDatabase):
         """Whether a connection that lay idle is dead. It is asked before it is used again, while
         others wait for theirs.
         """
+        if conn.is_surely_alive:
+            return False
         conn.answer_timeout = _PING_TIMEOUT
         is_closed = bool(super()._is_closed(conn))
         conn.answer_timeout = _ANSWER_TIMEOUT
         return is_closed and self._distrust_idle()
 
     def _can_reuse(self, conn: Connection) -> bool:
+        conn.idle_since = monotonic()
         return bool(super()._can_reuse(conn)) or not self._distrust_idle()
 
     def _distrust_idle(self) -> bool:

@@ -14,6 +14,7 @@ from tests.support import pgbouncer, servers
 from tests.support.scene import close_database
 from tests.support.servers import Postgres, restartable_postgres
 from tests.support.silence import Silenceable, silenceable
+from tests.support.waiting import PATIENCE
 
 OURS = {
     "search_path": "public, pg_temp",
@@ -183,6 +184,28 @@ def test_the_threads_of_a_process_share_its_connections(
         other.submit(proxy.connect).result()
         other.submit(proxy.close).result()
     close_database()
+
+
+def test_a_connection_just_used_is_asked_nothing_but_once_the_server_has_ended_it_is_not_used(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_SURE_FOR", PATIENCE)
+    open_database(server.url, connections=1)
+    with monkeypatch.context() as here:
+        before = backend()
+        here.setattr(proxy.obj._adapter, "is_connection_closed", None)
+        assert backend() == before
+    with psycopg.connect(server.url, autocommit=True) as operator:
+        operator.execute("SELECT pg_terminate_backend(%s, 10000)", [before])
+    assert backend() != before
+    close_database()
+
+
+def backend() -> int:
+    """Who serves the one connection of this process."""
+    with connection():
+        [pid] = proxy.execute_sql("SELECT pg_backend_pid()").fetchone()
+    return int(pid)
 
 
 def test_a_silent_server_is_given_up_and_none_of_its_idle_connections_is_used_again(
