@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -269,10 +269,12 @@ def first_line(error: BaseException) -> str:
 
 
 def one_of(field: Field, values: Collection[int]) -> NodeList:
-    """`field IN values` with all values bound as one, so that the statement is always the same.
+    """`field IN values` with all values bound as one, so that the statement is nearly always the
+    same: only for a single value it is another one.
 
     Bound one by one, each value would cost peewee several microseconds, and the engine would need a
-    new plan for each number of values.
+    new plan for each number of values. For a list PostgreSQL plans anew each time, since it does
+    not know how long it is; for a single value it keeps its plan.
     """
     condition, value = is_one_of(values)
     return NodeList((field, SQL(condition, [value])))
@@ -280,12 +282,32 @@ def one_of(field: Field, values: Collection[int]) -> NodeList:
 
 def is_one_of(values: Collection[int]) -> tuple[str, object]:
     """The same for SQL that is written out: the condition after a column, and its value."""
-    condition = "= ANY(%s)" if is_postgres() else "IN (SELECT value FROM json_each(?))"
+    if is_single(values):
+        condition = f"= {proxy.param}"
+    else:
+        condition = "= ANY(%s)" if is_postgres() else "IN (SELECT value FROM json_each(?))"
     return condition, as_one_value(values)
+
+
+def is_single(values: Collection[int]) -> bool:
+    """Whether it is one value; a blank of `built_once` says so itself."""
+    return values.value.is_single if isinstance(values, Value) else len(values) == 1
 
 
 def as_one_value(values: Collection[int]) -> object:
     """How they are bound as one; a blank of `built_once` stays one."""
     if isinstance(values, Value):
         return values.value
+    if is_single(values):
+        return next(iter(values))
     return list(values) if is_postgres() else json.dumps(list(values))
+
+
+def as_table(types: Sequence[str], rows: Sequence[Sequence[object]]) -> tuple[str, list[object]]:
+    """SQL for a table of these rows on PostgreSQL, and its values. A single row is written out: as
+    for a list, the plan is kept.
+    """
+    if len(rows) == 1:
+        return f"(VALUES ({', '.join(f'%s::{each}' for each in types)}))", list(rows[0])
+    columns: list[object] = [list(column) for column in zip(*rows, strict=True)]
+    return f"unnest({', '.join(f'%s::{each}[]' for each in types)})", columns

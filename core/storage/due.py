@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.domain.delivery import WAITING, Status
-from core.storage.database import connection, is_postgres, proxy
+from core.storage.database import as_table, connection, is_postgres, proxy
 from core.storage.models import ENTITLED, EPOCH, MICROSECOND, TimeField
 from core.storage.ready import DUE_FROM, ON_PURPOSE, next_start
 
@@ -151,7 +151,7 @@ def _find(wanted: Mapping[int, int], status: Status, now: datetime, free: str) -
 
 
 _FIND_LOCKED = f"""
-    SELECT found.* FROM unnest(%s::int[], %s::int[]) AS wanted(webhook_id, room)
+    SELECT found.* FROM {{wanted}} AS wanted(webhook_id, room)
     JOIN webhook ON webhook.id = wanted.webhook_id AND {{free}}
     CROSS JOIN LATERAL (
         SELECT {_COLUMNS} FROM delivery AS due
@@ -163,8 +163,9 @@ _FIND_LOCKED = f"""
 
 
 def _find_locked(wanted: Mapping[int, int], status: Status, now: datetime, free: str) -> list[Due]:
-    parameters = list(wanted), list(wanted.values()), status.value, _time.db_value(now)
-    rows = proxy.execute_sql(_FIND_LOCKED.format(free=free), parameters)
+    table, values = as_table(("int", "int"), list(wanted.items()))
+    parameters = *values, status.value, _time.db_value(now)
+    rows = proxy.execute_sql(_FIND_LOCKED.format(free=free, wanted=table), parameters)
     return [Due(*row) for row in rows.fetchall()]
 
 

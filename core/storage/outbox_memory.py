@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from core.storage import outbox, published
-from core.storage.database import is_postgres, proxy
+from core.storage.database import as_table, is_postgres, proxy
 from core.storage.models import ENTITLED
 from core.storage.published import Drawn
 
@@ -37,7 +37,7 @@ _FIRSTS = f"""
         WHERE business_id = business.id AND fanned_out_at IS NULL AND id >= known.first
         ORDER BY id LIMIT 1
     )
-    FROM unnest(%s::int[], %s::bigint[]) AS known(business_id, first)
+    FROM {{known}} AS known(business_id, first)
     JOIN business ON business.id = known.business_id
     WHERE {ENTITLED}
 """
@@ -111,5 +111,6 @@ class OutboxMemory:
                     yield business_id, first
 
     def _first_events(self, businesses: Sequence[int]) -> dict[int, int | None]:
-        known = list(businesses), [self._firsts[each] for each in businesses]
-        return dict(proxy.execute_sql(_FIRSTS, known).fetchall())
+        known = [(each, self._firsts[each]) for each in businesses]
+        table, values = as_table(("int", "bigint"), known)
+        return dict(proxy.execute_sql(_FIRSTS.format(known=table), values).fetchall())

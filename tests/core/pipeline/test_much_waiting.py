@@ -15,7 +15,7 @@ from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
 from core.storage import due
 from core.storage.awaited import awaited
-from core.storage.database import proxy, transaction
+from core.storage.database import as_table, proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.inserts import insert_rows
 from core.storage.models import Delivery, Event, Mail, SelectedEvent, Webhook
@@ -155,11 +155,10 @@ def test_a_claim_does_not_walk_what_was_due_while_an_old_snapshot_is_held(
 
 
 def pages_read_by_a_claim(webhook: int) -> int:
-    values = ([webhook], [16], "pending", 2**62)
+    table, values = as_table(("int", "int"), [(webhook, 16)])
     with proxy.atomic():
-        explain = (
-            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {due._FIND_LOCKED.format(free=due._FREE)}"
-        )
-        [[plan]] = proxy.execute_sql(explain, values).fetchall()
+        find = due._FIND_LOCKED.format(free=due._FREE, wanted=table)
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {find}"
+        [[plan]] = proxy.execute_sql(explain, [*values, "pending", 2**62]).fetchall()
     plan = json.loads(plan) if isinstance(plan, str) else plan
     return int(plan[0]["Plan"]["Shared Hit Blocks"])

@@ -35,10 +35,11 @@ def with_marie() -> tuple[int, int]:
     return shop, Member.create(business=shop, login="marie", role="owner", created_at=NOON).id
 
 
-def test_it_is_built_once_and_runs_with_what_it_is_given() -> None:
+def test_it_is_built_once_for_one_id_and_for_several_and_runs_with_what_it_is_given() -> None:
     with transaction():
         (first, one), (second, two) = with_marie(), with_marie()
-    members([first], "marie", NOON, 9)
+    for some in ([first], [first, second]):
+        members(some, "marie", NOON, 9)
     _built.clear()
     assert members([first, second], "marie", NOON, 9) == [one, two]
     assert members({second}, "marie", NOON, 9) == [two]
