@@ -26,6 +26,7 @@ from core.storage.bell import ring as ring  # noqa: PLC0414 - a producer's whole
 from core.storage.database import after_commit, connection
 from core.storage.database import open_database as open_database  # noqa: PLC0414 - the same
 from core.storage.database import transaction as transaction  # noqa: PLC0414 - the same
+from core.storage.inserts import insert_new
 from core.storage.models import EPOCH, MICROSECOND, Event, Webhook
 from core.storage.rows import find_business
 
@@ -44,6 +45,15 @@ _BATCH = 500
 _AT_ONCE = 1 << 18  # bytes
 _HELD_BACK = 0.5  # seconds that a line waits for others at the most, while more may come
 _AHEAD = timedelta(seconds=1)  # how far a time may be ahead of the clock at the most
+_COLUMNS = (
+    Event.business,
+    Event.type,
+    Event.payload,
+    Event.digest,
+    Event.subject,
+    Event.key,
+    Event.created_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,17 +276,7 @@ def _insert_all(business_id: int, changes: list[Change], now: datetime) -> int:
         )
         for position, change in enumerate(changes)
     ]
-    columns = [
-        Event.business,
-        Event.type,
-        Event.payload,
-        Event.digest,
-        Event.subject,
-        Event.key,
-        Event.created_at,
-    ]
-    inserted = Event.insert_many(rows, columns).on_conflict_ignore().returning(Event.id).execute()
-    return len(list(inserted))
+    return insert_new(Event, _COLUMNS, rows)
 
 
 def _insert(

@@ -17,15 +17,16 @@ class Prepared(NamedTuple):
     sql: str
     values: list[Any]
 
-    def run(self) -> None:
-        proxy.execute_sql(*self)
+    def run(self) -> int:
+        """Returns how many rows it inserted."""
+        return int(proxy.execute_sql(*self).rowcount)
 
 
 def prepare_inserts(
-    table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]
+    table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]], otherwise: str = ""
 ) -> list[Prepared]:
     """Statements that insert these rows, which are in the order of `fields`; none is too long for
-    an engine.
+    an engine. `otherwise` is SQL that says what becomes of a row that cannot be inserted.
     """
     if not rows:
         return []
@@ -35,20 +36,20 @@ def prepare_inserts(
     columns = zip(kinds, zip(*rows, strict=True), strict=True)
     stored = [map(kind.db_value, column) for kind, column in columns]
     prepare = _with_arrays if is_postgres() else _with_values
-    return prepare(insert, kinds, stored)
+    return prepare(insert, kinds, stored, otherwise)
 
 
 def _with_arrays(
-    insert: str, kinds: Sequence[Field], columns: Iterable[Iterable[Any]]
+    insert: str, kinds: Sequence[Field], columns: Iterable[Iterable[Any]], otherwise: str
 ) -> list[Prepared]:
     """For PostgreSQL: one statement, with one value for each column."""
     arrays = [_array(kind, column) for kind, column in zip(kinds, columns, strict=True)]
     blanks = ", ".join(map(_blank, kinds))
-    return [Prepared(f"{insert} SELECT * FROM unnest({blanks})", arrays)]
+    return [Prepared(f"{insert} SELECT * FROM unnest({blanks}){otherwise}", arrays)]
 
 
 def _with_values(
-    insert: str, kinds: Sequence[Field], columns: Iterable[Iterable[Any]]
+    insert: str, kinds: Sequence[Field], columns: Iterable[Iterable[Any]], otherwise: str
 ) -> list[Prepared]:
     """For SQLite: statements with one value for each place."""
     width = len(kinds)
@@ -57,7 +58,7 @@ def _with_values(
     size = _BATCH * width
     batches = (values[start : start + size] for start in range(0, len(values), size))
     return [
-        Prepared(f"{insert} VALUES {', '.join([row] * (len(batch) // width))}", batch)
+        Prepared(f"{insert} VALUES {', '.join([row] * (len(batch) // width))}{otherwise}", batch)
         for batch in batches
     ]
 
@@ -97,3 +98,11 @@ def _quoted(text: str) -> str:
 def insert_rows(table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> None:
     for statement in prepare_inserts(table, fields, rows):
         statement.run()
+
+
+def insert_new(table: type[Model], fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> int:
+    """Insert those that no unique column has yet, and return how many these were."""
+    return sum(
+        statement.run()
+        for statement in prepare_inserts(table, fields, rows, " ON CONFLICT DO NOTHING")
+    )

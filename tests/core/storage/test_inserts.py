@@ -1,5 +1,6 @@
 """Many rows in one statement: what is read again is what was given, on both engines."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import pytest
@@ -8,8 +9,8 @@ from peewee import DataError
 from core.domain.delivery import ErrorKind
 from core.pipeline.fan_out import fan_out
 from core.storage.database import transaction
-from core.storage.inserts import insert_rows
-from core.storage.models import Attempt, Delivery
+from core.storage.inserts import insert_new, insert_rows
+from core.storage.models import Attempt, Delivery, Event
 from core.storage.vault import Vault
 from tests.support.scene import NOON, add_webhook, publish_ticket
 
@@ -71,6 +72,23 @@ def test_no_rows_are_no_statement(business: int) -> None:
 def test_more_rows_than_a_statement_can_have_values(delivery: Delivery) -> None:
     insert([(delivery.id, 1, NOON, *REST)] * 7_000)
     assert Attempt.select().count() == 7_000
+
+
+def test_what_is_there_already_is_left_as_it_was_and_the_others_are_counted(business: int) -> None:
+    fields = (Event.business, Event.type, Event.payload, Event.key, Event.created_at)
+
+    def insert_keys(payload: bytes, keys: Iterable[int]) -> int:
+        rows = [(business, "ticket.created", payload, str(key), NOON) for key in keys]
+        with transaction():
+            return insert_new(Event, fields, rows)
+
+    assert insert_keys(b"1", [*range(1_100), 7]) == 1_100
+    assert insert_keys(b"2", range(1_000, 1_600)) == 500
+    stored = Event.select(Event.payload, Event.key).order_by(Event.id).tuples()
+    assert [(bytes(payload), int(key)) for payload, key in stored] == [
+        (b"1" if key < 1_100 else b"2", key) for key in range(1_600)
+    ]
+    assert insert_keys(b"3", []) == 0
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
