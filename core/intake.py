@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from select import select
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from peewee import Case, fn
 
@@ -23,6 +23,7 @@ from core.domain.payload import (
 )
 from core.errors import BadInput, BadPayload, NotIncluded
 from core.storage.bell import ring as ring  # noqa: PLC0414 - a producer's whole door is here
+from core.storage.built import built_once
 from core.storage.database import after_commit, connection
 from core.storage.database import open_database as open_database  # noqa: PLC0414 - the same
 from core.storage.database import transaction as transaction  # noqa: PLC0414 - the same
@@ -283,17 +284,17 @@ def _insert(
     business_id: int, event_type: EventType, payload: bytes, key: str | None, now: datetime
 ) -> int | None:
     """The id of the new event; None when its key was seen before."""
-    insert = Event.insert(
-        business=business_id,
-        type=event_type,
-        payload=payload,
-        digest=digest(payload),
-        subject=subject_of(payload),
-        key=key,
-        created_at=next_time(business_id, now),
-    )
-    event_id: int | None = insert.on_conflict_ignore().execute()
-    return event_id
+    at = next_time(business_id, now)
+    told = digest(payload), subject_of(payload)
+    inserted = _insert_row(business_id, event_type, payload, *told, key, at).fetchall()
+    return inserted[0][0] if inserted else None
+
+
+@built_once
+def _insert_row(*values: object) -> Any:
+    """`values` are those of `_COLUMNS`."""
+    row = dict(zip(_COLUMNS, values, strict=True))
+    return Event.insert(row).on_conflict_ignore().returning(Event.id)
 
 
 def queue_for(
@@ -326,16 +327,23 @@ def next_time(business_id: int, now: datetime) -> datetime:
     was set back a little. A clock that was set back further is believed, and times rise from there.
     Calls that overlap have no order, since none waits for another here.
     """
+    latest = _latest_time(business_id, now, now + _AHEAD - MICROSECOND).fetchone()
+    if latest is None or latest[0] is None:
+        return now
+    return EPOCH + (latest[0] + 1) * MICROSECOND
+
+
+@built_once
+def _latest_time(business_id: int, since: datetime, until: datetime) -> Any:
+    """That of the business's last event, in microseconds; NULL where it is none of these."""
     # The engine compares them: another program may have stored what is no time at all.
-    is_ahead = Event.created_at.between(now, now + _AHEAD - MICROSECOND)
-    latest_us = (
+    is_ahead = Event.created_at.between(since, until)
+    return (
         Event.select(Case(None, [(is_ahead, Event.created_at)]))
         .where(Event.business == business_id)
         .order_by(Event.id.desc())
         .limit(1)
-        .scalar()
     )
-    return now if latest_us is None else EPOCH + (latest_us + 1) * MICROSECOND
 
 
 def last_event(business_id: int) -> int:
