@@ -15,11 +15,11 @@ from core.domain.events import SELECTABLE, EventType, Purpose
 from core.domain.payload import (
     LINE_LIMIT,
     Change,
+    Checked,
     check_key,
     check_payload,
     digest,
     parse_change,
-    subject_of,
 )
 from core.errors import BadInput, BadPayload, NotIncluded
 from core.storage.bell import ring as ring  # noqa: PLC0414 - a producer's whole door is here
@@ -281,12 +281,13 @@ def _insert_all(business_id: int, changes: list[Change], now: datetime) -> int:
 
 
 def _insert(
-    business_id: int, event_type: EventType, payload: bytes, key: str | None, now: datetime
+    business_id: int, event_type: EventType, checked: Checked, key: str | None, now: datetime
 ) -> int | None:
     """The id of the new event; None when its key was seen before."""
+    payload, subject = checked
     at = next_time(business_id, now)
-    told = digest(payload), subject_of(payload)
-    inserted = _insert_row(business_id, event_type, payload, *told, key, at).fetchall()
+    values = business_id, event_type, payload, digest(payload), subject, key, at
+    inserted = _insert_row(*values).fetchall()
     return inserted[0][0] if inserted else None
 
 

@@ -6,7 +6,7 @@ Nobody has looked at it before, and SQLite keeps in any column whatever it is gi
 from typing import NamedTuple
 
 from core.domain.events import SELECTABLE
-from core.domain.payload import PAYLOAD_LIMIT, check_key, check_payload, subject_of
+from core.domain.payload import PAYLOAD_LIMIT, check_key, check_payload
 from core.errors import BadPayload
 
 MOST_READ = PAYLOAD_LIMIT + 4096
@@ -45,8 +45,8 @@ def admit(row: ForeignRow, now_us: int) -> Admitted:
         raise BadPayload("Its webhook_id is set: an event is for every webhook that selected it.")
     if row.key is not None:
         check_key(row.key)
-    payload = check_payload(_as_bytes(row.payload))
-    return Admitted(payload, subject_of(payload), _moment(row.created_us, now_us))
+    checked = check_payload(_as_bytes(row.payload))
+    return Admitted(*checked, _moment(row.created_us, now_us))
 
 
 def _as_bytes(payload: object) -> bytes:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from core.domain.cleaning import clean
 from core.domain.events import Entity, EventType, event_for_change
@@ -39,15 +39,22 @@ _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[][{}]', re.DOTA
 _SPACE = " \t\n\r"
 
 
-def check_payload(raw: object) -> bytes:
-    """The payload without the white space around it. Raises BadPayload where it is not JSON."""
+class Checked(NamedTuple):
+    """A payload that is JSON, without the white space around it."""
+
+    payload: bytes
+    subject: str  # what a person calls its event; "" where it names none
+
+
+def check_payload(raw: object) -> Checked:
+    """The payload, looked at once. Raises BadPayload where it is not JSON."""
     if not isinstance(raw, bytes):
         raise BadPayload(
             f"The payload is JSON as bytes, and this is {type(raw).__name__}: hand over "
             "json.dumps(…).encode()."
         )
-    decoded(raw)
-    return _checked_size(raw.strip())
+    value = decoded(raw)
+    return Checked(_checked_size(raw.strip()), _subject(value))
 
 
 def digest(payload: bytes) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core import intake
+from core.domain import payload as payload_module
 from core.domain.events import EventType
 from core.domain.payload import LINE_LIMIT, parse_change
 from core.errors import BadDatabase, BadInput, BadPayload, NotFound, NotIncluded
@@ -190,6 +191,19 @@ def test_a_change_is_recorded_as_the_event_it_is(business: int) -> None:
 def test_only_the_seven_events_can_be_published(business: int, name: str) -> None:
     with pytest.raises(BadInput, match=r"choose from ticket\.created"):
         publish(business, name, TICKET, NOON, wake=silent)
+
+
+def test_a_payload_is_parsed_once(business: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+    decoded = payload_module.decoded
+
+    def noted(raw: bytes) -> Any:
+        parsed.append(raw)
+        return decoded(raw)
+
+    monkeypatch.setattr(payload_module, "decoded", noted)
+    publish_ticket(business)
+    assert parsed == [TICKET]
 
 
 def test_a_payload_that_is_not_json_is_refused(business: int) -> None:
