@@ -35,7 +35,7 @@ def prepare_inserts(
     kinds = [_kind_of(field) for field in fields]
     columns = zip(kinds, zip(*rows, strict=True), strict=True)
     stored = [map(kind.db_value, column) for kind, column in columns]
-    prepare = _with_arrays if is_postgres() else _with_values
+    prepare = _with_arrays if is_postgres() and len(rows) > 1 else _with_values
     return prepare(insert, kinds, stored, otherwise)
 
 
@@ -51,7 +51,9 @@ def _with_arrays(
 def _with_values(
     insert: str, kinds: Sequence[Field], columns: Iterable[Iterable[Any]], otherwise: str
 ) -> list[Prepared]:
-    """For SQLite: statements with one value for each place."""
+    """Statements with one value for each place: for SQLite, and for a single row on PostgreSQL,
+    which then keeps its plan.
+    """
     width = len(kinds)
     row = f"({', '.join([proxy.param] * width)})"
     values = list(chain.from_iterable(zip(*columns, strict=True)))
