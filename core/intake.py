@@ -43,6 +43,7 @@ class Arriving(Protocol):
 
 
 _BATCH = 500
+_MOST_BYTES = 4 * 2**20  # of the payloads of a batch: PostgreSQL's driver sends much more slowly
 _AT_ONCE = 1 << 18  # bytes
 _HELD_BACK = 0.5  # seconds that a line waits for others at the most, while more may come
 _AHEAD = timedelta(seconds=1)  # how far a time may be ahead of the clock at the most
@@ -153,13 +154,15 @@ def sync(
     stopped half-way is simply pushed again. Raises NotIncluded, and leaves the rest of the push
     unread, when the business may not have webhooks; and NotFound when there is no such business.
     """
-    report, batch = SyncReport(), list[Change]()
+    report, batch, size = SyncReport(), list[Change](), 0
     with connection():
         _require_included(business_id)
 
     def flush() -> None:
+        nonlocal size
         _publish_batch(business_id, batch, clock(), wake, report)
         batch.clear()
+        size = 0
         on_progress(report)
 
     number = 0
@@ -181,7 +184,8 @@ def sync(
             report.no_event += 1
             continue
         batch.append(change)
-        if len(batch) >= _BATCH:
+        size += len(change.payload)
+        if len(batch) >= _BATCH or size >= _MOST_BYTES:
             flush()
     flush()
     return report

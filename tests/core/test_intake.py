@@ -304,16 +304,28 @@ def test_an_option_switched_off_during_a_push_stops_it(business: int) -> None:
 
 
 def test_a_push_shows_how_far_it_is(business: int) -> None:
+    assert progress(business, 1100) == [500, 1000, 1100]
+
+
+def test_a_push_of_long_lines_is_committed_more_often(
+    business: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_MOST_BYTES", 3 * len(parse_change(client(0)).payload))
+    assert progress(business, 10) == [3, 6, 9, 10]
+
+
+def progress(business: int, count: int) -> list[int]:
+    """What is told to be published after each batch of so many lines."""
     seen: list[int] = []
     sync(
         business,
-        (client(number) for number in range(1100)),
+        (client(number) for number in range(count)),
         lambda: NOON,
         wake=silent,
         on_bad=lambda *_: None,
         on_progress=lambda report: seen.append(report.published),
     )
-    assert seen == [500, 1000, 1100]
+    return seen
 
 
 @pytest.mark.slow
