@@ -1,5 +1,6 @@
 """The engine's own thread: passes, chores, and starting anew."""
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -115,10 +116,10 @@ def test_an_engine_that_breaks_ends_its_chores_and_its_process(
         wait_until(lambda: engine.is_stopping)
         ended.set()
 
-    monkeypatch.setattr(chores, "_MINUTE", 0.01)
     monkeypatch.setattr(writer, "waiting_webhooks", break_off)
     monkeypatch.setattr(os, "kill", lambda *_: killed.set())
     with running(vault, prune) as engine:
+        engine.tick()
         assert killed.wait(PATIENCE)
     assert ended.is_set()
     assert isinstance(engine.failure, ZeroDivisionError)
@@ -151,14 +152,14 @@ def test_what_is_due_and_cannot_be_had_is_asked_for_less_and_less_often(
     assert database
     pauses: list[float] = []
 
-    async def pause(_: object, seconds: float) -> None:
+    async def pause(woken: asyncio.Event, seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 8:
-            engine._stop()
+            await woken.wait()  # for the end of the engine
 
     monkeypatch.setattr(engine_module, "_wait", pause)
     monkeypatch.setattr(writer, "next_due", lambda _: utc_now() - MINUTE)
-    with running(vault) as engine:
+    with running(vault):
         wait_until(lambda: len(pauses) == 8)
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
 
