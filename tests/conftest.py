@@ -226,10 +226,17 @@ def postgres_tables(postgres_databases: PostgresDatabases) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def shared_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One key for the whole process: what it has encrypted may be copied from test to test."""
+    path = tmp_path_factory.mktemp("key") / "test.key"
+    create_key_file(path)
+    return path
+
+
 @pytest.fixture
-def vault(tmp_path: Path) -> Vault:
-    create_key_file(tmp_path / "test.key")
-    return load_vault(tmp_path / "test.key")
+def vault(shared_key: Path, tmp_path: Path) -> Vault:
+    return load_vault(Path(shutil.copy(shared_key, tmp_path)))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ To migrate one takes longer than most tests do.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -46,18 +46,19 @@ FROM pg_class WHERE relnamespace = 'public'::regnamespace
 """
 
 
-def _make_tables(url: str) -> None:
+def _make_tables(url: str, fill: Callable[[], None] = lambda: None) -> None:
     open_database(url, create=True)
     migrate()
+    fill()
     close_database()
 
 
 class SqliteFiles:
-    """Copies of one file that was migrated."""
+    """Copies of one file that was migrated, and filled."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fill: Callable[[], None] = lambda: None) -> None:
         self._template = folder / "template.db"
-        _make_tables(f"sqlite:///{self._template}")
+        _make_tables(f"sqlite:///{self._template}", fill)
 
     def make(self, url: str) -> None:
         path = sqlite_path(url)

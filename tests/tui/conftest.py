@@ -12,7 +12,7 @@ from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 
 from core.storage.database import open_database
-from core.storage.vault import Vault
+from core.storage.vault import Vault, load_vault
 from core.use_cases.businesses import add_business
 from tests.support.beyond_ascii import beyond_ascii
 from tests.support.contrast import unreadable
@@ -103,27 +103,50 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
 
 
+@pytest.fixture(scope="session")
+def filled_files(shared_key: Path, tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
+    """Copies of Marie's desk with its past: to write it takes ten times as long."""
+    vault = load_vault(shared_key)
+    return SqliteFiles(tmp_path_factory.mktemp("filled"), lambda: _write_past(vault))
+
+
+def _write_past(vault: Vault) -> None:
+    _add_chez_marie()
+    fill(vault, 1)
+
+
+def _add_chez_marie() -> None:
+    add_business(OPERATOR, "Chez Marie", "group", "marie", NOON)
+
+
+def _open(storage: Storage, files: SqliteFiles, tmp_path: Path) -> None:
+    url = storage.database or f"sqlite:///{tmp_path / 'ui.db'}"
+    if not storage.database:
+        files.make(url)
+    open_database(url)
+
+
 @pytest.fixture
 def empty(
     storage: Storage, sqlite_files: SqliteFiles, tmp_path: Path, vault: Vault
 ) -> Iterator[Desk]:
     """Marie's desk before her first webhook."""
-    if storage.database:
-        open_database(storage.database)
-    else:
-        url = f"sqlite:///{tmp_path / 'ui.db'}"
-        sqlite_files.make(url)
-        open_database(url)
-    add_business(OPERATOR, "Chez Marie", "group", "marie", NOON)
+    _open(storage, sqlite_files, tmp_path)
+    _add_chez_marie()
     yield make_desk(vault)
     close_database()
 
 
 @pytest.fixture
-def desk(empty: Desk, vault: Vault) -> Desk:
+def desk(
+    storage: Storage, filled_files: SqliteFiles, tmp_path: Path, vault: Vault
+) -> Iterator[Desk]:
     """Marie's desk with three webhooks and their past."""
-    fill(vault, 1)
-    return empty
+    _open(storage, filled_files, tmp_path)
+    if storage.database:
+        _write_past(vault)
+    yield make_desk(vault)
+    close_database()
 
 
 @pytest.fixture

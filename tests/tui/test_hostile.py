@@ -20,7 +20,6 @@ from tests.support.showcase import (
     OnePage,
     add_delivery,
     drawn,
-    fill,
     make_desk,
     play,
     press,
@@ -43,9 +42,8 @@ def storable(text: str) -> str:
 
 
 @pytest.fixture
-def attacked(empty: Desk, vault: Vault) -> Desk:
+def attacked(desk: Desk) -> Desk:
     """As if nothing had been cleaned when it was stored: every body in every column there is."""
-    fill(vault, 1)
     for number, body in enumerate(TEXTS, start=500):
         at = NOON + number * SECOND
         text = storable(body)
@@ -59,7 +57,7 @@ def attacked(empty: Desk, vault: Vault) -> Desk:
     everything = storable(ALL_OF_THEM)
     Business.update(name=f"[b]{everything}").execute()
     Webhook.update(url=f"https://evil.example/{everything}").where(Webhook.id == CI).execute()
-    return empty
+    return desk
 
 
 SCREENS = {
