@@ -96,6 +96,7 @@ class Page(Screen[None]):
         self._deed_at = 0.0
         self._is_watching = False
         self._pulse: object = None
+        self._reads = self._reads_shown = 0  # what is read again and again, counted
         self._is_cut_off = False
         self._is_warned = False
         self._is_saving = False
@@ -177,6 +178,20 @@ class Page(Screen[None]):
     def ask(self, question: Callable[[], T], then: Callable[[T], None]) -> None:
         """Call the database in a thread, and `then` with its answer when it is there."""
         self._in_thread(_Call.ASK, question, then)
+
+    def ask_anew(self, question: Callable[[], T], then: Callable[[T], None]) -> None:
+        """The same for what is read again and again: an answer that comes when a later question has
+        been answered already is dropped, since what it says is older.
+        """
+        self._reads += 1
+        number = self._reads
+
+        def show(answer: T) -> None:
+            if number > self._reads_shown:
+                self._reads_shown = number
+                then(answer)
+
+        self.ask(question, show)
 
     def try_to_ask(self, question: Callable[[], T], then: Callable[[T | None], None]) -> None:
         """The same in passing: `then` with None where it cannot be had, which stays unsaid."""

@@ -48,6 +48,7 @@ from tests.support.waiting import PATIENCE
 from tui.app import IDLE_LIMIT, WebhooksApp
 from tui.desk import Desk
 from tui.page import Page
+from tui.screens import webhooks
 from tui.screens.first_business import SetUp
 from tui.screens.secret import ShownSecret
 from tui.widgets import bars
@@ -994,6 +995,32 @@ class TestHelp:
 
 
 class TestTwoPeople:
+    def test_what_was_read_earlier_is_not_shown_after_what_was_read_later(
+        self, app: WebhooksApp, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read, is_read, may_come = webhooks.overview, threading.Event(), threading.Event()
+
+        def slowly_at_first(*asked: Any) -> webhooks.Overview:
+            found, is_first = read(*asked), not is_read.is_set()
+            is_read.set()
+            if is_first:
+                assert may_come.wait(PATIENCE)
+            return found
+
+        async def script(pilot: Pilot[None]) -> None:
+            monkeypatch.setattr(webhooks, "overview", slowly_at_first)
+            services.pause_webhook(MARIE, PAY, NOON)
+            await until(pilot, is_read.is_set)
+            url = "https://ci.example.com/theirs"
+            services.edit_webhook(OPERATOR, CI, NOON, url=url, policy=desk.policy)
+            await until(pilot, lambda: says(app, "ci.example.com/theirs"))
+            may_come.set()
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            assert says(app, "ci.example.com/theirs")
+
+        play(app, script)
+
     def test_the_second_to_save_is_told_and_chooses(self, app: WebhooksApp, desk: Desk) -> None:
         async def script(pilot: Pilot[None]) -> None:
             await press(pilot, "e", "end", "2")

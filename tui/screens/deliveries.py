@@ -150,7 +150,7 @@ class Deliveries(ListPage):
 
     def _read(self) -> None:
         asked = self._question()
-        self.ask(lambda: self.read(asked), lambda listed: self._arrived(asked, listed))
+        self.ask_anew(lambda: self.read(asked), lambda listed: self._arrived(asked, listed))
 
     def _arrived(self, asked: Question, listed: Listed) -> None:
         """New rows come in above; the cursor stays where it was, and they are announced."""

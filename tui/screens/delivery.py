@@ -83,7 +83,7 @@ class DeliveryPage(Page):
 
     def _read(self) -> None:
         actor, uuid = self.desk.actor, self._uuids[self._at]
-        self.ask(lambda: queries.delivery(actor, uuid), self._draw)
+        self.ask_anew(lambda: queries.delivery(actor, uuid), self._draw)
 
     def _draw(self, detail: DeliveryDetail) -> None:
         if str(detail.delivery.uuid) != self._uuids[self._at]:

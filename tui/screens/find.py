@@ -72,7 +72,9 @@ class Find(Page):
         if not self._text.strip():
             return
         actor, business_id, text = self.desk.actor, self._app.business_id, self._text
-        self.ask(lambda: find(actor, business_id, text), lambda found: self._arrived(text, found))
+        self.ask_anew(
+            lambda: find(actor, business_id, text), lambda found: self._arrived(text, found)
+        )
 
     def _arrived(self, text: str, found: list[FoundEvent]) -> None:
         if text == self._text:

@@ -40,7 +40,7 @@ class Trail(ListPage):
 
     def _read(self) -> None:
         business_id = self._app.business_id
-        self.ask(lambda: queries.trail(self.desk.actor, business_id), self._arrived)
+        self.ask_anew(lambda: queries.trail(self.desk.actor, business_id), self._arrived)
 
     def _arrived(self, rows: list[TrailRow]) -> None:
         self._rows = rows

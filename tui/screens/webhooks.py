@@ -151,7 +151,7 @@ class Webhooks(ListPage):
     def _read(self) -> None:
         desk, business_id, chosen = self.desk, self._app.business_id, self._chosen()
         at = chosen.webhook.id if chosen is not None else None
-        self.ask(lambda: look_at(desk, business_id, at), self._draw_all)
+        self.ask_anew(lambda: look_at(desk, business_id, at), self._draw_all)
 
     def _draw_all(self, look: "Look") -> None:
         self._seen = look
