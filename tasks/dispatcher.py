@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -176,11 +177,12 @@ class Dispatcher:
             await self._reader.close()
 
     async def _wait_for_news(self) -> None:
-        """Until an attempt has ended, somebody asks for a look, or it is time for one."""
-        try:
-            await asyncio.wait_for(self._news.wait(), self._look_from() - monotonic())
-        except TimeoutError:
-            return
+        """Until an attempt has ended, somebody asks for a look, or it is time for one, which it
+        never is after a stop.
+        """
+        seconds = None if self._stopping else self._look_from() - monotonic()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
 
     def _look_from(self) -> float:
         """When the roster is called next. With a backlog, whoever asks at every moment gets a third

@@ -944,6 +944,33 @@ def test_nothing_is_claimed_ahead_of_places_where_nothing_is_known_of_the_rate(
     ahead_of(business, vault, scene, monkeypatch)
 
 
+def test_a_pass_that_was_stopped_rests_until_what_is_in_flight_has_ended(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, turns, take_turn = 0.0, 0, Dispatcher._take_turn
+
+    async def counted(*args: Any) -> None:
+        nonlocal turns
+        turns += 1
+        await take_turn(*args)
+
+    async def scene(passing: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
+        nonlocal late, turns
+        draining = drain(0)
+        await server.until(2)
+        passing.stop()
+        late, turns = 60.0, 0
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert turns <= 1
+        server.let(2)
+        assert (await draining).delivered == 2
+
+    pass_time(monkeypatch, lambda: late)
+    monkeypatch.setattr(Dispatcher, "_take_turn", counted)
+    ahead_of(business, vault, scene, monkeypatch)
+
+
 def test_a_backlog_is_told_once_a_second_and_helps_nobody_else(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
