@@ -1106,6 +1106,45 @@ def test_a_pass_tells_of_a_webhook_whose_time_has_come_and_delivers_it(
     assert b'"event":"alert"' in server.requests[0]
 
 
+def test_an_event_does_not_wait_for_what_is_to_be_told(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, tell_some, sent_before = Server(), writer.tell_some, list[int]()
+
+    def noted(*args: Any) -> bool:
+        sent_before.append(len(server.requests))
+        return tell_some(*args)
+
+    def scene(url: str) -> None:
+        add_webhook(vault, business, url)
+        Webhook.update(lost_since=NOON, look_at=NOON).execute()
+        publish_ticket(business)
+
+    monkeypatch.setattr(writer, "tell_some", noted)
+    assert run(server, scene, lambda: make_dispatcher(vault)).delivered == 1
+    assert sent_before == [1]
+
+
+def test_what_is_to_be_told_does_not_wait_for_the_end_of_a_long_pass(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = 0.0
+
+    async def scene(passing: Dispatcher, server: Gated, drain: Callable[..., Any]) -> None:
+        nonlocal late
+        draining = drain(0)
+        await server.until(2)
+        Webhook.update(look_at=NOON).execute()
+        late = 1.0
+        passing.look()
+        await until(lambda: Webhook.get().look_at is None)
+        server.let(10)
+        assert (await draining).delivered == 10
+
+    pass_time(monkeypatch, lambda: late)
+    ahead_of(business, vault, scene, monkeypatch)
+
+
 def test_it_wakes_by_itself_to_look_at_a_webhook(business: int, vault: Vault) -> None:
     add_webhook(vault, business)
     Webhook.update(look_at=NOON + MINUTE).execute()
