@@ -43,7 +43,7 @@ class Arriving(Protocol):
 
 
 _BATCH = 500
-_MOST_BYTES = 4 * 2**20  # of the payloads of a batch: PostgreSQL's driver sends much more slowly
+_MOST_BYTES = 4 * 2**20  # of payloads in a batch: PostgreSQL's driver is slow at larger ones
 _AT_ONCE = 1 << 18  # bytes
 _HELD_BACK = 0.5  # seconds that a line waits for others at the most, while more may come
 _AHEAD = timedelta(seconds=1)  # how far a time may be ahead of the clock at the most

@@ -111,7 +111,7 @@ class Writer:
         await self._thread.close()
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        def over_one_connection() -> T:  # PostgreSQL's pool pings one each time it hands it out
+        def over_one_connection() -> T:  # PostgreSQL's pool looks at one each time it hands it out
             with connection():
                 return call(*args, **kwargs)
 

@@ -28,9 +28,7 @@ _STATEMENT_TIMEOUT = "20s"  # after this the server gives up a statement, and it
 _ANSWER_TIMEOUT = 25.0  # seconds: after this we give up a server that did not do so
 _PING_TIMEOUT = 5.0  # seconds, for an answer that takes no work at all
 _STALE_AFTER = 300  # seconds
-_SURE_FOR = (
-    1.0  # seconds after its last use in which a connection over which nothing comes is alive
-)
+_SURE_FOR = 1.0  # seconds in which a connection that lies idle is not asked whether it is alive
 
 # We notice that a host has vanished, whether or not data is on its way to it.
 _KEEPING_ALIVE = {
@@ -55,8 +53,8 @@ _NEWER = (  # since which version of the server
 )
 
 # For the worker alone: losing these only repeats a POST. And if its host vanishes, others must not
-# be kept from what it had locked until the server's own TCP gives up, two hours later. It goes by
-# an index always: a plan that is kept may have been made when the tables were empty.
+# be kept from what it had locked until the server's own TCP gives up, two hours later. And each of
+# its statements goes by an index: a plan that is kept may have been made for empty tables.
 _UNSYNCED = (
     "synchronous_commit = off",
     "idle_in_transaction_session_timeout = '60s'",
