@@ -41,6 +41,19 @@ def test_what_anybody_does_is_synced_but_a_worker_s_claims_and_outcomes(database
     assert synced(), "what one thread does says nothing of another's"
 
 
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_only_a_worker_s_statements_keep_to_indexes(database: str) -> None:
+    assert database
+    assert may_read_tables_through()
+    assert not in_thread(may_read_tables_through, is_synced=False)
+    assert may_read_tables_through(), "what one thread does says nothing of another's"
+
+
+def may_read_tables_through() -> bool:
+    with transaction():
+        return bool(proxy.execute_sql("SHOW enable_seqscan").fetchone() == ("on",))
+
+
 def test_a_wake_is_not_synced_and_its_file_survives_a_cut(tmp_path: Path, vault: Vault) -> None:
     huey = open_queue(f"sqlite:///{tmp_path / 'queue.db'}", vault.queue_key())
     assert huey.storage.conn.execute("PRAGMA synchronous").fetchone() == (NORMAL,)

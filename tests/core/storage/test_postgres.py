@@ -201,6 +201,19 @@ def test_a_connection_just_used_is_asked_nothing_but_once_the_server_has_ended_i
     close_database()
 
 
+def test_a_connection_that_lay_idle_for_longer_is_asked_whether_it_is_alive(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(postgres, "_SURE_FOR", -1.0)
+    open_database(server.url, connections=1)
+    before = backend()
+    monkeypatch.setattr(proxy.obj._adapter, "is_connection_closed", asked.append)
+    assert backend() == before
+    assert len(asked) == 1
+    close_database()
+
+
 def backend() -> int:
     """Who serves the one connection of this process."""
     with connection():
