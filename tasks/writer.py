@@ -129,8 +129,8 @@ class Writer:
     def _attend(self) -> Attended:
         waits, has_more = awaited(), False
         if self._is_due(waits.look_at):
+            # Where there are mails now, the next call sees them: it comes at once.
             has_more = tell_some(self._rules.keep, self._clock())
-            waits = awaited()  # there may be mails now
         if waits.is_recovering:
             has_more |= self._recover()
         return Attended(has_more, self._is_due(waits.mail_at))
