@@ -190,6 +190,7 @@ def reckon(webhook_ids: Collection[int]) -> None:
 def wake(webhook_ids: Collection[int]) -> None:
     """Have the waiting deliveries of these webhooks looked at, however long they have waited."""
     stands = one_of(Webhook.id, webhook_ids) & Webhook.deleted_at.is_null()
+    pin(webhook_ids)
     Webhook.update(ready_at=SQL(_SOONER)).where(stands).execute()
 
 

@@ -17,6 +17,7 @@ from core.pipeline.settling import Settlement
 from core.storage.database import connection, proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.models import Delivery, Webhook
+from core.storage.ready import pin
 from core.storage.vault import Vault
 from core.use_cases import services
 from core.use_cases.businesses import add_business, set_business
@@ -239,6 +240,13 @@ def uncommitted(act: Callable[[], object]) -> Iterator[Future[None]]:
         running.result(PATIENCE)
 
 
+def is_free(webhook_id: int) -> bool:
+    """Whether nobody has locked its row."""
+    lock = "SELECT id FROM webhook WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED"
+    with transaction():
+        return proxy.execute_sql(lock, [webhook_id]).fetchone() is not None
+
+
 def waits_for_a_lock() -> bool:
     with connection():
         waiting = (
@@ -273,6 +281,30 @@ def test_what_is_made_due_while_a_time_is_raised_lowers_it_again(
         made.result(PATIENCE)
     assert ready_at(webhook) == NOON + 5 * SECOND
     assert len(claim(webhook, LATER)) == 1
+
+
+@ONLY_POSTGRESQL
+@pytest.mark.parametrize("option", [True, False])
+def test_switching_locks_webhooks_in_the_order_of_their_ids(
+    vault: Vault, database: str, *, option: bool
+) -> None:
+    shop = add_business(OPERATOR, "Boutique", "boutique", "marie", NOON, option=True)
+    first, second = [add_webhook(vault, shop).id for _ in range(2)]
+    with connection():
+        Webhook.update(updated_at=NOON).where(Webhook.id == first).execute()  # its row comes last
+
+    def switch() -> None:
+        with transaction():
+            for way in ("indexscan", "bitmapscan"):  # they are found as they lie in the table
+                proxy.execute_sql(f"SET LOCAL enable_{way} = off")
+            set_business(OPERATOR, shop, NOON, option=option)
+
+    with ThreadPoolExecutor(1) as pool:
+        with uncommitted(lambda: pin([first])):
+            switched = pool.submit(switch)
+            wait_until(waits_for_a_lock)
+            assert is_free(second)
+        switched.result(PATIENCE)
 
 
 @ONLY_POSTGRESQL
