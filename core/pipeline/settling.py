@@ -76,7 +76,7 @@ def settle(
     log, ended = _attempt_log(judged), _ended(judged)
     certificates = _ending_certificates(judged, now)
     with transaction():
-        pin(_held_in_settling(judged) | certificates.keys())
+        pin(_held_in_settling(judged, ended) | certificates.keys())
         settled = []
         for (verdict, lease, interrupted), group in by_verdict.items():
             ids = [each.claim.id for each, _ in group]
@@ -108,13 +108,20 @@ def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
     return _ONCE if settlement.claim.purpose in CHECKS and is_answered else schedule
 
 
-def _held_in_settling(judged: Collection[tuple[Settlement, Verdict]]) -> set[int]:
-    """The webhooks of which something is due again, or whose next one this attempt decides on."""
-    return {
+def _held_in_settling(
+    judged: Collection[tuple[Settlement, Verdict]], ended: Collection[Ended]
+) -> set[int]:
+    """The webhooks of which something is due again, or whose next one this attempt decides on; and
+    with them all whose outages are noted, since two workers must lock them in one order.
+    """
+    held = {
         each.claim.webhook_id
         for each, verdict in judged
         if verdict.due_at is not None or _is_restrained(each)
     }
+    if held or not all(each.accepted for each in ended):
+        held |= {each.webhook_id for each in ended}
+    return held
 
 
 def _is_restrained(ended: Settlement) -> bool:

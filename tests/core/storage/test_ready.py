@@ -308,6 +308,24 @@ def test_switching_locks_webhooks_in_the_order_of_their_ids(
 
 
 @ONLY_POSTGRESQL
+def test_settling_locks_all_webhooks_in_the_order_of_their_ids(business: int, vault: Vault) -> None:
+    accepts, refuses = [add_webhook(vault, business).id for _ in range(2)]
+    publish_ticket(business)
+    fan_out_all(NOON)
+    ended = [
+        Settlement(claimed, outcome, NOON, SECOND)
+        for webhook_id, outcome in ((accepts, Answered(200, "")), (refuses, Answered(500, "")))
+        for claimed in claim(webhook_id, NOON)
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        with uncommitted(lambda: pin([accepts])):
+            settled = pool.submit(settling.settle, ended, SCHEDULE, NOON)
+            wait_until(waits_for_a_lock)
+            assert is_free(refuses)
+        assert len(settled.result(PATIENCE)) == 2
+
+
+@ONLY_POSTGRESQL
 def test_switching_off_waits_for_what_is_being_fanned_out_so_that_switching_on_finds_it(
     vault: Vault, database: str
 ) -> None:
