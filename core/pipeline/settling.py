@@ -76,7 +76,7 @@ def settle(
     log, ended = _attempt_log(judged), _ended(judged)
     certificates = _ending_certificates(judged, now)
     with transaction():
-        pin(_held_in_settling(judged, ended) | certificates.keys())
+        pin(_held_in_settling(judged, ended, certificates))
         settled = []
         for (verdict, lease, interrupted), group in by_verdict.items():
             ids = [each.claim.id for each, _ in group]
@@ -109,12 +109,15 @@ def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
 
 
 def _held_in_settling(
-    judged: Collection[tuple[Settlement, Verdict]], ended: Collection[Ended]
+    judged: Collection[tuple[Settlement, Verdict]],
+    ended: Collection[Ended],
+    certificates: Collection[int],
 ) -> set[int]:
-    """The webhooks of which something is due again, or whose next one this attempt decides on; and
-    with them all whose outages are noted, since two workers must lock them in one order.
+    """The webhooks of which something is due again, whose next one this attempt decides on, or
+    whose certificate is noted; and with them all whose outages are noted, since two workers must
+    lock them in one order.
     """
-    held = {
+    held = set(certificates) | {
         each.claim.webhook_id
         for each, verdict in judged
         if verdict.due_at is not None or _is_restrained(each)

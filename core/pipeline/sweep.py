@@ -95,9 +95,13 @@ def _pull_back(webhook_ids: list[int], schedule: Schedule, now: datetime) -> int
 
 def _end_long_holds(webhook_ids: list[int], now: datetime) -> int:
     """Where a receiver is left alone for longer than the limit, a clock was ahead: end the hold."""
+    is_too_long = Webhook.not_before > now + HOLD_LIMIT + LEASE
     with transaction():
+        found = Webhook.select(Webhook.id).where(one_of(Webhook.id, webhook_ids) & is_too_long)
+        ids = [row[0] for row in found.tuples()]
+        ready.pin(ids)
         ended = Webhook.update(held_until=now, not_before=None, paced_to=None).where(
-            one_of(Webhook.id, webhook_ids) & (Webhook.not_before > now + HOLD_LIMIT + LEASE)
+            one_of(Webhook.id, ids) & is_too_long
         )
         return int(ended.execute())
 

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -308,20 +309,30 @@ def test_switching_locks_webhooks_in_the_order_of_their_ids(
 
 
 @ONLY_POSTGRESQL
-def test_settling_locks_all_webhooks_in_the_order_of_their_ids(business: int, vault: Vault) -> None:
-    accepts, refuses = [add_webhook(vault, business).id for _ in range(2)]
+@pytest.mark.parametrize(
+    "last",
+    [{"outcome": Answered(500, "")}, {"certificate_until": NOON}],
+    ids=["a failure", "a certificate"],
+)
+def test_settling_locks_all_webhooks_in_the_order_of_their_ids(
+    business: int, vault: Vault, last: dict[str, Any]
+) -> None:
+    first, second = [add_webhook(vault, business).id for _ in range(2)]
+    with connection():
+        Webhook.update(down_since=NOON).where(Webhook.id == first).execute()
     publish_ticket(business)
     fan_out_all(NOON)
-    ended = [
-        Settlement(claimed, outcome, NOON, SECOND)
-        for webhook_id, outcome in ((accepts, Answered(200, "")), (refuses, Answered(500, "")))
+    [one, other] = [
+        Settlement(claimed, Answered(200, ""), NOON, SECOND)
+        for webhook_id in (first, second)
         for claimed in claim(webhook_id, NOON)
     ]
     with ThreadPoolExecutor(1) as pool:
-        with uncommitted(lambda: pin([accepts])):
+        with uncommitted(lambda: pin([first])):
+            ended = [one, other._replace(**last)]
             settled = pool.submit(settling.settle, ended, SCHEDULE, NOON)
             wait_until(waits_for_a_lock)
-            assert is_free(refuses)
+            assert is_free(second)
         assert len(settled.result(PATIENCE)) == 2
 
 
