@@ -17,7 +17,8 @@ def begin_hold(webhook_id: int, until: datetime) -> None:
     """Have this webhook sent nothing until then, or for longer where that was asked for earlier."""
     until_us = _time.db_value(until)
     later = SQL(f"CASE WHEN held_until > {until_us} THEN held_until ELSE {until_us} END")
-    ready = SQL(f"CASE WHEN ready_at < {until_us} THEN {until_us} ELSE ready_at END")
+    # Also where it was the end of the lease of the one delivery that was sent after another hold.
+    ready = SQL(f"CASE WHEN ready_at IS NOT NULL THEN {later.sql} END")
     Webhook.update(held_until=later, not_before=later, ready_at=ready).where(
         Webhook.id == webhook_id
     ).execute()

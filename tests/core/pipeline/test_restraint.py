@@ -125,6 +125,12 @@ def test_another_hold_begins_where_the_first_ended(held: list[Claim]) -> None:
     assert len(claim(OVER + MINUTE)) == 1
 
 
+def test_another_hold_that_is_shorter_than_a_lease_lasts_no_longer(held: list[Claim]) -> None:
+    settle(claim(OVER), Answered(429, "slow down", retry_after="1"), OVER)
+    assert next_due(OVER) == OVER + SECOND
+    assert len(claim(OVER + SECOND)) == 1
+
+
 def test_of_two_holds_the_longer_counts(held: list[Claim]) -> None:
     settle(held, Answered(503, "", retry_after="1"), NOON + SECOND)
     assert claim(OVER - SECOND) == []
