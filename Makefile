@@ -8,7 +8,7 @@ RIVAL := .venv-bench/.ready
 NODE := .venv/node
 MODULES := $(if $(shell command -v npm 2>/dev/null),$(NODE)/.ready)
 # Many tests wait for something, so more processes than cores are of use.
-PROCESSES ?= 6
+PROCESSES ?= 8
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick busy screens gallery backlog soak debian13 check fmt bench catalogues pictures recording lock clean
