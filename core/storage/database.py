@@ -304,9 +304,9 @@ def as_one_value(values: Collection[int]) -> object:
 
 
 def as_table(types: Sequence[str], rows: Sequence[Sequence[object]]) -> tuple[str, list[object]]:
-    """SQL for a table of these rows, of which there are some, on PostgreSQL, and its values. A single
-    row is written out, so that the plan is kept: of lists, the length of which it does not know,
-    PostgreSQL keeps none.
+    """SQL for a table of these rows on PostgreSQL, and its values; there must be some. A single row
+    is written out, so that the plan is kept: of a statement with lists PostgreSQL keeps none, since
+    it does not know how long they are.
     """
     if len(rows) == 1:
         return f"(VALUES ({', '.join(f'%s::{each}' for each in types)}))", list(rows[0])
