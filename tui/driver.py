@@ -19,9 +19,9 @@ from tui.keystrokes import ESC, PROBE, Keystrokes, Pasted
 from tui.shown import Shown
 
 MOST_COLUMNS, MOST_ROWS = 640, 200  # what a screen is drawn for, whatever a terminal claims
+READ_AT_ONCE = 1024  # bytes; each may become an event of some kilobytes
+MOST_BEHIND = 256  # events that wait to be handled, before no more is read
 _PATIENCE = 0.5  # seconds for the rest of a key, where the terminal does not answer
-_READ = 1024  # bytes; each may become an event of some kilobytes
-_BEHIND = 256  # events that wait to be handled, before no more is read
 _LOOK = 0.1  # seconds between two looks whether the end has come
 _PAUSE = 0.005
 
@@ -62,7 +62,7 @@ class Terminal(LinuxDriver):
             ready, _, _ = select.select([self.fileno], [], [], max(0.0, min(left, _LOOK)))
             if ready:
                 try:
-                    data = os.read(self.fileno, _READ)
+                    data = os.read(self.fileno, READ_AT_ONCE)
                 except OSError:
                     return
                 if not data:
@@ -90,7 +90,7 @@ class Terminal(LinuxDriver):
             return True
         stack = self._app.screen_stack
         pumps = [self._app, *stack[-1:], *(each for each in [self._app.focused] if each)]
-        return any(pump.message_queue_size > _BEHIND for pump in pumps)
+        return any(pump.message_queue_size > MOST_BEHIND for pump in pumps)
 
 
 def _drawn(columns: int, rows: int) -> tuple[int, int]:

@@ -299,7 +299,6 @@ def test_a_key_right_after_escape_counts(installed: Installation, marie: Termina
     [
         pytest.param("\x1b[" + "1" * 216_000, id="sequence"),
         pytest.param("\x1b[200~" + "x" * 216_000, id="paste"),
-        pytest.param("j" * 10_000, id="keys"),
     ],
 )
 def test_what_a_terminal_sends_takes_bounded_memory(
