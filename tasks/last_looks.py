@@ -20,8 +20,9 @@ from tasks.holds import Holds
 log = logging.getLogger(__name__)
 
 _PAUSE_AFTER_ERROR = 1.0  # seconds
-_SLOW = 0.005  # seconds for which the event loop may be held up at the most
-_DISTRUSTED_FOR = 10.0  # seconds for which a thread looks, after a look that was slow or failed
+_SLOW = 0.005  # seconds that each look of the event loop may take
+_SLOW_SHARE = 0.01  # of its time that slower ones may take: on a busy machine there are some
+_DISTRUSTED_FOR = 10.0  # seconds for which a thread looks, after a look that failed or was slower
 
 T = TypeVar("T")
 Ask = Callable[[list[Claim]], Awaitable[list[bool]]]
@@ -145,8 +146,9 @@ class LastLooks:
             hold_connection()
             return read()
         finally:
-            if monotonic() - begin > _SLOW:
-                self._looks_itself_from = begin + _DISTRUSTED_FOR
+            took = monotonic() - begin
+            if took > _SLOW:
+                self._looks_itself_from = begin + min(took / _SLOW_SHARE, _DISTRUSTED_FOR)
 
     async def _ask_postgres(self, claims: list[Claim]) -> list[bool] | None:
         if self._standings is None:

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from itertools import count
 from time import monotonic
 from typing import Any
 
@@ -200,6 +201,17 @@ def test_after_a_slow_look_the_thread_is_asked_for_a_while(
     assert asked_in_a_thread(claim, 3) == [True] * 3
     monkeypatch.setattr(last_looks, "_DISTRUSTED_FOR", 0.0)
     assert asked_in_a_thread(claim, 3) == [False] * 3
+
+
+@ONLY_SQLITE
+def test_for_longer_the_slower_it_was(
+    business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, seconds = claimed(vault, business), count(step=0.01)
+    monkeypatch.setattr(last_looks, "_SLOW", 0.005)
+    monkeypatch.setattr(last_looks, "monotonic", lambda: next(seconds))  # each look takes as long
+    asked = asked_in_a_thread(claim, 1000)
+    assert 10 <= asked.count(False) <= 100
 
 
 def test_what_somebody_changes_between_two_looks_is_seen_by_the_second(
