@@ -2,7 +2,7 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.pipeline.leases import Claim
 from tasks.gates import Recipient
@@ -11,8 +11,7 @@ _MOST_BYTES = 8 * 2**20  # of all payloads together
 _LEAST_MEAN = 1024  # the least that we reckon with, in bytes a payload
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A claim that this worker holds; its times are by the monotonic clock."""
 
     claim: Claim

@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import NamedTuple
@@ -267,7 +266,7 @@ class Dispatcher:
         """
         offset = monotonic() - self._clock().timestamp()
         start_by = min(held.start_by, offset + start.by.timestamp())
-        self._timetable.put(replace(held, start_by=start_by), offset + start.at.timestamp())
+        self._timetable.put(held._replace(start_by=start_by), offset + start.at.timestamp())
         self._set_the_bell()
 
     def _put_off(self, held: Held) -> None:

@@ -57,7 +57,7 @@ class LastLooks:
         """Whether it may be sent. The lease is compared after the tables were asked, which may have
         taken long: after a standstill of this process another worker may have sent it.
         """
-        is_wanted = None if is_postgres() else self._remembered(held.claim)
+        is_wanted = self._remembered(held.claim)
         if is_wanted is None:
             is_wanted = await self._is_wanted(held.claim)
         now = monotonic()
@@ -80,7 +80,7 @@ class LastLooks:
         return may_send
 
     def _recall(self) -> Mapping[int, Standing | None]:
-        if monotonic() < self._looks_itself_from:
+        if is_postgres() or monotonic() < self._looks_itself_from:
             return {}
         try:
             return self._on_sqlite(self._memory.known)

@@ -165,7 +165,7 @@ class Load:
                 continue
             full = next((gate for gate in gates if not gate.lets_through(ticket)), None)
             if is_good and full is None:
-                self._start(ticket)
+                self._start(ticket, gates)
                 return recipient
             if is_good and full is not None:
                 full.wait(ticket)
@@ -193,12 +193,12 @@ class Load:
     def _earliest(self, business_id: int) -> int:
         return self._started.get(business_id, -1) + 1
 
-    def _start(self, ticket: Ticket) -> None:
+    def _start(self, ticket: Ticket, gates: Iterable[Gate]) -> None:
         recipient = ticket.recipient
         del self._tickets[recipient.webhook_id]
         self._today = max(self._today, ticket.date)
         self._started[recipient.business_id] = self._today
-        for gate in self._gates(recipient):
+        for gate in gates:
             gate.ahead -= 1
             gate.in_flight += 1
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from core.domain.delivery import is_success
 from core.domain.events import Purpose
@@ -17,8 +18,7 @@ _STALE = timedelta(hours=1)
 _SOMEBODY_ELSES = Secret(f"{SECRET_PREFIX}{'SomebodyElse' * 4}"[:50])
 
 
-@dataclass(frozen=True, slots=True)
-class Signing:
+class Signing(NamedTuple):
     """What an attempt is signed with."""
 
     secret: Secret

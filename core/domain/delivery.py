@@ -7,7 +7,7 @@ The status of a delivery is where it stands; an outcome is how one attempt ended
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 RESPONSE_LIMIT = 500
 """How many characters of a response body are kept and shown (the product's page)."""
@@ -156,8 +156,7 @@ class Schedule:
         return self.retry_after[min(attempt, len(self.retry_after)) - 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What becomes of a delivery.
 
     A `status` of None leaves the status as it is. `due_at` is when the next attempt may start, and

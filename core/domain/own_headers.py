@@ -5,7 +5,7 @@ them. Pure.
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
@@ -98,8 +98,10 @@ def check_header(header: OwnHeader) -> None:
         )
 
 
-def blotted(answer: bytes, headers: Iterable[OwnHeader]) -> bytes:
+def blotted(answer: bytes, headers: Collection[OwnHeader]) -> bytes:
     """An answer with the values of these headers blotted out, in whatever way it quotes them."""
+    if not headers:
+        return answer
     written = [
         (way.encode(), header.variable.encode())
         for header in headers

@@ -14,7 +14,7 @@ from core.domain.delivery import (
     Unsendable,
 )
 from core.storage.inserts import Prepared, insert_rows, prepare_inserts
-from core.storage.models import Attempt
+from core.storage.models import MICROSECOND, Attempt
 
 _FIELDS = (
     Attempt.delivery,
@@ -28,7 +28,7 @@ _FIELDS = (
     Attempt.recovery,
     Attempt.abandoned,
 )
-_LONGEST = timedelta(microseconds=2**31 - 1)  # the longest that the column holds: 35 minutes
+_LONGEST = 2**31 - 1  # microseconds, the most that the column holds: 35 minutes
 AttemptRow = tuple[int, int, datetime, int, int | None, ErrorKind | None, str, str, bool, bool]
 
 
@@ -42,8 +42,7 @@ def attempt_row(
     recovery: bool = False,
     abandoned: bool = False,
 ) -> AttemptRow:
-    duration = max(timedelta(), min(duration, _LONGEST))  # a clock may have been ahead
-    duration_us = duration // timedelta(microseconds=1)
+    duration_us = min(max(duration // MICROSECOND, 0), _LONGEST)  # a clock may have been ahead
     return delivery_id, number, started_at, duration_us, *_told(outcome), recovery, abandoned
 
 

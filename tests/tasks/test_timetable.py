@@ -1,6 +1,5 @@
 """What starts when."""
 
-from dataclasses import replace
 from typing import Any, cast
 
 from tasks.ahead import Held
@@ -26,7 +25,7 @@ def test_what_has_its_time_is_taken_the_earliest_first() -> None:
 
 def test_what_is_one_webhook_s_is_taken_back_alone() -> None:
     table, one, two = Timetable(), held(1), held(2)
-    again = replace(one, start_by=9.0)
+    again = one._replace(start_by=9.0)
     for number, each in enumerate((one, two, again)):
         table.put(each, 3.0 - number)
     assert {each.start_by for each in table.all_of(1)} == {0.0, 9.0}
