@@ -17,7 +17,7 @@ WITHIN = 25.0
 """Seconds. systemd's TimeoutStopSec in README is 30, and an attempt and its settling need 10."""
 
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-_LAST_WORDS = 2.0  # seconds
+LAST_WORDS = 2.0  # seconds
 
 
 def end_in_time(within: float = WITHIN) -> None:
@@ -40,7 +40,7 @@ def _watch(told: socket.socket, _teller: socket.socket, within: float) -> None:
     time.sleep(within)
     words = threading.Thread(target=_last_words, args=(within,), daemon=True)
     words.start()
-    words.join(_LAST_WORDS)  # another thread's log may hang
+    words.join(LAST_WORDS)  # another thread's log may hang
     os._exit(1)
 
 

@@ -18,6 +18,7 @@ from uuid import uuid4
 from core.config import load_config
 from core.domain.signing import Secret
 from core.storage.database import is_postgres, open_database, proxy
+from tasks.ending import WITHIN
 from tests.support.notes import notes
 from tests.support.processes import is_stopped
 from tests.support.ready import Fork, can_be_forked, ready_command
@@ -238,6 +239,14 @@ class Worker:
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(signum)
         return self.process.wait(PATIENCE)
+
+    def time_ran_out(self) -> bool:
+        """Whether it ended since its time was over, once told to end while something hangs. By its
+        own clock: on a busy machine another one says less.
+        """
+        self.stop()
+        self.reader.join(PATIENCE)
+        return any(f"still waiting after {WITHIN:.0f} s" in line for line in self.log)
 
     def stand_still(self) -> None:
         """Stop it outside any transaction: on SQLite all others would wait for it."""

@@ -17,7 +17,7 @@ from pexpect.fdpexpect import fdspawn
 from tests.support.installation import COMMAND
 from tests.support.notes import notes
 from tests.support.ready import Fork, can_be_forked, ready_command
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, wait_until
 
 DOWN, TAB, ENTER, ESCAPE, SAVE = "\x1b[B", "\t", "\r", "\x1b", "\x13"
 _ANOTHERS = {"NO_COLOR", "COLUMNS", "LINES"}  # what the tests' own terminal is like
@@ -109,6 +109,19 @@ class Terminal:
         before, deadline = len(self.written), monotonic() + seconds
         while (left := deadline - monotonic()) > 0:
             self._read(left)
+        return len(self.written) - before
+
+    def fall_silent(self, seconds: float = 1) -> None:
+        """Read until nothing comes for so long: by then all is drawn, and nothing goes on."""
+        wait_until(lambda: self.bytes_during(seconds) == 0)
+
+    def cost_of(self, *keys: str) -> int:
+        """How many bytes are written of these keys, pressed quickly, and all that they lead to."""
+        before = len(self.written)
+        for key in keys:
+            self.process.send(key)
+            self.bytes_during(0.05)
+        wait_until(lambda: self.bytes_during(1) == 0 and len(self.written) > before)
         return len(self.written) - before
 
     def wait_for_end(self) -> int:
