@@ -5,13 +5,14 @@ import socket
 import threading
 from collections.abc import Callable
 from select import select
+from time import monotonic
 
 from core.storage.bell import listen
 from core.storage.database import first_line
 
 log = logging.getLogger(__name__)
 
-_PAUSE_AFTER_ERROR = 5.0  # seconds
+_PAUSES = (0.05, 5.0)  # seconds after an error: at first, and where it comes again and again
 _FAREWELL = 1.0
 
 
@@ -38,10 +39,15 @@ class Listener:
             self._thread = self._stop = None
 
     def _run(self, ended: socket.socket) -> None:
+        pause, (first, longest) = 0.0, _PAUSES
+        began = monotonic()
         with ended:
             while not self._was_told_to_stop(ended):
-                if select([ended], [], [], _PAUSE_AFTER_ERROR)[0]:
+                has_lasted = monotonic() - began > longest
+                pause = first if has_lasted else min(longest, max(first, 2 * pause))
+                if select([ended], [], [], pause)[0]:
                     return
+                began = monotonic()
 
     def _was_told_to_stop(self, ended: socket.socket) -> bool:
         """Listen; returns False where the database went away."""

@@ -14,7 +14,7 @@ from tasks.listener import Listener
 from tests.support import pgbouncer
 from tests.support.scene import publish_ticket
 from tests.support.servers import restartable_postgres
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class Heard:
@@ -91,7 +91,8 @@ def test_what_is_rung_in_a_transaction_is_heard_once_it_commits(
 def test_it_listens_again_once_the_database_is_back(
     database: str, heard: Heard, listening: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PAUSE_AFTER_ERROR", 0.01)
+    """And soon, although it waits for long where the database stays away."""
+    monkeypatch.setattr(module, "_PAUSES", (module._PAUSES[0], 2 * PATIENCE))
     before = heard.count
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
