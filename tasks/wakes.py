@@ -60,8 +60,11 @@ def register(
     return Bells(unless_enough(run_wake), unless_enough(run_help))
 
 
-def bell(open_queue: Callable[[], "Huey"]) -> Callable[[], None]:
-    """What rings a consumer. The queue is opened when it first rings, and it never fails.
+def bell(
+    open_queue: Callable[[], "Huey"], otherwise: Callable[[], None] = lambda: None
+) -> Callable[[], None]:
+    """What rings a consumer, `otherwise` where the queue does not answer. That is opened when it
+    first rings, and it never fails.
 
     A wake that is lost costs at most a minute: the next tick finds the row.
     """
@@ -73,18 +76,21 @@ def bell(open_queue: Callable[[], "Huey"]) -> Callable[[], None]:
             ring = register(open_queue(), _nothing, _nothing, _nothing).wake
         ring()
 
-    return unfailing(open_and_ring)
+    return unfailing(open_and_ring, otherwise)
 
 
-def unfailing(ring: Callable[[], None]) -> Callable[[], None]:
-    """The same ring, which only logs where it fails."""
+def unfailing(
+    ring: Callable[[], None], otherwise: Callable[[], None] = lambda: None
+) -> Callable[[], None]:
+    """The same ring, which where it fails logs that, and rings `otherwise`."""
 
     def wake() -> None:
         try:
             ring()
         except Exception as error:  # noqa: BLE001 - a queue's engine raises errors of its own
             told = first_line(error)
-            log.warning("the queue does not answer, so delivery waits for the next tick: %s", told)
+            log.warning("the queue does not answer, so delivery may wait for the tick: %s", told)
+            otherwise()
 
     return wake
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from core.config import Config, DeliveryConfig
 from core.domain.mail import parse_smtp
 from core.domain.url_policy import UrlPolicy
+from core.storage.bell import ring
 from core.storage.vault import load_vault
 from tasks.wakes import bell
 
@@ -48,4 +49,5 @@ def open_configured_queue(config: Config, *, create: bool = False, to_ring: bool
 
 
 def make_wake(config: Config) -> Callable[[], None]:
-    return bell(lambda: open_configured_queue(config, to_ring=True))
+    """What rings a worker by the queue, and where that is away by the database."""
+    return bell(lambda: open_configured_queue(config, to_ring=True), ring)

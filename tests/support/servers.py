@@ -186,7 +186,7 @@ class Redis(Server):
 
     def __init__(self, folder: Path, port: int, password: str = "") -> None:
         self.socket = folder / "redis.sock"
-        self._port = port
+        self.port = port
         self._password = password or None
         self.url = self.url_with(password)
         options = {
@@ -202,7 +202,7 @@ class Redis(Server):
         self.start()
 
     def url_with(self, password: str) -> str:
-        return f"redis://:{password}@127.0.0.1:{self._port}/0"
+        return f"redis://:{password}@127.0.0.1:{self.port}/0"
 
     def flush(self) -> None:
         with redis.Redis.from_url(self.url) as connection:
