@@ -168,7 +168,8 @@ class Verdict(NamedTuple):
     counts: bool = True
 
 
-_UNTIL_MENDED = timedelta(minutes=1)  # until we look again at what an operator has to mend
+UNTIL_MENDED = timedelta(minutes=1)
+"""How long it is until we look again at what an operator has to mend."""
 
 
 def after_attempt(
@@ -220,6 +221,6 @@ def _after_scheduled_attempt(
         case Withdrawn():
             return Verdict(None, now, counts=False)
         case Locked() | Starved():
-            return Verdict(None, now + _UNTIL_MENDED, counts=False)
+            return Verdict(None, now + UNTIL_MENDED, counts=False)
         case _:
             assert_never(outcome)

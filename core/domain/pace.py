@@ -112,6 +112,11 @@ def window(
     return Window(starts, last + least)
 
 
+def taken_ahead(pace: str, lease_for: timedelta) -> timedelta:
+    """How far ahead starts can be taken at this pace, at the most."""
+    return AHEAD + lease_for + _apart(pace)
+
+
 def _first(free_from: datetime | None, now: datetime) -> datetime:
     return max(now, free_from) if free_from is not None else now
 

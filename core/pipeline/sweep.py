@@ -10,9 +10,12 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from core.domain.delivery import WAITING, Schedule, Status
+from peewee import Expression
+
+from core.domain.delivery import UNTIL_MENDED, Schedule, Status
 from core.domain.editions import includes_webhooks
 from core.domain.hold import HOLD_LIMIT
+from core.domain.pace import taken_ahead
 from core.pipeline.alerts import pull_back_alerts
 from core.pipeline.leases import LEASE
 from core.pipeline.mail import pull_back_mail
@@ -42,7 +45,7 @@ class Sweep:
             webhook_ids = _next_webhooks(self._place)
             self._place = webhook_ids[-1] if len(webhook_ids) == _WEBHOOKS else 0
             mended = _pull_back(webhook_ids, self._schedule, now)
-            mended += _end_long_holds(webhook_ids, now)
+            mended += _end_long_holds(webhook_ids, now) + _free_starts(webhook_ids, now)
             mended += pull_back_alerts(webhook_ids, self._keep, now) + pull_back_mail(now)
             mended += _wake_the_forgotten(webhook_ids) + _rest_strays(webhook_ids)
         if mended:
@@ -64,32 +67,36 @@ class _TooLate(NamedTuple):
 
 
 def _pull_back(webhook_ids: list[int], schedule: Schedule, now: datetime) -> int:
-    """Where a delivery waits for longer than the schedule's longest wait, a clock was ahead. Have
-    it wait as if it had come to where it is just now.
+    """Where a delivery waits for longer than the schedule's longest wait, or before its first
+    attempt for longer than anything of ours takes, a clock was ahead. Have it wait as if it had
+    come to where it is just now.
     """
-    latest = now + max(schedule.retry_after) + LEASE
-    columns = [getattr(Delivery, name) for name in _TooLate._fields]
-    is_too_late = Delivery.status.in_(WAITING) & (Delivery.due_at > latest)
+    longest = {Status.PENDING: UNTIL_MENDED, Status.FAILED: max(schedule.retry_after)}
     with transaction():
-        which = one_of(Delivery.webhook, webhook_ids) & is_too_late
-        found = [
-            _TooLate(*row)
-            for row in Delivery.select(*columns).where(which).limit(_DELIVERIES).tuples()
-        ]
-        if not found:
-            return 0
-        ready.pin({each.webhook_id for each in found})
-        by_due = defaultdict(list)
-        for each in found:
-            by_due[now + _wait_of(each, schedule)].append(each)
         mended = 0
-        for due_at, some in by_due.items():
-            mended += (
-                Delivery.update(due_at=due_at)
-                .where(one_of(Delivery.id, [each.id for each in some]) & is_too_late)
-                .execute()
-            )
-            ready.lower({each.webhook_id for each in some}, due_at)
+        for status, wait in longest.items():
+            is_too_late = (Delivery.status == status) & (Delivery.due_at > now + wait + LEASE)
+            mended += _pull_back_some(webhook_ids, is_too_late, schedule, now)
+    return mended
+
+
+def _pull_back_some(
+    webhook_ids: list[int], is_too_late: Expression, schedule: Schedule, now: datetime
+) -> int:
+    columns = [getattr(Delivery, name) for name in _TooLate._fields]
+    which = Delivery.select(*columns).where(one_of(Delivery.webhook, webhook_ids) & is_too_late)
+    found = [_TooLate(*row) for row in which.limit(_DELIVERIES).tuples()]
+    if not found:
+        return 0
+    ready.pin({each.webhook_id for each in found})
+    by_due = defaultdict(list)
+    for each in found:
+        by_due[now + _wait_of(each, schedule)].append(each)
+    mended = 0
+    for due_at, some in by_due.items():
+        late = one_of(Delivery.id, [each.id for each in some]) & is_too_late
+        mended += Delivery.update(due_at=due_at).where(late).execute()
+        ready.lower({each.webhook_id for each in some}, due_at)
     return mended
 
 
@@ -104,6 +111,20 @@ def _end_long_holds(webhook_ids: list[int], now: datetime) -> int:
             one_of(Webhook.id, ids) & is_too_long
         )
         return int(ended.execute())
+
+
+def _free_starts(webhook_ids: list[int], now: datetime) -> int:
+    """Where starts are taken further ahead than the pace has them taken, a clock was ahead too."""
+    is_far = Webhook.paced_to > now + LEASE
+    with transaction():
+        paced = one_of(Webhook.id, webhook_ids) & ~Webhook.pace.is_null() & is_far
+        taken = Webhook.select(Webhook.id, Webhook.pace, Webhook.paced_to).where(paced).tuples()
+        ids = [each for each, pace, until in taken if until > now + taken_ahead(pace, LEASE)]
+        ready.pin(ids)
+        freed = Webhook.update(paced_to=None, not_before=Webhook.held_until).where(
+            one_of(Webhook.id, ids) & is_far
+        )
+        return int(freed.execute())
 
 
 def _wait_of(each: _TooLate, schedule: Schedule) -> timedelta:

@@ -194,3 +194,24 @@ def test_ticks_and_retries_go_on_over_the_change_to_and_from_summer_time(
     rows = installation.deliveries()
     assert {row["status"] for row in rows} == {"delivered"}
     assert all(now - datetime.fromisoformat(row["created_at"]) < HALF_AN_HOUR for row in rows)
+
+
+@by_the_machine
+@pytest.mark.fault(40, "clock ahead by 40 s, or by a year")
+def test_after_a_clock_that_was_an_hour_ahead_what_has_a_pace_goes_on(
+    shifted: Installation, clock: Clock
+) -> None:
+    """As of a machine that boots with its clock in local time, before it hears the right one."""
+    with receiving() as receiver:
+        shifted.add_webhook(receiver.url)
+        shifted.ok("webhook", "edit", "1", "--pace", "1/s")
+        clock.is_off_by(HOUR)
+        shifted.emit()
+        shifted.ok("tick")
+        clock.is_off_by(0)
+        with shifted.worker() as worker:
+            worker.wait_for(STARTED)
+            shifted.emit()
+            wait_until(lambda: len(receiver.requests) == 2)
+            wait_until(lambda: in_flight() == 0)
+            assert worker.stop() == 0

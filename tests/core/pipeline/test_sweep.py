@@ -107,6 +107,35 @@ def test_the_longest_wait_of_the_schedule_is_not_too_long(business: int, webhook
     assert Sweep(SCHEDULE).step(NOON) == 0
 
 
+def test_what_was_never_attempted_is_pulled_back_from_an_hour_ahead(
+    business: int, webhook: int
+) -> None:
+    publish_ticket(business)
+    fan_out(1, NOON + HOUR)
+    assert Sweep(SCHEDULE).step(NOON) >= 1
+    assert [each.due_at for each in Delivery.select()] == [NOON]
+    assert len(leases.claim({webhook: 1}, SCHEDULE, NOON)) == 1
+    assert Sweep(SCHEDULE).step(NOON) == 0, "its lease is no fault"
+
+
+@pytest.mark.parametrize("pace", ["20/s", "1/s", "2/min", "1/h"])
+def test_starts_that_a_clock_ahead_has_taken_are_free(
+    business: int, vault: Vault, pace: str
+) -> None:
+    """Those that are taken at the right time stay."""
+    webhook = add_webhook(vault, business, chosen=Chosen(pace=pace)).id
+    for _ in range(2):
+        publish_ticket(business)
+    fan_out(2, NOON)
+    ahead = NOON + 2 * HOUR
+    assert leases.claim({webhook: 1}, SCHEDULE, ahead, restrained={webhook})
+    assert Sweep(SCHEDULE).step(NOON) >= 1
+    assert leases.claim({webhook: 1}, SCHEDULE, NOON, restrained={webhook})
+    taken = Webhook.get_by_id(webhook).paced_to
+    assert Sweep(SCHEDULE).step(NOON) == 0
+    assert Webhook.get_by_id(webhook).paced_to == taken
+
+
 def test_it_goes_round_all_webhooks_some_at_a_time(
     business: int, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
