@@ -189,14 +189,17 @@ def release_connection() -> None:
 
 
 _ABOUT_A_VALUE = ("22", "23", "54")  # SQLSTATE's classes: data, constraints, limits
+_ABOUT_THE_DATABASE = ("0A", "25", "3D", "3F", "42")  # plans, read only, missing, rights, tables
 
 
 def is_about_a_value(error: Exception) -> bool:
-    """Whether a value was refused for what it is. Otherwise the database is away, busy or full."""
+    """Whether a value was refused for what it is. Otherwise the database is away, busy or full, or
+    its tables are not as this program needs them: all values wait then until somebody mends it.
+    """
+    code = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
     if isinstance(error, OperationalError | InterfaceError):
-        code = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
         return code.startswith(_ABOUT_A_VALUE)
-    return True
+    return not code.startswith(_ABOUT_THE_DATABASE)
 
 
 @contextmanager

@@ -243,3 +243,26 @@ def test_an_outcome_that_is_refused_is_set_aside_alone(installation: Installatio
     assert Counter(row["response"] for row in rows) == {"ok": 19, "": 1}
     assert sum("error what came back could not be recorded" in line for line in worker.log) == 1
     assert each_once(receiver, 20)
+
+
+@pytest.mark.fault(70, "a role that may not write a table")
+@pytest.mark.parametrize("table", ["delivery", "attempt"])
+def test_what_the_role_may_not_write_waits_until_it_may(
+    tmp_path: Path, server: Postgres, receiver: Scripted, table: str
+) -> None:
+    """As where `migrate` made a table that nobody granted to the worker's role."""
+    installed = installed_on(server.url, tmp_path)
+    installed.add_webhook(receiver.url)
+    run_sql(server.url, "CREATE ROLE till LOGIN")
+    run_sql(server.url, "GRANT ALL ON ALL TABLES IN SCHEMA public TO till")
+    run_sql(server.url, "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO till")
+    run_sql(server.url, f"REVOKE INSERT ON {table} FROM till")
+    installed.config.write_text(installed.config.read_text().replace("postgres@", "till@"))
+    installed.push(2)
+    with installed.worker() as worker:
+        worker.wait_for("the pass was cut short: The role in the URL may not do that")
+        run_sql(server.url, f"GRANT INSERT ON {table} TO till")
+        wait_until(lambda: sum("debug delivered" in line for line in worker.log) == 2)
+        assert worker.stop() == 0
+    assert each_once(receiver, 2)
+    assert [row["status"] for row in installed.deliveries()] == ["delivered"] * 2
