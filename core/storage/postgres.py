@@ -298,7 +298,8 @@ _MEANINGS = {
     "55P03": _BUSY,
     "42501": N_(
         "The role in the URL may not do that: `init`, `migrate` and `copy-from` need the "
-        "one that owns the tables, so name its configuration with --config."
+        "one that owns the tables, so name its configuration with --config; all else needs rights "
+        "to every table."
     ),
     "40": N_("Somebody else changed the same at the same time: nothing was changed; try again."),
     "53100": N_("The disk is full: nothing was changed; make room and try again."),
