@@ -173,8 +173,9 @@ def test_after_its_connection_was_ended_the_thread_is_asked_for_a_while(
 
 
 def end_other_connections() -> None:
+    """And wait until they have ended: until then the thread's own one passes for alive."""
     proxy.execute_sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"SELECT pg_terminate_backend(pid, {PATIENCE * 1000:.0f}) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
 
