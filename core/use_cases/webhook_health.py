@@ -75,7 +75,7 @@ class Health:
     latest: DeliveryRow | None  # the latest one that was attempted
     next_attempt_at: datetime | None
     waiting: int  # deliveries to be attempted, counted up to one more than `COUNTED_TO`
-    given_up: int  # deliveries abandoned in the last day, counted in the same way
+    given_up: int  # deliveries abandoned in the last day that count, counted in the same way
     failing_since: datetime | None  # when the outage began that still lasts
     hours: tuple[Hour, ...]  # 24 of them by the clock; the last one is the present hour
     hours_begin: datetime
@@ -235,7 +235,7 @@ def _healths(rows: list[WebhookRow], now: datetime) -> tuple[Health, ...]:
             row,
             *_judged(row, glances[row.id], latest.get(row.id)),
             *_waiting(row, glances[row.id]),
-            _count(row.id, _given_up_since(now - _DAY)),
+            _given_up(row.id, now - _DAY),
             since.get(row.id),
             strips[row.id],
             _first_hour(now),
@@ -273,8 +273,10 @@ def _waiting(row: WebhookRow, seen: list[_Glance]) -> tuple[datetime | None, int
     return min(due, default=None), _count(row.id, Delivery.due_at.is_null(is_null=False))
 
 
-def _given_up_since(since: datetime) -> Any:
-    return has_status(Status.ABANDONED) & (Delivery.settled_at >= since)
+def _given_up(webhook_id: int, since: datetime) -> int:
+    """How many deliveries were abandoned since then: those that can be recovered."""
+    lost = has_status(Status.ABANDONED) & (Delivery.settled_at >= since)
+    return _count(webhook_id, lost & counts_for_health(Event.webhook == webhook_id))
 
 
 def _count(webhook_id: int, which: Any) -> int:

@@ -205,7 +205,7 @@ def test_a_check_counts_for_neither_health_nor_outages(business: int, vault: Vau
         webhook_id = register(stand_in, business, vault, {})
         checked(webhook_id, vault)
     [health] = overview(MARIE, business, now()).webhooks
-    assert (health.state, health.latest) == (State.NEVER, None)
+    assert (health.state, health.latest, health.given_up) == (State.NEVER, None, 0)
     row = Webhook.get_by_id(webhook_id)
     assert (row.down_since, row.is_recovering) == (None, False)
     assert Delivery.select().where(Delivery.status == Status.ABANDONED).count() == 3
