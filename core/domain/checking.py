@@ -73,10 +73,14 @@ class Reaction:
         return is_success(self.http_status)
 
     def told(self, say: Say = N_) -> str:
+        told = _ACCEPTED if self.accepted else _REFUSED
         if self.http_status is None:
-            return say(_NO_ANSWER).format(answer=self.error)
-        told = say(_ACCEPTED if self.accepted else _REFUSED)
-        return told.format(answer=self.http_status)
+            told = _NO_ANSWER
+        return say(told).format(answer=self.answer(say))
+
+    def answer(self, say: Say = N_) -> str:
+        """The status, or the word for what came instead of one."""
+        return say(self.error or "") if self.http_status is None else str(self.http_status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,7 @@ class Report:
 
     def told(self, say: Say = N_) -> list[str]:
         """What is to be mended, in sentences."""
-        good = self.reactions[Ping.GOOD]
-        answer = good.error if good.http_status is None else good.http_status
+        answer = self.reactions[Ping.GOOD].answer(say)
         return [say(sentence).format(answer=answer) for _, sentence in self.findings]
 
 

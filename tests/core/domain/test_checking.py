@@ -96,3 +96,8 @@ def test_without_an_old_one_nothing_is_said_of_age() -> None:
 )
 def test_a_reaction_in_words(reaction: Reaction, words: str) -> None:
     assert reaction.told() == words
+
+
+def test_what_came_instead_of_an_answer_is_said_in_the_language_of_the_rest() -> None:
+    words = {"no answer ({answer})": "pas de réponse ({answer})", "timeout": "trop lent"}
+    assert SILENT.told(words.__getitem__) == "pas de réponse (trop lent)"
