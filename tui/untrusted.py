@@ -40,9 +40,17 @@ def shortened(text: str, width: int) -> str:
     """A cleaned text with its middle left out, where it is longer than `width` cells."""
     if cell_len(text) <= width:
         return text
-    tail = max(1, width * 2 // 5)
-    head = set_cell_size(text, max(1, width - 1 - tail)).rstrip(" …")
-    return f"{head}…{text[-tail:].lstrip('…')}"
+    tail = _last_cells(text, max(1, width * 2 // 5)).lstrip("…")
+    head = set_cell_size(text, max(1, width - 1 - cell_len(tail))).rstrip(" …")
+    return f"{head}…{tail}"
+
+
+def _last_cells(text: str, width: int) -> str:
+    """As much of its end as fits into `width` cells."""
+    end = text[-width:]
+    while cell_len(end) > width:
+        end = end[1:]
+    return end
 
 
 def whole_parts(text: str, width: int) -> str:
