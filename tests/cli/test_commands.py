@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.support.installation import FAST, Installation, Storage
 from tests.support.scripted import answer, receiving
@@ -52,6 +53,17 @@ def test_webhooks_are_listed_shown_and_edited(installed: Installation) -> None:
     assert "1/7" in listed
     assert "https://example.com/new" in listed
     assert "whsec_" not in listed + installed.ok("webhook", "show", "1")
+
+
+def test_columns_of_a_table_stand_below_each_other_whatever_is_in_them(
+    installed: Installation,
+) -> None:
+    for name in ("帳簿係", "Bookkeeper"):
+        installed.ok("webhook", "create", "https://example.com/", "--all-events", "--name", name)
+    rows = installed.ok("webhook", "list").splitlines()
+    urls = [cell_len(row[: max(row.find("URL"), row.find("https"))]) for row in rows]
+    assert len(rows) == 3
+    assert len(set(urls)) == 1
 
 
 def test_what_a_webhook_chooses_is_given_shown_and_taken_back(installed: Installation) -> None:

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 
 import click
+from rich.cells import cell_len, set_cell_size
 
 from core.domain.choices import Format
 from core.domain.cleaning import clean
@@ -51,9 +52,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], empty: s
         say(empty)
         return
     lines = [list(headings), *[[_cell(value) for value in row] for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headings) - 1)]
+    widths = [max(cell_len(line[column]) for line in lines) for column in range(len(headings) - 1)]
     for line in lines:
-        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        padded = [set_cell_size(cell, width) for cell, width in zip(line, widths, strict=False)]
         click.echo("  ".join([*padded, line[-1]]).rstrip())
 
 
