@@ -20,7 +20,7 @@ from core.use_cases.deliveries import DeliveryRow, Headline
 from core.use_cases.queries import WebhookRow
 from core.use_cases.webhook_health import Details, Health, State
 from tui.desk import Desk
-from tui.failures import detail_of, explain, outcome_of, readable
+from tui.failures import explain, outcome_of, readable, said_by
 from tui.first_steps import in_lines, steps_of
 from tui.language import _, day_width, ngettext, number, spoken, who
 from tui.states import Told, many, of_delivery, of_state
@@ -138,7 +138,7 @@ def _said(health: Health) -> str:
     latest = health.latest
     if latest is None:
         return ""
-    quoted = latest.response or detail_of(latest)
+    quoted = said_by(latest)
     if not quoted:
         return _("it said: {outcome}").format(outcome=outcome_of(latest))
     return _("it said: {outcome} “{quoted}”").format(outcome=outcome_of(latest), quoted=quoted)

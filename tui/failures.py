@@ -13,6 +13,7 @@ from core.use_cases.deliveries import AttemptRow, DeliveryRow
 from core.use_cases.queries import WebhookRow
 from tui.kept import said_again
 from tui.language import _
+from tui.reading import visible_text
 
 _WHAT = {
     ErrorKind.DNS: N_(
@@ -138,6 +139,11 @@ def outcome_of(row: DeliveryRow | AttemptRow) -> str:
 def longest_outcomes() -> Iterable[str]:
     """What a column of outcomes has to have room for."""
     return (_(_WORDS[kind]) for kind in (ErrorKind.CONNECT, ErrorKind.TIMEOUT))
+
+
+def said_by(row: DeliveryRow | AttemptRow) -> str:
+    """What the server said, as it is to be read; if nothing, what was seen at the failing step."""
+    return visible_text(row.response) or detail_of(row)
 
 
 def detail_of(row: DeliveryRow | AttemptRow) -> str:

@@ -67,9 +67,14 @@ class ListPage(Page):
         self.query_one(Table).focus()
 
     def action_back(self) -> None:
-        """The first one ends the filter."""
+        """The first one ends the filter; none ends the program, where there is nothing to go to."""
         if self.query_one("#filter-row").display:
             self.query_one("#filter", Entry).value = ""
             self._filter_done()
+        elif self._app.is_at_the_start:
+            self.say_how_to_quit()
         else:
             super().action_back()
+
+    def action_leave(self) -> None:
+        self._app.back()

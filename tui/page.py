@@ -421,9 +421,11 @@ class Page(Screen[None]):
             self.app.exit()
 
     def say_how_to_quit(self) -> None:
-        """For those whose fingers press ctrl+C: it must not end what cannot be had again."""
+        """For those whose fingers press ctrl+C, or esc once too often: that ends nothing."""
         stake = self._app.at_stake()
-        if stake is None:
+        if stake is None and self._app.is_at_the_start:
+            self.flash(_("q, Q or ^q quits."))
+        elif stake is None:
             self.flash(_("q goes back, Q or ^q quits."))
         else:
             told = _("! {warning} ^q twice leaves all the same.")

@@ -13,7 +13,7 @@ from core.domain.receivers import advice
 from core.use_cases import queries, services
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import WebhookRow
-from tui.failures import detail_of, outcome_of
+from tui.failures import outcome_of, said_by
 from tui.language import _
 from tui.page import BAD, GOOD, Page
 
@@ -56,10 +56,11 @@ class Verdict(NamedTuple):
         """In a sentence, and its style."""
         known = advice(webhook.url, webhook.choices.format, row.http_status, row.response, _)
         arrived = row.status is Status.DELIVERED
+        said = known or said_by(row)
         told = _(self.delivered if arrived else self.failed).format(
             outcome=outcome_of(row),
             time=_("{count} ms").format(count=row.duration_us // 1000),
-            said=known or row.response or detail_of(row),
+            said=f"· {said}" if said else "",
             **values,
         )
         return told, GOOD if arrived else BAD

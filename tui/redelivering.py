@@ -15,7 +15,7 @@ from core.domain.language import N_
 from core.use_cases import queries, services
 from core.use_cases.deliveries import DeliveryRow, Redelivered
 from core.use_cases.queries import Again, WebhookRow
-from tui.failures import detail_of, outcome_of
+from tui.failures import outcome_of, said_by
 from tui.language import _, ngettext
 from tui.page import BAD, GOOD, Page
 from tui.ping import LOOK, PATIENCE, Verdict
@@ -128,7 +128,7 @@ class Outcomes:
             return _WENT.said(self._webhooks[row.id], row, event=row.event, when=when)
         if failed:
             told = _("✗ {count} sent again: {delivered} delivered, {failed} failed: {why}")
-            why = f"{outcome_of(failed[-1])} {failed[-1].response or detail_of(failed[-1])}"
+            why = f"{outcome_of(failed[-1])} {said_by(failed[-1])}"
             return _counted(told, rows, why=why), BAD
         if rows:
             told = ngettext(

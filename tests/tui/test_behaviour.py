@@ -380,7 +380,10 @@ class TestTheSecret:
             await press(pilot, "q")
             assert SECRET.reveal() in drawn(app)
             assert "never shown again" in drawn(app)
-            await press(pilot, "q")
+            app.post_message(Paste("not the end of it"))
+            await quiet(pilot)
+            assert not cast("Page", app.screen).is_warning, "which is given again"
+            await press(pilot, "q", "q")
 
         play(app, script)
         assert app.return_code == 0
@@ -448,7 +451,7 @@ class TestTheSecret:
             app.post_message(Paste(SECRET.reveal()))
             await quiet(pilot)
             await press(pilot, "ctrl+c")
-            assert says(app, "q goes back, Q or ^q quits.")
+            assert says(app, "q, Q or ^q quits.")
             assert SECRET.reveal() in drawn(app)
 
         play(app, script)
@@ -487,7 +490,7 @@ class TestTests:
             await pilot.press("t")
             await until(pilot, lambda: actions("tested") == 1)
             deliver(Event.select(fn.MAX(Event.id)).scalar(), CI)
-            await until(pilot, lambda: says(app, "200 in 143 ms Zapier answers success"))
+            await until(pilot, lambda: says(app, "200 in 143 ms · Zapier answers success"))
 
         play(app, script)
 
@@ -804,6 +807,41 @@ class TestTheHistory:
 
 
 class TestTheList:
+    @pytest.mark.parametrize("key", ["escape", "left"])
+    def test_going_back_once_too_often_ends_nothing_and_says_what_does(
+        self, app: WebhooksApp, key: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ended: list[str] = []
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "h", key)
+            with monkeypatch.context() as patched:
+                patched.setattr(app, "exit", lambda: ended.append(key))
+                await press(pilot, key)
+                assert ended == []
+                assert says(app, "q, Q or ^q quits.")
+                await press(pilot, "q")
+                assert ended == [key]
+
+        play(app, script)
+
+    @of_the_screen
+    def test_a_web_page_in_an_answer_is_told_by_what_is_to_be_read_on_it(
+        self, app: WebhooksApp
+    ) -> None:
+        page = "<html><head><title>x</title></head><body><h1>Bad gateway</h1>nginx"
+        said = (502, ErrorKind.STATUS, "", page)
+        add_delivery(900, PAY, SELECTABLE[0], Status.FAILED, NOON - MINUTE, said, due_at=NOON)
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "j")
+            await until(pilot, lambda: says(app, "it said: 502 “Bad gateway nginx”"))
+            await press(pilot, "h")
+            await until(pilot, lambda: "Bad gateway nginx" in drawn(app))
+            assert "<html>" not in drawn(app)
+
+        play(app, script)
+
     @of_the_screen
     def test_a_long_url_keeps_the_end_that_tells_it_apart(self, app: WebhooksApp) -> None:
         for webhook_id, end in ((CI, "tickets"), (NEW, "clients")):
@@ -1271,7 +1309,7 @@ def test_the_keys_of_every_screen_are_in_its_help(app: WebhooksApp) -> None:
         await press(pilot, "h", "question_mark")
         shown = drawn(app)
         await press(pilot, "G")
-        for told in ("Failed", "Redeliver", "Filter", "Help", "Back"):
+        for told in ("Show only what failed", "Redeliver", "Filter", "Help", "Back"):
             assert told in shown + drawn(app)
 
     play(app, script)

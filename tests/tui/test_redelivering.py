@@ -63,7 +63,7 @@ def test_one_that_arrives_is_told_of(app: WebhooksApp) -> None:
         await press(pilot, *HISTORY, *TO_111, "R")
         assert says(app, "✓ ticket.created of 17 May 09:00 goes again.")
         ends(111, 200, "thanks")
-        await tells(app, "✓ ticket.created of 17 May 09:00 delivered: 200 in 143 ms thanks")
+        await tells(app, "✓ ticket.created of 17 May 09:00 delivered: 200 in 143 ms · thanks")
 
     play(app, script)
 
@@ -77,10 +77,10 @@ def test_what_comes_in_meanwhile_does_not_talk_over_it(
     async def script(pilot: Pilot[None]) -> None:
         await press(pilot, *HISTORY, *TO_111, "R")
         ends(111, 200, "thanks")
-        await tells(app, "delivered: 200 in 143 ms thanks")
+        await tells(app, "delivered: 200 in 143 ms · thanks")
         add_delivery(900, PAY, SELECTABLE[0], Status.DELIVERED, NOON, OK)
         await until(lambda: says(app, "T-900"))
-        assert says(app, "delivered: 200 in 143 ms thanks")
+        assert says(app, "delivered: 200 in 143 ms · thanks")
         now[0] += 60
         add_delivery(901, PAY, SELECTABLE[0], Status.DELIVERED, NOON, OK)
         await tells(app, "1 new, g to see")
@@ -95,7 +95,7 @@ def test_one_that_fails_is_told_of_with_why_also_where_its_page_has_been_left(
         await press(pilot, *HISTORY, *TO_111, "enter", "R", "q", "q")
         assert crumbs_of(app).startswith("Webhooks  ")
         ends(111, 503, "still down")
-        await tells(app, "✗ ticket.created of 17 May 09:00 failed: 503 in 143 ms still down")
+        await tells(app, "✗ ticket.created of 17 May 09:00 failed: 503 in 143 ms · still down")
 
     play(app, script)
 
@@ -106,7 +106,7 @@ def test_what_went_wrong_before_is_not_taken_for_the_outcome(app: WebhooksApp) -
     async def script(pilot: Pilot[None]) -> None:
         await press(pilot, *HISTORY, "down", "R")
         ends(112, 200, "at last")
-        await tells(app, "✓ ticket.created of 17 May 11:00 delivered: 200 in 143 ms at last")
+        await tells(app, "✓ ticket.created of 17 May 11:00 delivered: 200 in 143 ms · at last")
 
     play(app, script)
 

@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from core.domain.delivery import Status
 from core.domain.events import EventType
+from core.domain.language import N_
 from core.use_cases import queries
 from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import (
@@ -32,6 +33,7 @@ from tui.language import _, ngettext
 from tui.list_page import ListPage
 from tui.pausing import pause_or_resume
 from tui.ping import send_test
+from tui.reading import visible_text
 from tui.redelivering import redeliver
 from tui.screens.delivery import open_delivery
 from tui.states import made_as
@@ -79,10 +81,10 @@ class Question:
 class Deliveries(ListPage):
     BINDINGS = [
         Binding("enter", "detail", "detail", key_display="enter"),
-        Binding("f", "failed_only", "failed"),
+        Binding("f", "failed_only", "failed", tooltip=N_("Show only what failed, or all again")),
         Binding("slash", "filter", "filter", key_display="/"),
-        Binding("e", "event", "event"),
-        Binding("n", "older", "older"),
+        Binding("e", "event", "event", tooltip=N_("Show one event only: the next one, then all")),
+        Binding("n", "older", "older", tooltip=N_("Older")),
         Binding("p", "newer", "Newer", show=False),
         Binding("R", "redeliver", "redeliver"),
         Binding("t", "test", "test"),
@@ -276,7 +278,7 @@ class Deliveries(ListPage):
             lines.append(_("It is parked: the webhook is paused, and P resumes it."))
         elif row.next_attempt_at is not None:
             lines.append(self._next(webhook, row.next_attempt_at))
-        shown = untrusted_lines([*lines, row.response or _("(no response)")])
+        shown = untrusted_lines([*lines, visible_text(row.response) or _("(no response)")])
         if shown != preview.visual:
             preview.update(shown, layout=False)
 
@@ -343,9 +345,6 @@ class Deliveries(ListPage):
         self.query_one("#filter", Entry).value = ""
         self._filter_done()
         self._ask_anew()
-
-    def action_leave(self) -> None:
-        self._app.back()
 
     @on(Table.PastEnd)
     def _turn_page(self, event: Table.PastEnd) -> None:

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.domain.choices import AS_IT_COMES, Choices
+from core.domain.language import N_
 from core.domain.own_headers import variable_of
 from core.domain.signing import build_headers
 from core.use_cases import queries
@@ -33,10 +34,10 @@ class DeliveryPage(Page):
 
     BINDINGS = [
         Binding("R", "redeliver", "redeliver"),
-        Binding("c", "copy_curl", "copy as curl"),
-        Binding("y", "copy_body", "copy body"),
-        Binding("i", "copy_id", "id"),
-        Binding("b", "exact", "exact bytes"),
+        Binding("c", "copy_curl", "copy as curl", tooltip=N_("Copy as a curl command")),
+        Binding("y", "copy_body", "copy body", tooltip=N_("Copy the body")),
+        Binding("i", "copy_id", "id", tooltip=N_("Copy the delivery id")),
+        Binding("b", "exact", "exact bytes", tooltip=N_("Show the exact bytes, or what they say")),
         Binding("t", "test", "Send a test", show=False),
         Binding("j,down", "walk(1)", "next", key_display="j"),
         Binding("k,up", "walk(-1)", "previous", key_display="k"),

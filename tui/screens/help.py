@@ -31,7 +31,8 @@ class KeyList(VerticalScroll, inherit_bindings=False):
 
 class Help(Page):
     def __init__(self, page: Page, bindings: Iterable[ActiveBinding]) -> None:
-        """Its own keys first, those of what has the focus next, those of every screen last.
+        """Its own keys first, those of what has the focus next, those of every screen last. What a
+        footer has too little room to say is the tooltip of its binding.
 
         Those of typing are every text field's and go without saying.
         """
@@ -49,7 +50,7 @@ class Help(Page):
         for active in sorted(bindings, key=place):
             binding = active.binding
             if binding.description and not binding.system and not isinstance(active.node, Input):
-                told = _(binding.description)
+                told = _(binding.tooltip or binding.description)
                 what = told[0].upper() + told[1:]
                 keys.setdefault(what, []).append(key_name(binding.key))
         self._by_meaning = keys

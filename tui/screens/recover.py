@@ -13,7 +13,7 @@ from core.domain.language import N_
 from core.use_cases import queries, services
 from core.use_cases.deliveries import DeliveryRow, Redelivered
 from core.use_cases.queries import WebhookRow, WentTo
-from tui.failures import detail_of, name_of, outcome_of
+from tui.failures import name_of, outcome_of, said_by
 from tui.language import _, moment_width, ngettext, widest
 from tui.page import GOOD, Page
 from tui.ping import send_test
@@ -97,7 +97,7 @@ class Recover(Page):
             self.desk.moment(row.created_at),
             row.event,
             f"{row.attempts}/{self.desk.max_attempts}",
-            f"{outcome_of(row)} {row.response or detail_of(row)}",
+            f"{outcome_of(row)} {said_by(row)}",
         )
         return Row(str(row.uuid), tuple(cell(text) for text in cells))
 

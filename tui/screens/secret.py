@@ -115,6 +115,7 @@ class ShownSecret(Page):
         if hmac.compare_digest(given, ending.encode()):
             self._confirm()
         else:
+            self.something_changed()
             self.flash(_("! That is not how it ends: copy it again."), BAD)
 
     def _confirm(self) -> None:

@@ -64,12 +64,12 @@ class Webhooks(ListPage):
         Binding("e", "edit", "edit"),
         Binding("t", "test", "test"),
         Binding("h", "history", "history", show=False),
-        Binding("P", "pause", "pause"),
-        Binding("a", "activity", "activity"),
+        Binding("P", "pause", "pause", tooltip=N_("Pause the webhook, or resume it")),
+        Binding("a", "activity", "activity", tooltip=N_("What all webhooks were sent")),
         Binding("s", "secret", "New secret", show=False),
         Binding("d", "delete", "Delete", show=False),
         Binding("slash", "filter", "Filter", show=False, key_display="/"),
-        Binding("F", "find", "find"),
+        Binding("F", "find", "find", tooltip=N_("Find a ticket")),
         Binding("q", "leave", "quit"),
         Binding("r", "recover", "Recover what was abandoned", show=False),
         Binding("V", "check", "Check that the server verifies", show=False),
@@ -282,9 +282,6 @@ class Webhooks(ListPage):
 
     def action_businesses(self) -> None:
         self._app.switch_business()
-
-    def action_leave(self) -> None:
-        self._app.exit()
 
     def _change_chosen(self, then: Callable[[WebhookRow], object]) -> None:
         if self.may_change():
