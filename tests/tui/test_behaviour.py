@@ -857,6 +857,15 @@ class TestTheList:
 
         play(app, script)
 
+    def test_a_very_wide_window_has_room_for_the_names_too(self, app: WebhooksApp) -> None:
+        name = "The bookkeeper of the shop in Ghent"
+        Webhook.update(name=name).where(Webhook.id == CI).execute()
+
+        async def script(pilot: Pilot[None]) -> None:
+            assert any(name in line[:80] for line in drawn(app).splitlines())
+
+        play(app, script, (200, 50))
+
     @of_the_screen
     @pytest.mark.parametrize("columns", [60, 80, 120])
     def test_the_card_says_what_to_do_what_it_said_and_what_is_next(
