@@ -104,6 +104,9 @@ def choose_business(actor: Actor, business_id: int | None) -> int:
     if business_id is not None:
         return business_id
     rows = membership.businesses(actor)
+    if not rows and actor.login is not None:
+        known = "see `aurapos-webhooks member list`"
+        raise NotFound(f"There is no business here that {actor.login} owns: {known}.")
     if not rows:
         raise NotFound("There is no business here: make one with `aurapos-webhooks business add`.")
     if len(rows) > 1:

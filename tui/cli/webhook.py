@@ -114,11 +114,11 @@ def _option(name: str) -> str:
 def _choice(name: str, given: str | tuple[str, ...]) -> object:
     if given in {_NONE, (_NONE,)}:
         return getattr(AS_IT_COMES, name)
-    read, _ = _CHOICES[name]
+    read, meaning = _CHOICES[name]
     try:
         return read(given)
     except ValueError:
-        raise BadInput(f'{_option(name)} cannot be "{given}": see --help.') from None
+        raise BadInput(f'{_option(name)} cannot be "{given}". {meaning}') from None
 
 
 @click.group(short_help="List, show, create, edit, pause, delete and test webhooks.")
