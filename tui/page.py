@@ -101,6 +101,7 @@ class Page(Screen[None]):
         self._is_warned = False
         self._is_saving = False
         self._read_again: Callable[[], None] = lambda: None
+        self._had_keys: Widget | None = None  # before there was too little room to show it
         self._is_there = False  # drawn, with its focus where it belongs
         self._held = ExitStack()
         self.is_opening = False  # a key has asked for the next page, which is being read
@@ -141,10 +142,19 @@ class Page(Screen[None]):
 
     def _fit(self, size: Size) -> None:
         (columns, rows), (least_columns, least_rows) = size, self.least
-        self.set_class(columns < least_columns or rows < least_rows, "too-small")
+        self._hide(columns < least_columns or rows < least_rows)
         self.set_class(columns < _NARROW, "narrow")
         self.set_class(columns >= WIDE, "wide")
         self.set_class(rows < LOW, "low")
+
+    def _hide(self, is_too_small: bool) -> None:  # noqa: FBT001 - a state
+        """Show nothing or, again, everything: what is hidden loses the keys, and has them back."""
+        if is_too_small and self.focused is not None:
+            self._had_keys = self.focused
+        self.set_class(is_too_small, "too-small")
+        if not is_too_small and self._had_keys is not None:
+            self.call_after_refresh(self.set_focus, self._had_keys)
+            self._had_keys = None
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)

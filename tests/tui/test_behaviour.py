@@ -1208,6 +1208,36 @@ class TestWhoMay:
         play(app, script)
 
 
+class TestTheWindow:
+    @pytest.mark.parametrize(("page", "before"), [("n", "http"), ("h", "")])
+    def test_made_small_and_big_again_the_keys_go_where_they_went(
+        self, app: WebhooksApp, page: str, before: str
+    ) -> None:
+        """The letters of a URL would else be keys, and a list would not be moved in."""
+
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, page, typed(before))
+            focused = app.focused
+            assert focused is not None
+            for size in ((30, 8), (80, 24)):
+                await pilot.resize_terminal(*size)
+                await quiet(pilot)
+            assert app.focused is focused
+
+        play(app, script)
+
+    def test_what_was_opened_in_a_small_one_has_the_keys_once_it_is_seen(
+        self, app: WebhooksApp
+    ) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "h")
+            await pilot.resize_terminal(80, 24)
+            await quiet(pilot)
+            assert isinstance(app.focused, Table)
+
+        play(app, script, (30, 8))
+
+
 class TestLivingAndDying:
     def test_a_database_that_comes_back_is_told(self, app: WebhooksApp) -> None:
         async def script(pilot: Pilot[None]) -> None:
