@@ -69,10 +69,8 @@ class Desk:
         if not lost:
             return ""
         told = ngettext(
-            "! The secrets of {count} webhooks are locked, and deliveries wait: tell whoever "
-            "runs AuraPOS Webhooks.",
-            "! The secrets of {count} webhooks are locked, and deliveries wait: tell whoever "
-            "runs AuraPOS Webhooks.",
+            "! The secrets of {count} webhooks are locked: tell whoever runs AuraPOS Webhooks.",
+            "! The secrets of {count} webhooks are locked: tell whoever runs AuraPOS Webhooks.",
             len(lost),
         )
         return told.format(count=len(lost))

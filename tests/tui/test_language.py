@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from babel.dates import format_datetime
 from babel.numbers import format_decimal
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
+import tui.desk
 from core.domain.catalogue import CATALOGUE, fields
 from core.domain.language import Language
+from core.errors import BadKeyFile
+from core.storage.vault import Vault
 from core.use_cases.settings import Settings, settings_of
 from tests.support.catalogues import TRANSLATED
 from tests.support.fitting import cut_off
@@ -97,6 +101,23 @@ def test_numbers_and_dates_are_written_as_cldr_has_them(language: Language) -> N
     for at in range(1, 13):
         when = datetime(2026, at, 1, tzinfo=UTC)
         assert month(when) == format_datetime(when, "MMM", locale=language)
+
+
+def _vault_without_its_key() -> Vault:
+    raise BadKeyFile("The key file is missing.")
+
+
+@pytest.mark.usefixtures("_spoken")
+@in_each_language
+def test_that_secrets_are_locked_fits_into_the_row_it_has(
+    desk: Desk, language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its end it says whom to tell."""
+    locked = replace(desk, open_vault=_vault_without_its_key).key_trouble(1)
+    monkeypatch.setattr(tui.desk, "lost_secrets", lambda *_: list(range(12)))
+    for told in (locked, desk.key_trouble(1)):
+        assert told.endswith(("AuraPOS Webhooks.", "AuraPOS Webhooks beheert."))
+        assert cell_len(told) <= 78
 
 
 @pytest.mark.usefixtures("_spoken")
