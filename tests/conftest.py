@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help="Only what starts no server, and nothing of docs/, end_to_end/ and faults/.",
+        help="Only what starts no server and no command, and nothing slow.",
     )
     parser.addoption(
         "--deliveries",
@@ -43,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - each test has a folder of its own there
 _ENOUGH = 4 * 2**30  # bytes: some times what the tests need
 _OF_PROCESSES = {"docs", "end_to_end", "faults"}  # the folders of what runs as several
+_STARTS_SOME = {"a_server", "install"}  # fixtures: of a server, and of the program's commands
 _OBJECTS = 100_000  # made between two collections: at Python's 700 they take an eighth of the time
 
 
@@ -142,8 +143,8 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 def _is_quick(item: pytest.Item) -> bool:
     """By its fixtures, so that nobody has to mark it."""
     on_postgresql = _parameters(item).get("engine") == "postgres" or _is_on_servers(item)
-    asked_for = getattr(item, "fixturenames", ())
-    return not (on_postgresql or _is_slow(item) or "a_server" in asked_for)
+    starts_some = not _STARTS_SOME.isdisjoint(getattr(item, "fixturenames", ()))
+    return not (on_postgresql or _is_slow(item) or starts_some)
 
 
 def _is_slow(item: pytest.Item) -> bool:

@@ -31,6 +31,7 @@ URL = "https://hooks.example.org/aurapos"
 pytestmark = pytest.mark.files_only("is about the screen")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["usual", "wide"])
 def test_from_nothing_to_the_first_sale(empty: Desk, size: tuple[int, int]) -> None:
     app = WebhooksApp(empty)

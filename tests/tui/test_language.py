@@ -156,6 +156,7 @@ def _spoken(language: Language) -> Any:
     begin(Speech())
 
 
+@pytest.mark.slow  # all of them together
 @pytest.mark.parametrize(
     ("pressed", "size"),
     [each for each in SCREENS if SMALL not in each.values],  # so small a window cuts English too
