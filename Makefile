@@ -11,7 +11,7 @@ MODULES := $(if $(shell command -v npm 2>/dev/null),$(NODE)/.ready)
 # and each process imports and collects everything for itself.
 PROCESSES ?= $(USUAL)
 USUAL := 8
-quick: USUAL := 4
+quick: USUAL := 6
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick busy screens gallery backlog soak debian13 check fmt bench catalogues pictures recording lock clean
@@ -59,7 +59,7 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PROCESSES) --dist
 test: $(READY) $(MODULES) ## Every test, those of the installed program on files and on servers (ARGS="-k outbox": some)
 	@$(PYTEST)
 
-quick: $(READY) $(MODULES) ## The tests that start no server and no command, in less than three minutes: the loop while you work
+quick: $(READY) $(MODULES) ## The tests that start no server and no command, in less than two minutes: the loop while you work
 	@$(PYTEST) --quick
 
 busy: $(READY) ## The same as test on a busy machine: four loops that do nothing else run beside it and end with it

@@ -30,7 +30,17 @@ class ListPage(Page):
         """Call it once the cursor has stood still, counted from now."""
         if self._rest is not None:
             self._rest.stop()
-        self._rest = self.set_timer(_AT_REST, then)
+
+        def at_rest() -> None:
+            self._rest = None
+            then()
+
+        self._rest = self.set_timer(_AT_REST, at_rest)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing waits for the cursor to stand still."""
+        return self._rest is None
 
     def filter_row(self, placeholder: str) -> Iterable[Widget]:
         """Where the filter is typed, and how many it finds; hidden until it is asked for."""

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,17 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
         _started.append(f"{event} {args!r}")
 
 
-sys.addaudithook(_audit)
+@cache
+def _be_told() -> None:
+    """Not before it is needed: a hook stays until the process ends, and costs all that it does."""
+    sys.addaudithook(_audit)
 
 
 @pytest.fixture
 def started() -> Iterator[list[str]]:
     """What this process runs, or opens to write it, from now on."""
-    global _started  # noqa: PLW0603 - an audit hook stays until the process ends
+    global _started  # noqa: PLW0603 - the hook stays
+    _be_told()
     _started = []
     yield _started
     _started = None

@@ -24,6 +24,7 @@ from tests.support.scene import DAY, DEVELOPMENT, MARIE, MINUTE, NOON, SECOND, s
 from tests.support.waiting import until
 from tui.app import WebhooksApp
 from tui.desk import Desk
+from tui.list_page import ListPage
 from tui.page import Page
 from tui.screens.webhooks import Webhooks
 
@@ -226,6 +227,14 @@ async def quiet(pilot: Pilot[None]) -> None:
             await pilot.app.workers.wait_for_complete()
             await _all_is_handled()
         pilot.app.screen._on_timer_update()  # draws
+
+
+async def at_rest(pilot: Pilot[None]) -> None:
+    """Until what the cursor is on has been read too, once that has stood still for long enough."""
+    page = pilot.app.screen
+    if isinstance(page, ListPage):
+        await until(lambda: page.is_at_rest)
+    await quiet(pilot)
 
 
 async def _all_is_handled() -> None:

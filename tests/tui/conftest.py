@@ -19,7 +19,7 @@ from tests.support.contrast import unreadable
 from tests.support.databases import SqliteFiles
 from tests.support.installation import Storage
 from tests.support.scene import NOON, OPERATOR, close_database
-from tests.support.showcase import fill, make_desk
+from tests.support.showcase import at_rest, fill, make_desk
 from tui.app import WebhooksApp
 from tui.desk import Desk
 
@@ -72,6 +72,7 @@ def snap_compare(
 
         async def run_and_read(pilot: Pilot[None]) -> None:
             await run_before(pilot)
+            await at_rest(pilot)
             for read in readers:
                 found.extend(await read(pilot))
 

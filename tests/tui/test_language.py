@@ -20,9 +20,8 @@ from core.use_cases.settings import Settings, settings_of
 from tests.support.catalogues import TRANSLATED
 from tests.support.fitting import cut_off
 from tests.support.scene import OPERATOR
-from tests.support.showcase import drawn, play, press, quiet, says
+from tests.support.showcase import at_rest, drawn, play, press, quiet, says
 from tests.tui.test_snapshots import SCREENS, SMALL
-from tui import list_page
 from tui.app import WebhooksApp
 from tui.desk import Desk
 from tui.kept import said_again
@@ -162,10 +161,9 @@ def _spoken(language: Language) -> Any:
     [each for each in SCREENS if SMALL not in each.values],  # so small a window cuts English too
 )
 def test_nothing_is_cut_that_is_not_cut_in_english(
-    desk: Desk, pressed: tuple[Any, ...], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    desk: Desk, pressed: tuple[Any, ...], size: tuple[int, int]
 ) -> None:
     """A name or an answer may be; our own words have the room that they need."""
-    monkeypatch.setattr(list_page, "_AT_REST", 0.001)  # what is beside a list is there at once
     cut = set[tuple[str, str]]().union(
         *(_cut_off(desk, language, pressed, size) for language in TRANSLATED)
     )
@@ -179,6 +177,7 @@ def _cut_off(
 
     async def look(pilot: Pilot[None]) -> None:
         await press(pilot, *pressed)
+        await at_rest(pilot)
         found.update(cut_off(app))
 
     play(app, look, size, at_the_top=False)

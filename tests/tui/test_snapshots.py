@@ -25,6 +25,7 @@ from tests.support.showcase import (
     OnePage,
     abandoned_in_outage,
     add_delivery,
+    at_rest,
     forget_the_past,
     keys,
     make_desk,
@@ -163,17 +164,13 @@ def test_first_steps(empty: Desk, vault: Vault, snap_compare: Snap, size: tuple[
     ],
 )
 def test_database_that_fails(
-    app: WebhooksApp,
-    snap_compare: Snap,
-    monkeypatch: pytest.MonkeyPatch,
-    pressed: tuple[Any, ...],
-    table: str,
+    app: WebhooksApp, snap_compare: Snap, pressed: tuple[Any, ...], table: str
 ) -> None:
     """The screen says so in a sentence, and goes on."""
-    monkeypatch.setattr("tui.list_page._AT_REST", 0.001)  # the card is read before that
 
     async def break_it(pilot: Any) -> None:
         await keys(*pressed[:-1])(pilot)
+        await at_rest(pilot)  # the card is read before that
         proxy.execute_sql(f"ALTER TABLE {table} RENAME TO gone")
         await keys(*pressed[-1:])(pilot)
 
