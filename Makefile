@@ -59,7 +59,7 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PROCESSES) --dist
 test: $(READY) $(MODULES) ## Every test, those of the installed program on files and on servers (ARGS="-k outbox": some)
 	@$(PYTEST)
 
-quick: $(READY) $(MODULES) ## The tests that start no server and no command, in less than two minutes: the loop while you work
+quick: $(READY) $(MODULES) ## The tests that start no server and no command, except the slow ones, in less than two minutes: the loop while you work
 	@$(PYTEST) --quick
 
 busy: $(READY) ## The same as test on a busy machine: four loops that do nothing else run beside it and end with it

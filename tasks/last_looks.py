@@ -20,9 +20,9 @@ from tasks.holds import Holds
 log = logging.getLogger(__name__)
 
 _PAUSE_AFTER_ERROR = 1.0  # seconds
-_SLOW = 0.005  # seconds that each look of the event loop may take
-_SLOW_SHARE = 0.01  # of its time that slower ones may take: on a busy machine there are some
-_DISTRUSTED_FOR = 10.0  # seconds for which a thread looks, after a look that failed or was slower
+_SLOW = 0.005  # seconds: a look of the event loop that takes longer is slow
+_SLOW_SHARE = 0.01  # of the loop's time that slow looks may take: on a busy machine there are some
+_DISTRUSTED_FOR = 10.0  # seconds for which a thread looks: after one that failed; else at the most
 
 T = TypeVar("T")
 Ask = Callable[[list[Claim]], Awaitable[list[bool]]]

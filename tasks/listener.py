@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from math import inf
 from select import select
 from time import monotonic
 
@@ -23,6 +24,7 @@ class Listener:
         self._url, self._on_ring = url, on_ring
         self._thread: threading.Thread | None = None
         self._stop: socket.socket | None = None
+        self._heard_from = inf  # when the connection of now began to listen
 
     def start(self) -> None:
         self._stop, ended = socket.socketpair()
@@ -40,19 +42,23 @@ class Listener:
 
     def _run(self, ended: socket.socket) -> None:
         pause, (first, longest) = 0.0, _PAUSES
-        began = monotonic()
         with ended:
             while not self._was_told_to_stop(ended):
-                has_lasted = monotonic() - began > longest
+                has_lasted = monotonic() - self._heard_from > longest
                 pause = first if has_lasted else min(longest, max(first, 2 * pause))
                 if select([ended], [], [], pause)[0]:
                     return
-                began = monotonic()
 
     def _was_told_to_stop(self, ended: socket.socket) -> bool:
         """Listen; returns False where the database went away."""
+        self._heard_from = inf
+
+        def on_ring() -> None:
+            self._heard_from = min(self._heard_from, monotonic())  # it begins with a ring
+            self._on_ring()
+
         try:
-            listen(self._url, self._on_ring, ended)
+            listen(self._url, on_ring, ended)
         except Exception as error:  # noqa: BLE001 - each engine's driver raises its own
             log.warning("no ring of another program is heard: %s", first_line(error))
             return False

@@ -63,8 +63,8 @@ def register(
 def bell(
     open_queue: Callable[[], "Huey"], otherwise: Callable[[], None] = lambda: None
 ) -> Callable[[], None]:
-    """What rings a consumer, `otherwise` where the queue does not answer. That is opened when it
-    first rings, and it never fails.
+    """What rings a consumer, and never fails: where the queue does not answer `otherwise` rings.
+    The queue is opened at the first ring.
 
     A wake that is lost costs at most a minute: the next tick finds the row.
     """
@@ -82,7 +82,7 @@ def bell(
 def unfailing(
     ring: Callable[[], None], otherwise: Callable[[], None] = lambda: None
 ) -> Callable[[], None]:
-    """The same ring, which where it fails logs that, and rings `otherwise`."""
+    """The same ring. Where it fails, that is logged, and `otherwise` rings."""
 
     def wake() -> None:
         try:

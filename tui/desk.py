@@ -69,7 +69,7 @@ class Desk:
         if not lost:
             return ""
         told = ngettext(
-            "! The secrets of {count} webhooks are locked: tell whoever runs AuraPOS Webhooks.",
+            "! The secret of {count} webhook is locked: tell whoever runs AuraPOS Webhooks.",
             "! The secrets of {count} webhooks are locked: tell whoever runs AuraPOS Webhooks.",
             len(lost),
         )

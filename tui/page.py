@@ -142,19 +142,24 @@ class Page(Screen[None]):
 
     def _fit(self, size: Size) -> None:
         (columns, rows), (least_columns, least_rows) = size, self.least
-        self._hide(columns < least_columns or rows < least_rows)
+        self._make_room(columns < least_columns or rows < least_rows)
         self.set_class(columns < _NARROW, "narrow")
         self.set_class(columns >= WIDE, "wide")
         self.set_class(rows < LOW, "low")
 
-    def _hide(self, is_too_small: bool) -> None:  # noqa: FBT001 - a state
+    def _make_room(self, is_too_small: bool) -> None:  # noqa: FBT001 - a state
         """Show nothing or, again, everything: what is hidden loses the keys, and has them back."""
         if is_too_small and self.focused is not None:
             self._had_keys = self.focused
         self.set_class(is_too_small, "too-small")
         if not is_too_small and self._had_keys is not None:
-            self.call_after_refresh(self.set_focus, self._had_keys)
+            self.call_after_refresh(self._give_back_keys, self._had_keys)
             self._had_keys = None
+
+    def _give_back_keys(self, had_them: Widget) -> None:
+        """Unless something else has them by now, or it has gone."""
+        if self.focused is None and had_them.is_attached:
+            self.set_focus(had_them)
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)

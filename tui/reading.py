@@ -173,5 +173,9 @@ def visible_text(answer: str) -> str:
     if not _PAGE.match(text):
         return answer
     page = _VisibleText()
-    page.feed(text)
+    try:
+        page.feed(text)
+        page.close()
+    except AssertionError:  # what Python's reader makes of markup that it does not know
+        return answer
     return " ".join(" ".join(page.seen).split()) or answer

@@ -46,9 +46,9 @@ def shortened(text: str, width: int) -> str:
 
 
 def _last_cells(text: str, width: int) -> str:
-    """As much of its end as fits into `width` cells."""
+    """As much of its end as fits into `width` cells, and does not begin with half a character."""
     end = text[-width:]
-    while cell_len(end) > width:
+    while end and (cell_len(end) > width or not cell_len(end[0])):
         end = end[1:]
     return end
 

@@ -21,6 +21,7 @@ from core.pipeline.leases import LEASE
 from core.pipeline.mail import pull_back_mail
 from core.storage import ready
 from core.storage.database import connection, one_of, transaction
+from core.storage.holds import free_starts
 from core.storage.models import Business, Delivery, Webhook, entitled
 from core.storage.rows import find_business
 
@@ -67,15 +68,15 @@ class _TooLate(NamedTuple):
 
 
 def _pull_back(webhook_ids: list[int], schedule: Schedule, now: datetime) -> int:
-    """Where a delivery waits for longer than the schedule's longest wait, or before its first
-    attempt for longer than anything of ours takes, a clock was ahead. Have it wait as if it had
+    """A delivery that waits for longer than a retry does, or a new one for longer than a lease and
+    the minute until something is mended, waits by a clock that was ahead. Have it wait as if it had
     come to where it is just now.
     """
     longest = {Status.PENDING: UNTIL_MENDED, Status.FAILED: max(schedule.retry_after)}
-    with transaction():
-        mended = 0
-        for status, wait in longest.items():
-            is_too_late = (Delivery.status == status) & (Delivery.due_at > now + wait + LEASE)
+    mended = 0
+    for status, wait in longest.items():
+        is_too_late = (Delivery.status == status) & (Delivery.due_at > now + wait + LEASE)
+        with transaction():  # of its own: webhooks are locked before any delivery is written
             mended += _pull_back_some(webhook_ids, is_too_late, schedule, now)
     return mended
 
@@ -114,17 +115,16 @@ def _end_long_holds(webhook_ids: list[int], now: datetime) -> int:
 
 
 def _free_starts(webhook_ids: list[int], now: datetime) -> int:
-    """Where starts are taken further ahead than the pace has them taken, a clock was ahead too."""
+    """Where starts are taken further ahead than the pace has them taken, a clock was ahead too.
+    That these webhooks are looked at in time is seen to further on in the same step.
+    """
     is_far = Webhook.paced_to > now + LEASE
     with transaction():
         paced = one_of(Webhook.id, webhook_ids) & ~Webhook.pace.is_null() & is_far
         taken = Webhook.select(Webhook.id, Webhook.pace, Webhook.paced_to).where(paced).tuples()
         ids = [each for each, pace, until in taken if until > now + taken_ahead(pace, LEASE)]
         ready.pin(ids)
-        freed = Webhook.update(paced_to=None, not_before=Webhook.held_until).where(
-            one_of(Webhook.id, ids) & is_far
-        )
-        return int(freed.execute())
+        return free_starts(one_of(Webhook.id, ids) & is_far)
 
 
 def _wait_of(each: _TooLate, schedule: Schedule) -> timedelta:

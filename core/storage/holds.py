@@ -4,7 +4,7 @@ say.
 
 from datetime import datetime
 
-from peewee import SQL
+from peewee import SQL, Expression
 
 from core.domain.pace import AHEAD
 from core.storage.models import MICROSECOND, TimeField, Webhook
@@ -44,6 +44,14 @@ def bring_forward(webhook_id: int, reserved: datetime, next_start: datetime, now
     Webhook.update(paced_to=next_start, not_before=SQL(look_at), ready_at=ready_at).where(
         (Webhook.id == webhook_id) & (Webhook.paced_to == reserved)
     ).execute()
+
+
+def free_starts(which: Expression) -> int:
+    """Free the starts that are taken of these webhooks, of which only holds go on; returns how many
+    these were. Others must be shut out.
+    """
+    freed = Webhook.update(paced_to=None, not_before=Webhook.held_until).where(which)
+    return int(freed.execute())
 
 
 def _next_look(now: datetime) -> str:

@@ -31,6 +31,7 @@ from core.intake import Wake, last_event, queue_for, selectable_type
 from core.pipeline.redelivery import start_again
 from core.storage.choosing import choices_of, columns_of, seal_headers
 from core.storage.database import after_commit, connection, one_of, transaction
+from core.storage.holds import free_starts
 from core.storage.literals import has_status
 from core.storage.models import Delivery, Event, SelectedEvent, Webhook, counts_for_health
 from core.storage.ready import reckon, shut_out
@@ -162,20 +163,12 @@ def edit_webhook(
         if not update.execute():
             raise Changed(N_("Somebody else has changed this webhook meanwhile."))
         if before.pace != after.pace:
-            _pace_anew(webhook_id)
+            free_starts(Webhook.id == webhook_id)  # that were taken at another pace
+            reckon([webhook_id])
         if selected is not None:
             SelectedEvent.delete().where(SelectedEvent.webhook == webhook_id).execute()
             _select(webhook_id, selected)
         _note(actor, webhook, "edited", now, subject=target, detail=changes(before, after, chosen))
-
-
-def _pace_anew(webhook_id: int) -> None:
-    """Free the starts that were taken at another pace; only a hold goes on. Others must be shut
-    out.
-    """
-    anew = {"paced_to": None, "not_before": Webhook.held_until}
-    Webhook.update(anew).where(Webhook.id == webhook_id).execute()
-    reckon([webhook_id])
 
 
 def _sealed(chosen: Chosen, webhook: Webhook, open_vault: Callable[[], Vault]) -> str | None:

@@ -10,7 +10,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,22 +89,19 @@ def run_case(case: Case, database: str, folder: Path, url: str) -> float:
     with shipped_worker(folder, database, delivery=f"per_host = {AT_ONCE}\n{places}"):
         if case.meanwhile:
             push(business, case.posts, folder)
-        await_posts(url, case.posts)
+        wait_for_posts(url, case.posts)
     posts = posts_at(url)
     hold_to_invariants(Evidence(posts, SCHEDULE, secrets=known_secrets(folder / "key")))
     times = [post.at for post in posts if post.at is not None]
     return (len(times) - 1) / (max(times) - min(times)).total_seconds()
 
 
-def await_posts(url: str, number: int) -> None:
-    """Wait until so many have come; seldom looks, since whoever looks takes processor time too."""
+def wait_for_posts(url: str, number: int) -> None:
+    """Until so many have come; looks seldom, since that takes processor time too."""
     with httpx.Client() as client:
-
-        def have_come() -> bool:
-            time.sleep(_BETWEEN_LOOKS)
-            return int(client.get(url).text) >= number
-
-        wait_until(have_come, _PATIENCE)
+        wait_until(
+            lambda: int(client.get(url).text) >= number, _PATIENCE, between_looks=_BETWEEN_LOOKS
+        )
 
 
 def push(business: int, events: int, folder: Path) -> None:

@@ -49,7 +49,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (("webhook", "create", "https://example.com/"), "at least one event"),
         (("webhook", "create", "https://example.com/", "--event", "x"), 'no event "x"'),
         (("webhook", "edit", "7", "--format", "xml"), "`json` for programs"),
-        (("webhook", "list", "--as", "nobody"), "no business here that nobody owns"),
+        (("webhook", "list", "--as", "nobody"), 'No business here has an owner "nobody"'),
         (("delivery", "show", "7"), "no delivery 7"),
         (("delivery", "redeliver", "7f3a1c52-0000-0000-0000-000000000000"), "no delivery"),
         (("delivery", "list", "--webhook", "7"), "no webhook 7"),

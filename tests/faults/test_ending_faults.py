@@ -39,7 +39,7 @@ def test_a_worker_whose_log_nobody_reads_delivers_and_ends(
         wait_until(lambda: len(receiver.requests) == 50)
         wait_until(lambda: installed.json("status")["in_flight"] == 0)
         worker.terminate()
-        assert worker.wait(PATIENCE) == 0
+        assert worker.wait(PATIENCE) == 0, "its time ran out"
     os.close(write)
     os.close(read)
 

@@ -14,7 +14,12 @@ AT_ONCE = 20.0
 """Seconds in which comes what was woken, on a busy machine: a tick would take up to a minute."""
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+def wait_until(
+    condition: Callable[[], Any],
+    seconds: float = PATIENCE,
+    *,
+    between_looks: float = _BETWEEN_LOOKS,
+) -> Any:
     """What the condition says once it says something true; fails when it does not in time.
 
     Looks no more than a third of the time, so that what is waited for is not held up by it.
@@ -26,7 +31,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
             return outcome
         ended = time.monotonic()
         assert ended < deadline, "it did not happen in time"
-        time.sleep(min(max(_BETWEEN_LOOKS, 2 * (ended - began)), _LONGEST_PAUSE))
+        time.sleep(min(max(between_looks, 2 * (ended - began)), _LONGEST_PAUSE))
 
 
 async def until(

@@ -1226,6 +1226,19 @@ class TestTheWindow:
 
         play(app, script)
 
+    def test_a_filter_that_was_ended_meanwhile_does_not_have_them_again(
+        self, app: WebhooksApp
+    ) -> None:
+        async def script(pilot: Pilot[None]) -> None:
+            await press(pilot, "slash")
+            await pilot.resize_terminal(30, 8)
+            await press(pilot, "escape")
+            await pilot.resize_terminal(80, 24)
+            await quiet(pilot)
+            assert isinstance(app.focused, Table)
+
+        play(app, script)
+
     def test_what_was_opened_in_a_small_one_has_the_keys_once_it_is_seen(
         self, app: WebhooksApp
     ) -> None:

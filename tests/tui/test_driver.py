@@ -1,17 +1,25 @@
 """What a terminal sends is read no faster than it is handled."""
 
 import asyncio
+import fcntl
 import os
 import pty
 import signal
+import struct
+import termios
 import tty
 from collections.abc import Iterator
+from time import sleep
 
 import pytest
 from textual.app import App
+from textual.pilot import Pilot
 
-from tests.support.waiting import PATIENCE
-from tui.driver import MOST_BEHIND, READ_AT_ONCE, Terminal
+from tests.support.showcase import play, quiet, send_key
+from tests.support.waiting import PATIENCE, until
+from tui import driver
+from tui.app import WebhooksApp
+from tui.page import Page
 
 KEYS = 4000  # a terminal keeps a few more for whoever reads slowly
 
@@ -30,35 +38,73 @@ def ends() -> Iterator[tuple[int, int]]:
         signal.signal(each, handler)
 
 
-class Counting(App[None]):
-    """Counts the keys that it handles, and those that wait for that at the most."""
+class Slow(App[None]):
+    """Handles its first key when it may, and counts them all."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.handled = self.most_behind = 0
-        self.is_done = asyncio.Event()
+        self.handled = 0
+        self.may_go_on, self.is_done = asyncio.Event(), asyncio.Event()
 
-    def on_key(self) -> None:
-        behind = self.message_queue_size + self.screen.message_queue_size
-        self.most_behind = max(self.most_behind, behind)
+    async def on_key(self) -> None:
+        await self.may_go_on.wait()
         self.handled += 1
         if self.handled == KEYS:
             self.is_done.set()
 
 
-def test_keys_wait_in_the_terminal_until_others_are_handled(ends: tuple[int, int]) -> None:
+def test_keys_wait_in_the_terminal_until_others_are_handled(
+    ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours, programs = ends
+    behind: list[int] = []  # how many keys were, each time that the driver waited
 
-    async def most_behind() -> int:
-        app = Counting()
+    async def flood() -> None:
+        app = Slow()
+
+        def pause(seconds: float) -> None:
+            behind.append(app.message_queue_size)
+            sleep(seconds)
+
+        monkeypatch.setattr(driver, "sleep", pause)
         async with app.run_test(), asyncio.timeout(PATIENCE):
-            driver = Terminal(app)
-            driver.fileno = programs
+            terminal = driver.Terminal(app)
+            terminal.fileno = programs
             os.write(ours, b"j" * KEYS)
-            reading = asyncio.create_task(asyncio.to_thread(driver.run_input_thread))
-            await app.is_done.wait()
-            driver.exit_event.set()
-            await reading
-        return app.most_behind
+            reading = asyncio.create_task(asyncio.to_thread(terminal.run_input_thread))
+            try:
+                await until(lambda: stands_still(behind) or not unread(programs))
+                assert unread(programs) >= KEYS - driver.MOST_BEHIND - driver.READ_AT_ONCE
+                app.may_go_on.set()
+                await app.is_done.wait()
+            finally:
+                app.may_go_on.set()
+                terminal.exit_event.set()
+                await reading
 
-    assert asyncio.run(most_behind()) <= 2 * MOST_BEHIND + READ_AT_ONCE  # two queues
+    asyncio.run(flood())
+
+
+def stands_still(counts: list[int]) -> bool:
+    return len(counts) >= 3 and len(set(counts[-3:])) == 1
+
+
+def unread(terminal: int) -> int:
+    """How many bytes of it the program has not taken yet."""
+    [count] = struct.unpack("i", fcntl.ioctl(terminal, termios.FIONREAD, bytes(4)))
+    return int(count)
+
+
+@pytest.mark.files_only("is about keys")
+def test_those_typed_ahead_of_a_page_count_as_waiting(app: WebhooksApp) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await quiet(pilot)
+        page = app.screen
+        assert isinstance(page, Page)
+        page.is_opening = True  # another one is being read
+        for _ in range(3):
+            send_key(app, "j")
+        await quiet(pilot)
+        assert app.message_queue_size == 3
+
+    play(app, script)

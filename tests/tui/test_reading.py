@@ -102,6 +102,8 @@ def test_nothing_in_it_is_obeyed_by_a_terminal(body: bytes) -> None:
         ("<html><head><title>x</title></head><body><h1>Bad␊gateway</h1>nginx", "Bad gateway nginx"),
         ("␊<!DOCTYPE html><p>Not &eacute;t&eacute;</p><script>alert(1)</script>", "Not été"),
         ("<html><script>only()", "<html><script>only()"),
+        ("<html><body>one <b>two</b> R&D", "one two R&D"),
+        ("<html><body>x<![foo[y]]>", "<html><body>x<![foo[y]]>"),
     ],
 )
 def test_of_a_page_only_what_is_to_be_read_is_shown(answer: str, seen: str) -> None:

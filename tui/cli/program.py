@@ -106,7 +106,7 @@ def choose_business(actor: Actor, business_id: int | None) -> int:
     rows = membership.businesses(actor)
     if not rows and actor.login is not None:
         known = "see `aurapos-webhooks member list`"
-        raise NotFound(f"There is no business here that {actor.login} owns: {known}.")
+        raise NotFound(f'No business here has an owner "{actor.login}": {known}.')
     if not rows:
         raise NotFound("There is no business here: make one with `aurapos-webhooks business add`.")
     if len(rows) > 1:
