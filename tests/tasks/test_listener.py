@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterator
+from itertools import count
+from typing import Any
 
 import psycopg
 import pytest
@@ -101,6 +103,28 @@ def test_it_listens_again_once_the_database_is_back(
         )
     wait_until(lambda: heard.count > before)
     rings_again(heard)
+
+
+def test_where_it_cannot_connect_it_waits_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long each try takes: a server that says nothing is waited for."""
+    pauses: list[float] = []
+
+    def away(*_: object) -> None:
+        raise psycopg.OperationalError("no answer")
+
+    def pause(*what: Any) -> tuple[list[Any], list[Any], list[Any]]:
+        reading, writing, failing, seconds = what
+        pauses.append(seconds)
+        return (reading if len(pauses) == 9 else [], writing, failing)
+
+    monkeypatch.setattr(module, "listen", away)
+    monkeypatch.setattr(module, "select", pause)
+    monkeypatch.setattr(module, "monotonic", count(step=10.0).__next__)
+    listener = Listener("postgresql://127.0.0.1/none", Heard())
+    listener.start()
+    wait_until(lambda: len(pauses) == 9)
+    listener.stop()
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
 def test_a_ring_that_nobody_can_hear_is_no_error(
