@@ -15,6 +15,7 @@ from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
 from core.pipeline.recovery import recover_some
 from core.pipeline.settling import Settlement
+from core.pipeline.sweep import Sweep
 from core.storage.database import connection, proxy, transaction
 from core.storage.due import next_due, waiting_webhooks
 from core.storage.models import Delivery, Webhook
@@ -334,6 +335,22 @@ def test_settling_locks_all_webhooks_in_the_order_of_their_ids(
             wait_until(waits_for_a_lock)
             assert is_free(second)
         assert len(settled.result(PATIENCE)) == 2
+
+
+@ONLY_POSTGRESQL
+def test_a_sweep_that_waits_for_one_webhook_holds_no_other(business: int, vault: Vault) -> None:
+    first, second = [add_webhook(vault, business).id for _ in range(2)]
+    publish_ticket(business)
+    fan_out_all(NOON)
+    with transaction():
+        Delivery.update(due_at=NOON + DAY).execute()
+        Delivery.update(status="failed", attempts=1).where(Delivery.webhook == first).execute()
+    with ThreadPoolExecutor(1) as pool:
+        with uncommitted(lambda: pin([first])):
+            swept = pool.submit(Sweep(SCHEDULE).step, NOON)
+            wait_until(waits_for_a_lock)
+            assert is_free(second)
+        assert swept.result(PATIENCE) >= 2
 
 
 @ONLY_POSTGRESQL
