@@ -10,7 +10,7 @@ MODULES := $(if $(shell command -v npm 2>/dev/null),$(NODE)/.ready)
 # Many tests wait for something, so more processes than cores are of use; few of the quick ones do,
 # and each process imports and collects everything for itself.
 PROCESSES ?= $(USUAL)
-USUAL := 10
+USUAL := 8
 quick: USUAL := 6
 
 .DEFAULT_GOAL := help
