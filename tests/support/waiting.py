@@ -8,7 +8,7 @@ from typing import Any
 PATIENCE = 60.0
 """Seconds until a test gives up: many, since a test that goes well waits for none of them."""
 
-_BETWEEN_LOOKS, _LONGEST_PAUSE = 0.01, 0.5  # seconds
+_BETWEEN_LOOKS, _LONGEST_PAUSE = 0.01, 0.25  # seconds
 
 AT_ONCE = 20.0
 """Seconds in which comes what was woken, on a busy machine: a tick would take up to a minute."""
@@ -22,8 +22,7 @@ def wait_until(
 ) -> Any:
     """What the condition says once it says something true; fails when it does not in time.
 
-    Looks no more than a sixth of the time, so that neither what is waited for nor the tests beside
-    it are held up by that.
+    Looks no more than a third of the time, so that what is waited for is not held up by it.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -32,7 +31,7 @@ def wait_until(
             return outcome
         ended = time.monotonic()
         assert ended < deadline, "it did not happen in time"
-        time.sleep(min(max(between_looks, 5 * (ended - began)), _LONGEST_PAUSE))
+        time.sleep(min(max(between_looks, 2 * (ended - began)), _LONGEST_PAUSE))
 
 
 async def until(
