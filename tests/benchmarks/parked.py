@@ -36,6 +36,7 @@ from tests.benchmarks.stage import (
     publish,
     receiver,
     spread,
+    wait_for_posts,
     write_results,
 )
 from tests.support.installation import Installation, Storage, Worker
@@ -82,7 +83,7 @@ def case(folder: Path, database: str) -> dict[str, dict[str, float]]:
         late = {"before": lateness()}
         publish([business], MADE, now())
         wake()
-        wait_until(lambda: got(url) >= SENT, _PATIENCE)
+        wait_for_posts(url, SENT, _PATIENCE)
         services.pause_webhook(OPERATOR, PAUSED, now())
         wait_until(lambda: not in_flight(), _PATIENCE)
         sent = got(url)

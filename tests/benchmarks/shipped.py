@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from core.config import load_config
 from core.intake import sync
 from core.storage.clock import utc_now as now
@@ -37,16 +35,15 @@ from tests.benchmarks.stage import (
     prepare,
     receiver,
     shipped_worker,
+    wait_for_posts,
     write_results,
 )
 from tests.support.servers import postgres_server
-from tests.support.waiting import wait_until
 
 ROUNDS = 3
 POSTS, SLOW_POSTS = 6000, 2000
 TAKES = 0.05  # seconds, of the slow receiver
 _PATIENCE = 120.0  # seconds for one case
-_BETWEEN_LOOKS = 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -89,19 +86,11 @@ def run_case(case: Case, database: str, folder: Path, url: str) -> float:
     with shipped_worker(folder, database, delivery=f"per_host = {AT_ONCE}\n{places}"):
         if case.meanwhile:
             push(business, case.posts, folder)
-        wait_for_posts(url, case.posts)
+        wait_for_posts(url, case.posts, _PATIENCE)
     posts = posts_at(url)
     hold_to_invariants(Evidence(posts, SCHEDULE, secrets=known_secrets(folder / "key")))
     times = [post.at for post in posts if post.at is not None]
     return (len(times) - 1) / (max(times) - min(times)).total_seconds()
-
-
-def wait_for_posts(url: str, number: int) -> None:
-    """Until so many have come; looks seldom, since that takes processor time too."""
-    with httpx.Client() as client:
-        wait_until(
-            lambda: int(client.get(url).text) >= number, _PATIENCE, between_looks=_BETWEEN_LOOKS
-        )
 
 
 def push(business: int, events: int, folder: Path) -> None:

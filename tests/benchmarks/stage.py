@@ -45,6 +45,7 @@ SHIPPED = DeliveryConfig(allow_http=True, allow_networks=DEVELOPMENT.allow_netwo
 SCHEDULE = Schedule(SHIPPED.retry_after, SHIPPED.max_attempts)
 AT_ONCE = SHIPPED.concurrency  # POSTs in flight
 _VIOLATIONS_TOLD = 10
+_BETWEEN_LOOKS = 0.2  # seconds
 
 
 @contextmanager
@@ -111,6 +112,14 @@ def posts_at(url: str) -> list[Post]:
         replace(post_of(raw.encode("latin-1"), 200), at=datetime.fromtimestamp(at, UTC))
         for at, raw in httpx.delete(url, timeout=60).json()
     ]
+
+
+def wait_for_posts(url: str, number: int, seconds: float) -> None:
+    """Until so many have come; looks seldom, since that takes processor time too."""
+    with httpx.Client() as client:
+        wait_until(
+            lambda: int(client.get(url).text) >= number, seconds, between_looks=_BETWEEN_LOOKS
+        )
 
 
 def forget_posts(url: str) -> None:
