@@ -103,8 +103,12 @@ def test_nothing_in_it_is_obeyed_by_a_terminal(body: bytes) -> None:
         ("␊<!DOCTYPE html><p>Not &eacute;t&eacute;</p><script>alert(1)</script>", "Not été"),
         ("<html><script>only()", "<html><script>only()"),
         ("<html><body>one <b>two</b> R&D", "one two R&D"),
-        ("<html><body>x<![foo[y]]>", "<html><body>x<![foo[y]]>"),
     ],
 )
 def test_of_a_page_only_what_is_to_be_read_is_shown(answer: str, seen: str) -> None:
     assert visible_text(answer) == seen
+
+
+def test_a_page_with_markup_that_python_may_not_know_is_shown_all_the_same() -> None:
+    page = "<html><body>x<![foo[y]]>"
+    assert visible_text(page) in {"x", page}  # some of its releases read it, others refuse it
