@@ -1,7 +1,6 @@
 """One attempt: a claim becomes a signed request, and what comes back becomes an outcome."""
 
 import logging
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -62,14 +61,12 @@ class Made(NamedTuple):
 class Attempts:
     """Makes attempts with one sender, each of them after its last look."""
 
-    def __init__(
-        self, sender: Sender, last_looks: LastLooks, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, sender: Sender, last_looks: LastLooks) -> None:
         self._sender = sender
         self._last_looks = last_looks
-        self._clock = clock
 
-    async def make(self, held: Held, vault: OpenedOnce) -> Made:
+    async def make(self, held: Held, vault: OpenedOnce, at: datetime) -> Made:
+        """Make this attempt, which is signed as of `at`: now."""
         claim = held.claim
         if not claim.is_intact:
             return Made(Unsendable("the stored event was damaged"))
@@ -83,19 +80,20 @@ class Attempts:
         body = claim.rendered or build_body(
             claim.event_type, claim.uuid, claim.created_at, claim.payload
         )
-        headers = self._headers(claim, secret, own, body)
+        headers = _headers(claim, secret, own, body, at)
         last_look = partial(self._last_looks.may_send, held)
         errand = Errand(claim.webhook_id, claim.url, last_look, own)
         outcome = await self._sender.post(errand, headers, body)
         return Made(outcome, errand.certificate_until, errand.sent_at)
 
-    def _headers(
-        self, claim: Claim, secret: Secret, own: tuple[OwnHeader, ...], body: bytes
-    ) -> list[tuple[str, str]]:
-        """The headers that name and sign the body, followed by those that the owner added."""
-        signing = signing_for(claim.purpose, secret, body, self._clock())
-        headers = build_headers(claim.event_type, claim.uuid, signing.secret.sign(signing.signed))
-        if claim.standard_webhooks:
-            headers += standard_headers(signing.secret, claim.uuid, signing.at, signing.signed)
-        headers += [(each.name, each.value.reveal()) for each in own if each.value is not None]
-        return headers
+
+def _headers(
+    claim: Claim, secret: Secret, own: tuple[OwnHeader, ...], body: bytes, at: datetime
+) -> list[tuple[str, str]]:
+    """The headers that name and sign the body, followed by those that the owner added."""
+    signing = signing_for(claim.purpose, secret, body, at)
+    headers = build_headers(claim.event_type, claim.uuid, signing.secret.sign(signing.signed))
+    if claim.standard_webhooks:
+        headers += standard_headers(signing.secret, claim.uuid, signing.at, signing.signed)
+    headers += [(each.name, each.value.reveal()) for each in own if each.value is not None]
+    return headers

@@ -95,7 +95,7 @@ class Dispatcher:
         self._last_looks = LastLooks(
             lambda claims: self._reader.run(last_look.still_sendable, claims), self._holds
         )
-        self._attempts = Attempts(sender, self._last_looks, clock)
+        self._attempts = Attempts(sender, self._last_looks)
 
     def look(self) -> None:
         """Look for new work at once, also in the middle of a pass."""
@@ -364,7 +364,7 @@ class Dispatcher:
         held = start.held
         outcome: Outcome = Interrupted()  # by a fault of ours: the lease runs out, as after a crash
         try:
-            made = await self._attempts.make(held, start.vault)
+            made = await self._attempts.make(held, start.vault, start.at)
             outcome = made.outcome
             passed(Step.ANSWERED)
             self._unsettled.append(self._settlement(start, made))

@@ -78,6 +78,7 @@ class Load:
         self._silent = Gate(limits.silent)
         self._hosts: dict[str, Gate] = {}
         self._webhooks: dict[int, Gate] = {}
+        self._ways: dict[Recipient, tuple[Gate, ...]] = {}  # through which gates each has to pass
         self._silences: dict[int, int] = {}  # since the last answer, where there are any
         self._eased: dict[int, _Eased] = {}  # webhooks that were held lately
         self._open: list[Ticket] = []  # a heap of the tickets that no gate is known to stop
@@ -147,7 +148,8 @@ class Load:
     def wait(self, recipient: Recipient) -> None:
         """Note that this webhook has something to start."""
         if recipient.webhook_id not in self._tickets:
-            self._issue(recipient, self._today, next(self._numbers))
+            date = max(self._today, self._earliest(recipient.business_id))
+            self._issue(recipient, date, next(self._numbers))
 
     def leave(self, webhook_id: int) -> None:
         """Note that it has nothing to start any more."""
@@ -159,15 +161,14 @@ class Load:
             ticket = heappop(self._open)
             recipient = ticket.recipient
             gates = self._gates(recipient)
-            is_good = self._tickets.get(recipient.webhook_id) is ticket
-            if is_good and ticket.date < (date := self._earliest(recipient.business_id)):
-                self._issue(recipient, date, ticket.number)
-                continue
-            full = next((gate for gate in gates if not gate.lets_through(ticket)), None)
-            if is_good and full is None:
-                self._start(ticket, gates)
-                return recipient
-            if is_good and full is not None:
+            if self._tickets.get(recipient.webhook_id) is ticket:
+                if ticket.date < (date := self._earliest(recipient.business_id)):
+                    self._issue(recipient, date, ticket.number)
+                    continue
+                full = _first_full(gates, ticket)
+                if full is None:
+                    self._start(ticket, gates)
+                    return recipient
                 full.wait(ticket)
             for gate in gates:  # it has left the room that it was called for to another one
                 self._call(gate)
@@ -187,7 +188,7 @@ class Load:
                 self._learn(webhook_id, min(silences, self._most_silences))
         for gate in gates:
             self._call(gate)
-        if not self._webhook(webhook_id).in_flight:
+        if not gates[0].in_flight:
             self._issue_again(webhook_id)
 
     def _earliest(self, business_id: int) -> int:
@@ -203,10 +204,13 @@ class Load:
             gate.in_flight += 1
 
     def _issue(self, recipient: Recipient, date: int, number: int) -> None:
-        is_beyond_first = self._webhook(recipient.webhook_id).in_flight > 0
-        ticket = Ticket(is_beyond_first, date, number, recipient)
+        own = self._gates(recipient)[0]
+        ticket = Ticket(own.in_flight > 0, date, number, recipient)
         self._tickets[recipient.webhook_id] = ticket
-        heappush(self._open, ticket)
+        if own.lets_through(ticket):
+            heappush(self._open, ticket)
+        else:
+            own.wait(ticket)
 
     def _issue_again(self, webhook_id: int) -> None:
         """Give it a new ticket, since its gates or its place in the order have changed."""
@@ -225,17 +229,17 @@ class Load:
 
     def _gates(self, recipient: Recipient) -> Sequence[Gate]:
         """The gates that it has to pass, its own first."""
-        host = self._hosts.get(recipient.host)
-        if host is None:
-            host = self._hosts[recipient.host] = Gate(self._limits.per_host)
-        own = self._webhook(recipient.webhook_id)
-        return (own, host, *self._classes(recipient.webhook_id), self._all)
-
-    def _webhook(self, webhook_id: int) -> Gate:
-        gate = self._webhooks.get(webhook_id)
-        if gate is None:
-            gate = self._webhooks[webhook_id] = Gate(self._share(webhook_id), shared=False)
-        return gate
+        gates = self._ways.get(recipient)
+        if gates is None:
+            webhook_id = recipient.webhook_id
+            own = self._webhooks.get(webhook_id)
+            if own is None:
+                own = self._webhooks[webhook_id] = Gate(self._share(webhook_id), shared=False)
+            host = self._hosts.get(recipient.host)
+            if host is None:
+                host = self._hosts[recipient.host] = Gate(self._limits.per_host)
+            gates = self._ways[recipient] = (own, host, *self._classes(webhook_id), self._all)
+        return gates
 
     def _share(self, webhook_id: int) -> int:
         share = self._limits.per_webhook >> self._silences.get(webhook_id, 0)
@@ -278,6 +282,8 @@ class Load:
         before = self._classes(webhook_id)
         self._silences[webhook_id] = silences
         own, after = self._webhooks.get(webhook_id), self._classes(webhook_id)
+        if after != before:
+            self._ways.clear()
         if own is None:
             return
         own.limit = self._share(webhook_id)
@@ -295,6 +301,14 @@ class Load:
             self._webhooks = {key: gate for key, gate in self._webhooks.items() if not gate.is_idle}
             self._hosts = {key: gate for key, gate in self._hosts.items() if not gate.is_idle}
             self._started = {key: day for key, day in self._started.items() if day >= self._today}
+            self._ways.clear()
+
+
+def _first_full(gates: Iterable[Gate], ticket: Ticket) -> Gate | None:
+    for gate in gates:
+        if not gate.lets_through(ticket):
+            return gate
+    return None
 
 
 def _short(gates: Sequence[Gate], spare: Mapping[Gate, int]) -> int:

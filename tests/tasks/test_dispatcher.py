@@ -41,7 +41,7 @@ from core.use_cases.services import NewWebhook
 from core.verification.history import Post
 from tasks import attempt, database_thread, dispatcher, gates, last_looks, writer
 from tasks.ahead import Held
-from tasks.attempt import Attempts, Made, OpenedOnce
+from tasks.attempt import Attempts, Made
 from tasks.dispatcher import Dispatcher
 from tasks.last_looks import LastLooks
 from tasks.shares import Limits
@@ -636,11 +636,11 @@ def test_an_attempt_that_breaks_leaves_its_place_to_the_next(
 ) -> None:
     make, broken = Attempts.make, list[Held]()
 
-    async def breaks_at_first(self: Attempts, held: Held, opened: OpenedOnce) -> Made:
+    async def breaks_at_first(self: Attempts, held: Held, *with_what: Any) -> Made:
         if not broken:
             broken.append(held)
             raise RuntimeError
-        return await make(self, held, opened)
+        return await make(self, held, *with_what)
 
     def scene(url: str) -> None:
         add_webhook(vault, business, url)
