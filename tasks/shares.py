@@ -124,10 +124,11 @@ class Load:
             spare |= {gate: gate.spare(now) for gate in gates if gate not in spare}
             if _short(gates, spare) > gates[0].ahead:
                 takers.append((recipient.webhook_id, gates))
-        part = max(1, min(most, spare.get(self._all, 0) - self._all.kept) // max(1, len(takers)))
+        room = max(0, min(most, spare.get(self._all, 0) - self._all.kept))
+        part, rest = divmod(room, max(1, len(takers)))
         wanted: dict[int, int] = {}
-        for webhook_id, gates in takers:
-            share = min(part, most, _short(gates, spare))
+        for number, (webhook_id, gates) in enumerate(takers):
+            share = min(max(1, part + (number < rest)), most, _short(gates, spare))
             if share > 0:
                 wanted[webhook_id] = share
                 most -= share
