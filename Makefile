@@ -30,11 +30,13 @@ $(PROGRAM): requirements.lock
 	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
-# And what whoever works on it needs besides.
+# And what whoever works on it needs besides. The tests are compiled here, once: each of the processes
+# that run them would do it, all at the same time.
 $(READY): requirements-dev.lock pyproject.toml $(PROGRAM)
 	@echo "Adding the tools to .venv …"
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -qq >/dev/null || true
 	@touch $@
 
 # What the recipes for Node need. Where it cannot be had, their tests say so.

@@ -41,7 +41,7 @@ from tests.benchmarks.stage import (
 from tests.support.servers import postgres_server
 
 ROUNDS = 3
-POSTS, SLOW_POSTS = 6000, 2000
+POSTS, SLOW_POSTS = 10_000, 2000
 TAKES = 0.05  # seconds, of the slow receiver
 _PATIENCE = 120.0  # seconds for one case
 
