@@ -208,6 +208,12 @@ def test_the_room_there_is_goes_in_equal_parts() -> None:
     assert wanted(load, ONE, TWO) == {1: 7, 2: 7}  # of sixteen two are kept
 
 
+def test_what_is_left_over_goes_to_those_that_come_first() -> None:
+    load = Load(Limits(16, 16, 16))
+    prove(load, ONE, TWO, THREE)
+    assert wanted(load, TWO, ONE, THREE) == {2: 5, 1: 5, 3: 4}
+
+
 def test_no_more_is_claimed_than_was_asked_for_altogether() -> None:
     load = Load(Limits(256, 16, 256))
     assert load.wanted([ONE, TWO, THREE], 0.0, 2) == {1: 1, 2: 1}
@@ -273,6 +279,7 @@ def test_only_so_many_webhooks_are_remembered() -> None:
     for number in range(1, 10):
         wanted(load, *(to(number * 1000 + each) for each in range(1000)))
     assert len(load._webhooks) < 4000
+    assert len(load._ways) < 4000
 
 
 # What a receiver has asked for
