@@ -15,7 +15,7 @@ from core.use_cases.deliveries import DeliveryRow
 from core.use_cases.queries import WebhookRow
 from tui.failures import outcome_of, said_by
 from tui.language import _
-from tui.page import BAD, GOOD, Page
+from tui.page import BAD, GONE, GOOD, Page, unless_gone
 
 LOOK = 0.25  # seconds between two looks how it went
 PATIENCE = timedelta(seconds=5)  # beyond what the attempt itself may take
@@ -115,13 +115,18 @@ class _Sent:
 
     def wait(self, event_id: int) -> None:
         actor = self.page.desk.actor
-        self.page.ask(
-            lambda: (
-                queries.webhook(actor, self.webhook_id),
-                queries.delivery_of_event(actor, self.webhook_id, event_id),
-            ),
-            lambda found: self._look(event_id, *found),
-        )
+
+        def read() -> tuple[WebhookRow, DeliveryRow | None]:
+            webhook = queries.webhook(actor, self.webhook_id)
+            return webhook, queries.delivery_of_event(actor, self.webhook_id, event_id)
+
+        def look(found: tuple[WebhookRow, DeliveryRow | None] | None) -> None:
+            if found is None:
+                self.tell(_(GONE), BAD)
+            else:
+                self._look(event_id, *found)
+
+        self.page.ask(lambda: unless_gone(read), look)
 
     def _look(self, event_id: int, webhook: WebhookRow, row: DeliveryRow | None) -> None:
         if row is not None and row.is_attempted:

@@ -31,6 +31,7 @@ from tui.delivery_text import whole
 from tui.failures import explain
 from tui.language import _, ngettext
 from tui.list_page import ListPage
+from tui.page import unless_gone
 from tui.pausing import pause_or_resume
 from tui.ping import send_test
 from tui.reading import visible_text
@@ -254,11 +255,14 @@ class Deliveries(ListPage):
     def _read_beside(self) -> None:
         row, actor = self.chosen(), self.desk.actor
         if row is not None:
-            self.ask(lambda: queries.delivery(actor, str(row.uuid)), self._draw_beside)
+            delivery_id = str(row.uuid)
+            self.ask(
+                lambda: unless_gone(lambda: queries.delivery(actor, delivery_id)), self._draw_beside
+            )
 
-    def _draw_beside(self, detail: DeliveryDetail) -> None:
+    def _draw_beside(self, detail: DeliveryDetail | None) -> None:
         row, lines = self.chosen(), self.query_one("#beside", Lines)
-        if row is not None and row.uuid == detail.delivery.uuid:
+        if row is not None and detail is not None and row.uuid == detail.delivery.uuid:
             webhook = self.webhook_of(row)
             lines.draw(lambda *size: whole(detail, webhook, self.desk, *size))
 

@@ -22,7 +22,7 @@ from tui.first_steps import before_the_first, in_lines
 from tui.just_now import just_now
 from tui.language import _, widest
 from tui.list_page import ListPage
-from tui.page import BAD, LOW, WIDE
+from tui.page import BAD, LOW, WIDE, unless_gone
 from tui.pausing import pause_or_resume
 from tui.ping import send_test
 from tui.screens.activity import Activity, activity_of
@@ -206,10 +206,10 @@ class Webhooks(ListPage):
         chosen, actor = self._chosen(), self.desk.actor
         if chosen is not None:
             webhook_id = chosen.webhook.id
-            self.ask(lambda: details(actor, webhook_id), self._draw_details)
+            self.ask(lambda: unless_gone(lambda: details(actor, webhook_id)), self._draw_details)
 
-    def _draw_details(self, known: Details) -> None:
-        if self._seen is not None:
+    def _draw_details(self, known: Details | None) -> None:
+        if self._seen is not None and known is not None:
             self._seen = replace(self._seen, known=known)
             self._draw_beside()
 
@@ -333,5 +333,5 @@ def look_at(desk: Desk, business_id: int, at: int | None = None) -> Look:
     ids = [each.webhook.id for each in found.webhooks]
     if at not in ids:
         at = found.worst.webhook.id if found.worst is not None else next(iter(ids), None)
-    known = details(desk.actor, at) if at is not None else None
+    known = unless_gone(lambda: details(desk.actor, at)) if at is not None else None
     return Look(seen, found, desk.key_trouble(business_id), desk.settings_trouble(), known)
