@@ -99,6 +99,7 @@ class Page(Screen[None]):
         Binding("ctrl+c,super+c", "screen.copy_text", "Copy selected text", show=False),
     ]
     least = (40, 10)  # columns and rows below which there is nothing to be seen
+    is_of_many = False  # it stays where one of those that it lists is gone
 
     def __init__(self) -> None:
         super().__init__()
@@ -388,8 +389,9 @@ class Page(Screen[None]):
             self.refused(message.error)
 
     def _gone(self, call: _Call) -> None:
-        """What was to be opened, or acted upon in the first list; else what this page is about."""
-        if call is _Call.OPEN or (call is _Call.ACT and self._app.is_at_the_start):
+        """What was to be opened, or acted upon in a list of many; else what this page is about."""
+        is_one_of_many = self.is_of_many or self._app.is_at_the_start
+        if call is _Call.OPEN or (call is _Call.ACT and is_one_of_many):
             self.flash(_(GONE), BAD)
             self._read_again()
         else:

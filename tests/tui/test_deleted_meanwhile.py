@@ -10,7 +10,18 @@ from core.domain.delivery import Status
 from core.domain.events import SELECTABLE
 from core.use_cases import queries, services
 from tests.support.scene import MARIE, NOON, SECOND
-from tests.support.showcase import CI, NEW, OK, PAY, add_delivery, crumbs_of, play, press, says
+from tests.support.showcase import (
+    CI,
+    NEW,
+    OK,
+    PAY,
+    add_delivery,
+    crumbs_of,
+    play,
+    press,
+    says,
+    typed,
+)
 from tests.support.waiting import until
 from tui.app import WebhooksApp
 from tui.screens import webhooks
@@ -86,3 +97,21 @@ def test_activity_stays_where_it_reads_a_delivery(app: WebhooksApp, deletes: Del
         assert crumbs_of(app).startswith("Webhooks › Activity")
 
     play(app, script, (120, 40))
+
+
+@pytest.mark.parametrize("way", [("a",), ("F", typed("T-113"), "enter")], ids=["activity", "find"])
+def test_a_list_of_many_stays_where_one_of_them_cannot_be_sent_again(
+    app: WebhooksApp, deletes: Deletes, way: tuple[str | tuple[str, ...], ...]
+) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await press(pilot, *way)
+        await until(lambda: says(app, "T-113"))
+        where = crumbs_of(app)
+        if way[0] == "F":
+            await press(pilot, "down")
+        deletes(services, "redeliver", PAY)
+        await press(pilot, "R")
+        await until(lambda: says(app, "! It is no longer here."))
+        assert crumbs_of(app)[:20] == where[:20]
+
+    play(app, script)

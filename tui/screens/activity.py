@@ -18,6 +18,7 @@ _ROOMY = 76  # columns from which the moment and the name are told in full
 
 
 class Activity(Deliveries):
+    is_of_many = True
     BINDINGS = [Binding("h", "history", "Of this webhook only", show=False)]
 
     @property

@@ -31,6 +31,7 @@ _HOW = N_(
 
 
 class Find(Page):
+    is_of_many = True
     BINDINGS = [
         Binding("enter", "detail", "open", key_display="enter"),
         Binding("slash,F", "again", "find another", key_display="/"),
