@@ -39,17 +39,6 @@ READ_ONLY = N_("! Read only: nothing is changed in this session. Leave out --rea
 TOKENS = {"good", "bad", "held", "chip", "here", "key", "number", "quiet", "press"}
 """What the stylesheet says of parts of a text: a style `.good` in a `Content` or a table's cell."""
 
-
-def unless_gone(read: Callable[[], T]) -> T | None:
-    """What `read` says of one of those on a page; None where that has just been deleted, which is
-    not what the page is about: it sees for itself when it looks again.
-    """
-    try:
-        return read()
-    except NotFound:
-        return None
-
-
 _NARROW, WIDE = 60, 100  # columns below which and from which a screen is laid out otherwise
 LOW = 16  # rows below which it leaves out what can be done without
 _DOUBLE_PRESS = 0.7  # seconds within which the same deed is not done again
@@ -477,3 +466,13 @@ class Page(Screen[None]):
 
 
 _COMMON = {"question_mark", "q"}
+
+
+def unless_gone(read: Callable[[], T]) -> T | None:
+    """What `read` says of one of those on a page; None where that has just been deleted, which is
+    not what the page is about: it sees for itself when it looks again.
+    """
+    try:
+        return read()
+    except NotFound:
+        return None
