@@ -71,6 +71,7 @@ def test_keys_wait_in_the_terminal_until_others_are_handled(
             terminal = driver.Terminal(app)
             terminal.fileno = programs
             os.write(ours, b"j" * KEYS)
+            await until(lambda: unread(programs) == KEYS)  # the kernel hands it on in its own time
             reading = asyncio.create_task(asyncio.to_thread(terminal.run_input_thread))
             try:
                 await until(lambda: stands_still(behind) or not unread(programs))
