@@ -8,7 +8,7 @@ What starts next is claimed already, so that a place is taken again as soon as i
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
@@ -32,7 +32,7 @@ from tasks.database_thread import DatabaseThread
 from tasks.gates import Recipient
 from tasks.holds import Holds
 from tasks.last_looks import LastLooks
-from tasks.roster import Roster, host_and_port
+from tasks.roster import Roster, recipient_of
 from tasks.shares import Limits, Load
 from tasks.tally import Tally
 from tasks.timetable import Timetable
@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 _ROSTER_FOR = 1.0  # seconds until webhooks that have become due are looked for again
 _SETTLED_WITHIN = 0.05  # seconds in which what has ended is gathered, while more is in flight
 _PLACES_AT_A_TIME = 2  # a claim is for so many times those there are: while it takes, they are used
+_DUE_AGAIN = Withdrawn | Lapsed | Interrupted
 _START_WITHIN = 1 / 6  # of a lease: what is claimed is started by then, or given back
 
 
@@ -230,22 +231,23 @@ class Dispatcher:
     def _settled(self, batch: list[Settlement], written: Written, tally: Tally) -> None:
         del self._unsettled[: len(batch)]
         self._held.difference_update(each.claim.id for each in batch)
-        if any(isinstance(each.outcome, Withdrawn | Lapsed | Interrupted) for each in batch):
+        if any(isinstance(each.outcome, _DUE_AGAIN) for each in batch):
             self.look()  # it is due again: what was withdrawn on the new terms
-        for settlement, verdict in written.settled:
-            tally.count(settlement, verdict)
+        tally.count(written.settled)
 
     def _claimed(self, written: Written, wanted: dict[int, int]) -> None:
         """What was claimed for whom; where it is less than was wanted, nothing more is due."""
         start_by, leased_until = written.at + self._lease * _START_WITHIN, written.at + self._lease
         self._held.update(claim.id for claim in written.claims)
+        ready = []
         for claim in written.claims:
-            recipient = Recipient(claim.webhook_id, claim.business_id, host_and_port(claim.url))
+            recipient = recipient_of(claim.webhook_id, claim.business_id, claim.url)
             held = Held(claim, recipient, start_by, leased_until)
             if claim.start is None:
-                self._get_ready(held)
+                ready.append(held)
             else:
                 self._appoint(held, claim.start)
+        self._get_ready(ready)
         claimed = Counter(claim.webhook_id for claim in written.claims)
         for webhook_id, number in wanted.items():
             self._roster.took_turn(webhook_id)
@@ -254,11 +256,13 @@ class Dispatcher:
         self._start_what_can()
         self._sender.keep_for(self._roster.ids() | self._ahead.ids() | self._timetable.ids())
 
-    def _get_ready(self, held: Held) -> None:
-        """It starts as soon as there is a place."""
-        self._ahead.put(held)
-        self._load.claimed(held.recipient)
-        self._load.wait(held.recipient)
+    def _get_ready(self, ready: Collection[Held]) -> None:
+        """These start as soon as there are places."""
+        for held in ready:
+            self._ahead.put(held)
+        for recipient, number in Counter(held.recipient for held in ready).items():
+            self._load.claimed(recipient, number)
+            self._load.wait(recipient)
 
     def _appoint(self, held: Held, start: Start) -> None:
         """It starts at its time or a little later, else not at all: it would come too close to the
@@ -286,8 +290,7 @@ class Dispatcher:
             self._bell = loop.call_later(next_at - monotonic(), self._start_the_appointed)
 
     def _start_the_appointed(self) -> None:
-        for held in self._timetable.take(monotonic()):
-            self._get_ready(held)
+        self._get_ready(self._timetable.take(monotonic()))
         self._start_what_can()
         self._set_the_bell()
         self._news.set()
@@ -377,15 +380,17 @@ class Dispatcher:
 
     def _settlement(self, start: "_Start", made: Made) -> Settlement:
         duration = timedelta(seconds=monotonic() - start.begin)
-        heard = self._asked_until(start.held.recipient, made.outcome), made.certificate_until
+        asked_until = self._asked_until(start.held.recipient, made.outcome, start.at + duration)
+        heard = asked_until, made.certificate_until
         sent_at = None
         if made.sent_at is not None:
             sent_at = start.at + timedelta(seconds=made.sent_at - start.begin)
         return Settlement(start.held.claim, made.outcome, start.at, duration, *heard, sent_at)
 
-    def _asked_until(self, recipient: Recipient, outcome: Outcome) -> datetime | None:
+    def _asked_until(
+        self, recipient: Recipient, outcome: Outcome, now: datetime
+    ) -> datetime | None:
         """Until when the answer asked for nothing more, which is heeded from now on."""
-        now = self._clock()
         until = held_until(outcome, now)
         if until is not None:
             self._holds.begin(recipient.webhook_id, monotonic() + (until - now).total_seconds())

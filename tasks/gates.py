@@ -35,11 +35,11 @@ class Gate:
         "_ends",
         "_per_second",
         "_since",
-        "_waiting",
         "ahead",
         "in_flight",
         "kept",
         "limit",
+        "waiting",
     )
 
     def __init__(self, limit: int, *, shared: bool = True) -> None:
@@ -47,7 +47,7 @@ class Gate:
         self.kept = limit // 8 if shared else 0
         self.in_flight = 0
         self.ahead = 0  # claimed and not started yet
-        self._waiting: list[Ticket] = []  # a heap
+        self.waiting: list[Ticket] = []  # a heap
         self._per_second = 0.0
         self._since = self._ends = 0.0
 
@@ -56,7 +56,7 @@ class Gate:
 
     @property
     def is_idle(self) -> bool:
-        return not (self.in_flight or self.ahead or self._waiting)
+        return not (self.in_flight or self.ahead or self.waiting)
 
     def ended(self, now: float) -> None:
         self.in_flight -= 1
@@ -77,10 +77,10 @@ class Gate:
         return self._per_second if lasted <= _HOLDS_FOR else self._ends / lasted
 
     def wait(self, ticket: Ticket) -> None:
-        heappush(self._waiting, ticket)
+        heappush(self.waiting, ticket)
 
     def call(self) -> Ticket | None:
         """The first one that waits here, if there is room for it; then it waits here no more."""
-        if self._waiting and self.lets_through(self._waiting[0]):
-            return heappop(self._waiting)
+        if self.waiting and self.lets_through(self.waiting[0]):
+            return heappop(self.waiting)
         return None

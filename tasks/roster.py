@@ -31,7 +31,10 @@ class Roster:
 
     def call(self, waiting: Iterable[Waiting]) -> None:
         """Replace it by the webhooks that wait now."""
-        known = {each.webhook_id: recipient_of(each) for each in waiting}
+        known = {
+            each.webhook_id: recipient_of(each.webhook_id, each.business_id, each.url)
+            for each in waiting
+        }
         order = sorted(known, key=lambda each: self._turns.get(each, 0))
         self._recipients = {each: known[each] for each in order}
 
@@ -57,11 +60,11 @@ class Roster:
         self._recipients[webhook_id] = self._recipients.pop(webhook_id)
 
 
-def recipient_of(waiting: Waiting) -> Recipient:
-    return Recipient(waiting.webhook_id, waiting.business_id, host_and_port(waiting.url))
-
-
 @lru_cache(maxsize=4096)
+def recipient_of(webhook_id: int, business_id: int, url: str) -> Recipient:
+    return Recipient(webhook_id, business_id, host_and_port(url))
+
+
 def host_and_port(url: str) -> str:
     """Host and port, by default that of the scheme. Where it is no URL, the text as it is."""
     try:

@@ -188,7 +188,8 @@ class Load:
                 silences = self._silences.get(webhook_id, 0) + 1
                 self._learn(webhook_id, min(silences, self._most_silences))
         for gate in gates:
-            self._call(gate)
+            if gate.waiting:
+                self._call(gate)
         if not gates[0].in_flight:
             self._issue_again(webhook_id)
 

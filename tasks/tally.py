@@ -1,6 +1,8 @@
 """What a pass came to: its counts, and a log line for each attempt."""
 
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,22 +22,23 @@ class Tally:
     failed: int = 0  # and will be attempted again
     abandoned: int = 0
 
-    def count(self, settlement: Settlement, verdict: Verdict) -> None:
-        """Count an attempt that was settled, and log it."""
-        self.attempts += verdict.counts
-        self.delivered += verdict.status is Status.DELIVERED
-        self.failed += verdict.status is Status.FAILED
-        self.abandoned += verdict.status is Status.ABANDONED
-        _log(settlement, verdict)
+    def count(self, settled: Sequence[tuple[Settlement, Verdict]]) -> None:
+        """Count these attempts, which were settled, and log them."""
+        for verdict, number in Counter(verdict for _, verdict in settled).items():
+            self.attempts += number * verdict.counts
+            self.delivered += number * (verdict.status is Status.DELIVERED)
+            self.failed += number * (verdict.status is Status.FAILED)
+            self.abandoned += number * (verdict.status is Status.ABANDONED)
+        logs_all = log.isEnabledFor(logging.DEBUG)
+        for settlement, verdict in settled:
+            if logs_all or verdict.status is not Status.DELIVERED:
+                _log(settlement, verdict)
 
 
 def _log(settlement: Settlement, verdict: Verdict) -> None:
-    level = logging.DEBUG if verdict.status is Status.DELIVERED else logging.INFO
-    if not log.isEnabledFor(level):
-        return
     outcome = settlement.outcome
     log.log(
-        level,
+        logging.DEBUG if verdict.status is Status.DELIVERED else logging.INFO,
         verdict.status or type(outcome).__name__.lower(),
         extra={
             "delivery": settlement.claim.uuid,

@@ -121,7 +121,7 @@ def _rule(word: str) -> Content:
 def _request(detail: DeliveryDetail, webhook: WebhookRow) -> list[Content]:
     row = detail.delivery
     made = _("(made with the secret at that time)")
-    headers = build_headers(row.event, row.uuid, f"sha256=… {made}")
+    headers = build_headers(row.event, str(row.uuid), f"sha256=… {made}")
     if webhook.choices.standard_webhooks:
         headers += [
             (STANDARD_ID_HEADER, _("the delivery's")),

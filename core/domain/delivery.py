@@ -64,8 +64,7 @@ def is_success(http_status: int | None) -> bool:
     return http_status is not None and http_status in SUCCESS
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):  # nearly every attempt makes one
     """The receiver answered with a status; `response` is cleaned and cut."""
 
     http_status: int

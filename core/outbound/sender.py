@@ -127,11 +127,18 @@ class _Attempt:
         response = self._response
         if response is None:
             return None
-        location = _header(response, b"location") if 300 <= response.status_code < 400 else ""
+        status = response.status_code
+        detail = self._redirect(response) if 300 <= status < 400 else ""
+        asking = _only(response, b"retry-after") if status in ASKING else ""
+        return Answered(status, self._text(response), detail, asking)
+
+    def _redirect(self, response: httpx.Response) -> str:
+        """Where a redirect points, in words."""
+        location = _header(response, b"location")
+        if not location:
+            return ""
         location = blotted(location.encode(), self._own_headers).decode()
-        detail = clean(details.REDIRECTS.format(where=location), _DETAIL_LIMIT) if location else ""
-        asking = _only(response, b"retry-after") if response.status_code in ASKING else ""
-        return Answered(response.status_code, self._text(response), detail, asking)
+        return clean(details.REDIRECTS.format(where=location), _DETAIL_LIMIT)
 
     def _text(self, response: httpx.Response) -> str:
         encoding = _header(response, b"content-encoding").strip().lower()

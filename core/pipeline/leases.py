@@ -6,12 +6,13 @@ Every write states its condition, and losing is normal: another worker was there
 """
 
 import logging
+import re
 import secrets
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from core.domain.delivery import (
     Interrupted,
@@ -25,6 +26,7 @@ from core.domain.delivery import (
 from core.domain.events import Purpose
 from core.domain.pace import Start
 from core.domain.payload import is_intact
+from core.domain.signing import wire_time_of
 from core.pipeline.attempt_log import AttemptRow, attempt_row, log_attempts
 from core.pipeline.restraint import Heard, Restraint, heed, reserve, restraints
 from core.pipeline.steps import Step, passed
@@ -42,20 +44,23 @@ LEASE = timedelta(seconds=30)
 """How long a claim is good for: an attempt's whole time and its settling, with room to spare."""
 
 _LAG_US = LAG // MICROSECOND
+_UNREADABLE = ValueError, OverflowError, TypeError
+_to_uuid, _to_time = Delivery.uuid.python_value, Event.created_at.python_value
+_HEX = re.compile("([0-9a-f]{8})" + 3 * "([0-9a-f]{4})" + "([0-9a-f]{12})")
 
 
 class Claim(NamedTuple):
     """The right to make one attempt of one delivery, until its lease ends."""
 
     id: int
-    uuid: uuid.UUID
+    uuid: str
     lease: int
     attempt: int  # counted from 1
     interruptions: int
     event_type: str
     payload: bytes
     is_intact: bool  # the payload is what came in
-    created_at: datetime  # of the event
+    created_at: str  # of the event, as it is told
     webhook_id: int
     business_id: int
     url: str
@@ -202,29 +207,42 @@ def _cut_short(row: Due, outcome: Outcome, now: datetime, *, abandoned: bool) ->
 
 
 def _claims(ids: Sequence[int], lease: int, now: datetime) -> list[Claim]:
-    to_uuid, to_time = Delivery.uuid.python_value, Event.created_at.python_value
-
-    def read(row: Row) -> Claim:
-        return Claim._make(
-            (
-                *(row[0], to_uuid(row[1]), *row[2:7], is_intact(*row[6:8]), to_time(row[8])),
-                *(*row[9:14], to_time(row[14]), row[15], bool(row[16]), *row[17:19]),
-                *(row[19] is not None and row[18] != Purpose.ALERT, None, None, None),
-            )
-        )
-
     rows = leased.leased_rows(ids, lease)
     try:
-        return [read(row) for row in rows]
-    except (ValueError, OverflowError, TypeError):
-        return [each for row in rows if (each := _read_or_abandon(read, row, now)) is not None]
+        return [_claim_of(row) for row in rows]
+    except _UNREADABLE:
+        return [each for row in rows if (each := _read_or_abandon(row, now)) is not None]
 
 
-def _read_or_abandon(read: Callable[[Row], Claim], row: Row, now: datetime) -> Claim | None:
+def _claim_of(row: Row) -> Claim:
+    """Raises one of `_UNREADABLE` where a value is damaged."""
+    delivery_id, uuid, lease, attempt, interruptions = row[:5]
+    event_type, payload, digest, created_us = row[5:9]
+    webhook_id, business_id, url, sealed_secret = row[9:13]
+    recovery, resume_us, body, standard_webhooks, headers, purpose, receiver_id = row[13:]
+    is_on_purpose = receiver_id is not None and purpose != Purpose.ALERT
+    return Claim._make(
+        (
+            *(delivery_id, _told_id(uuid), lease, attempt, interruptions),
+            *(event_type, payload, is_intact(payload, digest), wire_time_of(created_us)),
+            *(webhook_id, business_id, url, sealed_secret),
+            *(recovery, _to_time(resume_us), body, bool(standard_webhooks), headers),
+            *(purpose, is_on_purpose, None, None, None),
+        )
+    )
+
+
+def _told_id(stored: str | UUID) -> str:
+    """A delivery's id as it is told. By way of a UUID it would take three times as long."""
+    hex_digits = _HEX.fullmatch(stored) if isinstance(stored, str) else None
+    return "-".join(hex_digits.groups()) if hex_digits is not None else str(_to_uuid(stored))
+
+
+def _read_or_abandon(row: Row, now: datetime) -> Claim | None:
     """A value that cannot be read ends its own delivery, and not every pass."""
     try:
-        return read(row)
-    except (ValueError, OverflowError, TypeError) as error:
+        return _claim_of(row)
+    except _UNREADABLE as error:
         delivery_id, _, lease, attempt, *_ = row
         told = {"delivery": delivery_id, "exception": type(error).__name__}
         log.error("what is stored cannot be read: it is abandoned", extra=told)

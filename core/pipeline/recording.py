@@ -55,7 +55,7 @@ def _set_aside(
 def _bare(outcome: Outcome) -> Outcome:
     match outcome:
         case Answered():
-            return replace(outcome, response="", detail=_SET_ASIDE)
+            return outcome._replace(response="", detail=_SET_ASIDE)
         case Unreachable() | Unsendable():
             return replace(outcome, detail=_SET_ASIDE)
         case _:

@@ -40,8 +40,6 @@ def note_outages(ended: Collection[Ended]) -> None:
     part of settling these attempts: they are in the order in which they ended, and their log is
     written.
     """
-    if _are_well(ended):
-        return
     before = outages.locked_addresses({each.webhook_id for each in ended})
     begun_at = _begun_at([each for each in ended if each.abandoned and each.is_theirs])
     after, victims = dict(before), list[int]()
@@ -77,13 +75,6 @@ def _trouble_after(
     if lost_since != known.lost_since:
         looks.append(each.ended_at)
     return lost_since, min(looks, default=None)
-
-
-def _are_well(ended: Collection[Ended]) -> bool:
-    """Whether everything was accepted, no address was down and nothing was lost: nearly always."""
-    if not all(each.accepted for each in ended):
-        return False
-    return outages.all_well({each.webhook_id for each in ended})
 
 
 def _begun_at(abandoned: Collection[Ended]) -> dict[int, datetime]:

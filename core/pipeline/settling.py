@@ -31,7 +31,7 @@ from core.pipeline.leases import Claim
 from core.pipeline.recovery import Ended, note_outages
 from core.pipeline.restraint import Heard, heed
 from core.pipeline.steps import Step, passed
-from core.storage import leased
+from core.storage import leased, outages
 from core.storage.database import transaction
 from core.storage.inserts import Prepared
 from core.storage.ready import lower, pin
@@ -49,9 +49,10 @@ class Settlement(NamedTuple):
     sent_at: datetime | None = None  # when all of it was written, if it was
 
 
-def settle(
-    settlements: Iterable[Settlement], schedule: Schedule, now: datetime
-) -> list[tuple[Settlement, Verdict]]:
+Judged = tuple[Settlement, Verdict]
+
+
+def settle(settlements: Iterable[Settlement], schedule: Schedule, now: datetime) -> list[Judged]:
     """Record these outcomes and give the leases up; returns those that were still ours to settle.
 
     Where a lease ran out, or a delivery was deleted meanwhile, nothing changes: whoever has claimed
@@ -73,23 +74,24 @@ def settle(
     judged = [pair for group in by_verdict.values() for pair in group]
     # Prepared as if all were still ours, which is nearly always so: others wait during a
     # transaction.
-    log, ended = _attempt_log(judged), _ended(judged)
+    log, telling = _attempt_log(judged), _telling(judged)
     certificates = _ending_certificates(judged, now)
     with transaction():
-        pin(_held_in_settling(judged, ended, certificates))
+        pin(_held_in_settling(judged, telling, certificates))
         settled = []
         for (verdict, lease, interrupted), group in by_verdict.items():
             ids = [each.claim.id for each, _ in group]
             ours = leased.settle(ids, lease, verdict, now, interruptions=int(interrupted))
             still_ours = [pair for pair in group if pair[0].claim.id in ours]
             if verdict.due_at is not None:
-                lower({each.claim.webhook_id for each, _ in still_ours}, verdict.due_at)
+                lower(_webhooks_of(still_ours), verdict.due_at)
             settled += still_ours
         if len(settled) < len(judged):
-            log, ended = _attempt_log(settled), _ended(settled)
+            log, telling = _attempt_log(settled), _telling(settled)
         for statement in log:
             statement.run()
-        note_outages(ended)
+        if not (_are_accepted(telling) and outages.all_well(_webhooks_of(telling))):
+            note_outages(_ended(telling))
         note_certificates(certificates, now)
         heed(_heard(settled), now)
         passed(Step.SETTLING)
@@ -98,6 +100,8 @@ def settle(
 
 
 _ONCE = Schedule((), 1)
+_NOT_MADE = Withdrawn | Locked | Starved  # an attempt that was
+_THEIRS = Answered | Unreachable  # it says how the address is
 
 
 def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
@@ -109,8 +113,8 @@ def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
 
 
 def _held_in_settling(
-    judged: Collection[tuple[Settlement, Verdict]],
-    ended: Collection[Ended],
+    judged: Collection[Judged],
+    telling: Collection[Judged],
     certificates: Collection[int],
 ) -> set[int]:
     """The webhooks of which something is due again, whose next one this attempt decides on, or
@@ -122,9 +126,17 @@ def _held_in_settling(
         for each, verdict in judged
         if verdict.due_at is not None or _is_restrained(each)
     }
-    if held or not all(each.accepted for each in ended):
-        held |= {each.webhook_id for each in ended}
+    if held or not _are_accepted(telling):
+        held |= _webhooks_of(telling)
     return held
+
+
+def _are_accepted(judged: Iterable[Judged]) -> bool:
+    return all(verdict.status is Status.DELIVERED for _, verdict in judged)
+
+
+def _webhooks_of(judged: Iterable[Judged]) -> set[int]:
+    return {each.claim.webhook_id for each, _ in judged}
 
 
 def _is_restrained(ended: Settlement) -> bool:
@@ -137,9 +149,7 @@ def _counts_from(ended: Settlement) -> datetime | None:
     return ended.started_at if reached_nobody else ended.sent_at
 
 
-def _ending_certificates(
-    judged: Iterable[tuple[Settlement, Verdict]], now: datetime
-) -> dict[int, datetime]:
+def _ending_certificates(judged: Iterable[Judged], now: datetime) -> dict[int, datetime]:
     """The webhooks whose server showed a certificate that ends soon, and when it ends."""
     return {
         each.claim.webhook_id: each.certificate_until
@@ -148,7 +158,7 @@ def _ending_certificates(
     }
 
 
-def _heard(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Heard]:
+def _heard(settled: Iterable[Judged]) -> list[Heard]:
     return [
         Heard(
             *(each.claim.webhook_id, each.claim.held_until, each.asked_until),
@@ -162,7 +172,7 @@ def _heard(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Heard]:
     ]
 
 
-def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared]:
+def _attempt_log(settled: Iterable[Judged]) -> list[Prepared]:
     return prepare_log(
         attempt_row(
             each.claim.id,
@@ -174,7 +184,7 @@ def _attempt_log(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Prepared
             abandoned=verdict.status is Status.ABANDONED,
         )
         for each, verdict in settled
-        if not isinstance(each.outcome, Withdrawn | Locked | Starved)
+        if not isinstance(each.outcome, _NOT_MADE)
     )
 
 
@@ -186,8 +196,17 @@ def _number(ended: Settlement) -> int:
     return BESIDE if is_beside else ended.claim.attempt
 
 
-def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
-    """What these attempts say about their addresses, in the order in which they ended."""
+def _telling(settled: Iterable[Judged]) -> list[Judged]:
+    """Those that say something about their addresses."""
+    return [
+        (each, verdict)
+        for each, verdict in settled
+        if each.claim.purpose is None and (_is_theirs(each) or verdict.status is Status.ABANDONED)
+    ]
+
+
+def _ended(telling: Iterable[Judged]) -> list[Ended]:
+    """What they say, in the order in which they ended."""
     return [
         Ended(
             each.claim.webhook_id,
@@ -199,11 +218,10 @@ def _ended(settled: Iterable[tuple[Settlement, Verdict]]) -> list[Ended]:
             abandoned=verdict.status is Status.ABANDONED,
             is_theirs=_is_theirs(each),
         )
-        for each, verdict in sorted(settled, key=lambda pair: pair[0].started_at + pair[0].duration)
-        if each.claim.purpose is None and (_is_theirs(each) or verdict.status is Status.ABANDONED)
+        for each, verdict in sorted(telling, key=lambda pair: pair[0].started_at + pair[0].duration)
     ]
 
 
 def _is_theirs(ended: Settlement) -> bool:
     """Whether the outcome says how the address is."""
-    return isinstance(ended.outcome, Answered | Unreachable) and ended.asked_until is None
+    return isinstance(ended.outcome, _THEIRS) and ended.asked_until is None

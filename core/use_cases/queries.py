@@ -17,7 +17,7 @@ from core.domain.actors import Actor
 from core.domain.choices import Choices
 from core.domain.delivery import WAITING, Status
 from core.domain.events import SELECTABLE, EventType
-from core.domain.signing import build_body
+from core.domain.signing import build_body, wire_time
 from core.storage.choosing import choices_of
 from core.storage.database import connection, one_of
 from core.storage.literals import has_status, off_index
@@ -414,7 +414,9 @@ def delivery(actor: Actor, delivery_uuid: str) -> DeliveryDetail:
     with connection():
         found = find_delivery(actor, delivery_uuid)
         event, payload = found.event, bytes(found.event.payload)
-        body = found.body or build_body(event.type, found.uuid, event.created_at, payload)
+        body = found.body or build_body(
+            event.type, str(found.uuid), wire_time(event.created_at), payload
+        )
         return DeliveryDetail(
             delivery_rows([found.id])[0],
             attempts_of(found.id),

@@ -13,6 +13,7 @@ from core.domain.signing import (
     SIGNATURE_HEADER,
     build_body,
     build_chat_body,
+    wire_time,
 )
 from core.storage.database import connection
 from core.storage.models import TABLES
@@ -79,7 +80,7 @@ def changed(evidence: Evidence) -> Iterator[str]:
 def _bodies(delivery: Row, event: Row, history: History) -> set[bytes]:
     """The bodies that it may be sent with; where it was redelivered, a chat line is made anew."""
     payload = bytes(event.payload)
-    as_json = build_body(event.type, delivery.uuid, event.created_at, payload)
+    as_json = build_body(event.type, str(delivery.uuid), wire_time(event.created_at), payload)
     if history.by_owners(delivery) and history.has_chosen_format(delivery.webhook):
         spoken = map(wording, Language)
         return {as_json} | {build_chat_body(event.type, payload, each) for each in spoken}

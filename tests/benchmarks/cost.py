@@ -19,7 +19,7 @@ from pathlib import Path
 from uuid import UUID
 
 from core.domain.events import EventType
-from core.domain.signing import build_body, build_headers
+from core.domain.signing import build_body, build_headers, wire_time
 from core.outbound.event_loop import run
 from core.outbound.sender import Sender
 from core.outbound.tls import tls_context
@@ -61,8 +61,8 @@ async def http(url: str) -> dict[str, float]:
         return True
 
     async def post() -> None:
-        delivery = UUID(int=next(numbers))
-        body = build_body(EventType.TICKET_CREATED, delivery, now(), PAYLOAD)
+        delivery = str(UUID(int=next(numbers)))
+        body = build_body(EventType.TICKET_CREATED, delivery, wire_time(now()), PAYLOAD)
         headers = build_headers(EventType.TICKET_CREATED, delivery, "sha256=")
         await sender.post(Errand(1, url, wanted), headers, body)
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 import pytest
 
 from core.domain.identity import delivery_id
-from core.domain.signing import SIGNATURE_HEADER, Secret, build_body
+from core.domain.signing import SIGNATURE_HEADER, Secret, build_body, wire_time
 from tests.support.fastcgi import ask
 from tests.support.programs import find_program, needs
 from tests.support.scene import NOON
@@ -43,7 +43,7 @@ def delivery(
     """A body as it is on the wire; a greater number was published later."""
     at = created_at or NOON + timedelta(seconds=number)
     uuid = delivery_id(int((NOON + timedelta(seconds=number)).timestamp() * 1e6), number, 1)
-    return build_body(event, uuid, at, json.dumps(payload).encode())
+    return build_body(event, str(uuid), wire_time(at), json.dumps(payload).encode())
 
 
 class Kit(AbstractContextManager["Kit"]):

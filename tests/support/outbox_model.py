@@ -276,10 +276,14 @@ class Parcel:
         )
 
     @property
-    def body(self) -> bytes:
+    def wire_time(self) -> str:
         at = self.event.created
-        moment = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
-        head = f'{{"event":"{self.event.type}","delivery_id":"{self.uuid}","created_at":"{moment}"'
+        return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+
+    @property
+    def body(self) -> bytes:
+        head = f'"event":"{self.event.type}","delivery_id":"{self.uuid}"'
+        head = f'{{{head},"created_at":"{self.wire_time}"'
         return head.encode() + b',"payload":' + self.event.payload + b"}"
 
     @property

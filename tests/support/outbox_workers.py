@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -160,7 +161,7 @@ class Workers(World):
                 hook.not_before = max(leased_until, hook.not_before or leased_until)
 
     def _claimable(self, claim: Claim, due: list[Parcel]) -> Parcel:
-        parcel = self.model.parcels.get(claim.uuid)
+        parcel = self.model.parcels.get(UUID(claim.uuid))
         assert parcel is not None, "claimed what is gone"
         assert parcel in due, "claimed before it was due"
         for worker in self.workers.values():
@@ -182,14 +183,14 @@ class Workers(World):
         parcel.claimed(claim.lease, self.now)
         assert claim == Claim(
             claim.id,
-            parcel.uuid,
+            str(parcel.uuid),
             claim.lease,
             parcel.attempts + 1,
             parcel.interruptions,
             event.type,
             event.payload,
             True,
-            event.created,
+            parcel.wire_time,
             hook.id,
             hook.shop.id,
             hook.url,
@@ -260,7 +261,7 @@ class Workers(World):
             if held.how is not None
         ]
         recorded = settling.settle(settlements, SCHEDULE, self.now)
-        done = {each.claim.uuid for each, _ in recorded}
+        done = {UUID(each.claim.uuid) for each, _ in recorded}
         ours = [
             held
             for held in batch

@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from core.domain.signing import wire_time
 from core.pipeline.leases import Claim
 from tasks.ahead import Ahead, Held
 from tasks.gates import Recipient
@@ -10,7 +11,7 @@ from tests.support.scene import NOON
 
 def held(number: int, webhook_id: int, start_by: float, size: int = 1) -> Held:
     claim = Claim(
-        *(number, uuid4(), 1, 1, 0, "ticket.created", b"x" * size, True, NOON),
+        *(number, str(uuid4()), 1, 1, 0, "ticket.created", b"x" * size, True, wire_time(NOON)),
         *(webhook_id, 1, "https://example.com/", b"", None),
     )
     return Held(claim, Recipient(webhook_id, 1, "example.com:443"), start_by, start_by + 30)

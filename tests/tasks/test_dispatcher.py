@@ -21,7 +21,7 @@ from core.domain.choices import Chosen, Format
 from core.domain.delivery import ErrorKind, Outcome, Schedule, Status, Unsendable
 from core.domain.events import EventType
 from core.domain.own_headers import parse_headers
-from core.domain.signing import SIGNATURE_HEADER, build_body
+from core.domain.signing import SIGNATURE_HEADER, build_body, wire_time
 from core.errors import BadKeyFile
 from core.outbound import transport
 from core.outbound.sender import Sender
@@ -1022,8 +1022,9 @@ def test_a_chat_line_is_signed_as_it_is_sent_and_others_stay_as_they_were(
     assert chat.body == '{"text":"Ticket · 55.10 €"}'.encode()
     assert chat.headers[SIGNATURE_HEADER] == webhooks[0].secret.sign(chat.body)
     assert chat.headers.keys() == plain.headers.keys()
+    delivery, created_at = str(rows(webhooks[1].id)[0].uuid), wire_time(NOON)
     assert plain.body == build_body(
-        *("ticket.created", rows(webhooks[1].id)[0].uuid, NOON, b'{"total_tvac": 55.10}')
+        "ticket.created", delivery, created_at, b'{"total_tvac": 55.10}'
     )
 
 

@@ -10,7 +10,7 @@ from standardwebhooks.webhooks import Webhook
 from core.domain.choices import Choices
 from core.domain.delivery import Status
 from core.domain.events import EventType
-from core.domain.signing import Secret, build_body, build_headers
+from core.domain.signing import Secret, build_body, build_headers, wire_time
 from core.use_cases.deliveries import DeliveryRow, Headline
 from core.use_cases.queries import DeliveryDetail
 from tests.support.programs import needs
@@ -22,7 +22,7 @@ from tui.screens.delivery import curl
 pytestmark = [needs("curl", "curl"), needs("openssl", "openssl")]
 SECRET = Secret("whsec_EXAMPLEonlyEXAMPLEonlyEXAMPLEonlyEXAMPLEon")
 EVENT, UUID = EventType.TICKET_CREATED, uuid_of(1)
-BODY = build_body(EVENT, UUID, NOON, '{"n":"l\'été à 5 $ %s \\\\ [a]"}'.encode())
+BODY = build_body(EVENT, str(UUID), wire_time(NOON), '{"n":"l\'été à 5 $ %s \\\\ [a]"}'.encode())
 DETAIL = DeliveryDetail(
     DeliveryRow(
         id=1,
@@ -62,7 +62,7 @@ def test_it_sends_the_same_body_signed_to_the_very_url(target: str) -> None:
         [request] = receiver.requests
     assert request.line == f"POST /hook{target} HTTP/1.1"
     assert request.body == BODY
-    for name, value in build_headers(EVENT, UUID, SECRET.sign(BODY)):
+    for name, value in build_headers(EVENT, str(UUID), SECRET.sign(BODY)):
         assert request.headers[name] == value
     assert not [name for name in request.headers if name.lower().startswith("webhook-")]
 

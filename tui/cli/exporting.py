@@ -4,9 +4,8 @@ import csv
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from io import StringIO
 from itertools import repeat
 from operator import mod
@@ -15,8 +14,8 @@ from typing import Any
 from core.domain.events import EventType
 from core.domain.json_line import on_lines
 from core.domain.payload import are_intact, is_intact
+from core.domain.signing import wire_time_of
 from core.errors import BadInput
-from core.storage.models import EPOCH
 from core.storage.published import Page
 from core.use_cases.export import Span
 from tui.cli.moments import parse_moment
@@ -102,7 +101,7 @@ def _rows(page: Page, columns: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         "cursor": page.column("cursor"),
         "business_id": page.column("business_id"),
         "event": map(str.encode, page.column("event")),
-        "created_at": _wire_times(page.column("created_us")),
+        "created_at": (wire_time_of(each).encode() for each in page.column("created_us")),
         "payload": _documents(page),
         "delivery_id": (str(each).encode() for each in page.column("delivery_id")),
         "status": map(str.encode, page.column("status")),
@@ -128,17 +127,3 @@ def _table(rows: Iterable[Iterable[str]]) -> bytes:
     text = StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
-
-
-def _wire_times(each_us: Iterable[int]) -> list[bytes]:
-    """As `signing.wire_time`, whose datetimes cost as much as all the rest of a line."""
-    return [
-        b"%b:%02d.%03dZ" % (_minute(us // 60_000_000), us // 1_000_000 % 60, us // 1000 % 1000)
-        for us in each_us
-    ]
-
-
-@lru_cache(4)
-def _minute(minutes: int) -> bytes:
-    """Of events that follow one another many share it."""
-    return f"{EPOCH + timedelta(minutes=minutes):%Y-%m-%dT%H:%M}".encode()

@@ -179,7 +179,7 @@ def curl(url: str, detail: DeliveryDetail, choices: Choices = AS_IT_COMES) -> st
     row = detail.delivery
     headers = [
         f"-H {shlex.quote(f'{name}: {value}')}"
-        for name, value in build_headers(row.event, row.uuid, "")
+        for name, value in build_headers(row.event, str(row.uuid), "")
         if value
     ]
     headers += [f'-H "{name}: {variable_of(name)}"' for name in choices.headers]

@@ -1,7 +1,5 @@
 """How the pings of a check are signed, and what the reactions to them say."""
 
-from uuid import UUID
-
 import pytest
 
 from core.domain.checking import (
@@ -14,13 +12,13 @@ from core.domain.checking import (
     signing_for,
 )
 from core.domain.events import Purpose
-from core.domain.signing import Secret, build_body
+from core.domain.signing import Secret, build_body, wire_time
 from tests.support.scene import NOON, SECOND
 
 SECRET = Secret("whsec_" + "Abc1" * 11)
-UUID_OF_ONE = UUID("7f3a1c52-0000-4000-8000-000000000000")
-GENUINE = build_body("ping", UUID_OF_ONE, NOON, GENUINE_PAYLOAD)
-TAMPERED = build_body("ping", UUID_OF_ONE, NOON, TAMPERED_PAYLOAD)
+UUID_OF_ONE = "7f3a1c52-0000-4000-8000-000000000000"
+GENUINE = build_body("ping", UUID_OF_ONE, wire_time(NOON), GENUINE_PAYLOAD)
+TAMPERED = build_body("ping", UUID_OF_ONE, wire_time(NOON), TAMPERED_PAYLOAD)
 TAKEN, REFUSED, BROKEN = Reaction(200, None, ""), Reaction(401, None, ""), Reaction(500, None, "")
 SILENT = Reaction(None, "timeout", "")
 AS_IT_SHOULD_BE = {

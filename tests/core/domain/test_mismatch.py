@@ -5,8 +5,6 @@ import json
 import os
 import subprocess
 from base64 import b64decode, b64encode
-from datetime import UTC, datetime
-from uuid import UUID
 
 import pytest
 
@@ -22,8 +20,7 @@ PAYLOAD = (
 
 
 def body_with(payload: str) -> bytes:
-    delivery = UUID("7f3a1c52-4a1b-4d2e-9f00-0123456789ab")
-    moment = datetime(2026, 5, 17, 14, 32, 8, 123999, tzinfo=UTC)
+    delivery, moment = "7f3a1c52-4a1b-4d2e-9f00-0123456789ab", "2026-05-17T14:32:08.123Z"
     return build_body("ticket.created", delivery, moment, payload.encode())
 
 

@@ -10,19 +10,21 @@ import re
 import subprocess
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.domain.signing import Secret, build_body, build_headers, wire_time
+from core.domain.signing import Secret, build_body, build_headers, wire_time, wire_time_of
+from core.storage.models import EPOCH, MICROSECOND
 from tests.support.programs import needs
 
 SECRET = Secret("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw_-aAbBcCdDe")
-UUID_ = UUID("7f3a1c52-4a1b-4d2e-9f00-0123456789ab")
+UUID_ = "7f3a1c52-4a1b-4d2e-9f00-0123456789ab"
 BODY = build_body(
     "ticket.created",
     UUID_,
-    datetime(2026, 5, 17, 14, 32, 8, 123999, tzinfo=UTC),
+    "2026-05-17T14:32:08.123Z",
     '{"total": 55.10, "nom": "é", "u": "\u2028", "n": 1234567890123456789012345}'.encode(),
 )
 
@@ -61,6 +63,11 @@ def test_times_are_utc_with_milliseconds(moment: datetime, written: str) -> None
     assert wire_time(moment) == written
 
 
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_stored_time_is_told_like_any_other(moment: datetime) -> None:
+    assert wire_time_of((moment - EPOCH) // MICROSECOND) == wire_time(moment)
+
+
 def test_the_key_is_the_whole_secret_as_the_owner_sees_it() -> None:
     expected = hmac.new(SECRET.reveal().encode("ascii"), BODY, hashlib.sha256).hexdigest()
     assert SECRET.sign(BODY) == f"sha256={expected}"
@@ -80,7 +87,7 @@ def test_the_headers_are_these_in_this_order() -> None:
         ("Content-Type", "application/json"),
         ("User-Agent", "AuraPOS-Webhooks/1.0"),
         ("X-AuraPOS-Event", "ping"),
-        ("X-AuraPOS-Delivery", str(UUID_)),
+        ("X-AuraPOS-Delivery", UUID_),
         ("X-AuraPOS-Signature", "sha256=00"),
     ]
 

@@ -9,7 +9,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from standardwebhooks.exceptions import WebhookVerificationError
@@ -19,7 +18,7 @@ from core.domain.signing import Secret, standard_headers
 from tests.support.programs import needs
 
 NODE_PATH = Path(__file__).parents[2] / "vectors" / "standard_webhooks" / "node_modules"
-UUID_ = UUID("019e34a1-4a1b-7d2e-9f00-0123456789ab")
+UUID_ = "019e34a1-4a1b-7d2e-9f00-0123456789ab"
 BODY = '{"event":"ticket.created","payload":{"nom":"é","total":55.10}}'.encode()
 MINUTES = timedelta(minutes=1)
 Headers = dict[str, str]
@@ -94,7 +93,7 @@ def test_what_is_sent_again_later_is_refused(accepts: Accepts) -> None:
 def test_what_was_changed_on_the_way_is_refused(accepts: Accepts) -> None:
     secret = new_secret()
     assert not accepts(secret, BODY.replace(b"55.10", b"5.10"), sent(secret))
-    other = {**sent(secret), "webhook-id": str(UUID(int=UUID_.int + 1))}
+    other = {**sent(secret), "webhook-id": UUID_.replace("b", "c")}
     assert not accepts(secret, BODY, other)
 
 

@@ -14,6 +14,7 @@ from core.domain.delivery import (
     Unreachable,
 )
 from core.domain.events import EventType
+from core.domain.signing import wire_time
 from core.pipeline import last_look, leases, settling
 from core.pipeline.fan_out import FannedOut, fan_out
 from core.pipeline.leases import LEASE, Claim
@@ -131,7 +132,7 @@ def test_a_claim_carries_what_is_to_be_sent(business: int, vault: Vault) -> None
     [claimed] = claim(webhook.id)
     assert (claimed.payload, claimed.url, claimed.attempt) == (b'{"n": 1.10}', webhook.url, 1)
     assert vault.open(claimed.sealed_secret, business, webhook.id) == webhook.secret
-    assert claimed.created_at == NOON
+    assert claimed.created_at == wire_time(NOON)
 
 
 def test_what_cannot_be_read_ends_its_own_delivery_and_no_claim(
@@ -147,6 +148,19 @@ def test_what_cannot_be_read_ends_its_own_delivery_and_no_claim(
     assert rows == {broken: Status.ABANDONED, whole: Status.PENDING}
     assert Attempt.get().error == ErrorKind.CORRUPT
     assert settle([claimed], OK) == 1
+
+
+@pytest.mark.files_only("PostgreSQL has a type for it")
+def test_an_id_that_was_stored_in_another_way_is_told_like_any_other(
+    business: int, vault: Vault
+) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    fan_out_all()
+    with transaction():
+        Delivery.update(uuid=SQL("'019E34A14A1B7D2E9F000123456789AB'")).execute()
+    [claimed] = claim(webhook.id)
+    assert claimed.uuid == "019e34a1-4a1b-7d2e-9f00-0123456789ab"
 
 
 def test_a_delivery_is_not_claimed_before_it_is_due(business: int, vault: Vault) -> None:
@@ -168,7 +182,7 @@ def test_an_expired_lease_is_claimed_again_without_using_up_an_attempt(
     assert claim(webhook.id, now=NOON + LEASE - SECOND) == []
     [again] = claim(webhook.id, now=NOON + LEASE)
     assert again.attempt == 1
-    detail = queries.delivery(MARIE, str(again.uuid))
+    detail = queries.delivery(MARIE, again.uuid)
     assert [attempt.error for attempt in detail.attempts] == [ErrorKind.INTERRUPTED]
     assert detail.delivery.attempts == 0
 

@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 from core.domain.delivery import Answered, ErrorKind, Recovery, Status, Withdrawn
+from core.domain.signing import wire_time
 from core.pipeline import last_look, leases, settling
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
@@ -78,7 +79,7 @@ def test_what_happens_in_a_pause_waits_and_goes_out_after_it_oldest_first(
     assert leases.claim({webhook: 16}, SCHEDULE, NOON + DAY) == []
     resume(webhook, NOON + DAY)
     claims = claim(webhook, NOON + DAY)
-    assert [each.created_at for each in claims] == moments
+    assert [each.created_at for each in claims] == [wire_time(each) for each in moments]
     assert {each.attempt for each in claims} == {1}
 
 

@@ -57,8 +57,8 @@ def test_of_what_cannot_be_recorded_all_is_but_what_came_back(
 ) -> None:
     assert settle(claims, odd) == 9
     rows = queries.deliveries(MARIE, claims[0].webhook_id)
-    assert [row.status for row in rows if row.uuid == claims[4].uuid] == [status]
-    assert {row.status for row in rows if row.uuid != claims[4].uuid} == {Status.DELIVERED}
+    assert [row.status for row in rows if str(row.uuid) == claims[4].uuid] == [status]
+    assert {row.status for row in rows if str(row.uuid) != claims[4].uuid} == {Status.DELIVERED}
     attempt = logged(claims[4])
     assert (attempt.error, attempt.response) == (error, "")
     assert attempt.detail == "what came back could not be recorded"

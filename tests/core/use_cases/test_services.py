@@ -389,7 +389,7 @@ def test_an_overdue_delivery_keeps_its_place(business: int, webhook: int) -> Non
 
 def test_a_delivery_in_flight_is_left_to_its_attempt(business: int, webhook: int) -> None:
     [claimed] = leases.claim({webhook: 1}, SCHEDULE, NOON)
-    services.redeliver(MARIE, str(claimed.uuid), NOON, wake=silent)
+    services.redeliver(MARIE, claimed.uuid, NOON, wake=silent)
     assert leases.claim({webhook: 1}, SCHEDULE, NOON) == []
 
 
