@@ -382,10 +382,10 @@ class Dispatcher:
         duration = timedelta(seconds=monotonic() - start.begin)
         asked_until = self._asked_until(start.held.recipient, made.outcome, start.at + duration)
         heard = asked_until, made.certificate_until
-        sent_at = None
-        if made.sent_at is not None:
+        claim, sent_at = start.held.claim, None
+        if made.sent_at is not None and claim.start is not None:  # a pace counts from it
             sent_at = start.at + timedelta(seconds=made.sent_at - start.begin)
-        return Settlement(start.held.claim, made.outcome, start.at, duration, *heard, sent_at)
+        return Settlement(claim, made.outcome, start.at, duration, *heard, sent_at)
 
     def _asked_until(
         self, recipient: Recipient, outcome: Outcome, now: datetime

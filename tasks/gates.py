@@ -1,5 +1,6 @@
 """What limits the POSTs in flight: gates, and those who wait at them."""
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ class Gate:
         self._since = self._ends = 0.0
 
     def lets_through(self, ticket: Ticket) -> bool:
-        return self.in_flight < self.limit - self.kept * ticket.is_beyond_first
+        return first_full((self,), ticket) is None
 
     @property
     def is_idle(self) -> bool:
@@ -84,3 +85,12 @@ class Gate:
         if self.waiting and self.lets_through(self.waiting[0]):
             return heappop(self.waiting)
         return None
+
+
+def first_full(gates: Iterable[Gate], ticket: Ticket) -> Gate | None:
+    """The first of these gates that does not let it through."""
+    is_beyond_first = ticket.is_beyond_first
+    for gate in gates:
+        if gate.in_flight >= gate.limit - gate.kept * is_beyond_first:
+            return gate
+    return None

@@ -18,7 +18,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from core.domain.delivery import Answered, Outcome, Unreachable
-from tasks.gates import Gate, Recipient, Ticket
+from tasks.gates import Gate, Recipient, Ticket, first_full
 
 _EASED_BY = 8  # so many accepted in a row allow a webhook that was held one more at a time
 _REMEMBERED = 2000  # webhooks whose rate we remember although nothing is in flight to them
@@ -166,7 +166,7 @@ class Load:
                 if ticket.date < (date := self._earliest(recipient.business_id)):
                     self._issue(recipient, date, ticket.number)
                     continue
-                full = _first_full(gates, ticket)
+                full = first_full(gates, ticket)
                 if full is None:
                     self._start(ticket, gates)
                     return recipient
@@ -306,18 +306,11 @@ class Load:
             self._ways.clear()
 
 
-def _first_full(gates: Iterable[Gate], ticket: Ticket) -> Gate | None:
-    for gate in gates:
-        if not gate.lets_through(ticket):
-            return gate
-    return None
-
-
 def _short(gates: Sequence[Gate], spare: Mapping[Gate, int]) -> int:
     """How much more may be claimed for the webhook of the first of these gates; of what is kept for
     those with nothing in flight, only one.
     """
-    beyond_first = min(spare[gate] - gate.kept for gate in gates)
+    beyond_first = min([spare[gate] - gate.kept for gate in gates])
     if gates[0].in_flight or gates[0].ahead:
         return beyond_first
     return max(beyond_first, min(1, *(spare[gate] for gate in gates)))

@@ -46,7 +46,7 @@ class Settlement(NamedTuple):
     duration: timedelta
     asked_until: datetime | None = None  # until when the answer asked for nothing more to be sent
     certificate_until: datetime | None = None  # the server's, where there was a handshake
-    sent_at: datetime | None = None  # when all of it was written, if it was
+    sent_at: datetime | None = None  # when all of it was written, where that counts for a pace
 
 
 Judged = tuple[Settlement, Verdict]
