@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from core.domain.delivery import Status, Unreachable, Verdict
-from core.pipeline.settling import Settlement
+from core.pipeline.settling import Judged, Settlement
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Tally:
     failed: int = 0  # and will be attempted again
     abandoned: int = 0
 
-    def count(self, settled: Sequence[tuple[Settlement, Verdict]]) -> None:
+    def count(self, settled: Sequence[Judged]) -> None:
         """Count these attempts, which were settled, and log them."""
         for verdict, number in Counter(verdict for _, verdict in settled).items():
             self.attempts += number * verdict.counts

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from core.domain.delivery import Schedule, Verdict
+from core.domain.delivery import Schedule
 from core.pipeline import leases
 from core.pipeline.alerts import tell_some
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
 from core.pipeline.recording import settle_all
 from core.pipeline.recovery import recover_some
-from core.pipeline.settling import Settlement
+from core.pipeline.settling import Judged, Settlement
 from core.storage.awaited import awaited
 from core.storage.database import connection
 from core.storage.due import Waiting, next_due, waiting_webhooks
@@ -64,7 +64,7 @@ class Attended(NamedTuple):
 class Written(NamedTuple):
     """What one call has written."""
 
-    settled: list[tuple[Settlement, Verdict]]
+    settled: list[Judged]
     claims: list[Claim]
     at: float  # the monotonic clock before the claim: leases last from then at the least
 

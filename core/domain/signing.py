@@ -92,7 +92,9 @@ def wire_time(moment: datetime) -> str:
 
 
 def wire_time_of(microseconds: int) -> str:
-    """The same of a time as it is stored, since 1970: without a datetime it takes a quarter."""
+    """The same, of a time as it is stored: microseconds since 1970. A datetime would take four
+    times as long.
+    """
     minute, rest = divmod(microseconds, 60_000_000)
     second, rest = divmod(rest, 1_000_000)
     return f"{_minute(minute)}:{second:02d}.{rest // 1000:03d}Z"

@@ -7,18 +7,19 @@ from datetime import datetime
 
 from peewee import PeeweeException
 
-from core.domain.delivery import Answered, Outcome, Schedule, Unreachable, Unsendable, Verdict
+from core.domain.delivery import Answered, Outcome, Schedule, Unreachable, Unsendable
 from core.pipeline import settling
-from core.pipeline.settling import Settlement
+from core.pipeline.settling import Judged, Settlement
 from core.storage.database import is_about_a_value
 
 log = logging.getLogger(__name__)
 
 _SET_ASIDE = "what came back could not be recorded"
-_Settled = list[tuple[Settlement, Verdict]]
 
 
-def settle_all(settlements: Sequence[Settlement], schedule: Schedule, now: datetime) -> _Settled:
+def settle_all(
+    settlements: Sequence[Settlement], schedule: Schedule, now: datetime
+) -> list[Judged]:
     """The same as `settle`, but what the database refuses is set aside alone, and the others are
     settled.
 
@@ -41,7 +42,7 @@ def settle_all(settlements: Sequence[Settlement], schedule: Schedule, now: datet
 
 def _set_aside(
     settlement: Settlement, error: Exception, schedule: Schedule, now: datetime
-) -> _Settled:
+) -> list[Judged]:
     # Only the type of the error: its text may quote the value, and so an answer.
     told = {"delivery": settlement.claim.uuid, "exception": type(error).__name__}
     bare = settlement._replace(outcome=_bare(settlement.outcome))

@@ -2,13 +2,12 @@
 same receiver, same payload, one run.
 
 Each case runs in processes of its own, and what it has left behind is held to the invariants.
-Prints a table of medians and writes them to bench/results/pipeline.json. Machines are noisy, so
-what counts is the ratios.
+Prints a table of medians and writes each round to bench/results/pipeline.json. Machines are noisy,
+so what counts is the ratios, which are those of each round.
 """
 
 import asyncio
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -156,7 +155,7 @@ def examine(database: str, key_file: Path, url: str) -> None:
 # In the process that measures
 
 
-def measure() -> dict[str, float]:
+def measure() -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {name: [] for name in [*CLIENTS, *RIVALS, *CASES]}
     with (
         receiver() as url,
@@ -175,7 +174,7 @@ def measure() -> dict[str, float]:
                 else:
                     measured.append(case_rate(CASES[name], url, server))
                 print(f", {measured[-1]:,.0f} POSTs/s", file=sys.stderr)
-    return {name: statistics.median(values) for name, values in rates.items()}
+    return rates
 
 
 def client_rate(name: str, url: str) -> float:

@@ -8,32 +8,52 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 RESULTS = Path(__file__).parents[2] / "bench" / "results"
 BARE = "bare aiohttp"
+ALL_PLACES = " with all places"  # with what such a case's name ends
 RIVAL = "django-webhook"  # with what its cases' names begin
 Row = tuple[str, str, str, str]
 HEAD: Row = ("", "measured", f"× {BARE}", f"× {RIVAL}")
 
 
-def pipeline(rates: dict[str, float]) -> list[Row]:
+def pipeline(rates: dict[str, list[float]]) -> list[Row]:
     """POSTs per second; beside django-webhook at its fastest."""
-    rival = max(rate for name, rate in rates.items() if name.startswith(RIVAL))
+    rival = max(median(each) for name, each in rates.items() if name.startswith(RIVAL))
     return [
-        (name, f"{rate:,.0f} POSTs/s", f"{rate / rates[BARE]:.2f}", f"{rate / rival:.1f}")
-        for name, rate in rates.items()
+        (name, _rate(each), f"{_times(each, rates[BARE]):.2f}", f"{median(each) / rival:.1f}")
+        for name, each in rates.items()
     ]
 
 
-def shipped(rates: dict[str, float]) -> list[Row]:
+def shipped(rates: dict[str, list[float]]) -> list[Row]:
     """A real worker at its defaults."""
     return [
-        (f"as shipped, {name}", f"{rate:,.0f} POSTs/s", f"{rate / rates[BARE]:.2f}", "")
-        for name, rate in rates.items()
+        (f"as shipped, {name}", told, f"{_times(each, rates[BARE]):.2f}", "")
+        for name, each in rates.items()
         if name != BARE
+        for told in [_rate(each) + _share(each, rates.get(f"{name}{ALL_PLACES}"))]
     ]
+
+
+def _rate(each: list[float]) -> str:
+    return f"{median(each):,.0f} POSTs/s"
+
+
+def _share(each: list[float], at_most: list[float] | None) -> str:
+    return f" (× {_times(each, at_most):.2f} of all places)" if at_most is not None else ""
+
+
+def _times(each: list[float], others: list[float]) -> float:
+    """How many times as fast, round by round: what was measured together had the same machine. Some
+    are not measured in every round.
+    """
+    every = ceil(len(others) / len(each))
+    return median(rate / other for rate, other in zip(each, others[::every], strict=True))
 
 
 def upkeep(figures: dict[str, dict[str, Any]]) -> list[Row]:
