@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 _ROSTER_FOR = 1.0  # seconds until webhooks that have become due are looked for again
 _SETTLED_WITHIN = 0.05  # seconds in which what has ended is gathered, while more is in flight
 _PLACES_AT_A_TIME = 2  # a claim is for so many times those there are: while it takes, they are used
-_DUE_AGAIN = Withdrawn | Lapsed | Interrupted
+_DUE_AT_ONCE = Withdrawn | Lapsed | Interrupted
 _START_WITHIN = 1 / 6  # of a lease: what is claimed is started by then, or given back
 
 
@@ -231,7 +231,7 @@ class Dispatcher:
     def _settled(self, batch: list[Settlement], written: Written, tally: Tally) -> None:
         del self._unsettled[: len(batch)]
         self._held.difference_update(each.claim.id for each in batch)
-        if any(isinstance(each.outcome, _DUE_AGAIN) for each in batch):
+        if any(isinstance(each.outcome, _DUE_AT_ONCE) for each in batch):
             self.look()  # it is due again: what was withdrawn on the new terms
         tally.count(written.settled)
 
@@ -380,17 +380,17 @@ class Dispatcher:
 
     def _settlement(self, start: "_Start", made: Made) -> Settlement:
         duration = timedelta(seconds=monotonic() - start.begin)
-        asked_until = self._asked_until(start.held.recipient, made.outcome, start.at + duration)
-        heard = asked_until, made.certificate_until
+        heard = self._asked_until(start.held.recipient, made.outcome), made.certificate_until
         claim, sent_at = start.held.claim, None
         if made.sent_at is not None and claim.start is not None:  # a pace counts from it
             sent_at = start.at + timedelta(seconds=made.sent_at - start.begin)
         return Settlement(claim, made.outcome, start.at, duration, *heard, sent_at)
 
-    def _asked_until(
-        self, recipient: Recipient, outcome: Outcome, now: datetime
-    ) -> datetime | None:
+    def _asked_until(self, recipient: Recipient, outcome: Outcome) -> datetime | None:
         """Until when the answer asked for nothing more, which is heeded from now on."""
+        if not (isinstance(outcome, Answered) and outcome.retry_after):
+            return None
+        now = self._clock()
         until = held_until(outcome, now)
         if until is not None:
             self._holds.begin(recipient.webhook_id, monotonic() + (until - now).total_seconds())

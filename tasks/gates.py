@@ -88,7 +88,9 @@ class Gate:
 
 
 def first_full(gates: Iterable[Gate], ticket: Ticket) -> Gate | None:
-    """The first of these gates that does not let it through."""
+    """The first of these gates that does not let it through: one call for all of them, since it is
+    asked for every POST.
+    """
     is_beyond_first = ticket.is_beyond_first
     for gate in gates:
         if gate.in_flight >= gate.limit - gate.kept * is_beyond_first:

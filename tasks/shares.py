@@ -188,7 +188,7 @@ class Load:
                 silences = self._silences.get(webhook_id, 0) + 1
                 self._learn(webhook_id, min(silences, self._most_silences))
         for gate in gates:
-            if gate.waiting:
+            if gate.waiting:  # mostly nobody is, and this is asked for every POST
                 self._call(gate)
         if not gates[0].in_flight:
             self._issue_again(webhook_id)
@@ -310,7 +310,7 @@ def _short(gates: Sequence[Gate], spare: Mapping[Gate, int]) -> int:
     """How much more may be claimed for the webhook of the first of these gates; of what is kept for
     those with nothing in flight, only one.
     """
-    beyond_first = min([spare[gate] - gate.kept for gate in gates])
+    beyond_first = min(spare[gate] - gate.kept for gate in gates)
     if gates[0].in_flight or gates[0].ahead:
         return beyond_first
     return max(beyond_first, min(1, *(spare[gate] for gate in gates)))

@@ -29,8 +29,6 @@ class Signing(NamedTuple):
 def signing_for(purpose: str | None, secret: Secret, body: bytes, now: datetime) -> Signing:
     """How to sign a body: rightly, but for the pings of a check that a receiver should refuse."""
     match purpose:
-        case None:  # nearly always, so it is asked first
-            return Signing(secret, body, now)
         case Purpose.TAMPERED:
             return Signing(secret, body.replace(TAMPERED_PAYLOAD, GENUINE_PAYLOAD), now)
         case Purpose.WRONG_SECRET:

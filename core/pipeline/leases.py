@@ -34,7 +34,7 @@ from core.storage import leased
 from core.storage.database import connection, transaction
 from core.storage.due import Due, due_deliveries, sent_on_purpose
 from core.storage.leased import Row
-from core.storage.models import EPOCH, MICROSECOND, Delivery, Event
+from core.storage.models import EPOCH, MICROSECOND, Delivery
 from core.storage.ready import LAG, lower, pin, raise_up
 from core.storage.standing import Terms
 
@@ -45,7 +45,7 @@ LEASE = timedelta(seconds=30)
 
 _LAG_US = LAG // MICROSECOND
 _UNREADABLE = ValueError, OverflowError, TypeError
-_to_uuid, _to_time = Delivery.uuid.python_value, Event.created_at.python_value
+_to_uuid, _to_time = Delivery.uuid.python_value, Delivery.resume_at.python_value
 _HEX = re.compile("([0-9a-f]{8})" + 3 * "([0-9a-f]{4})" + "([0-9a-f]{12})")
 
 

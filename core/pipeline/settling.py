@@ -75,6 +75,7 @@ def settle(settlements: Iterable[Settlement], schedule: Schedule, now: datetime)
     # Prepared as if all were still ours, which is nearly always so: others wait during a
     # transaction.
     log, telling = _attempt_log(judged), _telling(judged)
+    ended = None if _are_accepted(telling) else _ended(telling)
     certificates = _ending_certificates(judged, now)
     with transaction():
         pin(_held_in_settling(judged, telling, certificates))
@@ -87,11 +88,12 @@ def settle(settlements: Iterable[Settlement], schedule: Schedule, now: datetime)
                 lower(_webhooks_of(still_ours), verdict.due_at)
             settled += still_ours
         if len(settled) < len(judged):
-            log, telling = _attempt_log(settled), _telling(settled)
+            log, telling, ended = _attempt_log(settled), _telling(settled), None
         for statement in log:
             statement.run()
+        # Nearly always all is well, and nothing is to be noted.
         if not (_are_accepted(telling) and outages.all_well(_webhooks_of(telling))):
-            note_outages(_ended(telling))
+            note_outages(ended or _ended(telling))
         note_certificates(certificates, now)
         heed(_heard(settled), now)
         passed(Step.SETTLING)
@@ -100,8 +102,8 @@ def settle(settlements: Iterable[Settlement], schedule: Schedule, now: datetime)
 
 
 _ONCE = Schedule((), 1)
-_NOT_MADE = Withdrawn | Locked | Starved  # an attempt that was
-_THEIRS = Answered | Unreachable  # it says how the address is
+_NOT_MADE = Withdrawn | Locked | Starved  # no attempt was made
+_THEIRS = Answered | Unreachable
 
 
 def _schedule_of(settlement: Settlement, schedule: Schedule) -> Schedule:
@@ -144,7 +146,11 @@ def _is_restrained(ended: Settlement) -> bool:
 
 
 def _counts_from(ended: Settlement) -> datetime | None:
-    """When it was sent, or set out to be where it reached nobody; None where neither was tried."""
+    """When it was sent, or set out to be where it reached nobody; None where neither was tried, or
+    no pace counts from it.
+    """
+    if ended.claim.start is None:
+        return None
     reached_nobody = isinstance(ended.outcome, Unreachable) and ended.sent_at is None
     return ended.started_at if reached_nobody else ended.sent_at
 
@@ -206,7 +212,7 @@ def _telling(settled: Iterable[Judged]) -> list[Judged]:
 
 
 def _ended(telling: Iterable[Judged]) -> list[Ended]:
-    """What they say, in the order in which they ended."""
+    """What these attempts say about their addresses, in the order in which they ended."""
     return [
         Ended(
             each.claim.webhook_id,

@@ -3,8 +3,8 @@
 POSTs a second from the first arrival to the last, beside bare aiohttp, and beside the same worker
 whose one webhook may have all places. What is published before the worker starts, and while it
 runs; to a receiver that answers at once, and to one that takes 50 ms. Only `per_host` is raised,
-since there is one host. Prints a table of medians, those of ratios taken in each round, and writes
-the rounds to bench/results/shipped.json.
+since there is one host. Prints a table of medians; a ratio is the median of those of each
+round. Writes the rounds to bench/results/shipped.json.
 """
 
 import subprocess

@@ -65,7 +65,13 @@ def test_times_are_utc_with_milliseconds(moment: datetime, written: str) -> None
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_stored_time_is_told_like_any_other(moment: datetime) -> None:
-    assert wire_time_of((moment - EPOCH) // MICROSECOND) == wire_time(moment)
+    microseconds = (moment - EPOCH) // MICROSECOND
+    told = moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    assert wire_time_of(microseconds) == wire_time(moment) == told
+
+
+def test_a_stored_time_that_was_damaged_may_have_a_fraction() -> None:
+    assert wire_time_of(1_790_000_000_000_000.5) == wire_time_of(1_790_000_000_000_000)
 
 
 def test_the_key_is_the_whole_secret_as_the_owner_sees_it() -> None:

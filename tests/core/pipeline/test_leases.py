@@ -135,6 +135,21 @@ def test_a_claim_carries_what_is_to_be_sent(business: int, vault: Vault) -> None
     assert claimed.created_at == wire_time(NOON)
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the other has types
+@pytest.mark.parametrize("damage", [{"uuid": SQL("'no id'")}, {"resume_at": SQL("'never'")}])
+def test_what_cannot_be_read_ends_its_own_delivery(
+    business: int, vault: Vault, damage: dict[str, SQL]
+) -> None:
+    webhook = add_webhook(vault, business)
+    publish_ticket(business)
+    fan_out_all()
+    with transaction():
+        Delivery.update(damage).execute()
+    assert claim(webhook.id) == []
+    assert Delivery.select(Delivery.status).get().status == Status.ABANDONED
+    assert Attempt.get().error == ErrorKind.CORRUPT
+
+
 def test_what_cannot_be_read_ends_its_own_delivery_and_no_claim(
     business: int, vault: Vault
 ) -> None:
@@ -150,7 +165,6 @@ def test_what_cannot_be_read_ends_its_own_delivery_and_no_claim(
     assert settle([claimed], OK) == 1
 
 
-@pytest.mark.files_only("PostgreSQL has a type for it")
 def test_an_id_that_was_stored_in_another_way_is_told_like_any_other(
     business: int, vault: Vault
 ) -> None:
