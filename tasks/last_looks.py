@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from math import inf
 from time import monotonic
 from typing import TypeVar
@@ -25,6 +25,7 @@ _SLOW_SHARE = 0.01  # of the loop's time that slow looks may take: on a busy mac
 _DISTRUSTED_FOR = 10.0  # seconds for which a thread looks: after one that failed; else at the most
 
 T = TypeVar("T")
+_Asked = tuple[Claim, asyncio.Future[bool]]
 Ask = Callable[[list[Claim]], Awaitable[list[bool]]]
 
 
@@ -34,7 +35,8 @@ class LastLooks:
     Three things count: what the tables say about it (`core/pipeline/last_look.py`), whether its
     lease is still ours, and whether its receiver has meanwhile asked this worker for less.
 
-    One query at a time asks the tables about many attempts. The event loop looks itself, since
+    One query at a time asks the tables about many attempts, those among them that ask about the
+    same webhooks while it is under way, if that is not for long. The event loop looks itself, since
     going to a thread and back takes longer than the query: on SQLite by an indexed read, which with
     write-ahead logging waits neither for writers nor for checkpoints, and is remembered until
     somebody commits; on PostgreSQL over a connection that holds nothing up. Where that fails all
@@ -50,7 +52,7 @@ class LastLooks:
         self._memory = Memory()  # of what SQLite said
         self._recalled: Mapping[int, Standing | None] | None = None  # in this turn of the loop
         self._standings: Standings | None = None  # PostgreSQL's
-        self._asked: list[tuple[Claim, asyncio.Future[bool]]] = []
+        self._asked: list[_Asked] = []
         self._answering: asyncio.Task[None] | None = None
 
     async def may_send(self, held: Held) -> bool:
@@ -112,31 +114,42 @@ class LastLooks:
         try:
             while self._asked:
                 asked, self._asked = self._asked, []
-                claims = [claim for claim, _ in asked]
-                sendable = await self._look_here(claims) or await self._look(claims)
+                sendable = await self._look_here(asked)
+                if sendable is None:
+                    sendable = await self._look([claim for claim, _ in asked])
                 for (_, answer), may_send in zip(asked, sendable, strict=True):
                     if not answer.done():
                         answer.set_result(may_send)
         finally:
             self._answering = None
 
-    async def _look_here(self, claims: list[Claim]) -> list[bool] | None:
-        """What the tables say, as the event loop finds out; None where a thread must look."""
+    async def _look_here(self, asked: list[_Asked]) -> list[bool] | None:
+        """What the tables say, as the event loop finds out; None where a thread must look. Those
+        that asked about the same webhooks meanwhile are added.
+        """
         begin = monotonic()
         if begin < self._looks_itself_from:
             return None
+        webhook_ids = {claim.webhook_id for claim, _ in asked}
         try:
-            if is_postgres():
-                return await self._ask_postgres(claims)
-            return self._read_sqlite(claims)
+            known = await self._read(webhook_ids)
+            if known is None:
+                return None
+            if self._asked and monotonic() - begin < _SLOW:
+                asked += [each for each in self._asked if each[0].webhook_id in webhook_ids]
+                self._asked = [
+                    each for each in self._asked if each[0].webhook_id not in webhook_ids
+                ]
+            return last_look.judge([claim for claim, _ in asked], known)
         except Exception:  # noqa: BLE001 - the thread will tell, if it is still so there
             self._hang_up()
             self._looks_itself_from = begin + _DISTRUSTED_FOR
             return None
 
-    def _read_sqlite(self, claims: list[Claim]) -> list[bool]:
-        webhook_ids = {claim.webhook_id for claim in claims}
-        return last_look.judge(claims, self._on_sqlite(lambda: self._memory.standing(webhook_ids)))
+    async def _read(self, webhook_ids: Collection[int]) -> Mapping[int, Standing | None] | None:
+        if is_postgres():
+            return await self._ask_postgres(webhook_ids)
+        return self._on_sqlite(lambda: self._memory.standing(webhook_ids))
 
     def _on_sqlite(self, read: Callable[[], T]) -> T:
         """What `read` reads over a connection that stays open."""
@@ -150,13 +163,15 @@ class LastLooks:
             if took > _SLOW:
                 self._looks_itself_from = begin + min(took / _SLOW_SHARE, _DISTRUSTED_FOR)
 
-    async def _ask_postgres(self, claims: list[Claim]) -> list[bool] | None:
+    async def _ask_postgres(
+        self, webhook_ids: Collection[int]
+    ) -> Mapping[int, Standing | None] | None:
         if self._standings is None:
             self._standings = await Standings.open()
         if self._standings is None:  # a pooler stands between
             self._looks_itself_from = inf
             return None
-        return await last_look.still_sendable_as_asked(claims, self._standings)
+        return await self._standings.of(webhook_ids)
 
     async def _look(self, claims: list[Claim]) -> list[bool]:
         """What the tables say, as a thread reads it. Where they cannot be asked nothing is sent: it

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from core.domain.editions import includes_webhooks
 from core.pipeline.leases import Claim
 from core.storage.database import connection
-from core.storage.standing import Standing, Standings, standing
+from core.storage.standing import Standing, standing
 
 
 def still_sendable(claims: Sequence[Claim]) -> list[bool]:
@@ -17,11 +17,6 @@ def still_sendable(claims: Sequence[Claim]) -> list[bool]:
     with connection():
         known = standing({claim.webhook_id for claim in claims})
     return judge(claims, known)
-
-
-async def still_sendable_as_asked(claims: Sequence[Claim], standings: Standings) -> list[bool]:
-    """The same for an event loop, which asks PostgreSQL itself."""
-    return judge(claims, await standings.of({claim.webhook_id for claim in claims}))
 
 
 def judge(claims: Sequence[Claim], known: Mapping[int, Standing | None]) -> list[bool]:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import closing
 from itertools import count
 from time import monotonic
@@ -18,7 +18,7 @@ from core.pipeline import last_look, leases
 from core.pipeline.fan_out import fan_out
 from core.pipeline.leases import LEASE, Claim
 from core.storage.database import proxy
-from core.storage.standing import Standings
+from core.storage.standing import Standing, Standings
 from core.storage.vault import Vault
 from core.use_cases import services
 from tasks import last_looks
@@ -170,6 +170,40 @@ def test_after_its_connection_was_ended_the_thread_is_asked_for_a_while(
     monkeypatch.setattr(last_looks, "_DISTRUSTED_FOR", 0.0)
     asked = asked_in_a_thread(claim, 3, before_each=end_other_connections)
     assert asked == [False, True, False]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+@pytest.mark.parametrize(("not_long", "queries"), [(PATIENCE, 1), (0.0, 2)])
+def test_who_asks_while_a_query_is_under_way_is_answered_by_it_unless_that_takes_long(
+    business: int,
+    vault: Vault,
+    monkeypatch: pytest.MonkeyPatch,
+    not_long: float,
+    queries: int,
+) -> None:
+    claim, asked = claimed(vault, business), list[Collection[int]]()
+    of, late = Standings.of, list[asyncio.Task[bool]]()
+
+    async def ask() -> None:
+        with looking() as looks:
+
+            async def while_another_one_asks(
+                standings: Standings, webhook_ids: Collection[int]
+            ) -> dict[int, Standing]:
+                asked.append(webhook_ids)
+                known = await of(standings, webhook_ids)
+                if not late:
+                    late.append(asyncio.create_task(looks.may_send(held(claim))))
+                    await asyncio.sleep(0)  # it has its turn
+                return known
+
+            monkeypatch.setattr(Standings, "of", while_another_one_asks)
+            assert await looks.may_send(held(claim))
+            assert await late[0]
+
+    monkeypatch.setattr(last_looks, "_SLOW", not_long)
+    asyncio.run(ask())
+    assert asked == [{claim.webhook_id}] * queries
 
 
 def end_other_connections() -> None:
